@@ -1,0 +1,99 @@
+/**
+ * Every way in which this package says no. A closed set: the README lists them, and each has its test.
+ */
+export type ErrorCode =
+  | 'bad-options'
+  | 'no-connection'
+  | 'unsupported-server'
+  | 'not-a-table'
+  | 'missing-table'
+  | 'extension-member'
+  | 'not-empty'
+  | 'has-outsiders'
+  | 'not-reproducible'
+  | 'rehearsal-differs'
+  | 'restore-differs'
+  | 'drop-differs'
+  | 'count-differs'
+  | 'approval-missing'
+  | 'approval-stale'
+  | 'backup-missing'
+  | 'backup-unproved'
+  | 'backup-failed'
+  | 'lock-timeout'
+  | 'name-taken'
+  | 'prerequisite-gone'
+  | 'archive-missing'
+  | 'archive-damaged'
+  | 'insufficient-privilege'
+  | 'not-seedable'
+  | 'in-use'
+  | 'server-error';
+
+export interface ErrorFacts {
+  /** The table, object, file or setting that it is about, in the user's own names. */
+  subject: string;
+  /** What happened, and to which object: one sentence. */
+  message: string;
+  /** Why: one sentence, or several lines where there are several causes. */
+  reason: string;
+  /** What to do next. */
+  next: string;
+  cause?: unknown;
+}
+
+/**
+ * The one error class of this package. `message` alone is what happened; `String(error)` and `error.stack`
+ * carry reason and next step too, since Knex's command line prints the stack and nothing else.
+ * With `DEBUG` set, the stack is a stack.
+ */
+export class UndropError extends Error {
+  readonly code: ErrorCode;
+  readonly subject: string;
+  readonly reason: string;
+  readonly next: string;
+
+  constructor(code: ErrorCode, facts: ErrorFacts) {
+    super(facts.message, 'cause' in facts ? { cause: facts.cause } : undefined);
+    this.name = 'UndropError';
+    this.code = code;
+    this.subject = facts.subject;
+    this.reason = facts.reason;
+    this.next = facts.next;
+    if (!process.env.DEBUG) this.stack = this.toString();
+  }
+
+  override toString(): string {
+    return `${this.code}: ${this.message}\n  why:  ${indent(this.reason)}\n  next: ${indent(this.next)}`;
+  }
+}
+
+/** Refused by a gate before anything was changed (exit code 3), as opposed to failed (1) or misused (2). */
+const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'not-a-table',
+  'missing-table',
+  'extension-member',
+  'not-empty',
+  'has-outsiders',
+  'not-reproducible',
+  'rehearsal-differs',
+  'approval-missing',
+  'approval-stale',
+  'backup-missing',
+  'backup-unproved',
+  'lock-timeout',
+  'name-taken',
+  'prerequisite-gone',
+  'not-seedable',
+]);
+
+/** The exit code that a command ends with after this error: 1 failed, 2 wrong usage, 3 refused. */
+export function exitCodeOf(error: unknown): 1 | 2 | 3 {
+  if (!(error instanceof UndropError)) return 1;
+  if (error.code === 'bad-options') return 2;
+  return refusals.has(error.code) ? 3 : 1;
+}
+
+function indent(text: string): string {
+  return text.replaceAll('\n', '\n        ');
+}
