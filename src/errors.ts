@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'not-reproducible'
   | 'rehearsal-differs'
   | 'restore-differs'
+  | 'restore-failed'
   | 'drop-differs'
   | 'count-differs'
   | 'approval-missing'
@@ -68,6 +69,11 @@ export class UndropError extends Error {
   }
 }
 
+/** By name: Knex may load a migration, and with it this class, a second time. */
+export function isUndropError(error: unknown): error is UndropError {
+  return error instanceof Error && error.name === 'UndropError' && 'code' in error && 'next' in error;
+}
+
 /** Refused by a gate before anything was changed (exit code 3), as opposed to failed (1) or misused (2). */
 const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'not-a-table',
@@ -89,9 +95,15 @@ const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 /** The exit code that a command ends with after this error: 1 failed, 2 wrong usage, 3 refused. */
 export function exitCodeOf(error: unknown): 1 | 2 | 3 {
-  if (!(error instanceof UndropError)) return 1;
+  if (!isUndropError(error)) return 1;
   if (error.code === 'bad-options') return 2;
   return refusals.has(error.code) ? 3 : 1;
+}
+
+/** The SQLSTATE of an error that the driver threw. https://www.postgresql.org/docs/current/errcodes-appendix.html */
+export function sqlState(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
 }
 
 function indent(text: string): string {

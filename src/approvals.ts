@@ -1,0 +1,47 @@
+import { UndropError } from './errors.ts';
+
+/** The user's word that one table may go. With a fingerprint, it is void once the table has changed. */
+export interface Approval {
+  readonly table: string;
+  readonly fingerprint: string | undefined;
+}
+
+/**
+ * `APPROVED_DROPS=interaction_lineage,organizations@3f2a9c1b0d4e`: approvals by table name as the migration
+ * writes it. A fingerprint may be shortened to eight digits.
+ *
+ * @throws UndropError `bad-options`
+ */
+export function readApprovals(env: NodeJS.ProcessEnv = process.env): ReadonlyMap<string, Approval> {
+  const approvals = new Map<string, Approval>();
+  for (const item of (env.APPROVED_DROPS ?? '').split(',').map((text) => text.trim())) {
+    if (item === '') continue;
+    const [, table = '', fingerprint] = /^(.*?)(?:@(.*))?$/s.exec(item) ?? [];
+    if (table === '' || (fingerprint !== undefined && !/^[0-9a-f]{8,12}$/.test(fingerprint))) {
+      throw new UndropError('bad-options', {
+        subject: 'APPROVED_DROPS',
+        message: `APPROVED_DROPS holds ${JSON.stringify(item)}, which is not an approval.`,
+        reason: 'An approval is a table, or table@fingerprint with 8 to 12 hexadecimal digits.',
+        next: 'Correct APPROVED_DROPS, in the environment or in .env.',
+      });
+    }
+    approvals.set(table, { table, fingerprint });
+  }
+  return approvals;
+}
+
+/**
+ * A misspelt approval must not look like a refusal to approve.
+ *
+ * @throws UndropError `bad-options` naming each approved table that no migration knows
+ */
+export function checkApprovals(known: readonly string[], env: NodeJS.ProcessEnv = process.env): void {
+  const unknown = [...readApprovals(env).keys()].filter((table) => !known.includes(table));
+  if (unknown.length === 0) return;
+  throw new UndropError('bad-options', {
+    subject: 'APPROVED_DROPS',
+    message: `APPROVED_DROPS names ${unknown.join(', ')}, which no migration asks approval for.`,
+    reason: known.length === 0 ? 'No migration here asks for approvals.' : `Known are ${known.join(', ')}.`,
+    next: 'Correct APPROVED_DROPS, in the environment or in .env.',
+  });
+}

@@ -1,0 +1,312 @@
+import { createHash } from 'node:crypto';
+import type { Capture, Statement } from './capture.ts';
+import type { Host } from './catalog/closure.ts';
+import type { Fact } from './catalog/facts.ts';
+import type { Difference } from './compare.ts';
+import { UndropError } from './errors.ts';
+import type { Table } from './gate.ts';
+import type { Options } from './options.ts';
+import type { Session } from './session.ts';
+
+/** What `up` writes down beside the capture. */
+export interface Circumstances {
+  readonly fingerprint: string;
+  readonly prerequisites: readonly Prerequisite[];
+  /** The relations that stay but hold, or are held by, a part of the closure. */
+  readonly hosts: readonly Host[];
+  readonly approvals: readonly {
+    table: string;
+    fingerprint: string | null;
+    by: string | null;
+    note: string | null;
+  }[];
+  readonly backup: number | null;
+}
+
+/** An approval as it was given: by whom and with which words where `APPROVED_BY` and `APPROVAL_NOTE` say so. */
+export interface KeptApproval {
+  readonly table: string;
+  readonly fingerprint: string | null;
+  readonly by: string | null;
+  readonly note: string | null;
+}
+
+/** Something outside the closure that it depends on, as `pg_get_object_address` takes it. */
+export interface Prerequisite {
+  readonly type: string;
+  readonly names: readonly string[];
+  readonly args: readonly string[];
+  readonly identity: string;
+}
+
+/** The comment on the schema before `up`, and the one that `up` set. */
+export interface SchemaComment {
+  readonly schema: string;
+  readonly before: string | null;
+  readonly after: string;
+}
+
+/** One `up`, as the archive keeps it. */
+export interface Entry {
+  readonly id: number;
+  readonly migration: string;
+  /** The tables, qualified and quoted. */
+  readonly tables: readonly { written: string; sql: string; reason: string | null }[];
+  readonly droppedAt: string;
+  readonly serverVersion: string;
+  readonly prerequisites: readonly Prerequisite[];
+  readonly hosts: readonly { kind: string; identity: string }[];
+  readonly hostChanges: readonly Difference[];
+  readonly schemaComment: SchemaComment | null;
+  readonly restoredAt: string | null;
+}
+
+/** The format of the archive: raised when its tables change. */
+const format = 1;
+
+// Each table has a key: without one, a FOR ALL TABLES publication would refuse every update.
+// Whether the schema is there is looked up first: CREATE … IF NOT EXISTS needs the right to create even where it is.
+const tablesSql = /* sql */ `
+  create table undrop.identity (
+    id uuid primary key default pg_catalog.gen_random_uuid(),
+    format int not null
+  );
+  insert into undrop.identity (format) values (${format});
+  create table undrop.backups (
+    id bigint generated always as identity primary key,
+    finished_at timestamptz not null default pg_catalog.now(),
+    taken_by text not null default current_user,
+    host text not null,
+    file text not null,
+    format text not null,
+    bytes bigint not null,
+    sha256 text not null,
+    proof text not null,
+    pg_dump_version text not null,
+    server_version text not null,
+    database text not null,
+    database_oid oid not null,
+    system_identifier text not null,
+    identity uuid not null,
+    tables jsonb not null
+  );
+  create table undrop.drops (
+    id bigint generated always as identity primary key,
+    migration text not null,
+    tables jsonb not null,
+    dropped_at timestamptz not null default pg_catalog.clock_timestamp(),
+    dropped_by text not null default current_user,
+    dropped_from text default pg_catalog.host(pg_catalog.inet_client_addr()),
+    database text not null default pg_catalog.current_database(),
+    server_version text not null,
+    fingerprint text not null,
+    digest text not null,
+    overrides jsonb not null,
+    approvals jsonb not null,
+    backup_id bigint,
+    prerequisites jsonb not null,
+    hosts jsonb not null,
+    host_changes jsonb not null default '[]',
+    schema_comment jsonb,
+    restored_at timestamptz,
+    restored_by text
+  );
+  create unique index drops_unrestored on undrop.drops (migration) where restored_at is null;
+  create table undrop.statements (
+    drop_id bigint not null references undrop.drops on delete cascade,
+    position int not null,
+    kind text not null,
+    identity text not null,
+    sql text not null,
+    primary key (drop_id, position)
+  );
+  create table undrop.facts (
+    drop_id bigint not null references undrop.drops on delete cascade,
+    position int not null,
+    catalog text not null,
+    identity text not null,
+    columns jsonb not null,
+    primary key (drop_id, position)
+  );
+  create table undrop.evidence (
+    drop_id bigint not null references undrop.drops on delete cascade,
+    table_name text not null,
+    usage jsonb not null,
+    primary key (drop_id, table_name)
+  )`;
+
+const stateSql = /* sql */ `
+  select pg_catalog.to_regnamespace('undrop') is not null as schema,
+    pg_catalog.to_regclass('undrop.identity') is not null as tables,
+    pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create') as "mayCreate"`;
+
+/**
+ * Makes the archive where there is none yet: a schema of the migrating role's own, closed to everybody else.
+ *
+ * @throws UndropError `insufficient-privilege`, `archive-damaged` where a newer program has written it
+ */
+export async function ensureArchive(session: Session): Promise<void> {
+  // Two migrators that start on a fresh database must not both make it.
+  await session.run(`select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('undrop.archive'))`);
+  const [state] = await session.read<{ schema: boolean; tables: boolean; mayCreate: boolean }>(stateSql);
+  if (state?.schema === false) {
+    if (!state.mayCreate) throw mayNotCreate(session);
+    await session.run('create schema undrop; revoke all on schema undrop from public');
+  }
+  if (state?.tables === false) await session.run(tablesSql);
+  const [identity] = await session.read<{ format: number }>('select format from undrop.identity');
+  if (identity !== undefined && identity.format <= format) return;
+  throw new UndropError('archive-damaged', {
+    subject: 'undrop',
+    message: `The archive in ${session.database} cannot be read by this version of knex-undrop.`,
+    reason:
+      identity === undefined
+        ? 'undrop.identity holds no row.'
+        : `Its format is ${identity.format}, newer than ${format}.`,
+    next: 'Use the version of knex-undrop that wrote it, or a later one.',
+  });
+}
+
+/** Whether there is an archive; reads nothing else. */
+export async function hasArchive(session: Session): Promise<boolean> {
+  const [state] = await session.read<{ tables: boolean }>(stateSql);
+  return state?.tables === true;
+}
+
+export function mayNotCreate({ database, role }: { database: string; role: string }): UndropError {
+  return new UndropError('insufficient-privilege', {
+    subject: 'undrop',
+    message: `The role ${role} may not create the schema undrop in ${database}.`,
+    reason: 'The archive, and the ledger of migrations, are kept in a schema of their own.',
+    next: `Let the owner of the database run: create schema undrop authorization ${role}`,
+  });
+}
+
+/** Writes a capture and its circumstances; gives the number of the entry. */
+export async function archive(
+  session: Session,
+  tables: readonly Table[],
+  capture: Capture,
+  circumstances: Circumstances,
+  options: Options,
+): Promise<number> {
+  const [entry] = await session.write<{ id: string }>(
+    /* sql */ `
+    insert into undrop.drops
+      (migration, tables, server_version, fingerprint, digest, overrides, approvals, backup_id, prerequisites,
+       hosts)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    returning id`,
+    [
+      options.name,
+      JSON.stringify(tables.map(({ written, sql, reason }) => ({ written, sql, reason: reason ?? null }))),
+      session.server.version,
+      circumstances.fingerprint,
+      digestOf(capture.statements, capture.facts.own),
+      JSON.stringify(options.overrides),
+      JSON.stringify(circumstances.approvals),
+      circumstances.backup,
+      JSON.stringify(circumstances.prerequisites),
+      JSON.stringify(circumstances.hosts.map(({ kind, identity }) => ({ kind, identity }))),
+    ],
+  );
+  const id = Number(entry?.id);
+  await session.write(
+    /* sql */ `
+    insert into undrop.statements (drop_id, position, kind, identity, sql)
+    select $1, s.position, s.value ->> 'kind', s.value ->> 'identity', s.value ->> 'sql'
+    from pg_catalog.jsonb_array_elements($2::jsonb) with ordinality as s (value, position)`,
+    [id, JSON.stringify(capture.statements)],
+  );
+  await session.write(
+    /* sql */ `
+    insert into undrop.facts (drop_id, position, catalog, identity, columns)
+    select $1, f.position, f.value ->> 'catalog', f.value ->> 'identity', f.value -> 'columns'
+    from pg_catalog.jsonb_array_elements($2::jsonb) with ordinality as f (value, position)`,
+    [id, JSON.stringify(capture.facts.own)],
+  );
+  await session.write(
+    /* sql */ `
+    insert into undrop.evidence (drop_id, table_name, usage)
+    select $1, pg_catalog.format('%I.%I', s.schemaname, s.relname),
+      pg_catalog.to_jsonb(s) || pg_catalog.jsonb_build_object('stats_reset', (
+        select d.stats_reset from pg_catalog.pg_stat_database as d where d.datname = pg_catalog.current_database()))
+    from pg_catalog.pg_stat_all_tables as s
+    where s.relid = any ($2)`,
+    [id, tables.map(({ oid }) => oid)],
+  );
+  return id;
+}
+
+/** What of the hosts the drop has changed, and the schema's comment: known only once they are. */
+export async function amendEntry(
+  session: Session,
+  id: number,
+  hostChanges: readonly Difference[],
+  schemaComment: SchemaComment | undefined,
+): Promise<void> {
+  await session.write('update undrop.drops set host_changes = $2, schema_comment = $3 where id = $1', [
+    id,
+    JSON.stringify(hostChanges),
+    schemaComment === undefined ? null : JSON.stringify(schemaComment),
+  ]);
+}
+
+export async function markRestored(session: Session, id: number): Promise<void> {
+  await session.write(
+    'update undrop.drops set restored_at = pg_catalog.clock_timestamp(), restored_by = current_user where id = $1',
+    [id],
+  );
+}
+
+const entrySql = /* sql */ `
+  select d.id, d.migration, d.tables, d.dropped_at::text as "droppedAt", d.server_version as "serverVersion",
+    d.prerequisites, d.hosts, d.host_changes as "hostChanges", d.schema_comment as "schemaComment",
+    d.restored_at::text as "restoredAt"
+  from undrop.drops as d
+  where d.migration = $1
+  order by d.restored_at is null desc, d.id desc
+  limit 1`;
+
+/** The entry of a migration: the one that is not restored yet, else the latest. Locked until the transaction ends. */
+export async function findEntry(session: Session, migration: string): Promise<Entry | undefined> {
+  const [entry] = await session.read<Entry>(`${entrySql} for update`, [migration]);
+  return entry;
+}
+
+/**
+ * The capture of an entry.
+ *
+ * @throws UndropError `archive-damaged` where it is not what was written
+ */
+export async function loadCapture(
+  session: Session,
+  entry: Entry,
+): Promise<{ statements: Statement[]; facts: Fact[] }> {
+  const statements = await session.read<Statement>(
+    'select kind, identity, sql from undrop.statements where drop_id = $1 order by position',
+    [entry.id],
+  );
+  const facts = await session.read<Fact>(
+    'select catalog, identity, columns from undrop.facts where drop_id = $1 order by position',
+    [entry.id],
+  );
+  const [kept] = await session.read<{ digest: string }>('select digest from undrop.drops where id = $1', [
+    entry.id,
+  ]);
+  if (kept?.digest === digestOf(statements, facts)) return { statements, facts };
+  throw new UndropError('archive-damaged', {
+    subject: entry.migration,
+    message: `What the archive keeps of ${entry.migration} is not what was written.`,
+    reason: 'The statements or facts of the entry do not have the checksum that it was written with.',
+    next: 'Restore the tables from a backup, or from exported DDL with restore --from-ddl.',
+  });
+}
+
+function digestOf(statements: readonly Statement[], facts: readonly Fact[]): string {
+  const text = JSON.stringify([
+    statements.map(({ kind, identity, sql }) => [kind, identity, sql]),
+    facts.map(({ catalog, identity, columns }) => [catalog, identity, Object.entries(columns).sort()]),
+  ]);
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,137 @@
+import type { Closure, Edge, Member, ObjectKey } from './catalog/closure.ts';
+import { type Facts, readFacts } from './catalog/facts.ts';
+import { families } from './catalog/index.ts';
+import { type Piece, phases } from './catalog/piece.ts';
+import { findObstacles, type Obstacle } from './catalog/refusals.ts';
+import { UndropError } from './errors.ts';
+import type { Session } from './session.ts';
+
+/** One statement of a capture, in replay order. */
+export interface Statement {
+  readonly kind: string;
+  readonly identity: string;
+  readonly sql: string;
+}
+
+/** What it takes to bring a closure back, and to know that it is back. */
+export interface Capture {
+  readonly statements: readonly Statement[];
+  readonly facts: Facts;
+}
+
+/**
+ * Reads statements and facts of a closure.
+ *
+ * @throws UndropError `not-reproducible` naming all that could not come back exactly, and why
+ */
+export async function captureClosure(session: Session, closure: Closure): Promise<Capture> {
+  const { statements, obstacles } = await captureStatements(session, closure);
+  if (obstacles.length > 0) throw notReproducible(obstacles);
+  return { statements, facts: await readFacts(session, closure) };
+}
+
+export function notReproducible(obstacles: readonly Obstacle[]): UndropError {
+  return new UndropError('not-reproducible', {
+    subject: obstacles.map(({ identity }) => identity).join(', '),
+    message: `${obstacles.length} of the objects that would go could not be brought back exactly.`,
+    reason: obstacles.map(({ identity, reason }) => `${identity}: ${reason}`).join('\n'),
+    next: 'Drop or change these objects in a migration of their own, or leave the table out.',
+  });
+}
+
+/** The statements in replay order, and what stands in the way of a capture. */
+export async function captureStatements(
+  session: Session,
+  closure: Closure,
+): Promise<{ statements: Statement[]; obstacles: Obstacle[] }> {
+  const known = await findObstacles(session, closure);
+  const pieces: Piece[] = [];
+  for (const capture of Object.values(families)) pieces.push(...(await capture(session, closure)));
+  const maker = findMakers(closure.members, pieces);
+  const named = new Set(known.map(({ identity }) => identity));
+  const unmade = closure.members
+    .filter((member) => member.objsubid === 0 && !maker.has(member.key) && !named.has(member.identity))
+    .map(({ kind, identity }) => ({ identity, reason: `nothing here can make a ${kind} again` }));
+  const { order, cycle } = sort(pieces, maker, closure.edges);
+  const statements = order.flatMap(({ kind, identity, sql }) =>
+    sql.map((text) => ({ kind, identity, sql: text })),
+  );
+  return { statements, obstacles: [...known, ...unmade, ...cycle] };
+}
+
+/** Which piece makes a member. A part of another object, and what PostgreSQL keeps for it, comes with that object. */
+function findMakers(members: readonly Member[], pieces: readonly Piece[]): Map<ObjectKey, Piece> {
+  const makers = new Map(pieces.flatMap((piece) => piece.creates.map((key) => [key, piece] as const)));
+  const byKey = new Map(members.map((member) => [member.key, member]));
+  const find = (member: Member | undefined): Piece | undefined => {
+    if (member === undefined) return undefined;
+    const made = makers.get(member.key);
+    if (made !== undefined || member.partOf === null) return made;
+    return find(byKey.get(member.partOf));
+  };
+  const result = new Map<ObjectKey, Piece>();
+  for (const member of members) {
+    const piece = find(member);
+    if (piece !== undefined) result.set(member.key, piece);
+  }
+  return result;
+}
+
+/**
+ * Topological order; where two pieces do not need one another, the phase decides, then the order of capture.
+ * Pieces that need one another in a circle are left out of the order and named.
+ */
+function sort(pieces: readonly Piece[], makers: ReadonlyMap<ObjectKey, Piece>, edges: readonly Edge[]) {
+  const ranked = [...pieces].sort((a, b) => phases.indexOf(a.phase) - phases.indexOf(b.phase));
+  const rank = new Map(ranked.map((piece, index) => [piece, index]));
+  const needed = new Map<Piece, Set<Piece>>(pieces.map((piece) => [piece, new Set()]));
+  const neededBy = new Map<Piece, Piece[]>(pieces.map((piece) => [piece, []]));
+  const need = (from: Piece | undefined, to: Piece | undefined) => {
+    if (from === undefined || to === undefined || from === to || needed.get(from)?.has(to)) return;
+    needed.get(from)?.add(to);
+    neededBy.get(to)?.push(from);
+  };
+  for (const { from, to } of edges) need(makers.get(from), makers.get(to));
+  for (const piece of pieces) for (const key of piece.needs) need(piece, makers.get(key));
+
+  const ready = new Ranks(ranked.flatMap((piece, index) => (needed.get(piece)?.size === 0 ? [index] : [])));
+  const order: Piece[] = [];
+  for (let index = ready.take(); index !== undefined; index = ready.take()) {
+    const piece = ranked[index];
+    if (piece === undefined) break;
+    order.push(piece);
+    for (const next of neededBy.get(piece) ?? []) {
+      const waiting = needed.get(next);
+      waiting?.delete(piece);
+      if (waiting?.size === 0) ready.add(rank.get(next) ?? 0);
+    }
+  }
+  const cycle = ranked
+    .filter((piece) => needed.get(piece)?.size !== 0 && piece.creates.length > 0)
+    .map(({ identity }) => ({ identity, reason: 'it and others here need one another to be made first' }));
+  return { order, cycle };
+}
+
+/** A set of ranks that gives up its smallest one: sorted, largest first. */
+class Ranks {
+  readonly #ranks: number[];
+
+  constructor(ranks: readonly number[]) {
+    this.#ranks = [...ranks].sort((a, b) => b - a);
+  }
+
+  add(rank: number): void {
+    let low = 0;
+    let high = this.#ranks.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#ranks[middle] ?? 0) > rank) low = middle + 1;
+      else high = middle;
+    }
+    this.#ranks.splice(low, 0, rank);
+  }
+
+  take(): number | undefined {
+    return this.#ranks.pop();
+  }
+}

@@ -1,0 +1,165 @@
+import type { Session } from '../session.ts';
+
+/** `classid/objid`: addresses an object inside one snapshot. */
+export type ObjectKey = `${number}/${number}`;
+
+/** One object that the drop would remove. */
+export interface Member {
+  readonly key: ObjectKey;
+  readonly classid: number;
+  readonly objid: number;
+  /** 0 for a whole object; else the number of a column that another table would lose. */
+  readonly objsubid: number;
+  /** The catalog that holds it, `pg_class`. */
+  readonly catalog: string;
+  /** As `pg_identify_object` says it: `table`, `view`, `table constraint`, `default value`, … */
+  readonly kind: string;
+  readonly schema: string | null;
+  readonly identity: string;
+  /** Belongs to a named table; what does not is an outsider. */
+  readonly own: boolean;
+  /** Part of another object and restored along with it: the array type of a row type, the index of a key. */
+  readonly partOf: ObjectKey | null;
+}
+
+/** `from` needs `to`: it can only be made once `to` is there. */
+export interface Edge {
+  readonly from: ObjectKey;
+  readonly to: ObjectKey;
+}
+
+/** Everything that `drop table … cascade` of some tables would remove, and the tables that lose something. */
+export interface Closure {
+  /** The OIDs of the named tables. */
+  readonly tables: readonly number[];
+  readonly members: readonly Member[];
+  readonly edges: readonly Edge[];
+  /** Surviving relations that hold, or are held by, a part of the closure: a referenced table, the owner of a policy. */
+  readonly hosts: readonly Host[];
+}
+
+export interface Host {
+  readonly oid: number;
+  readonly kind: string;
+  readonly identity: string;
+}
+
+export function keyOf(classid: number, objid: number): ObjectKey {
+  return `${classid}/${objid}`;
+}
+
+/** The members in one catalog by OID. */
+export function membersIn(closure: Closure, catalog: string): Map<number, Member> {
+  const members = closure.members.filter((member) => member.catalog === catalog && member.objsubid === 0);
+  return new Map(members.map((member) => [member.objid, member]));
+}
+
+export function outsiders(closure: Closure): Member[] {
+  return closure.members.filter((member) => !member.own && member.partOf === null);
+}
+
+// Dependents are followed through every type of dependency; an object that is internal to another one, or to an
+// extension, drags that one along. https://www.postgresql.org/docs/current/catalog-pg-depend.html
+// What a plain DROP TABLE removes is what is reached without a normal dependency: that is the tables' own.
+const closureSql = /* sql */ `
+  with recursive closure (classid, objid, objsubid) as (
+    select 'pg_catalog.pg_class'::pg_catalog.regclass::oid, t.oid, 0
+    from pg_catalog.unnest($1::oid[]) as t (oid)
+    union
+    select next.classid, next.objid, next.objsubid
+    from closure as c
+    cross join lateral (
+      select d.classid, d.objid, d.objsubid
+      from pg_catalog.pg_depend as d
+      where d.refclassid = c.classid and d.refobjid = c.objid
+        and (c.objsubid = 0 or d.refobjsubid = c.objsubid)
+      union all
+      select d.refclassid, d.refobjid, d.refobjsubid
+      from pg_catalog.pg_depend as d
+      where d.classid = c.classid and d.objid = c.objid
+        and (c.objsubid = 0 or d.objsubid in (0, c.objsubid))
+        and d.deptype in ('i', 'e')
+    ) as next
+  ),
+  own (classid, objid, objsubid) as (
+    select 'pg_catalog.pg_class'::pg_catalog.regclass::oid, t.oid, 0
+    from pg_catalog.unnest($1::oid[]) as t (oid)
+    union
+    select d.classid, d.objid, d.objsubid
+    from own as o
+    join pg_catalog.pg_depend as d on d.refclassid = o.classid and d.refobjid = o.objid
+      and (o.objsubid = 0 or d.refobjsubid = o.objsubid)
+    where d.deptype <> 'n'
+  ),
+  members as (
+    select c.classid, c.objid, c.objsubid
+    from closure as c
+    -- a column goes along with its table
+    where c.objsubid = 0
+      or not exists (
+        select from closure as whole
+        where whole.classid = c.classid and whole.objid = c.objid and whole.objsubid = 0)
+  )
+  select m.classid::bigint, m.objid::bigint, m.objsubid,
+    (select c.relname from pg_catalog.pg_class as c where c.oid = m.classid) as catalog,
+    i.type as kind, i.schema, i.identity,
+    exists (
+      select from own as o
+      where o.classid = m.classid and o.objid = m.objid and o.objsubid in (0, m.objsubid)) as own,
+    (select pg_catalog.min(d.refclassid::bigint || '/' || d.refobjid::bigint)
+     from pg_catalog.pg_depend as d
+     where d.classid = m.classid and d.objid = m.objid and d.objsubid = 0
+       -- the index of a TOAST table is not internal to it, but comes with it
+       and (d.deptype = 'i' or i.schema = 'pg_toast')) as "partOf"
+  from members as m
+  cross join lateral pg_catalog.pg_identify_object(m.classid, m.objid, m.objsubid) as i
+  order by i.type, i.identity, m.objid`;
+
+const edgesSql = /* sql */ `
+  select distinct
+    d.classid::bigint || '/' || d.objid::bigint as "from",
+    d.refclassid::bigint || '/' || d.refobjid::bigint as "to"
+  from unnest($1::oid[], $2::oid[]) as m (classid, objid)
+  join pg_catalog.pg_depend as d on d.classid = m.classid and d.objid = m.objid
+  join unnest($1::oid[], $2::oid[]) as r (classid, objid)
+    on r.classid = d.refclassid and r.objid = d.refobjid
+  where (d.classid, d.objid) <> (d.refclassid, d.refobjid)
+  order by 1, 2`;
+
+const hostsSql = /* sql */ `
+  select c.oid::bigint as oid, i.type as kind, i.identity
+  from pg_catalog.pg_class as c
+  cross join lateral pg_catalog.pg_identify_object(c.tableoid, c.oid, 0) as i
+  where c.oid in (
+      select unnest(array[k.conrelid, k.confrelid]) from pg_catalog.pg_constraint as k where k.oid = any ($1::oid[])
+      union select d.adrelid from pg_catalog.pg_attrdef as d where d.oid = any ($2::oid[])
+      union select r.ev_class from pg_catalog.pg_rewrite as r where r.oid = any ($3::oid[])
+      union select t.tgrelid from pg_catalog.pg_trigger as t where t.oid = any ($4::oid[])
+      union select p.polrelid from pg_catalog.pg_policy as p where p.oid = any ($5::oid[])
+      union select h.inhparent from pg_catalog.pg_inherits as h where h.inhrelid = any ($6::oid[])
+      union select x.indrelid from pg_catalog.pg_index as x where x.indexrelid = any ($6::oid[])
+      union select o.oid from pg_catalog.unnest($7::oid[]) as o (oid))
+    and c.oid <> all ($6::oid[])
+  order by c.oid`;
+
+/** Reads the closure of some tables, locking nothing. */
+export async function readClosure(session: Session, tables: readonly number[]): Promise<Closure> {
+  const rows = await session.read<Omit<Member, 'key'>>(closureSql, [tables]);
+  const members = rows.map((row) => ({ ...row, key: keyOf(row.classid, row.objid) }));
+  const edges = await session.read<Edge>(edgesSql, [
+    members.map((member) => member.classid),
+    members.map((member) => member.objid),
+  ]);
+  const closure = { tables, members, edges, hosts: [] };
+  const oids = (catalog: string) => [...membersIn(closure, catalog).keys()];
+  const hosts = await session.read<Host>(hostsSql, [
+    oids('pg_constraint'),
+    oids('pg_attrdef'),
+    oids('pg_rewrite'),
+    oids('pg_trigger'),
+    oids('pg_policy'),
+    oids('pg_class'),
+    members.filter((m) => m.objsubid !== 0 && m.catalog === 'pg_class').map((m) => m.objid),
+  ]);
+  return { ...closure, hosts };
+}

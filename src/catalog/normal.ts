@@ -1,0 +1,183 @@
+/**
+ * The normal form of catalog rows: which rows belong to a closure, what is left out, and how the columns print
+ * that hold more than a plain value. https://www.postgresql.org/docs/current/catalogs.html
+ */
+
+import { identitySql, withoutMadeUpNumbers } from './identity.ts';
+
+interface Rows {
+  /** Which rows belong: `$1` holds the OIDs of the relations, `$2` and `$3` class and OID of all members. */
+  readonly where: string;
+  /** The object that the row describes. */
+  readonly identity: string;
+}
+
+/** A catalog whose rows are objects of their own. */
+function objects(catalog: string): Rows {
+  return {
+    where: /* sql */ `t.oid in (
+      select m.objid from unnest($2::oid[], $3::oid[]) as m (classid, objid)
+      where m.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass)`,
+    identity: identitySql('t.tableoid', 't.oid', '0'),
+  };
+}
+
+/** A catalog whose rows add to an object of another one. */
+function partsOf(catalog: string, column: string, subobject = '0'): Rows {
+  return {
+    where:
+      catalog === 'pg_class'
+        ? `t.${column} = any ($1::oid[])`
+        : objects(catalog).where.replace('t.oid', `t.${column}::oid`),
+    identity: identitySql(`'pg_catalog.${catalog}'::pg_catalog.regclass`, `t.${column}`, subobject),
+  };
+}
+
+/** A catalog whose rows point at objects of any catalog. */
+function notesOn(classid: string, objid: string, objsubid: string): Rows {
+  return {
+    where: /* sql */ `(t.${classid}, t.${objid}) in (
+      select m.classid, m.objid from unnest($2::oid[], $3::oid[]) as m (classid, objid))`,
+    identity: identitySql(`t.${classid}`, `t.${objid}`, objsubid),
+  };
+}
+
+export const rows: Readonly<Record<string, Rows>> = {
+  pg_class: { ...objects('pg_class'), where: 't.oid = any ($1::oid[])' },
+  pg_attribute: {
+    where: 't.attrelid = any ($1::oid[]) and t.attnum > 0 and not t.attisdropped',
+    identity: partsOf('pg_class', 'attrelid', 't.attnum').identity,
+  },
+  pg_attrdef: objects('pg_attrdef'),
+  pg_constraint: objects('pg_constraint'),
+  pg_index: partsOf('pg_class', 'indexrelid'),
+  pg_inherits: partsOf('pg_class', 'inhrelid'),
+  pg_type: objects('pg_type'),
+  pg_enum: partsOf('pg_type', 'enumtypid'),
+  pg_range: partsOf('pg_type', 'rngtypid'),
+  pg_sequence: partsOf('pg_class', 'seqrelid'),
+  pg_rewrite: objects('pg_rewrite'),
+  pg_trigger: objects('pg_trigger'),
+  pg_policy: objects('pg_policy'),
+  pg_statistic_ext: objects('pg_statistic_ext'),
+  pg_partitioned_table: partsOf('pg_class', 'partrelid'),
+  pg_publication_rel: objects('pg_publication_rel'),
+  pg_proc: objects('pg_proc'),
+  pg_aggregate: partsOf('pg_proc', 'aggfnoid'),
+  pg_foreign_table: partsOf('pg_class', 'ftrelid'),
+  pg_description: notesOn('classoid', 'objoid', 't.objsubid'),
+  pg_seclabel: notesOn('classoid', 'objoid', 't.objsubid'),
+  pg_init_privs: notesOn('classoid', 'objoid', 't.objsubid'),
+  pg_depend: {
+    ...notesOn('classid', 'objid', 't.objsubid'),
+    // Triggers that PostgreSQL makes for a key of a partition are linked in the order in which they were made.
+    where: /* sql */ `${notesOn('classid', 'objid', 't.objsubid').where}
+      and not (t.deptype <> 'a' and t.refclassid = 'pg_catalog.pg_trigger'::pg_catalog.regclass
+        and t.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass)`,
+  },
+  pg_shdepend: {
+    ...notesOn('classid', 'objid', 't.objsubid'),
+    where: /* sql */ `t.dbid = (
+        select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
+      and ${notesOn('classid', 'objid', 't.objsubid').where}`,
+  },
+};
+
+/** Columns that say where and how a thing is stored, or what is already said elsewhere. */
+export const noise: Readonly<Record<string, readonly string[]>> = {
+  pg_class: [
+    'relfilenode',
+    'relpages',
+    'reltuples',
+    'relallvisible',
+    'relallfrozen',
+    'relfrozenxid',
+    'relminmxid',
+    'relrewrite',
+    'relnatts',
+    'relhasindex',
+    'relhasrules',
+    'relhastriggers',
+    'relhassubclass',
+  ],
+  pg_attribute: ['attcacheoff', 'attmissingval', 'atthasmissing', 'attisdropped'],
+  pg_index: ['indcheckxmin'],
+  pg_rewrite: ['ev_qual'],
+  pg_description: ['objoid', 'objsubid'],
+  pg_seclabel: ['objoid', 'objsubid'],
+  pg_init_privs: ['objoid', 'objsubid'],
+  pg_depend: ['objid', 'objsubid', 'refobjsubid'],
+  pg_shdepend: ['dbid', 'objid', 'objsubid'],
+};
+
+/** Expression trees, by the function that prints them. */
+export const expressions: Readonly<Record<string, string>> = {
+  'pg_attrdef.adbin': 'pg_catalog.pg_get_expr(t.adbin, t.adrelid)',
+  'pg_class.relpartbound': 'pg_catalog.pg_get_expr(t.relpartbound, t.oid)',
+  'pg_constraint.conbin': 'pg_catalog.pg_get_expr(t.conbin, t.conrelid)',
+  'pg_index.indpred': 'pg_catalog.pg_get_expr(t.indpred, t.indrelid)',
+  'pg_index.indexprs': withoutMadeUpNumbers('pg_catalog.pg_get_indexdef(t.indexrelid)'),
+  'pg_partitioned_table.partexprs': 'pg_catalog.pg_get_partkeydef(t.partrelid)',
+  'pg_policy.polqual': 'pg_catalog.pg_get_expr(t.polqual, t.polrelid)',
+  'pg_policy.polwithcheck': 'pg_catalog.pg_get_expr(t.polwithcheck, t.polrelid)',
+  'pg_proc.proargdefaults': 'pg_catalog.pg_get_function_arguments(t.oid)',
+  'pg_proc.prosqlbody': 'pg_catalog.pg_get_function_sqlbody(t.oid)',
+  'pg_publication_rel.prqual': 'pg_catalog.pg_get_expr(t.prqual, t.prrelid)',
+  'pg_rewrite.ev_action': 'pg_catalog.pg_get_ruledef(t.oid)',
+  'pg_rewrite.ev_qual': 'null',
+  'pg_statistic_ext.stxexprs': 'pg_catalog.pg_get_statisticsobjdef(t.oid)',
+  // pg_get_expr fails on OLD and NEW.
+  'pg_trigger.tgqual': 'case when not t.tgisinternal then pg_catalog.pg_get_triggerdef(t.oid) end',
+  'pg_type.typdefaultbin': 'pg_catalog.pg_get_expr(t.typdefaultbin, 0)',
+};
+
+/** Access lists, the default one spelt out, in no order. */
+export const accessLists: Readonly<Record<string, string>> = {
+  'pg_class.relacl': accessList(
+    't.relacl',
+    /* sql */ `case when t.relkind = 'S' then 's'::"char" else 'r'::"char" end`,
+    't.relowner',
+  ),
+  'pg_attribute.attacl': /* sql */ `(
+    select pg_catalog.jsonb_agg(i.item::text order by i.item::text) from pg_catalog.unnest(t.attacl) as i (item))`,
+  'pg_type.typacl': accessList('t.typacl', `'T'`, 't.typowner'),
+  'pg_proc.proacl': accessList('t.proacl', `'f'`, 't.proowner'),
+  'pg_init_privs.initprivs': /* sql */ `(
+    select pg_catalog.jsonb_agg(i.item::text order by i.item::text) from pg_catalog.unnest(t.initprivs) as i (item))`,
+};
+
+function accessList(column: string, kind: string, owner: string): string {
+  return /* sql */ `(
+    select pg_catalog.jsonb_agg(i.item::text order by i.item::text)
+    from pg_catalog.unnest(coalesce(${column}, pg_catalog.acldefault(${kind}, ${owner}))) as i (item))`;
+}
+
+/** Arrays of column numbers that PostgreSQL does not list as foreign keys, and the column of their relation. */
+export const attnumArrays: Readonly<Record<string, string>> = {
+  'pg_constraint.confdelsetcols': 'conrelid',
+  'pg_publication_rel.prattrs': 'prrelid',
+};
+
+export const overrides: Readonly<Record<string, string>> = {
+  'pg_class.relname': withoutMadeUpNumbers('t.relname'),
+  'pg_trigger.tgname': withoutMadeUpNumbers('t.tgname'),
+  'pg_type.typname': withoutMadeUpNumbers('t.typname'),
+  // Dropped columns leave gaps in the numbers.
+  'pg_attribute.attnum': /* sql */ `(
+    select pg_catalog.count(*) from pg_catalog.pg_attribute as a
+    where a.attrelid = t.attrelid and a.attnum between 1 and t.attnum and not a.attisdropped)`,
+  // CREATE TABLE AS leaves it 0 for arrays of one dimension; nothing depends on it.
+  'pg_attribute.attndims': /* sql */ `
+    case when exists (select from pg_catalog.pg_type as y where y.oid = t.atttypid and y.typelem <> 0 and y.typlen = -1)
+      then greatest(t.attndims, 1) else t.attndims end`,
+  // Servers disagree about it where it means nothing.
+  'pg_constraint.connoinherit': /* sql */ `
+    case when t.contype in ('p', 'u', 'x', 'f') then null else t.connoinherit end`,
+  'pg_trigger.tgparentid': /* sql */ `case when t.tgisinternal then null else ${identitySql(
+    `'pg_catalog.pg_trigger'::pg_catalog.regclass`,
+    't.tgparentid',
+    '0',
+  )} end`,
+  'pg_depend.refobjid': identitySql('t.refclassid', 't.refobjid', 't.refobjsubid'),
+  'pg_shdepend.refobjid': identitySql('t.refclassid', 't.refobjid', '0'),
+};

@@ -1,0 +1,77 @@
+import type { Session } from '../session.ts';
+import type { Closure } from './closure.ts';
+
+/** One thing that cannot be brought back exactly, and why. */
+export interface Obstacle {
+  readonly identity: string;
+  readonly reason: string;
+}
+
+interface RelationRow {
+  identity: string;
+  reason: string;
+}
+
+// https://www.postgresql.org/docs/current/catalog-pg-class.html
+const relationsSql = /* sql */ `
+  select i.identity, o.reason
+  from pg_catalog.pg_class as c
+  cross join lateral pg_catalog.pg_identify_object(c.tableoid, c.oid, 0) as i
+  cross join lateral (
+    select 'partitioned tables and partitions cannot be restored yet' as reason
+    where c.relkind = 'p' or c.relispartition
+    union all
+    select 'tables that inherit, or are inherited from, cannot be restored yet'
+    where c.relkind = 'r' and not c.relispartition
+      and exists (select from pg_catalog.pg_inherits as h where c.oid in (h.inhrelid, h.inhparent))
+    union all
+    select 'typed tables cannot be restored yet' where c.reloftype <> 0
+    union all
+    select 'foreign tables cannot be restored yet' where c.relkind = 'f'
+    union all
+    select pg_catalog.format('it is temporary and belongs to another session (%s)', i.schema)
+    where c.relpersistence = 't' and c.relnamespace <> pg_catalog.pg_my_temp_schema()
+    union all
+    select 'it is temporary' where c.relnamespace = pg_catalog.pg_my_temp_schema()
+    union all
+    select 'the index is invalid, and would come back valid; reindex or drop it first'
+    where exists (select from pg_catalog.pg_index as x where x.indexrelid = c.oid and not x.indisvalid)
+    union all
+    select 'a subscription copies into it, which leaves no trace to restore'
+    where exists (select from pg_catalog.pg_subscription_rel as s where s.srrelid = c.oid)
+    union all
+    select 'it has a NOT NULL constraint that is not valid, which cannot be restored yet'
+    where exists (
+      select from pg_catalog.pg_constraint as k
+      where k.conrelid = c.oid and k.contype = 'n' and not k.convalidated)
+  ) as o
+  where c.oid = any ($1::oid[])
+  order by i.identity, o.reason`;
+
+const labelsSql = /* sql */ `
+  select i.identity, 'it carries a security label, which belongs to a provider' as reason
+  from unnest($1::oid[], $2::oid[]) as m (classid, objid)
+  join pg_catalog.pg_seclabel as l on l.classoid = m.classid and l.objoid = m.objid
+  cross join lateral pg_catalog.pg_identify_object(l.classoid, l.objoid, l.objsubid) as i
+  order by i.identity`;
+
+/** What in the closure is known to come back differently or not at all. */
+export async function findObstacles(session: Session, closure: Closure): Promise<Obstacle[]> {
+  const destroyed = closure.members
+    .filter((member) => member.objsubid !== 0)
+    .map(({ kind, identity }) => ({
+      identity,
+      reason: `the ${kind} belongs to something that stays, which would lose it with its data and its place`,
+    }));
+  const extensions = closure.members
+    .filter((member) => member.kind === 'extension')
+    .map(({ identity }) => ({ identity, reason: 'the extension owns a part of what would be dropped' }));
+  const relations = await session.read<RelationRow>(relationsSql, [
+    closure.members.filter((member) => member.catalog === 'pg_class').map((member) => member.objid),
+  ]);
+  const labels = await session.read<RelationRow>(labelsSql, [
+    closure.members.map((member) => member.classid),
+    closure.members.map((member) => member.objid),
+  ]);
+  return [...destroyed, ...extensions, ...relations, ...labels];
+}

@@ -1,0 +1,37 @@
+import { UndropError } from '../errors.ts';
+
+/** What this server can do, by name: the only place that compares version numbers. */
+export interface Server {
+  /** As `server_version` prints it, `15.18 (Debian …)`. */
+  readonly version: string;
+  readonly major: number;
+  /** NOT NULL constraints are rows of pg_constraint, with names (18). */
+  readonly namedNotNull: boolean;
+  /** A publication may name columns and filter rows (15). */
+  readonly publicationColumns: boolean;
+}
+
+const oldest = 14;
+const newest = 18;
+
+/**
+ * @param versionNumber `server_version_num`, such as 150018
+ * @throws UndropError `unsupported-server`
+ */
+export function describeServer(version: string, versionNumber: number): Server {
+  const major = Math.floor(versionNumber / 10_000);
+  if (major < oldest || major > newest) {
+    throw new UndropError('unsupported-server', {
+      subject: `PostgreSQL ${version}`,
+      message: `PostgreSQL ${version} is not supported.`,
+      reason: `What a drop takes along is known, and tested, for PostgreSQL ${oldest} to ${newest}.`,
+      next: major < oldest ? `Upgrade the server to ${oldest} or later.` : 'Use a newer knex-undrop.',
+    });
+  }
+  return {
+    version,
+    major,
+    namedNotNull: major >= 18,
+    publicationColumns: major >= 15,
+  };
+}

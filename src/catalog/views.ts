@@ -1,0 +1,43 @@
+import type { Session } from '../session.ts';
+import { type Closure, membersIn } from './closure.ts';
+import { makes, type Piece } from './piece.ts';
+
+interface ViewRow {
+  oid: number;
+  name: string;
+  create: string;
+  owner: string;
+}
+
+// check_option and security_barrier are options like any other.
+const viewsSql = /* sql */ `
+  select c.oid::bigint as oid,
+    pg_catalog.format('%I.%I', n.nspname, c.relname) as name,
+    pg_catalog.format('create %s %I.%I%s%s%s as%s%s',
+      case c.relkind when 'm' then 'materialized view' else 'view' end,
+      n.nspname, c.relname,
+      (select pg_catalog.format(' using %I', m.amname)
+       from pg_catalog.pg_am as m where m.oid = c.relam and c.relkind = 'm'),
+      (select pg_catalog.format(' with (%s)', pg_catalog.string_agg(
+         pg_catalog.format('%I = %L', o.option_name, o.option_value), ', '))
+       from pg_catalog.pg_options_to_table(c.reloptions) as o having pg_catalog.count(*) > 0),
+      (select pg_catalog.format(' tablespace %I', s.spcname)
+       from pg_catalog.pg_tablespace as s where s.oid = c.reltablespace),
+      E'\\n' || pg_catalog.rtrim(pg_catalog.pg_get_viewdef(c.oid), ';'),
+      case when c.relkind = 'm' and not c.relispopulated then E'\\nwith no data' end) as create,
+    pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(c.relowner)) as owner
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where c.oid = any ($1) and c.relkind in ('v', 'm')
+  order by n.nspname, c.relname`;
+
+/** Views and materialized views; a materialized view that was populated is populated afresh. */
+export async function captureViews(session: Session, closure: Closure): Promise<Piece[]> {
+  const members = membersIn(closure, 'pg_class');
+  const rows = await session.read<ViewRow>(viewsSql, [[...members.keys()]]);
+  return rows.flatMap((row) => {
+    const member = members.get(row.oid);
+    if (member === undefined) return [];
+    return [makes(member, 'view', [row.create, `alter table ${row.name} owner to ${row.owner}`])];
+  });
+}

@@ -1,0 +1,82 @@
+import { type Closure, type Member, outsiders } from './catalog/closure.ts';
+import { sqlState, UndropError } from './errors.ts';
+import type { Options } from './options.ts';
+import type { Session } from './session.ts';
+
+/**
+ * What the user asked for, held against the closure under its locks.
+ *
+ * @throws UndropError `has-outsiders`, `not-empty`
+ */
+export async function check(session: Session, closure: Closure, options: Options): Promise<void> {
+  const others = outsiders(closure);
+  if (options.outsiders === 'refuse' && others.length > 0) throw hasOutsiders(others, options);
+  const filled = await findRows(session, closure);
+  if (filled.length > 0) throw notEmpty(filled);
+}
+
+export interface Filled {
+  readonly identity: string;
+  /** Why it does not count as empty: `3 rows`, or that it could not be looked into. */
+  readonly found: string;
+}
+
+const sizesSql = /* sql */ `
+  select c.oid::bigint as oid, pg_catalog.pg_relation_size(c.oid) > 0 as sized
+  from pg_catalog.pg_class as c where c.oid = any ($1) and c.relkind = 'r'`;
+
+const most = 1000;
+
+/**
+ * The tables of the closure that are not empty, by two witnesses: a file of no bytes holds no rows; where there are
+ * bytes, rows are looked for with row-level security off, which turns rows hidden from us into an error.
+ */
+export async function findRows(session: Session, closure: Closure): Promise<Filled[]> {
+  const tables = closure.members.filter((member) => member.kind === 'table' && member.objsubid === 0);
+  const sizes = await session.read<{ oid: number; sized: boolean }>(sizesSql, [
+    tables.map(({ objid }) => objid),
+  ]);
+  const sized = new Set(sizes.filter((row) => row.sized).map((row) => row.oid));
+  const filled: Filled[] = [];
+  for (const { objid, identity } of tables) {
+    if (!sized.has(objid)) continue;
+    try {
+      const [row] = await session.attempt(() =>
+        session.read<{ count: number }>(
+          `select pg_catalog.count(*)::int as count from (select from only ${identity} limit ${most + 1}) as r`,
+        ),
+      );
+      const count = row?.count ?? 0;
+      if (count > 0)
+        filled.push({ identity, found: count > most ? `more than ${most} rows` : rowsOf(count) });
+    } catch (error) {
+      if (sqlState(error) !== '42501') throw error;
+      filled.push({ identity, found: 'not to be known: row-level security or missing rights hide its rows' });
+    }
+  }
+  return filled;
+}
+
+function rowsOf(count: number): string {
+  return count === 1 ? '1 row' : `${count} rows`;
+}
+
+function notEmpty(filled: readonly Filled[]): UndropError {
+  return new UndropError('not-empty', {
+    subject: filled.map(({ identity }) => identity).join(', '),
+    message: `${filled.map(({ identity }) => identity).join(', ')} ${filled.length === 1 ? 'is' : 'are'} not empty.`,
+    reason: filled.map(({ identity, found }) => `${identity}: ${found}`).join('\n'),
+    next: 'Move or delete the rows first if they are not needed, or leave the table out of the migration.',
+  });
+}
+
+function hasOutsiders(others: readonly Member[], options: Options): UndropError {
+  return new UndropError('has-outsiders', {
+    subject: others.map(({ identity }) => identity).join(', '),
+    message: `Dropping the tables would take ${others.length === 1 ? 'an object' : `${others.length} objects`} of others along.`,
+    reason: others.map(({ kind, identity }) => `${kind} ${identity}`).join('\n'),
+    next:
+      'Remove these references first, or let them go and be restored with the tables: ' +
+      `outsiders: 'cascade', for one run UNDROP_OUTSIDERS=cascade:${options.name}`,
+  });
+}

@@ -1,0 +1,134 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Closure, readClosure } from './catalog/closure.ts';
+import { sqlState, UndropError } from './errors.ts';
+import type { Table } from './gate.ts';
+import type { Options } from './options.ts';
+import type { Session } from './session.ts';
+
+interface Lock {
+  oid: number;
+  identity: string;
+  sql: string;
+}
+
+// What DROP takes on the closure and its hosts, taken beforehand in one stable order. LOCK TABLE on a view would lock
+// its base tables, and it does not take sequences: giving them the owner that they have locks just the object.
+// What may not be locked here is left to DROP itself, under the same timeout.
+// https://www.postgresql.org/docs/current/sql-lock.html
+const locksSql = /* sql */ `
+  select c.oid::bigint as oid, pg_catalog.format('%I.%I', n.nspname, c.relname) as identity,
+    case when c.relkind in ('r', 'p')
+      then pg_catalog.format('lock table only %I.%I in access exclusive mode', n.nspname, c.relname)
+      else pg_catalog.format('alter %s %I.%I owner to %I',
+        case c.relkind when 'S' then 'sequence' when 'v' then 'view' else 'materialized view' end,
+        n.nspname, c.relname, pg_catalog.pg_get_userbyid(c.relowner))
+    end as sql
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where c.oid = any ($1) and n.nspname <> 'pg_toast'
+    and case when c.relkind in ('r', 'p') then pg_catalog.has_table_privilege(c.oid, 'update, delete, truncate')
+      when c.relkind in ('S', 'v', 'm') then c.oid = any ($2) and pg_catalog.pg_has_role(c.relowner, 'usage')
+      else false end
+  order by c.oid`;
+
+const blockersSql = /* sql */ `
+  select distinct a.pid, coalesce(a.usename, '?')::text as role, coalesce(a.application_name, '') as application,
+    c.oid::pg_catalog.regclass::text as relation, l.mode,
+    pg_catalog.round(extract(epoch from pg_catalog.clock_timestamp() - a.xact_start))::int as seconds,
+    case when $2 then a.query end as query
+  from pg_catalog.pg_locks as l
+  join pg_catalog.pg_class as c on c.oid = l.relation
+  left join pg_catalog.pg_stat_activity as a on a.pid = l.pid
+  where l.granted and l.pid <> pg_catalog.pg_backend_pid() and l.relation = any ($1)
+    and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
+  order by a.pid, relation`;
+
+// Shorter than deadlock_timeout, so that no application is made its victim.
+const shortTryMs = 300;
+
+/**
+ * Locks everything that the drop will touch, and reads the closure under the locks. A try that times out, or finds
+ * that the closure has grown since it was planned, lets go of all locks and starts again after a pause.
+ *
+ * @throws UndropError `lock-timeout` that names who holds the locks
+ */
+export async function lockClosure(
+  session: Session,
+  tables: readonly Table[],
+  options: Options,
+): Promise<Closure> {
+  const oids = tables.map(({ oid }) => oid);
+  let asked: Lock[] = [];
+  for (let tries = 1; tries <= options.lockTries; tries++) {
+    const last = tries > options.lockTries - 2;
+    const timeout = last ? options.lockTimeoutMs : Math.min(shortTryMs, options.lockTimeoutMs);
+    await session.run(`set local lock_timeout = ${timeout}`);
+    try {
+      return await session.attempt(async () => {
+        const plan = await readClosure(session, oids);
+        asked = await readLocks(session, plan);
+        for (const { sql } of asked) await session.run(sql);
+        const closure = await readClosure(session, oids);
+        if (!covers(plan, closure)) throw new ClosureGrew();
+        return closure;
+      });
+    } catch (error) {
+      if (!isContention(error)) throw error;
+      if (tries < options.lockTries) await sleep(50 * tries + Math.random() * 150);
+    }
+  }
+  throw await lockTimeout(session, asked, options);
+}
+
+/** Another session added to the closure between the plan and the locks. */
+class ClosureGrew extends Error {}
+
+function isContention(error: unknown): boolean {
+  return error instanceof ClosureGrew || ['55P03', '40P01'].includes(sqlState(error) ?? '');
+}
+
+function readLocks(session: Session, closure: Closure): Promise<Lock[]> {
+  const relations = closure.members.filter(
+    (member) => member.catalog === 'pg_class' && member.objsubid === 0,
+  );
+  const own = relations.map((member) => member.objid);
+  const hosts = closure.hosts.map((host) => host.oid);
+  return session.read<Lock>(locksSql, [[...own, ...hosts], own]);
+}
+
+function covers(plan: Closure, closure: Closure): boolean {
+  const planned = new Set([
+    ...plan.members.map(({ key }) => key),
+    ...plan.hosts.map(({ oid }) => String(oid)),
+  ]);
+  return (
+    closure.members.every(({ key }) => planned.has(key)) &&
+    closure.hosts.every(({ oid }) => planned.has(String(oid)))
+  );
+}
+
+async function lockTimeout(session: Session, asked: readonly Lock[], options: Options): Promise<UndropError> {
+  const showQueries = process.env.UNDROP_SHOW_QUERIES === '1';
+  const blockers = await session.read<{
+    pid: number;
+    role: string;
+    application: string;
+    relation: string;
+    mode: string;
+    seconds: number | null;
+    query: string | null;
+  }>(blockersSql, [asked.map(({ oid }) => oid), showQueries]);
+  const lines = blockers.map(
+    ({ pid, role, application, relation, mode, seconds, query }) =>
+      `${relation}: pid ${pid} (${role}${application === '' ? '' : `, ${application}`}) holds ${mode}` +
+      (seconds === null ? '' : `, in a transaction of ${seconds} s`) +
+      (query === null ? '' : `: ${query}`),
+  );
+  const subject = [...new Set(blockers.map(({ relation }) => relation))].join(', ') || options.name;
+  return new UndropError('lock-timeout', {
+    subject,
+    message: `The locks that ${options.name} needs were not to be had in ${options.lockTries} tries.`,
+    reason: lines.join('\n') || 'Whoever held them has let go since.',
+    next: 'Run it again when these sessions have ended, or end them with pg_terminate_backend(pid).',
+  });
+}

@@ -1,0 +1,62 @@
+import type { Knex } from 'knex';
+import { approvedTables, tableFingerprint } from './approve.ts';
+import { captureStatements, type Statement } from './capture.ts';
+import { outsiders, readClosure } from './catalog/closure.ts';
+import { readFacts } from './catalog/facts.ts';
+import type { Obstacle } from './catalog/refusals.ts';
+import { type Filled, findRows } from './check.ts';
+import { fingerprintOf } from './fingerprint.ts';
+import { findTables } from './gate.ts';
+import { type DropOptions, parseOptions } from './options.ts';
+import { inSession } from './session.ts';
+
+/** What `up` would do. */
+export interface Plan {
+  readonly tables: readonly { table: string; fingerprint: string; reason: string | undefined }[];
+  readonly missing: readonly string[];
+  /** Every object that would go, tables first; outsiders are those of no named table. */
+  readonly closure: readonly { kind: string; identity: string; outsider: boolean }[];
+  /** Tables that are not empty. */
+  readonly filled: readonly Filled[];
+  /** What could not be brought back exactly. */
+  readonly obstacles: readonly Obstacle[];
+  /** The statements that `down` would replay, in order. */
+  readonly statements: readonly Statement[];
+  /** Of all tables together. */
+  readonly fingerprint: string;
+}
+
+/**
+ * What `up` would do with these options, read-only and without locks: it may look different a moment later.
+ *
+ * @throws UndropError `bad-options`, `not-a-table`, `extension-member`, `approval-missing`
+ */
+export async function planDrop(knex: Knex, given: DropOptions): Promise<Plan> {
+  const options = parseOptions(given);
+  return inSession(knex, async (session) => {
+    const { tables, missing } = await findTables(session, approvedTables(options));
+    const closure = await readClosure(
+      session,
+      tables.map(({ oid }) => oid),
+    );
+    const { statements, obstacles } = await captureStatements(session, closure);
+    const fingerprints = [];
+    for (const { oid, written, reason } of tables) {
+      fingerprints.push({ table: written, fingerprint: await tableFingerprint(session, oid), reason });
+    }
+    const others = new Set(outsiders(closure));
+    return {
+      tables: fingerprints,
+      missing: missing.map(({ written }) => written),
+      closure: closure.members.map((member) => ({
+        kind: member.kind,
+        identity: member.identity,
+        outsider: others.has(member),
+      })),
+      filled: await findRows(session, closure),
+      obstacles,
+      statements,
+      fingerprint: fingerprintOf((await readFacts(session, closure)).own),
+    };
+  });
+}

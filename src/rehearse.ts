@@ -1,0 +1,43 @@
+import type { Capture } from './capture.ts';
+import type { Closure } from './catalog/closure.ts';
+import { readHostFacts } from './catalog/facts.ts';
+import { compareFacts, type Difference, describeDifferences } from './compare.ts';
+import { UndropError } from './errors.ts';
+import type { Table } from './gate.ts';
+import { readRestored, replay } from './restore.ts';
+import type { Session } from './session.ts';
+
+/**
+ * Restores what has just been dropped, compares the facts, and takes it back: it ends dropped, as it began.
+ *
+ * @throws UndropError `not-reproducible` where a statement fails, `rehearsal-differs` where a fact differs
+ */
+export async function rehearse(session: Session, tables: readonly Table[], capture: Capture): Promise<void> {
+  await session.rehearse(async () => {
+    await replay(session, capture.statements, 'not-reproducible');
+    const { facts } = await readRestored(
+      session,
+      tables.map(({ sql }) => sql),
+    );
+    const differences = [
+      ...compareFacts(capture.facts.own, facts.own),
+      ...compareFacts(capture.facts.hosts, facts.hosts),
+    ];
+    if (differences.length === 0) return;
+    throw new UndropError('rehearsal-differs', {
+      subject: [...new Set(differences.map(({ object }) => object))].join(', '),
+      message: 'What was dropped would not come back as it was.',
+      reason: describeDifferences(differences),
+      next: 'Nothing was changed. Leave these tables out, or report the difference.',
+    });
+  });
+}
+
+/** What the drop has changed of the hosts: a table that lost a default, say. Nothing, mostly. */
+export async function hostChanges(
+  session: Session,
+  closure: Closure,
+  capture: Capture,
+): Promise<Difference[]> {
+  return compareFacts(capture.facts.hosts, await readHostFacts(session, closure.hosts));
+}

@@ -1,0 +1,46 @@
+import type { Statement } from './capture.ts';
+import { type Closure, readClosure } from './catalog/closure.ts';
+import { type Facts, readFacts } from './catalog/facts.ts';
+import { type ErrorCode, UndropError } from './errors.ts';
+import type { Session } from './session.ts';
+
+/**
+ * Replays statements in their order.
+ *
+ * @throws UndropError with the given code, naming the object whose statement the server refused
+ */
+export async function replay(
+  session: Session,
+  statements: readonly Statement[],
+  code: ErrorCode,
+): Promise<void> {
+  for (const { kind, identity, sql } of statements) {
+    try {
+      await session.run(sql);
+    } catch (error) {
+      throw new UndropError(code, {
+        subject: identity,
+        message: `The ${kind} ${identity} could not be made again.`,
+        reason: error instanceof Error ? error.message : String(error),
+        next: 'Nothing was changed. Remove the cause, or leave the table out of the migration.',
+        cause: error,
+      });
+    }
+  }
+}
+
+const oidsSql = /* sql */ `
+  select pg_catalog.to_regclass(t.name)::oid::bigint as oid
+  from pg_catalog.unnest($1::text[]) with ordinality as t (name, position)
+  order by t.position`;
+
+/** The closure of tables by their qualified names, read anew, and its facts. */
+export async function readRestored(
+  session: Session,
+  tables: readonly string[],
+): Promise<{ closure: Closure; facts: Facts }> {
+  const rows = await session.read<{ oid: number | null }>(oidsSql, [tables]);
+  const oids = rows.flatMap(({ oid }) => (oid === null ? [] : [oid]));
+  const closure = await readClosure(session, oids);
+  return { closure, facts: await readFacts(session, closure) };
+}

@@ -1,0 +1,60 @@
+import type { Knex } from 'knex';
+import { readApprovals } from './approvals.ts';
+import { down } from './down.ts';
+import { type DropOptions, type Options, parseOptions } from './options.ts';
+import { up } from './up.ts';
+
+/** What a Knex migration exports. */
+export interface ReversibleDrop {
+  up(knex: Knex): Promise<void>;
+  down(knex: Knex): Promise<void>;
+  /** Whether the migration may be offered to Knex: false while it waits for approval of all of its tables. */
+  ready: Ready;
+}
+
+export interface Ready {
+  (): boolean;
+  /** What it waits for, in words. */
+  readonly waitsFor: string;
+}
+
+/**
+ * A migration that drops tables and can bring them back exactly:
+ *
+ * ```ts
+ * export const { up, down, ready } = reversibleDrop({ name: '044_cleanup', tables: { old_runs: 'Unused since 2023.' } });
+ * ```
+ *
+ * The options are parsed when Knex loads the migration, so a mistake in them stops it before anything runs; the
+ * environment is read again by each `up` and `down`.
+ *
+ * @throws UndropError `bad-options`
+ */
+export function reversibleDrop(given: DropOptions): ReversibleDrop {
+  const options = parseOptions(given);
+  const ready = Object.assign(() => isReady(options), { waitsFor: waitsFor(options) });
+  const migration = {
+    up: (knex: Knex) => up(knex, parseOptions(given)),
+    down: (knex: Knex) => down(knex, parseOptions(given)),
+    ready,
+  };
+  parsed.set(migration.up, options);
+  return migration;
+}
+
+/** The options behind the `up` of a loaded migration; undefined where it is not one of ours. */
+export function dropOptionsOf(up: unknown): Options | undefined {
+  return typeof up === 'function' ? parsed.get(up) : undefined;
+}
+
+const parsed = new WeakMap<object, Options>();
+
+function isReady({ approval, tables }: Options): boolean {
+  if (approval === 'none') return true;
+  const approvals = readApprovals();
+  return tables.some(({ written }) => approvals.has(written));
+}
+
+function waitsFor({ tables }: Options): string {
+  return `approval: APPROVED_DROPS may name ${tables.map(({ written }) => written).join(', ')}`;
+}

@@ -1,0 +1,189 @@
+import type { Knex } from 'knex';
+import { describeServer, type Server } from './catalog/server.ts';
+import { UndropError } from './errors.ts';
+
+/** One transaction on one connection, with every setting pinned that changes what PostgreSQL prints or does. */
+export interface Session {
+  readonly server: Server;
+  readonly database: string;
+  /** The role that acts, and the schemas that an unqualified name is looked up in. */
+  readonly role: string;
+  readonly schemas: readonly string[];
+  /** Rows of one query, every value as JSON carries it: cast to text in the query what a number cannot hold. */
+  read<Row extends object>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
+  /** An insert or update, with what it returns. */
+  write<Row extends object>(sql: string, values: readonly unknown[]): Promise<Row[]>;
+  /** Statements without values, sent as they are. */
+  run(sql: string): Promise<void>;
+  /** Does the work in a savepoint; what it throws is thrown after the savepoint has been rolled back. */
+  attempt<T>(work: () => Promise<T>): Promise<T>;
+  /** Does the work in a savepoint and then takes it back. */
+  rehearse<T>(work: () => Promise<T>): Promise<T>;
+}
+
+interface Connection {
+  query(config: { text: string; values?: readonly unknown[]; types: object }): Promise<{
+    rows: Record<string, string | null>[];
+  }>;
+}
+
+/**
+ * Settings that the deparsers and the replay depend on.
+ * https://www.postgresql.org/docs/current/runtime-config-client.html
+ */
+const pins: Readonly<Record<string, string>> = {
+  // With pg_catalog alone, a temporary table named like a catalog would come first.
+  search_path: 'pg_catalog, pg_temp',
+  // Turns row-level security that would hide rows from us into an error.
+  row_security: 'off',
+  datestyle: 'ISO, MDY',
+  intervalstyle: 'postgres',
+  timezone: 'UTC',
+  bytea_output: 'hex',
+  extra_float_digits: '1',
+  lc_monetary: 'C',
+  quote_all_identifiers: 'off',
+  standard_conforming_strings: 'on',
+  transform_null_equals: 'off',
+  check_function_bodies: 'off',
+  default_tablespace: '',
+  default_table_access_method: 'heap',
+  default_toast_compression: 'pglz',
+  client_min_messages: 'warning',
+  jit: 'off',
+};
+
+// Values arrive as PostgreSQL writes them, whatever parsers the application has set for the driver.
+const asText = { getTypeParser: () => (value: string) => value };
+
+/**
+ * Runs `work` in the transaction that Knex gives, or in one of its own where Knex gives none
+ * (`--disable-transactions`). Whatever `work` throws leaves no trace, and the settings are put back, since
+ * Knex may run another migration in the same transaction.
+ *
+ * @throws UndropError `unsupported-server`; whatever `work` throws
+ */
+export async function inSession<T>(knex: Knex, work: (session: Session) => Promise<T>): Promise<T> {
+  const dialect = knex.client.config.client;
+  if (knex.client.driverName !== 'pg' || knex.client.dialect !== 'postgresql') {
+    throw new UndropError('unsupported-server', {
+      subject: String(dialect),
+      message: `The Knex client ${JSON.stringify(dialect)} is not supported.`,
+      reason: 'Only PostgreSQL has the catalogs that this package reads.',
+      next: 'Use the Knex client "pg".',
+    });
+  }
+  if (!knex.isTransaction) {
+    return knex.transaction((transaction) => inSession(transaction, work), {
+      isolationLevel: 'read committed',
+    });
+  }
+  const connection: Connection = await knex.client.acquireConnection();
+  return withPins(connection, work);
+}
+
+async function withPins<T>(connection: Connection, work: (session: Session) => Promise<T>): Promise<T> {
+  const query = (text: string, values: readonly unknown[] = []) =>
+    connection.query(values.length === 0 ? { text, types: asText } : { text, values, types: asText });
+
+  const attempt = async <R>(inner: () => Promise<R>): Promise<R> => {
+    await query('savepoint undrop');
+    let result: R;
+    try {
+      result = await inner();
+    } catch (error) {
+      // A connection that is gone cannot roll back; the server has done it, and the first error tells why.
+      await query('rollback to savepoint undrop; release savepoint undrop').catch(() => undefined);
+      throw error;
+    }
+    await query('release savepoint undrop');
+    return result;
+  };
+
+  const write = async <Row>(text: string, values: readonly unknown[]): Promise<Row[]> => {
+    const { rows } = await query(text, values);
+    return rows as Row[];
+  };
+
+  const read = async <Row>(text: string, values: readonly unknown[] = []): Promise<Row[]> => {
+    const wrapped = `select coalesce(pg_catalog.json_agg(q), '[]')::text as rows from (${text}\n) q`;
+    const { rows } = await query(wrapped, values);
+    return JSON.parse(rows[0]?.rows ?? '[]');
+  };
+
+  return attempt(async () => {
+    const found = await describe(connection);
+    await query(setAll, [JSON.stringify(pins)]);
+    const session: Session = {
+      server: describeServer(found.version, Number(found.versionNumber)),
+      database: found.database,
+      role: found.role,
+      schemas: JSON.parse(found.schemas),
+      read,
+      write,
+      run: async (text) => {
+        await query(text);
+      },
+      attempt,
+      rehearse: async (inner) => {
+        await query('savepoint undrop_rehearsal');
+        const result = await inner();
+        await query('rollback to savepoint undrop_rehearsal; release savepoint undrop_rehearsal');
+        return result;
+      },
+    };
+    const result = await work(session);
+    await query(setAll, [found.settings]);
+    return result;
+  });
+}
+
+const setAll = /* sql */ `
+  select pg_catalog.set_config(s.key, s.value, true)
+  from pg_catalog.jsonb_each_text($1::jsonb) as s`;
+
+interface Found {
+  version: string;
+  versionNumber: string;
+  database: string;
+  role: string;
+  schemas: string;
+  settings: string;
+}
+
+async function describe(connection: Connection): Promise<Found> {
+  const { rows } = await connection.query({
+    text: /* sql */ `
+      select pg_catalog.current_setting('server_version') as version,
+        pg_catalog.current_setting('server_version_num') as "versionNumber",
+        pg_catalog.current_database()::text as database,
+        current_user::text as role,
+        pg_catalog.to_json(pg_catalog.current_schemas(false))::text as schemas,
+        pg_catalog.current_setting('transaction_isolation') as isolation,
+        pg_catalog.current_setting('transaction_read_only') as "readOnly",
+        (select pg_catalog.json_object_agg(s.name, s.setting)::text
+         from pg_catalog.pg_settings as s
+         where pg_catalog.lower(s.name) = any ($1)
+           or s.name in ('lock_timeout', 'application_name')) as settings`,
+    values: [Object.keys(pins)],
+    types: asText,
+  });
+  const found = rows[0] as unknown as Found & { isolation: string; readOnly: string };
+  if (found.isolation !== 'read committed') {
+    throw new UndropError('unsupported-server', {
+      subject: found.isolation,
+      message: `The transaction runs at isolation level ${found.isolation}.`,
+      reason: 'There the snapshot is older than the locks, so what is checked is not what is dropped.',
+      next: 'Run the migration at READ COMMITTED.',
+    });
+  }
+  if (found.readOnly === 'on') {
+    throw new UndropError('unsupported-server', {
+      subject: found.database,
+      message: `${found.database} can only be read here.`,
+      reason: 'This is a standby, or the role or database defaults to read-only transactions.',
+      next: 'Connect to the primary server with a role that may write.',
+    });
+  }
+  return found;
+}

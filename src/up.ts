@@ -1,0 +1,53 @@
+import type { Knex } from 'knex';
+import { approvedTables, checkFingerprints } from './approve.ts';
+import { amendEntry, archive, ensureArchive, findEntry } from './archive.ts';
+import { requireBackup } from './backup/required.ts';
+import { captureClosure } from './capture.ts';
+import { check } from './check.ts';
+import { drop } from './drop.ts';
+import { fingerprintOf } from './fingerprint.ts';
+import { gate } from './gate.ts';
+import { lockClosure } from './lock.ts';
+import type { Options } from './options.ts';
+import { readPrerequisites } from './prerequisites.ts';
+import { hostChanges, rehearse } from './rehearse.ts';
+import { say } from './say.ts';
+import { setSchemaComment } from './schema-comment.ts';
+import { inSession } from './session.ts';
+import { verifyDropped } from './verify.ts';
+
+/**
+ * Drops the tables of a migration, having proved in the same transaction that they can be brought back.
+ * Whatever it throws, nothing has been changed.
+ */
+export async function up(knex: Knex, options: Options): Promise<void> {
+  await inSession(knex, async (session) => {
+    approvedTables(options);
+    await ensureArchive(session);
+    const unrestored = await findEntry(session, options.name);
+    if (unrestored?.restoredAt === null) return verifyDropped(session, unrestored);
+
+    const tables = await gate(session, options);
+    const backup = await requireBackup(session, tables, options);
+    const closure = await lockClosure(session, tables, options);
+    await check(session, closure, options);
+    const approvals = await checkFingerprints(session, tables, options);
+    const capture = await captureClosure(session, closure);
+    const prerequisites = await readPrerequisites(session, closure);
+    const fingerprint = fingerprintOf(capture.facts.own);
+    const { hosts } = closure;
+    const circumstances = { fingerprint, prerequisites, hosts, approvals, backup };
+    const entry = await archive(session, tables, capture, circumstances, options);
+    await drop(session, tables, closure);
+    const changes = await hostChanges(session, closure, capture);
+    await rehearse(session, tables, capture);
+    const comment =
+      options.schemaComment === undefined || tables[0] === undefined
+        ? undefined
+        : await setSchemaComment(session, tables[0].schema, options.schemaComment);
+    await amendEntry(session, entry, changes, comment);
+    say(
+      `${options.name}: ${tables.length} tables dropped, the way back rehearsed (entry ${entry}, ${fingerprint})`,
+    );
+  });
+}
