@@ -88,7 +88,8 @@ const tablesSql = /* sql */ `
     database_oid oid not null,
     system_identifier text not null,
     identity uuid not null,
-    tables jsonb not null
+    tables jsonb not null,
+    objects jsonb not null
   );
   create table undrop.drops (
     id bigint generated always as identity primary key,

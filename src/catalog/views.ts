@@ -1,5 +1,6 @@
 import type { Session } from '../session.ts';
 import { type Closure, membersIn } from './closure.ts';
+import { readColumns } from './columns.ts';
 import { makes, type Piece } from './piece.ts';
 
 interface ViewRow {
@@ -35,9 +36,15 @@ const viewsSql = /* sql */ `
 export async function captureViews(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_class');
   const rows = await session.read<ViewRow>(viewsSql, [[...members.keys()]]);
+  const columns = await readColumns(
+    session,
+    rows.map((row) => row.oid),
+  );
   return rows.flatMap((row) => {
     const member = members.get(row.oid);
     if (member === undefined) return [];
-    return [makes(member, 'view', [row.create, `alter table ${row.name} owner to ${row.owner}`])];
+    const settings = columns.get(row.oid)?.settings ?? [];
+    const alter = (action: string) => `alter table ${row.name} ${action}`;
+    return [makes(member, 'view', [row.create, ...settings.map(alter), alter(`owner to ${row.owner}`)])];
   });
 }

@@ -1,0 +1,12 @@
+create role case_a nologin;
+create role case_b nologin;
+create table t (id serial primary key, v text, w text);
+grant select, insert on t to case_a with grant option;
+grant update on t to case_a;
+grant select (v), update (v, w) on t to case_b;
+grant references (id) on t to case_b with grant option;
+grant usage on sequence t_id_seq to case_a;
+grant truncate on t to public;
+revoke delete on t from postgres;
+grant usage on type t to case_b;
+revoke usage on type t from public;

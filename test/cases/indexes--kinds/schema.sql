@@ -1,0 +1,12 @@
+create table t (a int, b text, c jsonb, d tsvector, e point, f int[]);
+create index on t (a desc nulls last, b text_pattern_ops) include (f) with (fillfactor = 50, deduplicate_items = off);
+create unique index on t (lower(b)) where a > 0;
+create index on t using gin (c jsonb_path_ops) with (fastupdate = off);
+create index on t using gin (d);
+create index on t using gist (e);
+create index on t using spgist (b);
+create index on t using hash (a);
+create index on t using brin (a) with (pages_per_range = 4, autosummarize = on);
+create index on t ((a + 1), (b collate "C"));
+create index "T idx" on t (a);
+comment on index "T idx" is 'an index';

@@ -1,0 +1,10 @@
+create table t (a int not null, b text, c int);
+create unique index t_a on t (a);
+create index t_e on t ((a + c), lower(b));
+alter index t_e alter column 1 set statistics 77;
+alter index t_e alter column 2 set statistics 0;
+alter table t replica identity using index t_a;
+alter table t cluster on t_e;
+create table u (id int primary key);
+alter table u cluster on u_pkey;
+alter table u replica identity using index u_pkey;

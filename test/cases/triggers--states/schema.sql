@@ -1,0 +1,11 @@
+create function f() returns trigger language plpgsql as $$ begin return new; end $$;
+create table t (id int, v text, w text);
+create trigger plain before insert or update of v, w on t for each row when (new.v is distinct from 'x?') execute function f('a', 'it''s ?');
+create trigger off after delete on t for each statement execute function f();
+create trigger replica after update on t referencing old table as o new table as n for each statement execute function f();
+create trigger always before truncate on t execute function f();
+create constraint trigger late after insert on t deferrable initially deferred for each row execute function f();
+alter table t disable trigger off;
+alter table t enable replica trigger replica;
+alter table t enable always trigger always;
+comment on trigger plain on t is 'a trigger';

@@ -1,0 +1,12 @@
+create table t (id int primary key, v text);
+create materialized view m with (fillfactor = 50) as select id, v from t;
+create materialized view empty as select count(*) as n from t with no data;
+create unique index m_id on m (id);
+create index m_v on m (lower(v));
+alter materialized view m alter v set statistics 99;
+alter materialized view m alter v set storage external;
+alter materialized view m cluster on m_id;
+create statistics m_stats on id, v from m;
+comment on materialized view m is 'kept';
+comment on column m.v is 'a column';
+create view over as select * from m;

@@ -1,0 +1,16 @@
+create table t (id int primary key, v text, n int);
+create view a with (security_barrier) as select id, v as "Value ?" from t where n > 0 with local check option;
+create view b as select id from a union select n from t;
+create view c (x, y) as select count(*), 'it''s' from b;
+create view grouped as select t.*, count(*) as c from t group by t.id;
+create view writable as select id, n from t;
+alter view writable alter n set default 5;
+create function f() returns trigger language plpgsql as $$ begin return new; end $$;
+create trigger instead instead of insert on writable for each row execute function f();
+create rule r as on delete to b do instead nothing;
+comment on view a is 'a view';
+comment on column a."Value ?" is 'a column of a view';
+comment on trigger instead on writable is 'a trigger on a view';
+create role case_viewer nologin;
+grant select (id) on b to case_viewer;
+grant select, update on a to case_viewer with grant option;
