@@ -44,7 +44,7 @@ interface Found {
 
 const findSql = /* sql */ `
   select w.written, c.oid::bigint as oid, c.schema, c.relkind,
-    pg_catalog.format('%I.%I', c.schema, c.relname) as sql,
+    case when c.oid is not null then pg_catalog.format('%I.%I', c.schema, c.relname) end as sql,
     coalesce(c.schema in ('pg_catalog', 'information_schema', 'pg_toast', 'undrop'), false) as system,
     coalesce(c.relpersistence = 't', false) as temporary,
     (select e.extname

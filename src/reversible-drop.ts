@@ -4,6 +4,9 @@ import { down } from './down.ts';
 import { type DropOptions, type Options, parseOptions } from './options.ts';
 import { up } from './up.ts';
 
+// Registered, since a loader may give migrations a copy of this module of their own.
+const optionsOf = Symbol.for('knex-undrop.options');
+
 /** What a Knex migration exports. */
 export interface ReversibleDrop {
   up(knex: Knex): Promise<void>;
@@ -33,21 +36,25 @@ export interface Ready {
 export function reversibleDrop(given: DropOptions): ReversibleDrop {
   const options = parseOptions(given);
   const ready = Object.assign(() => isReady(options), { waitsFor: waitsFor(options) });
-  const migration = {
-    up: (knex: Knex) => up(knex, parseOptions(given)),
+  return {
+    up: Object.assign((knex: Knex) => up(knex, parseOptions(given)), { [optionsOf]: options }),
     down: (knex: Knex) => down(knex, parseOptions(given)),
     ready,
   };
-  parsed.set(migration.up, options);
-  return migration;
 }
 
 /** The options behind the `up` of a loaded migration; undefined where it is not one of ours. */
 export function dropOptionsOf(up: unknown): Options | undefined {
-  return typeof up === 'function' ? parsed.get(up) : undefined;
+  return typeof up === 'function' && optionsOf in up ? (up[optionsOf] as Options) : undefined;
 }
 
-const parsed = new WeakMap<object, Options>();
+/** The tables of loaded migrations that ask for approval, as the migrations write them. */
+export function tablesToApprove(migrations: readonly { module: object }[]): string[] {
+  return migrations.flatMap(({ module }) => {
+    const options = 'up' in module ? dropOptionsOf(module.up) : undefined;
+    return options?.approval === 'each-table' ? options.tables.map(({ written }) => written) : [];
+  });
+}
 
 function isReady({ approval, tables }: Options): boolean {
   if (approval === 'none') return true;

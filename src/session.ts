@@ -31,7 +31,7 @@ interface Connection {
  * Settings that the deparsers and the replay depend on.
  * https://www.postgresql.org/docs/current/runtime-config-client.html
  */
-const pins: Readonly<Record<string, string>> = {
+export const pins: Readonly<Record<string, string>> = {
   // With pg_catalog alone, a temporary table named like a catalog would come first.
   search_path: 'pg_catalog, pg_temp',
   // Turns row-level security that would hide rows from us into an error.

@@ -1,0 +1,64 @@
+import { loadCapture } from './archive.ts';
+import { captureStatements, notReproducible, type Statement } from './capture.ts';
+import { outsiders, readClosure } from './catalog/closure.ts';
+import { readEntries } from './entries.ts';
+import { UndropError } from './errors.ts';
+import { findTables } from './gate.ts';
+import { parseTableName } from './name.ts';
+import { say } from './say.ts';
+import type { Session } from './session.ts';
+
+/** The statements that bring tables back, without their rows. */
+export interface Ddl {
+  /** Where it is from the archive. */
+  readonly migration: string | null;
+  readonly tables: readonly string[];
+  readonly statements: readonly Statement[];
+}
+
+/**
+ * What `up` would capture of tables as they are.
+ *
+ * @throws UndropError `bad-options`, `missing-table`, `not-a-table`, `extension-member`, `not-reproducible`
+ */
+export async function liveDdl(session: Session, names: readonly string[]): Promise<Ddl> {
+  const wanted = names.map((name) => ({ ...parseTableName(name), reason: undefined }));
+  const { tables, missing } = await findTables(session, wanted);
+  if (missing.length > 0) {
+    const gone = missing.map(({ written }) => written).join(', ');
+    throw new UndropError('missing-table', {
+      subject: gone,
+      message: `${gone} ${missing.length === 1 ? 'does' : 'do'} not exist in ${session.database}.`,
+      reason: `Looked for in the schemas ${session.schemas.join(', ')}.`,
+      next: 'Correct the names; what a migration has dropped is printed with --migration <name>.',
+    });
+  }
+  const closure = await readClosure(session, [...new Set(tables.map(({ oid }) => oid))]);
+  const { statements, obstacles } = await captureStatements(session, closure);
+  if (obstacles.length > 0) throw notReproducible(obstacles);
+  const others = outsiders(closure).map(({ kind, identity }) => `${kind} ${identity}`);
+  if (others.length > 0) say(`Objects of others that would go along are in it too: ${others.join(', ')}`);
+  return { migration: null, tables: tables.map(({ written }) => written), statements };
+}
+
+/**
+ * What the archive keeps of a migration: its open entry, or else the latest.
+ *
+ * @throws UndropError `archive-missing`, `archive-damaged`
+ */
+export async function archivedDdl(session: Session, migration: string): Promise<Ddl> {
+  const entries = await readEntries(session);
+  const own = entries.filter((entry) => entry.migration === migration);
+  const entry = own.find(({ restoredAt }) => restoredAt === null) ?? own.at(-1);
+  if (entry === undefined) {
+    const known = [...new Set(entries.map((one) => one.migration))];
+    throw new UndropError('archive-missing', {
+      subject: migration,
+      message: `The archive in ${session.database} has no entry for ${migration}.`,
+      reason: known.length === 0 ? 'It holds nothing.' : `It holds ${known.join(', ')}.`,
+      next: 'Correct --migration, or name tables that are there to print the DDL of these.',
+    });
+  }
+  const { statements } = await loadCapture(session, entry);
+  return { migration, tables: entry.tables.map(({ written }) => written), statements };
+}

@@ -1,0 +1,128 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Knex } from 'knex';
+import { UndropError } from '../errors.ts';
+import { say } from '../say.ts';
+import { describeTarget, isEmbedded, loadEnv, resolveTarget, type Target } from './connection.ts';
+import type { Ledger } from './ledger.ts';
+import { preparation } from './preparation.ts';
+import { type SourceOptions, UndropMigrationSource } from './source.ts';
+
+export interface UndropConfigOptions {
+  /** The folder of the knexfile: `import.meta.dirname`. */
+  root: string;
+  /** Default `migrations`, seen from `root`. */
+  migrations?: string;
+  /** Default `seeds`, seen from `root`. */
+  seeds?: string;
+  /** A URL, or what `resolveTarget` gave. Default: what the environment and `.env` say. */
+  connection?: string | Target;
+  /** Where Knex keeps its ledger. Default `undrop`, which is made where it is missing. */
+  schemaName?: string;
+  /** Default `knex_migrations`. */
+  tableName?: string;
+  /** As in {@link SourceOptions}. */
+  check?: SourceOptions['check'];
+}
+
+const keys = ['root', 'migrations', 'seeds', 'connection', 'schemaName', 'tableName', 'check'];
+
+const said = new Set<string>();
+
+/**
+ * A Knex configuration: connection, pool, migrations, seeds. What concerns the database is thrown when Knex
+ * first asks for it, so that `migrate:make` works without one.
+ *
+ * @throws UndropError `bad-options` for unknown keys, a missing root and an unreadable `.env`
+ */
+export function undropConfig(options: UndropConfigOptions): Knex.Config {
+  checkKeys(options);
+  loadEnv(options.root);
+  const { schemaName = 'undrop', tableName = 'knex_migrations' } = options;
+  const given = options.schemaName !== undefined || options.tableName !== undefined;
+
+  let target: Promise<Target> | undefined;
+  const findTarget = (): Promise<Target> => {
+    target ??= announce(options).catch((error) => {
+      target = undefined;
+      throw error;
+    });
+    return target;
+  };
+
+  const ledger = (): Ledger => {
+    // The command line of Knex puts its own options into this configuration.
+    if (config.connection !== connection) throw overridden();
+    return { schemaName, tableName: config.migrations?.tableName ?? tableName, given };
+  };
+  const { completed, connection, pool } = preparation(findTarget, ledger, usesEmbedded(options));
+
+  const seeds = resolve(options.root, options.seeds ?? 'seeds');
+  const config: Knex.Config = {
+    client: 'pg',
+    connection,
+    pool,
+    migrations: {
+      // No directory or loadExtensions beside the source: Knex would replace it by its own.
+      migrationSource: new UndropMigrationSource({
+        folder: resolve(options.root, options.migrations ?? 'migrations'),
+        completed,
+        check: options.check,
+      }),
+      schemaName,
+      tableName,
+    },
+    seeds: { directory: seeds, loadExtensions: seedExtensions(seeds) },
+    log: { warn },
+  };
+  return config;
+}
+
+async function announce({ connection, root }: UndropConfigOptions): Promise<Target> {
+  const target =
+    typeof connection === 'object'
+      ? connection
+      : await resolveTarget(connection ? { ...process.env, DATABASE_URL: connection } : process.env, root);
+  const line = `Database: ${describeTarget(target)}`;
+  if (!said.has(line)) say(line);
+  said.add(line);
+  return target;
+}
+
+function usesEmbedded({ connection }: UndropConfigOptions): boolean {
+  return typeof connection === 'object' ? connection.embedded !== undefined : !connection && isEmbedded();
+}
+
+/** A compiled build has `.d.ts` files beside its `.js`, and Knex would take them for seeds. */
+function seedExtensions(folder: string): string[] {
+  const files = existsSync(folder) ? readdirSync(folder) : [];
+  const sources = files.some((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'));
+  return sources ? ['.ts'] : ['.js', '.mjs', '.cjs'];
+}
+
+/** Knex would write warnings to stdout, and say these two here as well as in what it throws. */
+function warn(message: unknown): void {
+  if (!/^(Acquire connection error|migration failed with error):/.test(String(message))) say(String(message));
+}
+
+function checkKeys(options: UndropConfigOptions): void {
+  const unknown = Object.keys(options).filter((key) => !keys.includes(key));
+  const problems = unknown.map((key) => `It has no option ${JSON.stringify(key)}.`);
+  if (!options.root) problems.push('root is missing: the folder of the knexfile, import.meta.dirname.');
+  if (problems.length === 0) return;
+  throw new UndropError('bad-options', {
+    subject: 'undropConfig',
+    message: 'The options of undropConfig cannot be used.',
+    reason: problems.join('\n'),
+    next: `Its options are ${keys.join(', ')}.`,
+  });
+}
+
+function overridden(): UndropError {
+  return new UndropError('bad-options', {
+    subject: '--connection',
+    message: '--connection cannot be used with this knexfile.',
+    reason: 'The ledger would be read from one database and the migrations run in another.',
+    next: 'Set DATABASE_URL for this run instead.',
+  });
+}

@@ -1,0 +1,144 @@
+import { existsSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { config as readDotenv } from 'dotenv';
+import pg from 'pg';
+import { UndropError } from '../errors.ts';
+import type { EmbeddedServer } from './embedded.ts';
+import { namesServer, readSettings, type Settings } from './settings.ts';
+import { tlsOptions } from './tls.ts';
+import { address, occupied, unreachable } from './unreachable.ts';
+
+/** The one database that a process works on. */
+export interface Target {
+  settings: Settings;
+  /** Where it is the embedded server: to dump it, and to stop it. */
+  embedded: EmbeddedServer | undefined;
+}
+
+/** True where the environment leads to the embedded server. */
+export function isEmbedded(env: NodeJS.ProcessEnv = process.env): boolean {
+  return !namesServer(env) && env.NODE_ENV !== 'production';
+}
+
+/**
+ * The server that the environment names, or else the embedded one in `.undrop` of the project folder, which
+ * is started.
+ *
+ * @throws UndropError `no-connection` for settings that cannot be read, and in production where there are none
+ */
+export async function resolveTarget(env: NodeJS.ProcessEnv = process.env, from?: string): Promise<Target> {
+  if (isEmbedded(env)) {
+    const { startEmbedded } = await import('./embedded.ts');
+    const embedded = await startEmbedded(join(projectFolder(from), '.undrop'));
+    return { settings: { ...embedded.settings, ssl: { mode: 'disable' } }, embedded };
+  }
+  if (namesServer(env)) return { settings: readSettings(env), embedded: undefined };
+  throw new UndropError('no-connection', {
+    subject: 'DATABASE_URL',
+    message: 'No database is named.',
+    reason: 'NODE_ENV is production, where nothing falls back to the embedded server.',
+    next: 'Set DATABASE_URL, or PGHOST, PGDATABASE and PGUSER.',
+  });
+}
+
+/** One line without a password: `turing at db.example:5432 as owner`. */
+export function describeTarget({ settings, embedded }: Target): string {
+  if (embedded) {
+    const path = relative(process.cwd(), embedded.folder);
+    return `embedded PostgreSQL in ${path.startsWith('..') ? embedded.folder : path}`;
+  }
+  return `${settings.database} at ${address(settings)} as ${settings.user}`;
+}
+
+/** The settings for `pg`, hence for the pool of Knex too. The password is there, but not printed. */
+export function clientConfig({ settings }: Target): pg.ClientConfig {
+  const { ssl, password, ...rest } = settings;
+  const config: pg.ClientConfig = {
+    ...rest,
+    ssl: tlsOptions(ssl),
+    application_name: 'knex-undrop',
+    connectionTimeoutMillis: 10_000,
+  };
+  return Object.defineProperty(config, 'password', { value: password, enumerable: false });
+}
+
+/**
+ * A connected client of a server that we can work with. The caller ends it.
+ *
+ * @throws UndropError `no-connection`, `in-use`, `unsupported-server`
+ */
+export async function connect(target: Target): Promise<pg.Client> {
+  const config = clientConfig(target);
+  let client: pg.Client;
+  try {
+    client = new pg.Client(config);
+    // A connection that breaks while idle would end the process; the next query reports it instead.
+    client.on('error', () => undefined);
+    await client.connect();
+  } catch (error) {
+    throw target.embedded ? occupied(target.embedded.folder, error) : unreachable(error, target.settings);
+  }
+  try {
+    await checkVersion(client);
+    if (!target.embedded) await checkPooler(client);
+    return client;
+  } catch (error) {
+    await client.end();
+    throw error;
+  }
+}
+
+async function checkVersion(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ version: string; number: number }>(/* sql */ `
+    select pg_catalog.current_setting('server_version') as version,
+      pg_catalog.current_setting('server_version_num')::int as number`);
+  const [server] = rows;
+  if (server && server.number >= 140_000) return;
+  throw new UndropError('unsupported-server', {
+    subject: server?.version ?? '',
+    message: `PostgreSQL ${server?.version} is not supported.`,
+    reason: 'Supported are PostgreSQL 14 to 18; older catalogs lack what this package reads.',
+    next: 'Upgrade the server, or connect to another.',
+  });
+}
+
+async function checkPooler(client: pg.Client): Promise<void> {
+  // A pooler invents the number that cancels queries; the types leave it out.
+  const { processID } = client as unknown as { processID: number | null };
+  const { rows } = await client.query<{ pid: number }>('select pg_catalog.pg_backend_pid() as pid');
+  if (processID === null || processID === rows[0]?.pid) return;
+  throw new UndropError('unsupported-server', {
+    subject: `${client.host}:${client.port}`,
+    message: `${client.host}:${client.port} is a connection pooler, not the server itself.`,
+    reason: 'Behind it, locks and settings may belong to a session that others share.',
+    next: "Connect directly: set DATABASE_URL, or PGHOST and PGPORT, to the server's own address.",
+  });
+}
+
+/**
+ * Adds `.env` of the project folder to the environment, which wins where both say something.
+ *
+ * @throws UndropError `bad-options` when the file is there and cannot be read
+ */
+export function loadEnv(from?: string): void {
+  const path = join(projectFolder(from), '.env');
+  const { error } = readDotenv({ path, quiet: true, debug: false, override: false });
+  if (!error || (error as NodeJS.ErrnoException).code === 'ENOENT') return;
+  throw new UndropError('bad-options', {
+    subject: path,
+    message: `${path} cannot be read.`,
+    reason: error.message,
+    next: 'Correct the rights on the file, or take it away.',
+    cause: error,
+  });
+}
+
+/** The nearest folder with a package.json: from a subfolder or a build in `dist`, that of the project. */
+export function projectFolder(from: string = process.cwd()): string {
+  let folder = resolve(from);
+  while (!existsSync(join(folder, 'package.json'))) {
+    if (dirname(folder) === folder) return resolve(from);
+    folder = dirname(folder);
+  }
+  return folder;
+}

@@ -1,0 +1,124 @@
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { PGlite } from '@electric-sql/pglite';
+
+/** What `embedded.ts` asks of this thread. */
+export type Request = { id: number; dump: string[] } | { id: number; stop: true };
+/** What it gets: the number 0 answers the start, with the address in `text`. */
+export type Answer = { id: number; text: string } | { id: number; failure: string; missing?: boolean };
+
+type Protocol = PGlite['execProtocolRawStream'];
+
+// pg_dump begins its messages with the name that it finds here.
+process.argv[1] = 'pg_dump';
+
+try {
+  await serve(workerData);
+} catch (error) {
+  const missing = (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND';
+  answer({ id: 0, failure: String(error), missing });
+}
+
+async function serve(folder: string): Promise<void> {
+  const { PGLiteSocketServer } = await import('@electric-sql/pglite-socket');
+  const db = await open(folder);
+  const server = new PGLiteSocketServer({ db: cleanForEachClient(db), host: '127.0.0.1', port: 0 });
+  await server.start();
+  parentPort?.on('message', async (request: Request) => {
+    const { id } = request;
+    try {
+      if ('dump' in request) return answer({ id, text: await dump(db, request.dump) });
+      await server.stop();
+      await db.close();
+      answer({ id, text: '' });
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      answer({ id, failure: text.match(/pg_dump: error: .*/s)?.[0] ?? text });
+    }
+  });
+  answer({ id: 0, text: server.getServerConn() });
+}
+
+function answer(message: Answer): void {
+  parentPort?.postMessage(message);
+}
+
+async function open(folder: string): Promise<PGlite> {
+  const { PGlite } = await import('@electric-sql/pglite');
+  const { dataDir: prepopulated } = await import('@electric-sql/pglite-prepopulatedfs');
+  const dataDir = join(folder, 'pgdata');
+  // A first start that was killed leaves half a folder behind, with no data of anybody's yet.
+  const unfinished = join(folder, 'unfinished');
+  if (existsSync(unfinished)) rmSync(dataDir, { recursive: true, force: true });
+  const isNew = !existsSync(join(dataDir, 'PG_VERSION'));
+  if (isNew) writeFileSync(unfinished, '');
+  const db = await PGlite.create({
+    dataDir,
+    ...(isNew ? { loadDataDir: await prepopulated() } : {}),
+    // Its -O would let anybody drop the system catalogs.
+    startParams: PGlite.defaultStartParams.filter((parameter) => parameter !== '-O'),
+  });
+  rmSync(unfinished, { force: true });
+  return db;
+}
+
+/**
+ * PGlite has one session for all clients, one after the other. A client begins with a start-up packet, whose
+ * first byte is 0: before it, whatever the last one left behind goes, advisory locks included.
+ */
+function cleanForEachClient(db: PGlite): PGlite {
+  const resets = ['rollback', 'set session authorization postgres', 'discard all'].map(simpleQuery);
+  const cleaning: Protocol = async (message, options) => {
+    if (message[0] === 0) {
+      for (const reset of resets) await db.execProtocolRawStream(reset, { onRawData: () => {} });
+    }
+    await db.execProtocolRawStream(message, options);
+  };
+  return new Proxy(db, {
+    get(target, key) {
+      if (key === 'execProtocolRawStream') return cleaning;
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+function simpleQuery(text: string): Uint8Array {
+  const query = Buffer.from(`Q....${text}\0`);
+  query.writeInt32BE(query.length - 1, 1);
+  return query;
+}
+
+/** In the session of whichever client is connected, so that it must be left as it was. */
+async function dump(db: PGlite, args: string[]): Promise<string> {
+  const { pgDump } = await import('@electric-sql/pglite-tools/pg_dump');
+  if (db.isInTransaction()) throw new Error('A client is inside a transaction.');
+  const { rows: settings } = await db.query<{ name: string; setting: string }>(
+    `select name, setting from pg_catalog.pg_settings where source = 'session'`,
+  );
+  try {
+    const file = await db.runExclusive(() => pgDump({ pg: protocolOnly(db), args }));
+    return await file.text();
+  } finally {
+    await db.exec('rollback');
+    const { rows: prepared } = await db.query<{ statement: string }>(
+      `select pg_catalog.quote_ident(name) as statement from pg_catalog.pg_prepared_statements where from_sql`,
+    );
+    for (const { statement } of prepared) await db.exec(`deallocate ${statement}`);
+    await db.exec('reset all');
+    for (const { name, setting } of settings) {
+      await db.query('select pg_catalog.set_config($1, $2, false)', [name, setting]);
+    }
+  }
+}
+
+/** All that pgDump needs; its other two calls would wait for the exclusive turn that it runs in. */
+function protocolOnly(db: PGlite): PGlite {
+  const pg: Pick<PGlite, 'execProtocolRawStream'> & Record<'query' | 'exec', () => Promise<unknown>> = {
+    execProtocolRawStream: db.execProtocolRawStream.bind(db),
+    query: async () => ({ rows: [{ search_path: 'public' }] }),
+    exec: async () => [],
+  };
+  return pg as unknown as PGlite;
+}

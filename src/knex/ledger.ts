@@ -1,0 +1,125 @@
+import type { ClientBase } from 'pg';
+import { UndropError } from '../errors.ts';
+
+/** Where Knex records which migrations have run. */
+export interface Ledger {
+  schemaName: string;
+  tableName: string;
+  /** Whether the user named it. If not, a ledger elsewhere is taken for the one to keep. */
+  given: boolean;
+}
+
+/**
+ * What must be so before Knex reads its ledger: the schema is there, closed to PUBLIC if this made it.
+ *
+ * @returns the recorded names of completed migrations by their names without extension
+ * @throws UndropError `bad-options` for a second ledger, `insufficient-privilege`
+ */
+export async function prepareLedger(client: ClientBase, ledger: Ledger): Promise<Map<string, string>> {
+  let place = await findPlace(client, ledger);
+  if (!place.hasTable && !ledger.given) await refuseSecond(client, ledger);
+  if (!place.hasSchema) {
+    await createSchema(client, ledger, place);
+    place = await findPlace(client, ledger);
+  }
+  if (!place.mayUse || !(place.mayCreate || place.hasTable)) throw noRight(ledger, place);
+  return place.hasTable ? readCompleted(client, ledger, place) : new Map();
+}
+
+/** `045_x` for `045_x.ts`. */
+export function withoutExtension(name: string): string {
+  return name.replace(/\.[cm]?[jt]s$/, '');
+}
+
+interface Place {
+  hasSchema: boolean;
+  hasTable: boolean;
+  mayUse: boolean;
+  mayCreate: boolean;
+  mayRead: boolean;
+  /** Quoted for SQL. */
+  schema: string;
+  table: string;
+  role: string;
+}
+
+async function findPlace(client: ClientBase, { schemaName, tableName }: Ledger): Promise<Place> {
+  const { rows } = await client.query<Place>(
+    /* sql */ `
+    select n.oid is not null as "hasSchema",
+      c.oid is not null as "hasTable",
+      coalesce(pg_catalog.has_schema_privilege(n.oid, 'usage'), false) as "mayUse",
+      coalesce(pg_catalog.has_schema_privilege(n.oid, 'create'), false) as "mayCreate",
+      coalesce(pg_catalog.has_table_privilege(c.oid, 'select'), false) as "mayRead",
+      pg_catalog.quote_ident(w.schema) as schema,
+      pg_catalog.format('%I.%I', w.schema, w.name) as table,
+      pg_catalog.quote_ident(current_user) as role
+    from (values ($1::text, $2::text)) as w (schema, name)
+    left join pg_catalog.pg_namespace as n on n.nspname = w.schema
+    left join pg_catalog.pg_class as c
+      on c.relnamespace = n.oid and c.relname = w.name and c.relkind in ('r', 'p')`,
+    [schemaName, tableName],
+  );
+  return rows[0] as Place;
+}
+
+async function createSchema(client: ClientBase, ledger: Ledger, { schema }: Place): Promise<void> {
+  try {
+    // Default privileges may have opened it. Sent together, both happen or none.
+    await client.query(`create schema ${schema}; revoke all on schema ${schema} from public`);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === '42501') throw noRight(ledger, await findPlace(client, ledger), error);
+    // Another process made it in the same moment.
+    if (code !== '42P06' && code !== '23505') throw error;
+  }
+}
+
+async function readCompleted(client: ClientBase, ledger: Ledger, place: Place): Promise<Map<string, string>> {
+  if (!place.mayRead) throw noRight(ledger, place);
+  const { rows } = await client.query<{ name: string }>(`select l.name from ${place.table} as l`);
+  return new Map(rows.map(({ name }) => [withoutExtension(name), name]));
+}
+
+async function refuseSecond(client: ClientBase, ledger: Ledger): Promise<void> {
+  const { rows } = await client.query<{ schema: string; name: string }>(
+    /* sql */ `
+    select n.nspname as schema, c.relname as name
+    from pg_catalog.pg_class as c
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    where c.relname in ($1, 'knex_migrations')
+      and c.relkind in ('r', 'p')
+      and (n.nspname, c.relname) <> ($2, $1)
+      and 3 = (select pg_catalog.count(*) from pg_catalog.pg_attribute as a
+               where a.attrelid = c.oid and a.attname in ('name', 'batch', 'migration_time'))
+    order by n.nspname <> 'public', n.nspname, c.relname`,
+    [ledger.tableName, ledger.schemaName],
+  );
+  const [old] = rows;
+  if (!old) return;
+  const all = rows.map(({ schema, name }) => `${schema}.${name}`).join(', ');
+  throw new UndropError('bad-options', {
+    subject: all,
+    message: `This database has a ledger of migrations already: ${all}.`,
+    reason: `A second one in ${ledger.schemaName} would run every migration of the first again.`,
+    next:
+      `Keep it: undropConfig({ schemaName: '${old.schema}', tableName: '${old.name}', … }).\n` +
+      `If it is another application's, say so with schemaName: '${ledger.schemaName}'.`,
+  });
+}
+
+function noRight(ledger: Ledger, place: Place, cause?: unknown): UndropError {
+  const { schema, table, role } = place;
+  const [what, next] = !place.hasSchema
+    ? [`create the schema ${schema}`, `create schema ${schema} authorization ${role}`]
+    : place.mayUse && place.hasTable
+      ? [`read ${table}`, `alter table ${table} owner to ${role} (and its _lock likewise)`]
+      : [`work in the schema ${schema}`, `grant usage, create on schema ${schema} to ${role}`];
+  return new UndropError('insufficient-privilege', {
+    subject: ledger.schemaName,
+    message: `${role} may not ${what}.`,
+    reason: 'Knex keeps its ledger of migrations there.',
+    next: `Let the owner of the database or schema run: ${next}`,
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

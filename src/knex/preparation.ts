@@ -1,0 +1,63 @@
+import type { Knex } from 'knex';
+import type { Client } from 'pg';
+import { clientConfig, connect, type Target } from './connection.ts';
+import { type Ledger, prepareLedger } from './ledger.ts';
+
+export interface Preparation {
+  /** Checks the server, prepares the ledger, and reads it: for the migration source. */
+  completed(): Promise<ReadonlyMap<string, string>>;
+  /** Settings for the pool, once the server has been checked and what goes on in `completed` is over. */
+  connection(): Promise<Knex.PgConnectionConfig>;
+  pool: Knex.PoolConfig;
+}
+
+/**
+ * Knex asks the source before it has a connection, and asks for its own at the same time. So the source has a
+ * client of its own, and the pool waits for it. Where the source is not asked, as for seeds, the server is
+ * checked, and no ledger made.
+ */
+export function preparation(
+  findTarget: () => Promise<Target>,
+  ledger: () => Ledger,
+  embedded: boolean,
+): Preparation {
+  let preparing: Promise<ReadonlyMap<string, string>> | undefined;
+  let checked = false;
+  let pooled: Client | undefined;
+
+  const visit = async <T>(work: (client: Client) => Promise<T>): Promise<T> => {
+    // The embedded server takes one client at a time.
+    await pooled?.end();
+    const client = await connect(await findTarget());
+    try {
+      checked = true;
+      return await work(client);
+    } finally {
+      await client.end();
+    }
+  };
+
+  const completed = (): Promise<ReadonlyMap<string, string>> => {
+    const place = ledger();
+    preparing ??= visit((client) => prepareLedger(client, place)).finally(() => {
+      preparing = undefined;
+    });
+    return preparing;
+  };
+
+  const connection = async (): Promise<Knex.PgConnectionConfig> => {
+    if (preparing) await preparing;
+    else if (!checked) await visit(async () => undefined);
+    const config = clientConfig(await findTarget()) as Knex.PgConnectionConfig;
+    // A connection from before must not read the ledger meanwhile: Knex asks here again.
+    config.expirationChecker = () => preparing !== undefined;
+    return config;
+  };
+
+  const afterCreate = (client: Client, done: () => void): void => {
+    pooled = client;
+    done();
+  };
+
+  return { completed, connection, pool: embedded ? { min: 0, max: 1, afterCreate } : {} };
+}

@@ -1,0 +1,141 @@
+import { userInfo } from 'node:os';
+import { UndropError } from '../errors.ts';
+import { readTls, type Tls } from './tls.ts';
+
+/** One server, said in full, so that nothing is left to the differing defaults of `pg` and of libpq. */
+export interface Settings {
+  /** A name, an address, or the folder of a unix socket. */
+  host: string;
+  port: number;
+  user: string;
+  database: string;
+  /** Without one, `pg` and libpq look into PGPASSFILE or ~/.pgpass themselves. */
+  password?: string | undefined;
+  /** Server settings, as PGOPTIONS and `?options=` give them. */
+  options?: string | undefined;
+  ssl: Tls;
+}
+
+/** True where the environment says which server to use. */
+export function namesServer(env: NodeJS.ProcessEnv): boolean {
+  return Boolean(env.DATABASE_URL || env.PGHOST || env.PGPORT || env.PGDATABASE || env.PGUSER);
+}
+
+/**
+ * DATABASE_URL, and for what it leaves open the PG* variables; then localhost, 5432, the operating system's
+ * user, a database of the user's name, no TLS.
+ *
+ * @throws UndropError `no-connection`, never with the password in it
+ */
+export function readSettings(env: NodeJS.ProcessEnv): Settings {
+  const url = env.DATABASE_URL ? readUrl(env.DATABASE_URL) : {};
+  const host = url.host || env.PGHOST || 'localhost';
+  const user = url.user || env.PGUSER || systemUser(env);
+  return {
+    host,
+    port: readPort(url.port || env.PGPORT || '5432'),
+    user,
+    database: url.database || env.PGDATABASE || user,
+    password: url.password || env.PGPASSWORD || undefined,
+    options: url.options || env.PGOPTIONS || undefined,
+    ssl: readTls(host, url.sslmode || readSsl(url.ssl) || env.PGSSLMODE || 'disable', {
+      rootCert: url.sslrootcert || env.PGSSLROOTCERT || undefined,
+      cert: url.sslcert || env.PGSSLCERT || undefined,
+      key: url.sslkey || env.PGSSLKEY || undefined,
+    }),
+  };
+}
+
+/** The variables that make pg_dump and other programs of libpq use the same. */
+export function libpqVariables(settings: Settings): Record<string, string> {
+  const { ssl } = settings;
+  const variables = Object.entries({
+    PGHOST: settings.host,
+    PGPORT: String(settings.port),
+    PGUSER: settings.user,
+    PGDATABASE: settings.database,
+    PGPASSWORD: settings.password,
+    PGOPTIONS: settings.options,
+    PGSSLMODE: ssl.mode,
+    PGSSLROOTCERT: ssl.rootCert,
+    PGSSLCERT: ssl.cert,
+    PGSSLKEY: ssl.key,
+  });
+  return Object.fromEntries(variables.filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
+function readUrl(text: string): Partial<Record<string, string>> {
+  // The URL standard has no place for a port or a user without a host; PostgreSQL has.
+  const full = text.replace(/^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)(?=(?::\d*)?(?:[/?#]|$))/i, '$1no-host');
+  if (!URL.canParse(full)) throw badUrl('It is not a URL, or has characters that must be percent-encoded.');
+  const url = new URL(full);
+  if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') {
+    throw badUrl('It begins neither with postgres:// nor with postgresql://.');
+  }
+  // Behind a bare `/` or `#` in the password, the rest of it would pass for something that may be shown.
+  if (url.hash !== '' || url.pathname.includes('@')) {
+    throw badUrl('A / ? # or @ within a name or a password must be percent-encoded.');
+  }
+  const query = Object.fromEntries(url.searchParams);
+  const host = decode(url.hostname).replace(/^\[(.*)\]$/, '$1');
+  const database = query.dbname || decode(url.pathname.slice(1));
+  if (!database) throw badUrl('It names no database.');
+  return {
+    ...query,
+    host: query.host || (host === 'no-host' ? '' : host),
+    port: query.port || url.port,
+    user: query.user || decode(url.username),
+    password: query.password || decode(url.password),
+    database,
+  };
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw badUrl('A % in it begins no percent-encoded character: write %25 for the sign itself.');
+  }
+}
+
+/** `?ssl=` is a word of `pg`, not of libpq. */
+function readSsl(ssl: string | undefined): string | undefined {
+  if (ssl === 'true' || ssl === '1') return 'verify-full';
+  return ssl === 'false' || ssl === '0' ? 'disable' : ssl;
+}
+
+function readPort(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port >= 1 && port <= 65535) return port;
+  throw new UndropError('no-connection', {
+    subject: 'port',
+    message: 'The port of the server cannot be read.',
+    reason: 'It is not a number from 1 to 65535.',
+    next: 'Correct PGPORT, or the port in DATABASE_URL.',
+  });
+}
+
+function systemUser(env: NodeJS.ProcessEnv): string {
+  try {
+    return userInfo().username;
+  } catch (cause) {
+    // A container may run under a number that has no name.
+    if (env.USER) return env.USER;
+    throw new UndropError('no-connection', {
+      subject: 'PGUSER',
+      message: 'It is not known which user to connect as.',
+      reason: 'None is given, and the operating system has no name for the user of this process.',
+      next: 'Set PGUSER, or name the user in DATABASE_URL.',
+      cause,
+    });
+  }
+}
+
+function badUrl(reason: string): UndropError {
+  return new UndropError('no-connection', {
+    subject: 'DATABASE_URL',
+    message: 'DATABASE_URL cannot be read.',
+    reason,
+    next: 'Write it as postgres://user:password@host:5432/database.',
+  });
+}

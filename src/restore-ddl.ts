@@ -1,0 +1,78 @@
+import { readDdl } from './ddl-file.ts';
+import { sqlState, UndropError } from './errors.ts';
+import type { Session } from './session.ts';
+import { type Settled, settleEntries } from './settle-entries.ts';
+
+export interface RestoredDdl {
+  readonly file: string;
+  readonly statements: number;
+  /** The tables that were not there before. */
+  readonly tables: readonly string[];
+  /** The open entries of the archive whose tables are all there now. */
+  readonly entries: readonly Settled[];
+}
+
+const tablesSql = /* sql */ `
+  select c.oid::bigint as oid, pg_catalog.format('%I.%I', n.nspname, c.relname) as name
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'p') and not pg_catalog.starts_with(n.nspname::text, 'pg_')
+    and c.oid <> all ($1)
+  order by n.nspname, c.relname`;
+
+/**
+ * Replays a file that `ddl` wrote, all of it or nothing.
+ *
+ * @throws UndropError `bad-options`, `name-taken`, `insufficient-privilege`, `restore-failed`
+ */
+export async function restoreDdl(session: Session, file: string): Promise<RestoredDdl> {
+  const statements = await readDdl(file);
+  const before = await session.read<{ oid: number }>(tablesSql, [[]]);
+  for (const [index, sql] of statements.entries()) {
+    try {
+      await session.run(sql);
+    } catch (error) {
+      throw explain(error, file, `Statement ${index + 1} of ${statements.length} in ${file}`);
+    }
+  }
+  const made = await session.read<{ name: string }>(tablesSql, [before.map(({ oid }) => oid)]);
+  return {
+    file,
+    statements: statements.length,
+    tables: made.map(({ name }) => name),
+    entries: await settleEntries(session),
+  };
+}
+
+// A relation, a function, a schema, a column, or another object of that name.
+const taken = new Set(['42P07', '42723', '42P06', '42701', '42710']);
+
+function explain(error: unknown, file: string, which: string): UndropError {
+  const reason = error instanceof Error ? error.message : String(error);
+  const state = sqlState(error) ?? '';
+  if (taken.has(state)) {
+    return new UndropError('name-taken', {
+      subject: file,
+      message: `${which} makes something that is there already.`,
+      reason,
+      next: 'Nothing was changed. Rename or drop what stands there now, then restore again.',
+      cause: error,
+    });
+  }
+  if (state === '42501') {
+    return new UndropError('insufficient-privilege', {
+      subject: file,
+      message: `${which} may not be run by this role.`,
+      reason,
+      next: 'Nothing was changed. Restore as the role that dropped the tables, or as a superuser.',
+      cause: error,
+    });
+  }
+  return new UndropError('restore-failed', {
+    subject: file,
+    message: `${which} was refused by the server.`,
+    reason,
+    next: 'Nothing was changed. Remove the cause, then restore again.',
+    cause: error,
+  });
+}

@@ -1,0 +1,240 @@
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, connect as dial, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { expect } from 'chai';
+import { UndropError } from '../src/errors.ts';
+import { clientConfig, connect, describeTarget, loadEnv, resolveTarget } from '../src/knex/connection.ts';
+import { libpqVariables, readSettings } from '../src/knex/settings.ts';
+import { tlsOptions } from '../src/knex/tls.ts';
+import { unreachable } from '../src/knex/unreachable.ts';
+import { type TestServer, testServer } from './support/server.ts';
+
+const secret = 'geheim';
+
+async function failure(work: () => unknown): Promise<UndropError> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof UndropError)) throw error;
+    expect(inspect(error, { depth: 9, showHidden: true })).not.to.contain(secret);
+    return error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+const to = (url: string) => resolveTarget({ DATABASE_URL: url });
+
+describe('readSettings', () => {
+  const read = (url: string, env: NodeJS.ProcessEnv = {}) => readSettings({ ...env, DATABASE_URL: url });
+
+  it('reads a URL whole', () => {
+    const settings = read('postgresql://o%40x:p%2Fw%25@db.example:6000/tur%20ing?sslmode=verify-full');
+    expect(settings).to.deep.include({ host: 'db.example', port: 6000, user: 'o@x', database: 'tur ing' });
+    expect(settings.password).to.equal('p/w%');
+    expect(settings.ssl.mode).to.equal('verify-full');
+  });
+
+  it('fills what a URL leaves open from the PG variables', () => {
+    const settings = read('postgres:///turing', { PGHOST: 'h', PGPORT: '7', PGUSER: 'u', PGPASSWORD: 'p' });
+    expect(settings).to.deep.include({ host: 'h', port: 7, user: 'u', password: 'p', database: 'turing' });
+  });
+
+  it('takes localhost, 5432 and a database of the user’s name where nothing is said', () => {
+    const settings = readSettings({ PGUSER: 'someone', DATABASE_URL: '', PGHOST: '' });
+    expect(settings).to.deep.include({ host: 'localhost', port: 5432, database: 'someone' });
+    expect(settings.ssl.mode).to.equal('disable');
+  });
+
+  for (const [url, host, port] of [
+    ['postgres://u:p@/db?host=/run/pg&port=7', '/run/pg', 7],
+    ['postgres://u@%2Frun%2Fpg:7/db', '/run/pg', 7],
+    ['postgres://u@:7/db', 'localhost', 7],
+    ['postgres://u@[::1]:7/db', '::1', 7],
+  ] as const) {
+    it(`finds host and port of ${url}`, () => {
+      expect(read(url)).to.deep.include({ host, port, user: 'u', database: 'db' });
+    });
+  }
+
+  for (const url of [
+    secret,
+    `mysql://u:${secret}@h/db`,
+    `postgres://u:${secret}@h`,
+    `postgres://u:${secret}@h/`,
+    `postgres://u:${secret}@h:99999/db`,
+    `postgres://u:${secret}@h:port/db`,
+    `postgres://u:%${secret}@h/db`,
+    `postgres://u:1/${secret}@h/db`,
+    `postgres://u:1#${secret}@h/db`,
+    `postgres://u:1?${secret}@h/db`,
+    `postgres://u:${secret}@h/db?port=0`,
+    `postgres://u:${secret}@h/db?sslmode=maybe`,
+  ]) {
+    it(`refuses ${url} and does not repeat the password`, async () => {
+      const error = await failure(() => read(url));
+      expect(error.code).to.equal('no-connection');
+    });
+  }
+
+  it('gives libpq the same', () => {
+    const settings = read(`postgres://u:${secret}@h:7/db?sslmode=no-verify&options=-c%20jit%3Doff`);
+    expect(libpqVariables(settings)).to.deep.equal({
+      PGHOST: 'h',
+      PGPORT: '7',
+      PGUSER: 'u',
+      PGDATABASE: 'db',
+      PGPASSWORD: secret,
+      PGOPTIONS: '-c jit=off',
+      PGSSLMODE: 'require',
+    });
+  });
+
+  it('means by an sslmode what libpq means', () => {
+    const mode = (query: string) => read(`postgres://u@h/db?${query}`).ssl.mode;
+    expect(mode('sslmode=prefer')).to.equal('require');
+    expect(mode('sslmode=require&sslrootcert=/ca')).to.equal('verify-ca');
+    expect(mode('ssl=true')).to.equal('verify-full');
+    expect(mode('host=/run&sslmode=require')).to.equal('disable');
+    expect(tlsOptions({ mode: 'require' })).to.deep.equal({ rejectUnauthorized: false });
+    expect(tlsOptions({ mode: 'verify-full' })).to.deep.equal({ rejectUnauthorized: true });
+  });
+});
+
+describe('resolveTarget', () => {
+  it('falls back to nothing in production', async () => {
+    const error = await failure(() => resolveTarget({ NODE_ENV: 'production', PGPASSWORD: secret }));
+    expect(error.code).to.equal('no-connection');
+    expect(error.next).to.contain('DATABASE_URL');
+  });
+
+  it('is described without the password', async () => {
+    expect(describeTarget(await to(`postgres://owner:${secret}@db.example/turing`))).to.equal(
+      'turing at db.example:5432 as owner',
+    );
+  });
+
+  it('shows no password when its settings for pg are printed', async () => {
+    const config = clientConfig(await to(`postgres://owner:${secret}@db.example/turing`));
+    expect(config.password).to.equal(secret);
+    expect(inspect(config)).not.to.contain(secret);
+  });
+});
+
+describe('loadEnv', () => {
+  it('reads .env of the project folder, and never over the environment', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'undrop-env-'));
+    writeFileSync(join(folder, '.env'), 'UNDROP_TEST_A=file\nUNDROP_TEST_B=file\n');
+    process.env.UNDROP_TEST_A = 'environment';
+    try {
+      loadEnv(folder);
+      expect([process.env.UNDROP_TEST_A, process.env.UNDROP_TEST_B]).to.deep.equal(['environment', 'file']);
+    } finally {
+      delete process.env.UNDROP_TEST_A;
+      delete process.env.UNDROP_TEST_B;
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('refuses a .env that cannot be read', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'undrop-env-'));
+    mkdirSync(join(folder, '.env'));
+    const error = await failure(() => loadEnv(folder));
+    rmSync(folder, { recursive: true });
+    expect(error.code).to.equal('bad-options');
+  });
+});
+
+describe('connect', () => {
+  let server: TestServer;
+  let database: string;
+  const proxies: Server[] = [];
+
+  before(async () => {
+    server = await testServer();
+    database = (await server.createDatabase()).name;
+  });
+
+  after(() => {
+    for (const proxy of proxies) proxy.close();
+  });
+
+  /** A relay to the server that changes what the server says. */
+  async function through(change: (data: Buffer) => Buffer): Promise<string> {
+    const { host, port } = server.config(database);
+    const proxy = createServer((client) => {
+      const upstream = dial(port, host);
+      client.pipe(upstream);
+      upstream.on('data', (data) => client.write(change(data)));
+      upstream.on('close', () => client.end());
+      for (const socket of [client, upstream]) socket.on('error', () => client.destroy());
+    });
+    proxies.push(proxy);
+    await once(proxy.listen(0, '127.0.0.1'), 'listening');
+    const url = new URL(server.url(database));
+    url.hostname = '127.0.0.1';
+    url.port = String((proxy.address() as { port: number }).port);
+    return url.href;
+  }
+
+  it('says who it is', async () => {
+    const client = await connect(await to(server.url(database)));
+    const { rows } = await client.query("select current_setting('application_name') as name");
+    await client.end();
+    expect(rows).to.deep.equal([{ name: 'knex-undrop' }]);
+  });
+
+  for (const [what, url, next] of [
+    ['no server', () => `postgres://u:${secret}@127.0.0.1:1/db`, 'Start the server'],
+    ['no socket', () => `postgres://u:${secret}@/db?host=/nowhere`, 'Start the server'],
+    ['no such host', () => `postgres://u:${secret}@no.such.host.invalid/db`, 'PGHOST'],
+    ['no database', () => server.url('nirgends'), 'createdb nirgends'],
+    ['no role', () => server.url(database, 'nobody at all', secret), 'Create the role'],
+    ['no TLS', () => `${server.url(database)}?sslmode=require`, 'sslmode'],
+  ] as const) {
+    it(`has a next step for ${what}`, async () => {
+      const error = await failure(async () => connect(await to(url())));
+      expect(error.code).to.equal('no-connection');
+      expect(error.next).to.contain(next);
+    });
+  }
+
+  it('has a next step for a wrong password and for none', async function () {
+    if (!server.own) this.skip();
+    await server.sql(database, "create role pw_user login password 'right'");
+    for (const password of [secret, undefined]) {
+      const error = await failure(async () => connect(await to(server.url(database, 'pw_user', password))));
+      expect(error.next).to.contain('PGPASSWORD');
+    }
+  });
+
+  it('has a next step for a server that starts up, and for one that keeps silent', () => {
+    const settings = readSettings({ DATABASE_URL: 'postgres://u@h/db' });
+    const starting = Object.assign(new Error('the database system is starting up'), { code: '57P03' });
+    expect(unreachable(starting, settings).next).to.equal('Wait, and try again.');
+    expect(unreachable(new Error('timeout expired'), settings).reason).to.contain('h:5432 does not answer');
+  });
+
+  it('refuses a pooler', async () => {
+    // The process id that a pooler gives is its own.
+    const url = await through((data) => {
+      const key = data.indexOf(Buffer.from([0x4b, 0, 0, 0, 12]));
+      if (key >= 0) data.writeInt32BE(data.readInt32BE(key + 5) + 1, key + 5);
+      return data;
+    });
+    const error = await failure(async () => connect(await to(url)));
+    expect(error.code).to.equal('unsupported-server');
+    expect(error.next).to.contain('Connect directly');
+  });
+
+  it('refuses a server before 14', async () => {
+    const url = await through((data) =>
+      Buffer.from(data.toString('latin1').replace(new RegExp(`${server.major}(00\\d\\d)`), '13$1'), 'latin1'),
+    );
+    const error = await failure(async () => connect(await to(url)));
+    expect(error.code).to.equal('unsupported-server');
+    expect(error.reason).to.contain('14 to 18');
+  });
+});

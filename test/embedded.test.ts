@@ -1,0 +1,195 @@
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import { expect } from 'chai';
+import pg from 'pg';
+import { UndropError } from '../src/errors.ts';
+import { type EmbeddedServer, startEmbedded } from '../src/knex/embedded.ts';
+
+const { resolve } = createRequire(import.meta.url);
+
+describe('embedded server', () => {
+  let folder: string;
+  let server: EmbeddedServer | undefined;
+
+  beforeEach(() => {
+    folder = join(mkdtempSync(join(tmpdir(), 'undrop-embedded-')), '.undrop');
+  });
+
+  afterEach(async () => {
+    await server?.stop();
+    server = undefined;
+    rmSync(join(folder, '..'), { recursive: true, force: true });
+  });
+
+  async function query(text: string): Promise<Record<string, unknown>[]> {
+    server = await startEmbedded(folder);
+    const client = new pg.Client(server.settings);
+    await client.connect();
+    try {
+      return (await client.query(text)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  async function refused(promise: Promise<unknown>): Promise<UndropError> {
+    const error = await promise.then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    if (!(error instanceof UndropError)) throw new Error(`no UndropError: ${error}`);
+    return error;
+  }
+
+  it('answers the ordinary driver, on loopback', async () => {
+    const [row] = await query(
+      'select current_user as who, current_setting($$server_version_num$$)::int as version',
+    );
+    expect(row?.who).to.equal('postgres');
+    expect(row?.version).to.be.within(180_000, 189_999);
+    expect(server?.settings.host).to.equal('127.0.0.1');
+  });
+
+  it('is one server however often it is asked for, and can be started again after a stop', async () => {
+    await query('create table t (i int)');
+    expect(await startEmbedded(join(folder, '.'))).to.equal(server);
+    await server?.stop();
+    expect(existsSync(join(folder, 'lock'))).to.equal(false);
+    expect(await query('select i from t')).to.deep.equal([]);
+  });
+
+  it('gives each client a clean session', async () => {
+    await query(
+      `select pg_advisory_lock(1); set lock_timeout = '7s'; create role other; set role other; begin`,
+    );
+    const [row] = await query(`select current_setting('lock_timeout') as timeout, current_user as who,
+      (select count(*)::int from pg_locks where locktype = 'advisory') as locks`);
+    expect(row).to.deep.equal({ timeout: '0', who: 'postgres', locks: 0 });
+  });
+
+  it('does not let the system catalogs be dropped', async () => {
+    const error = await query('drop table pg_catalog.pg_statistic').catch((reason: Error) => reason);
+    expect(error).to.be.instanceOf(Error);
+  });
+
+  it('dumps itself beside an idle client, whose session stays as it was', async () => {
+    server = await startEmbedded(folder);
+    const client = new pg.Client(server.settings);
+    client.on('error', () => {});
+    await client.connect();
+    await client.query(`create table kept (i int); insert into kept values (42); set lock_timeout = '7s'`);
+    expect(await server.dump()).to.include('INSERT INTO public.kept VALUES (42)');
+    expect(await server.dump(['--schema-only']))
+      .to.include('CREATE TABLE public.kept')
+      .and.not.include('INSERT');
+    const { rows } = await client.query(`select current_setting('lock_timeout') as timeout,
+      current_setting('row_security') as security, current_setting('search_path') as path`);
+    expect(rows).to.deep.equal([{ timeout: '7s', security: 'on', path: 'public' }]);
+    await client.query('begin');
+    const error = await refused(server.dump());
+    expect(error).to.include({ code: 'backup-failed', reason: 'A client is inside a transaction.' });
+    await client.query('rollback');
+    const wrong = await refused(server.dump(['--table=nowhere']));
+    expect(wrong.reason).to.equal('pg_dump: error: no matching tables were found');
+    await client.end();
+  });
+
+  it('keeps what a killed process has committed', async () => {
+    const killed = inProcess(`
+      await client.query('create table survivor (i int)');
+      await client.query('insert into survivor values (1)');
+      process.kill(process.pid, 'SIGKILL');`);
+    expect(killed.signal).to.equal('SIGKILL');
+    expect(existsSync(join(folder, 'lock'))).to.equal(true);
+    expect(await query('select i from survivor')).to.deep.equal([{ i: 1 }]);
+  });
+
+  it('keeps what a process has committed that ends with process.exit, as the command line of Knex does', async () => {
+    const exited = inProcess(`await client.query('create table survivor (i int)'); process.exit(7);`);
+    expect(exited.status).to.equal(7);
+    expect(existsSync(join(folder, 'lock'))).to.equal(false);
+    expect(await query('select i from survivor')).to.deep.equal([]);
+  });
+
+  it('begins anew after a first start that was killed half way', async () => {
+    await query('select 1');
+    await server?.stop();
+    rmSync(join(folder, 'pgdata/global/pg_control'));
+    writeFileSync(join(folder, 'unfinished'), '');
+    expect(await query('select 1 as one')).to.deep.equal([{ one: 1 }]);
+  });
+
+  it('lets the process end by itself once its clients have gone', () => {
+    const ended = inProcess(`await client.end(); const at = Date.now();
+      process.on('exit', () => console.log(Date.now() - at));`);
+    expect(ended).to.include({ status: 0, stderr: '' });
+    expect(Number(ended.stdout)).to.be.below(1000);
+  });
+
+  it('refuses a second process, by the number of the first', async () => {
+    const other = spawn(
+      process.execPath,
+      childArguments(`console.log('ready'); await client.query('select pg_sleep(0)');
+      setInterval(() => {}, 1000);`),
+    );
+    try {
+      await new Promise((resolve) => other.stdout.once('data', resolve));
+      const error = await refused(startEmbedded(folder));
+      expect(error.code).to.equal('in-use');
+      expect(error.message).to.include(`process ${other.pid}`);
+    } finally {
+      other.kill('SIGKILL');
+      await new Promise((resolve) => other.once('exit', resolve));
+    }
+    expect(await query('select 1 as one')).to.deep.equal([{ one: 1 }]);
+  });
+
+  it('takes over a lock whose number now belongs to another program', async function () {
+    if (!existsSync('/proc/self/stat')) return this.skip();
+    await query('select 1');
+    await server?.stop();
+    writeFileSync(join(folder, 'lock'), `${process.ppid} 1\n`);
+    await query('select 1');
+    expect(readFileSync(join(folder, 'lock'), 'utf8')).to.match(new RegExp(`^${process.pid} `));
+  });
+
+  it('lets nobody else into its folder', async () => {
+    await query('select 1');
+    expect(statSync(folder).mode & 0o777).to.equal(0o700);
+  });
+
+  it('says what to do about data that cannot be opened', async () => {
+    await query('select 1');
+    await server?.stop();
+    server = undefined;
+    rmSync(join(folder, 'pgdata/global/pg_control'));
+    const error = await refused(startEmbedded(folder));
+    expect(error.code).to.equal('no-connection');
+    expect(error.subject).to.equal(folder);
+    await sleep(0);
+    expect(existsSync(join(folder, 'lock'))).to.equal(false);
+  });
+
+  /** A process that has started the server of the folder, with `client` connected to it. */
+  function inProcess(body: string): SpawnSyncReturns<string> {
+    return spawnSync(process.execPath, childArguments(body), { encoding: 'utf8', timeout: 30_000 });
+  }
+
+  function childArguments(body: string): string[] {
+    const script = join(folder, '../child.mts');
+    writeFileSync(
+      script,
+      `import pg from '${pathToFileURL(resolve('pg'))}';
+      import { startEmbedded } from '${new URL('../src/knex/embedded.ts', import.meta.url)}';
+      const client = new pg.Client((await startEmbedded('${folder}')).settings);
+      await client.connect();
+      ${body}`,
+    );
+    return [`--import=${pathToFileURL(resolve('tsx'))}`, script];
+  }
+});

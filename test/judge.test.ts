@@ -1,0 +1,109 @@
+import { execFileSync } from 'node:child_process';
+import { expect } from 'chai';
+import { dataText, pgDump, schemaText, systemPgDump } from './support/pg-dump.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+const schema = /* sql */ `
+  create schema "odd.Schema";
+  create type mood as enum ('happy', 'sad');
+  create table "odd.Schema"."a ""quoted"" one" (id int generated always as identity primary key, mood mood not null);
+  create table part (day date, note text default 'n;o') partition by range (day);
+  create table part_2024 partition of part for values from ('2024-01-01') to ('2025-01-01');
+  create index on part (note);
+  create function twice(i int) returns int language sql begin atomic select i * 2; end;
+  create view seen as select day, twice(1) as two from part;
+  comment on view seen is 'a
+    comment -- with more';
+  alter table part enable row level security;
+  create policy p on part using (note <> '');
+  create publication pub for table part;
+`;
+
+describe('the judge (pg_dump 18 in WASM)', () => {
+  let server: TestServer;
+  let database: TestDatabase;
+
+  before(async () => {
+    server = await testServer();
+    database = await server.createDatabase();
+    await server.sql(database.name, schema);
+    await server.sql(database.name, `insert into "odd.Schema"."a ""quoted"" one" (mood) values ('sad')`);
+  });
+
+  after(() => server.dropDatabase(database.name));
+
+  it('sees what a real server has', async () => {
+    const text = await schemaText(database.url);
+    expect(text).to.include('CREATE TABLE "odd.Schema"."a ""quoted"" one"');
+    expect(text).to.include('CREATE POLICY p ON public.part');
+    expect(text).to.include(`Dumped from database version ${server.version}`);
+    expect(text).not.to.match(/INSERT|restrict/);
+  });
+
+  it('says the same twice', async () => {
+    expect(await schemaText(database.url)).to.equal(await schemaText(database.url));
+  });
+
+  it('leaves out schemas by their plain names', async () => {
+    const text = await schemaText(database.url, { exclude: ['odd.Schema'] });
+    expect(text).not.to.include('odd.Schema');
+    expect(text).to.include('CREATE VIEW public.seen');
+  });
+
+  it('gives rows as INSERTs, and sequence values', async () => {
+    const text = await dataText(database.url);
+    expect(text).to.include(
+      `INSERT INTO "odd.Schema"."a ""quoted"" one" OVERRIDING SYSTEM VALUE VALUES (1, 'sad')`,
+    );
+    expect(text).to.match(/setval\(.*, 1, true\)/);
+  });
+
+  it('carries long messages both ways', async () => {
+    const { name, url } = await server.createDatabase();
+    await server.sql(
+      name,
+      `create table wide (${Array.from({ length: 900 }, (_, i) => `column_number_${i} text`)})`,
+    );
+    await server.sql(
+      name,
+      `insert into wide (column_number_0) select repeat('x', 100000) from generate_series(1, 30)`,
+    );
+    expect((await dataText(url)).split('\n').filter((line) => line.startsWith('INSERT'))).to.have.length(30);
+    await server.dropDatabase(name);
+  });
+
+  it('opens a database whose name is a connection string', async () => {
+    const { name, url } = await server.createDatabase("it's dbname=postgres");
+    await server.sql(name, 'create table inside ()');
+    expect(await schemaText(url)).to.include('CREATE TABLE public.inside');
+    await server.dropDatabase(name);
+  });
+
+  it('fails in pg_dump’s own words', async () => {
+    const missing = await pgDump(server.url('nowhere')).catch((error: Error) => error.message);
+    expect(missing).to.include('database "nowhere" does not exist');
+    const wrong = await pgDump(database.url, ['--table=nothing']).catch((error: Error) => error.message);
+    expect(wrong).to.include('no matching tables');
+  });
+
+  it('agrees with a native pg_dump', async function () {
+    const native = await systemPgDump(server.major);
+    if (!native) {
+      if (this.test) this.test.title += ` (none of ${server.major} or later is installed)`;
+      this.skip();
+    }
+    const options = ['--schema-only', `--dbname=${database.url}`];
+    const text = execFileSync(native.path, options, { encoding: 'utf8' });
+    expect(statements(await schemaText(database.url))).to.deep.equal(statements(text));
+  });
+});
+
+/** Without comments, settings and the order, in which majors of pg_dump differ. */
+function statements(dump: string): string[] {
+  const lines = dump.split('\n').filter((line) => !/^(--|SET |SELECT pg_catalog\.set_config|\\)/.test(line));
+  return lines
+    .join('\n')
+    .split(/;\n+/)
+    .map((one) => one.trim())
+    .sort();
+}

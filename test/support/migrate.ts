@@ -1,0 +1,54 @@
+import knexLib, { type Knex } from 'knex';
+import type { ErrorCode } from '../../src/errors.ts';
+import { isUndropError, type UndropError } from '../../src/errors.ts';
+
+/** Something with `up` and `down`, as Knex has loaded it. */
+interface Migration {
+  up(knex: Knex): Promise<void>;
+  down(knex: Knex): Promise<void>;
+}
+
+/** One Knex over one database, for migrations called as Knex calls them. */
+export interface Runner {
+  readonly knex: Knex;
+  up(migration: Migration): Promise<void>;
+  down(migration: Migration): Promise<void>;
+  rows<Row = Record<string, unknown>>(sql: string): Promise<Row[]>;
+  end(): Promise<void>;
+}
+
+export function runner(url: string): Runner {
+  const knex = knexLib({ client: 'pg', connection: url, pool: { min: 0, max: 2 } });
+  return {
+    knex,
+    up: (migration) => knex.transaction((transaction) => migration.up(transaction)),
+    down: (migration) => knex.transaction((transaction) => migration.down(transaction)),
+    rows: async (sql) => (await knex.raw(sql)).rows,
+    end: () => knex.destroy(),
+  };
+}
+
+/** The refusal that the work ends with; fails where it ends otherwise. */
+export async function refusalOf(work: Promise<unknown>, code: ErrorCode): Promise<UndropError> {
+  try {
+    await work;
+  } catch (error) {
+    if (isUndropError(error) && error.code === code) return error;
+    throw error;
+  }
+  throw new Error(`${code} was expected, and nothing was refused`);
+}
+
+/** Runs the work with these variables set, and puts them back. */
+export async function withEnvironment<T>(variables: NodeJS.ProcessEnv, work: () => Promise<T>): Promise<T> {
+  const before = { ...process.env };
+  Object.assign(process.env, variables);
+  try {
+    return await work();
+  } finally {
+    for (const key of Object.keys(variables)) {
+      if (before[key] === undefined) delete process.env[key];
+      else process.env[key] = before[key];
+    }
+  }
+}

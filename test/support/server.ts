@@ -1,0 +1,136 @@
+import pg from 'pg';
+import { type Cluster, startCluster } from './cluster.ts';
+
+export interface TestServer {
+  /** As the server says it, for example `15.18`. */
+  version: string;
+  major: number;
+  /** False where UNDROP_TEST_URL named the server: then there is no `pw_user` line in its pg_hba.conf. */
+  own: boolean;
+  /** The folder of an own server: `log` is in it. */
+  folder: string | undefined;
+  /** A new database with a name of its own unless given. Owner: the superuser. */
+  createDatabase(name?: string, options?: { template?: string; owner?: string }): Promise<TestDatabase>;
+  /** Ends its connections and drops it; nothing happens where there is none. */
+  dropDatabase(name: string): Promise<void>;
+  /** A connection URL. `pg` cannot take `?` or `#` in the database name of a URL: use `config` for those. */
+  url(database: string, user?: string, password?: string): string;
+  config(database: string, user?: string, password?: string): ConnectionConfig;
+  /** Connected. Ends with the server at the latest; being thrown out by the server is no error. */
+  client(database: string, user?: string, password?: string): Promise<pg.Client>;
+  /** Runs statements in a new connection as superuser, and gives the rows of the last one. */
+  sql<Row = Record<string, unknown>>(database: string, text: string): Promise<Row[]>;
+  stop(): Promise<void>;
+}
+
+export interface TestDatabase {
+  name: string;
+  url: string;
+}
+
+export interface ConnectionConfig {
+  host: string;
+  port: number;
+  user: string;
+  password?: string;
+  database: string;
+}
+
+let shared: Promise<TestServer> | undefined;
+
+/** The one server of this process, started when first asked for and ended after the last test. */
+export function testServer(): Promise<TestServer> {
+  shared ??= startServer();
+  return shared;
+}
+
+if (typeof globalThis.after === 'function') {
+  globalThis.after('end the test server', async () => (await shared)?.stop());
+}
+
+/**
+ * Starts a server: the one that npm installed, or other binaries (`native`: a folder with bin, lib, share).
+ * With UNDROP_TEST_URL (a superuser's URL) and no `native`, that server is used and none is started.
+ */
+export async function startServer(options: { native?: string } = {}): Promise<TestServer> {
+  const given = options.native === undefined ? process.env.UNDROP_TEST_URL : undefined;
+  const cluster = given ? undefined : await startCluster(options.native);
+  const base = new URL(given || `postgres://postgres@127.0.0.1:${cluster?.port}/postgres`);
+  try {
+    return await describeServer(base, cluster);
+  } catch (error) {
+    await cluster?.stop();
+    throw error;
+  }
+}
+
+async function describeServer(base: URL, cluster: Cluster | undefined): Promise<TestServer> {
+  const superuser = decodeURIComponent(base.username) || 'postgres';
+  const maintenance = decodeURIComponent(base.pathname.slice(1)) || 'postgres';
+  const created = new Set<string>();
+  let count = 0;
+
+  const config: TestServer['config'] = (database, user = superuser, password) => {
+    const own = user === superuser ? decodeURIComponent(base.password) : '';
+    const secret = password ?? own;
+    const where = { host: base.hostname, port: Number(base.port || 5432), user, database };
+    return secret === '' ? where : { ...where, password: secret };
+  };
+
+  const url: TestServer['url'] = (database, user, password) => {
+    const { host, port, ...who } = config(database, user, password);
+    const secret = who.password === undefined ? '' : `:${encodeURIComponent(who.password)}`;
+    // pg reads the path with decodeURI, which leaves an escaped `=` or `&` escaped.
+    return `postgres://${encodeURIComponent(who.user)}${secret}@${host}:${port}/${encodeURI(database)}`;
+  };
+
+  const client: TestServer['client'] = async (...who) => {
+    const one = new pg.Client(config(...who));
+    // A test that kills connections would otherwise end the process.
+    one.on('error', () => {});
+    await one.connect();
+    return one;
+  };
+
+  const sql: TestServer['sql'] = async (database, text) => {
+    const one = await client(database);
+    try {
+      const result = await one.query(text);
+      const last = Array.isArray(result) ? result.at(-1) : result;
+      return last.rows;
+    } finally {
+      await one.end();
+    }
+  };
+
+  const quote = pg.escapeIdentifier;
+
+  const createDatabase: TestServer['createDatabase'] = async (name, { template, owner } = {}) => {
+    const database = name ?? `undrop_test_${process.pid}_${++count}`;
+    const from = template === undefined ? '' : ` template ${quote(template)}`;
+    const of = owner === undefined ? '' : ` owner ${quote(owner)}`;
+    await sql(maintenance, `create database ${quote(database)}${from}${of}`);
+    created.add(database);
+    return { name: database, url: url(database) };
+  };
+
+  const dropDatabase: TestServer['dropDatabase'] = async (name) => {
+    await sql(maintenance, `drop database if exists ${quote(name)} with (force)`);
+    created.delete(name);
+  };
+
+  const stop = async (): Promise<void> => {
+    if (cluster) return cluster.stop();
+    for (const name of created) await dropDatabase(name);
+  };
+
+  const [row] = await sql<{ server_version: string }>(maintenance, 'show server_version');
+  const version = row?.server_version.split(' ')[0] ?? '';
+  const facts = {
+    version,
+    major: Number.parseInt(version, 10),
+    own: cluster !== undefined,
+    folder: cluster?.folder,
+  };
+  return { ...facts, createDatabase, dropDatabase, url, config, client, sql, stop };
+}
