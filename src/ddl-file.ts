@@ -36,7 +36,11 @@ export function formatDdl({ statements }: Pick<Ddl, 'statements'>): string {
 export function parseDdl(text: string, file: string): string[] {
   const head = firstLine.exec(text);
   if (head === null) {
-    throw unusable(file, 'It does not begin with the line that undrop ddl writes.', 'Run it with psql instead.');
+    throw unusable(
+      file,
+      'It does not begin with the line that undrop ddl writes.',
+      'Run it with psql instead.',
+    );
   }
   const [line, version, separator, checksum] = head;
   if (Number(version) > format) {

@@ -1,9 +1,6 @@
 /** Text that may hold names, with control characters escaped: they could break the line, or steer the terminal. */
 export function printable(text: string): string {
-  return text.replace(
-    control,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return text.replace(control, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** A name as SQL writes it, always on one line: `posts`, `"My Table"`, `U&"two\000Alines"`. */
@@ -12,7 +9,10 @@ export function identifier(name: string, quoted: string): string {
   const escaped = name
     .replaceAll('\\', '\\\\')
     .replaceAll('"', '""')
-    .replace(control, (character) => `\\${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`);
+    .replace(
+      control,
+      (character) => `\\${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`,
+    );
   return `U&"${escaped}"`;
 }
 

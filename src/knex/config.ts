@@ -1,12 +1,14 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Knex } from 'knex';
+import { checkApprovals } from '../approvals.ts';
 import { UndropError } from '../errors.ts';
+import { tablesToApprove } from '../reversible-drop.ts';
 import { say } from '../say.ts';
 import { describeTarget, isEmbedded, loadEnv, resolveTarget, type Target } from './connection.ts';
 import type { Ledger } from './ledger.ts';
 import { preparation } from './preparation.ts';
-import { type SourceOptions, UndropMigrationSource } from './source.ts';
+import { UndropMigrationSource } from './source.ts';
 
 export interface UndropConfigOptions {
   /** The folder of the knexfile: `import.meta.dirname`. */
@@ -21,11 +23,9 @@ export interface UndropConfigOptions {
   schemaName?: string;
   /** Default `knex_migrations`. */
   tableName?: string;
-  /** As in {@link SourceOptions}. */
-  check?: SourceOptions['check'];
 }
 
-const keys = ['root', 'migrations', 'seeds', 'connection', 'schemaName', 'tableName', 'check'];
+const keys = ['root', 'migrations', 'seeds', 'connection', 'schemaName', 'tableName'];
 
 const said = new Set<string>();
 
@@ -67,7 +67,8 @@ export function undropConfig(options: UndropConfigOptions): Knex.Config {
       migrationSource: new UndropMigrationSource({
         folder: resolve(options.root, options.migrations ?? 'migrations'),
         completed,
-        check: options.check,
+        // A misspelt approval is an error when the list is read, not a table that silently stays.
+        check: (loaded) => checkApprovals(tablesToApprove(loaded)),
       }),
       schemaName,
       tableName,

@@ -20,6 +20,8 @@ export async function pgDump(url: string, args: string[] = []): Promise<string> 
   try {
     const file = await dump({ pg: bridge.pg, args });
     return await file.text();
+  } catch (error) {
+    throw new Error(`${(error as Error).message} ${bridge.lost()}`.trim(), { cause: error });
   } finally {
     await bridge.close();
   }
@@ -56,7 +58,8 @@ interface Server {
  * What stands in for PGlite. pg_dump's reads cannot wait for a promise, so this thread sleeps while another one
  * talks to the server.
  */
-function openBridge(server: Server): { pg: PGlite; close(): Promise<unknown> } {
+function openBridge(server: Server): { pg: PGlite; lost(): string; close(): Promise<unknown> } {
+  let lost = '';
   const flag = new Int32Array(new SharedArrayBuffer(4));
   const { port1: here, port2: there } = new MessageChannel();
   const worker = new Worker(new URL('./pg-dump-worker.mjs', import.meta.url), {
@@ -70,7 +73,7 @@ function openBridge(server: Server): { pg: PGlite; close(): Promise<unknown> } {
       here.postMessage(message.slice());
       if (Atomics.wait(flag, 0, 0, 60_000) === 'timed-out') throw new Error('no answer within 60 s');
       const answer = receiveMessageOnPort(here)?.message as { bytes: Uint8Array; failure?: string };
-      if (answer.failure) console.error(`pg_dump: ${answer.failure}`);
+      lost ||= answer.failure ?? '';
       onRawData?.(answer.bytes);
     },
     // Only for putting back a search path, which nobody uses afterwards.
@@ -81,5 +84,5 @@ function openBridge(server: Server): { pg: PGlite; close(): Promise<unknown> } {
     here.close();
     return worker.terminate();
   };
-  return { pg: pg as unknown as PGlite, close };
+  return { pg: pg as unknown as PGlite, lost: () => lost, close };
 }

@@ -1,0 +1,147 @@
+import { Command, CommanderError, Option } from 'commander';
+import createKnex, { type Knex } from 'knex';
+import { exitCodeOf, isUndropError, sqlState, UndropError } from '../src/errors.ts';
+import { undropConfig } from '../src/knex/config.ts';
+import { projectFolder } from '../src/knex/connection.ts';
+import { inReadOnlySession } from '../src/read-only.ts';
+import { inSession, type Session } from '../src/session.ts';
+
+/** A command with the options that all of them have; what else it takes, and what it does, its own file adds. */
+export function makeCommand(name: string, summary: string): Command {
+  return new Command(name)
+    .description(summary)
+    .addOption(new Option('--format <format>', 'what to print').choices(['text', 'json']).default('text'))
+    .addOption(new Option('--json', 'the same as --format json').implies({ format: 'json' }))
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined });
+}
+
+/** What a command gives: with a failure, it has looked and found something that is not as it should be. */
+interface Result {
+  readonly database: string;
+  readonly failure?: UndropError | undefined;
+}
+
+/** Does the work of a command and prints what it gave: as JSON, or as `print` writes it. */
+export async function run<Given extends Result>(
+  command: Command,
+  work: () => Promise<Given>,
+  print: (given: Given) => string,
+): Promise<void> {
+  const given = await work();
+  const { failure, ...data } = given;
+  if (command.opts().format === 'json') {
+    const error = failure === undefined ? {} : { error: describe(failure) };
+    writeJson({ formatVersion: 1, command: command.name(), ...data, ...error });
+  } else {
+    process.stdout.write(print(given));
+  }
+  if (failure !== undefined) report(failure);
+}
+
+/** Works on the database that the environment names. */
+export async function withDatabase<T>(work: (knex: Knex) => Promise<T>): Promise<T> {
+  const knex = createKnex(undropConfig({ root: projectFolder() }));
+  try {
+    return await work(knex);
+  } finally {
+    await knex.destroy();
+  }
+}
+
+/** Works in one transaction, and gives the name of the database along. */
+export function writing<T extends object>(work: (session: Session) => Promise<T>) {
+  return withDatabase((knex) => inSession(knex, (session) => named(session, work)));
+}
+
+/** As `writing`, but changes nothing. */
+export function reading<T extends object>(work: (session: Session) => Promise<T>) {
+  return withDatabase((knex) => inReadOnlySession(knex, (session) => named(session, work)));
+}
+
+async function named<T extends object>(session: Session, work: (session: Session) => Promise<T>) {
+  return { database: session.database, ...(await work(session)) };
+}
+
+/** Prints what was thrown, and sets the exit code: 1 failed, 2 wrong usage, 3 refused. */
+export function fail(thrown: unknown, command: Command, asJson: boolean): void {
+  if (thrown instanceof CommanderError && thrown.exitCode === 0) return;
+  const error = toUndropError(thrown, command);
+  if (asJson) writeJson({ formatVersion: 1, command: command.name(), error: describe(error) });
+  report(error, thrown);
+}
+
+function report(error: UndropError, thrown: unknown = error): void {
+  process.exitCode = exitCodeOf(error);
+  const stack = process.env.DEBUG && thrown instanceof Error ? thrown.stack : undefined;
+  process.stderr.write(`${withoutSecrets(stack ?? String(error))}\n`);
+}
+
+function writeJson(value: object): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+function describe({ code, subject, message, reason, next }: UndropError) {
+  return { code, subject, message, reason: withoutSecrets(reason), next };
+}
+
+function toUndropError(thrown: unknown, command: Command): UndropError {
+  if (isUndropError(thrown)) return thrown;
+  if (thrown instanceof CommanderError) return wrongUsage(thrown, command);
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  const state = sqlState(thrown);
+  if (state === '42501') {
+    return new UndropError('insufficient-privilege', {
+      subject: command.name(),
+      message: `The role may not do what ${command.name()} asks of the server.`,
+      reason: message,
+      next: 'Run it as the role that runs the migrations, or as the owner of the database.',
+      cause: thrown,
+    });
+  }
+  if (state === '55P03') {
+    return new UndropError('lock-timeout', {
+      subject: command.name(),
+      message: 'A lock was not to be had in time.',
+      reason: message,
+      next: 'Run it again when the session that holds it has ended.',
+      cause: thrown,
+    });
+  }
+  return new UndropError('server-error', {
+    subject: command.name(),
+    message: withoutSecrets(message.split('\n')[0] || 'It failed without a word.'),
+    reason:
+      state === undefined ? 'Nothing here expects this.' : `The server answered with SQLSTATE ${state}.`,
+    next: 'DEBUG=1 shows where it comes from.',
+    cause: thrown,
+  });
+}
+
+function wrongUsage(error: CommanderError, command: Command): UndropError {
+  const name = command.parent === null ? command.name() : `${command.parent.name()} ${command.name()}`;
+  const said = error.code === 'commander.help' ? 'no command given' : error.message.replace(/^error: /, '');
+  return new UndropError('bad-options', {
+    subject: command.name(),
+    message: said,
+    reason: `It is used as: ${name} ${command.usage()}`,
+    next: `${name} --help lists what there is.`,
+    cause: error,
+  });
+}
+
+/** The driver prints no password; this is for the day on which it does. */
+function withoutSecrets(text: string): string {
+  const { DATABASE_URL = '', PGPASSWORD = '' } = process.env;
+  const inUrl = /^[^:]+:\/\/[^:@/]*:([^@]*)@/.exec(DATABASE_URL)?.[1] ?? '';
+  const secrets = [DATABASE_URL, PGPASSWORD, inUrl, unescaped(inUrl)].filter((secret) => secret.length > 3);
+  return secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text);
+}
+
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

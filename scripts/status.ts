@@ -1,0 +1,75 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { projectFolder } from '../src/knex/connection.ts';
+import { printable } from '../src/printable.ts';
+import { readStatus, type Status } from '../src/status.ts';
+import { reading, run } from './command.ts';
+
+export default function define(command: Command): void {
+  command.action(() =>
+    run(command, () => reading((session) => readStatus(session, join(projectFolder(), 'migrations'))), print),
+  );
+}
+
+function print({ ledger, migrations, archive, approvals, backups }: Status): string {
+  return [
+    section(
+      `Migrations, recorded in ${ledger ?? 'no table yet'}`,
+      migrations.map((one) => [
+        one.state,
+        one.name,
+        one.time === null ? '' : `batch ${one.batch}, ${moment(one.time)}`,
+        one.note ?? '',
+      ]),
+    ),
+    section(
+      'Archive',
+      archive.map((entry) => [
+        String(entry.id),
+        entry.migration,
+        `${moment(entry.droppedAt)} by ${entry.droppedBy}`,
+        entry.restoredAt === null
+          ? 'can be rolled back'
+          : `restored ${moment(entry.restoredAt)} by ${entry.restoredBy}`,
+        entry.tables.map(({ written }) => written).join(', '),
+      ]),
+    ),
+    section(
+      'Approvals in APPROVED_DROPS',
+      approvals.map(({ table, fingerprint, note }) => [
+        fingerprint === null ? table : `${table}@${fingerprint}`,
+        note,
+      ]),
+    ),
+    section(
+      'Backups',
+      backups.map((backup) => [
+        moment(backup.finishedAt),
+        backup.file,
+        `${backup.bytes} bytes, ${backup.format}`,
+        `proof: ${backup.proof}`,
+        backup.own ? `on ${backup.host}` : `on ${backup.host}, of another database`,
+      ]),
+    ),
+  ].join('\n');
+}
+
+function section(title: string, rows: readonly (readonly string[])[]): string {
+  const lines = rows.length === 0 ? ['none'] : align(rows.map((row) => row.map(printable)));
+  return [title, ...lines.map((line) => `  ${line}`), ''].join('\n');
+}
+
+function align(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+/** ISO 8601 in UTC, to the second. */
+function moment(time: string): string {
+  return `${new Date(time).toISOString().slice(0, 19)}Z`;
+}

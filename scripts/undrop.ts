@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+import type { Command } from 'commander';
+import { fail, makeCommand } from './command.ts';
+
+/** What a command's file exports: adds the arguments, the options and the action. */
+type Define = (command: Command) => void;
+
+const commands: Readonly<Record<string, [summary: string, load: () => Promise<{ default: Define }>]>> = {
+  verify: ['check that the database is as the drops have left it', () => import('./verify.ts')],
+  restore: ['bring tables back', () => import('./restore.ts')],
+  status: ['show ledger, archive, approvals and backups', () => import('./status.ts')],
+  ddl: ['print the DDL that brings tables back', () => import('./ddl.ts')],
+  'count-tables': ['print the tables, one name a line', () => import('./count-tables.ts')],
+};
+
+// A reader such as head, which takes some lines and goes, is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
+const given = process.argv.slice(2);
+const chosen = given.find((word) => Object.hasOwn(commands, word));
+const undrop = makeCommand(
+  'undrop',
+  'Drop PostgreSQL tables from a Knex migration, and get them back exactly.',
+);
+let current = undrop;
+
+try {
+  for (const [name, [summary, load]] of Object.entries(commands)) {
+    const command = makeCommand(name, summary);
+    undrop.addCommand(command);
+    if (name !== chosen) continue;
+    current = command;
+    (await load()).default(command);
+  }
+  await undrop.parseAsync();
+} catch (error) {
+  fail(error, current, / --json| --format[ =]json/.test(` ${given.join(' ')}`));
+}

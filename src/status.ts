@@ -1,0 +1,213 @@
+import { existsSync } from 'node:fs';
+import { type Approval, readApprovals } from './approvals.ts';
+import { hasArchive } from './archive.ts';
+import { type KeptEntry, readEntries } from './entries.ts';
+import { withoutExtension } from './knex/ledger.ts';
+import { UndropMigrationSource } from './knex/source.ts';
+import { parseTableName, quoteName } from './name.ts';
+import type { Options } from './options.ts';
+import { dropOptionsOf } from './reversible-drop.ts';
+import type { Session } from './session.ts';
+import { readPresent } from './verify.ts';
+
+export interface Status {
+  /** The table in which Knex records what has run; null where there is none yet. */
+  readonly ledger: string | null;
+  readonly migrations: readonly MigrationStatus[];
+  readonly archive: readonly KeptEntry[];
+  readonly approvals: readonly { table: string; fingerprint: string | null; note: string }[];
+  /** The newest, newest first. */
+  readonly backups: readonly BackupStatus[];
+}
+
+export interface MigrationStatus {
+  readonly name: string;
+  readonly state: 'completed' | 'pending' | 'waiting';
+  readonly batch: number | null;
+  readonly time: string | null;
+  /** What it waits for, or what is odd about it. */
+  readonly note: string | null;
+}
+
+export interface BackupStatus {
+  readonly finishedAt: string;
+  readonly file: string;
+  readonly format: string;
+  readonly bytes: string;
+  readonly proof: string;
+  readonly host: string;
+  /** Of this database, not of one that it was copied from. */
+  readonly own: boolean;
+}
+
+/**
+ * Ledger, archive, approvals and backups. Makes none of them.
+ *
+ * @param folder of the migrations
+ * @throws UndropError `bad-options` for approvals that cannot be read; what a migration throws while it loads
+ */
+export async function readStatus(session: Session, folder: string): Promise<Status> {
+  const ledger = await findLedger(session);
+  const rows = ledger === null ? [] : await readLedger(session, ledger);
+  const archive = await readEntries(session);
+  const loaded = await loadMigrations(folder, rows);
+  return {
+    ledger,
+    migrations: describeMigrations(rows, loaded, archive),
+    archive,
+    approvals: await describeApprovals(session, rows, loaded, archive),
+    backups: await readBackups(session),
+  };
+}
+
+// Ours first, then that of the project which had one before.
+const ledgersSql = /* sql */ `
+  select pg_catalog.format('%I.%I', n.nspname, c.relname) as name
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where c.relname = 'knex_migrations' and c.relkind in ('r', 'p')
+    and 3 = (
+      select pg_catalog.count(*) from pg_catalog.pg_attribute as a
+      where a.attrelid = c.oid and a.attname in ('name', 'batch', 'migration_time'))
+  order by n.nspname <> 'undrop', n.nspname <> 'public', n.nspname
+  limit 1`;
+
+async function findLedger(session: Session): Promise<string | null> {
+  const [ledger] = await session.read<{ name: string }>(ledgersSql);
+  return ledger?.name ?? null;
+}
+
+interface LedgerRow {
+  name: string;
+  batch: number;
+  time: string;
+}
+
+function readLedger(session: Session, ledger: string): Promise<LedgerRow[]> {
+  return session.read<LedgerRow>(
+    `select l.name, l.batch, l.migration_time as time from ${ledger} as l order by l.id`,
+  );
+}
+
+interface Loaded {
+  readonly name: string;
+  readonly offered: boolean;
+  readonly waitsFor: string | null;
+  /** Where it is made by `reversibleDrop`. */
+  readonly options: Options | undefined;
+}
+
+async function loadMigrations(folder: string, ledger: readonly LedgerRow[]): Promise<Loaded[]> {
+  // The package may be in use from scripts alone.
+  if (!existsSync(folder)) return [];
+  const completed = new Map(ledger.map(({ name }) => [withoutExtension(name), name]));
+  let all: { name: string; module: { up?: unknown; ready?: { waitsFor?: string } } }[] = [];
+  const source = new UndropMigrationSource({
+    folder,
+    completed: async () => completed,
+    check: (migrations) => {
+      all = migrations;
+    },
+  });
+  const offered = new Set((await source.getMigrations()).map(({ name }) => withoutExtension(name)));
+  return all.map(({ name, module }) => ({
+    name,
+    offered: offered.has(name),
+    waitsFor: module.ready?.waitsFor ?? null,
+    options: dropOptionsOf(module.up),
+  }));
+}
+
+function describeMigrations(
+  ledger: readonly LedgerRow[],
+  loaded: readonly Loaded[],
+  archive: readonly KeptEntry[],
+): MigrationStatus[] {
+  const byName = new Map(loaded.map((one) => [one.name, one]));
+  const open = new Set(
+    archive.filter(({ restoredAt }) => restoredAt === null).map(({ migration }) => migration),
+  );
+  const completed = ledger.map(({ name, batch, time }): MigrationStatus => {
+    const one = byName.get(withoutExtension(name));
+    let note: string | null = null;
+    if (one === undefined) note = 'its file is not here';
+    else if (one.options !== undefined && !open.has(one.options.name)) {
+      note = 'the archive has no open entry for it: rolling it back restores nothing';
+    }
+    return { name, state: 'completed', batch, time, note };
+  });
+  const recorded = new Set(ledger.map(({ name }) => withoutExtension(name)));
+  const others = loaded
+    .filter(({ name }) => !recorded.has(name))
+    .map(({ name, offered, waitsFor, options }): MigrationStatus => {
+      const dropped = options !== undefined && open.has(options.name);
+      const note = dropped ? 'its tables are dropped already: migrate:latest records it' : null;
+      return offered
+        ? { name, state: 'pending', batch: null, time: null, note }
+        : { name, state: 'waiting', batch: null, time: null, note: waitsFor };
+    });
+  return [...completed, ...others];
+}
+
+async function describeApprovals(
+  session: Session,
+  ledger: readonly LedgerRow[],
+  loaded: readonly Loaded[],
+  archive: readonly KeptEntry[],
+): Promise<Status['approvals'][number][]> {
+  const completed = new Set(ledger.map(({ name }) => withoutExtension(name)));
+  const notes = [];
+  for (const { table, fingerprint } of readApprovals().values()) {
+    const migration = loaded.find(
+      ({ options }) =>
+        options?.approval === 'each-table' && options.tables.some(({ written }) => written === table),
+    );
+    const note = await approvalNote(session, { table, fingerprint }, migration, completed, archive);
+    notes.push({ table, fingerprint: fingerprint ?? null, note });
+  }
+  return notes;
+}
+
+async function approvalNote(
+  session: Session,
+  { table }: Approval,
+  migration: Loaded | undefined,
+  completed: ReadonlySet<string>,
+  archive: readonly KeptEntry[],
+): Promise<string> {
+  if (migration?.options === undefined) return 'no migration here asks for it';
+  const { name } = migration;
+  const key = migration.options.name;
+  if (archive.some((entry) => entry.restoredAt === null && holds(entry, key, table)))
+    return `dropped by ${name}`;
+  if (!(await isThere(session, table))) return 'it does not exist';
+  if (!completed.has(name)) return `to be dropped by ${name}`;
+  return (
+    `${name} has run without it: run knex migrate:down ${name}, ` +
+    'then knex migrate:latest with the names of all tables approved'
+  );
+}
+
+function holds(entry: KeptEntry, migration: string, table: string): boolean {
+  return entry.migration === migration && entry.tables.some(({ written }) => written === table);
+}
+
+async function isThere(session: Session, table: string): Promise<boolean> {
+  const { schema, name } = parseTableName(table);
+  const schemas = schema === undefined ? session.schemas : [schema];
+  const names = schemas.map((one) => `${quoteName(one)}.${quoteName(name)}`);
+  return (await readPresent(session, names)).length > 0;
+}
+
+const backupsSql = /* sql */ `
+  select b.finished_at as "finishedAt", b.file, b.format, b.bytes::text as bytes, b.proof, b.host,
+    b.identity = i.id and b.database_oid = d.oid as own
+  from undrop.backups as b
+  cross join undrop.identity as i
+  join pg_catalog.pg_database as d on d.datname = pg_catalog.current_database()
+  order by b.finished_at desc, b.id desc
+  limit 3`;
+
+async function readBackups(session: Session): Promise<BackupStatus[]> {
+  return (await hasArchive(session)) ? session.read<BackupStatus>(backupsSql) : [];
+}

@@ -1,0 +1,180 @@
+import { hasArchive } from './archive.ts';
+import { type KeptEntry, readEntries } from './entries.ts';
+import { type ErrorCode, sqlState, UndropError } from './errors.ts';
+import { readInventory } from './inventory.ts';
+import { readComment } from './schema-comment.ts';
+import type { Session } from './session.ts';
+import { readPresent } from './verify.ts';
+
+export interface Check {
+  readonly name: string;
+  readonly state: 'ok' | 'failed' | 'not checked';
+  /** What was found, for people. */
+  readonly found: string;
+}
+
+export interface Verification {
+  readonly ok: boolean;
+  readonly checks: readonly Check[];
+  readonly failure: UndropError | undefined;
+}
+
+/**
+ * Whether the database is as the drops have left it: the proposal's "After Deletion". Every check runs, whatever
+ * those before it found.
+ *
+ * @param expect how many tables there should be in `public`
+ */
+export async function verifyDatabase(session: Session, expect?: number): Promise<Verification> {
+  const open = (await readEntries(session)).filter(({ restoredAt }) => restoredAt === null);
+  const checks = [
+    await checkCount(session, expect),
+    await checkGone(session, open),
+    await checkOthers(session, open),
+    await checkComments(session, open),
+    await checkViews(session),
+  ];
+  const failed = checks.filter(({ state }) => state === 'failed');
+  return { ok: failed.length === 0, checks, failure: failureOf(session, failed) };
+}
+
+const counting = 'number of tables';
+
+const countSql = /* sql */ `
+  select pg_catalog.count(*)::int as count from pg_catalog.pg_tables as t where t.schemaname = 'public'`;
+
+async function checkCount(session: Session, expect: number | undefined): Promise<Check> {
+  const [row] = await session.read<{ count: number }>(countSql);
+  const found = `${row?.count} in public`;
+  if (expect === undefined) return { name: counting, state: 'not checked', found: `${found}, no --expect` };
+  if (row?.count === expect) return { name: counting, state: 'ok', found };
+  return { name: counting, state: 'failed', found: `${found}, not ${expect}` };
+}
+
+async function checkGone(session: Session, open: readonly KeptEntry[]): Promise<Check> {
+  const name = 'dropped tables are gone';
+  if (open.length === 0) return { name, state: 'not checked', found: 'no drop stands' };
+  const there: string[] = [];
+  for (const { migration, tables } of open) {
+    const present = await readPresent(
+      session,
+      tables.map(({ sql }) => sql),
+    );
+    there.push(...present.map((table) => `${table} of ${migration}`));
+  }
+  if (there.length > 0) return { name, state: 'failed', found: `there are ${there.join(', ')}` };
+  const found = open.map(({ migration, tables }) => `${tables.length} of ${migration}`).join(', ');
+  return { name, state: 'ok', found };
+}
+
+// Of this database, not of one that it was copied from.
+const recordSql = /* sql */ `
+  select b.finished_at as "finishedAt", b.file, b.objects
+  from undrop.backups as b
+  cross join undrop.identity as i
+  join pg_catalog.pg_database as d on d.datname = pg_catalog.current_database()
+  where b.identity = i.id and b.database_oid = d.oid and b.objects is not null
+  order by b.finished_at desc, b.id desc
+  limit 1`;
+
+const droppedSql = /* sql */ `
+  select distinct f.identity from undrop.facts as f where f.drop_id = any ($1) order by f.identity`;
+
+async function checkOthers(session: Session, open: readonly KeptEntry[]): Promise<Check> {
+  const name = 'nothing else is gone';
+  const records = (await hasArchive(session))
+    ? await session.read<{ finishedAt: string; file: string; objects: string[] }>(recordSql)
+    : [];
+  const [record] = records;
+  if (record === undefined) {
+    const found = 'nothing to compare with: npm run backup records what there is';
+    return { name, state: 'not checked', found };
+  }
+  const there = new Set(await readInventory(session));
+  const dropped = await session.read<{ identity: string }>(droppedSql, [open.map(({ id }) => id)]);
+  const known = new Set(dropped.map(({ identity }) => identity));
+  const missing = record.objects.filter((object) => !there.has(object));
+  const gone = missing.filter((object) => !known.has(object));
+  const since = `recorded with ${record.file}`;
+  if (gone.length > 0) return { name, state: 'failed', found: `${list(gone)}, ${since}` };
+  const kept = record.objects.length - missing.length;
+  return { name, state: 'ok', found: `${kept} objects there, ${missing.length} dropped, ${since}` };
+}
+
+async function checkComments(session: Session, open: readonly KeptEntry[]): Promise<Check> {
+  const name = 'schema comment';
+  // Of several drops, the last one has the word.
+  const wanted = new Map<string, KeptEntry>();
+  for (const entry of open) if (entry.schemaComment !== null) wanted.set(entry.schemaComment.schema, entry);
+  if (wanted.size === 0) return { name, state: 'not checked', found: 'no drop that stands has set one' };
+  const others: string[] = [];
+  for (const [schema, { migration, schemaComment }] of wanted) {
+    const comment = await readComment(session, schema);
+    if (comment !== schemaComment?.after) {
+      others.push(`that of ${schema} is not what ${migration} set but ${JSON.stringify(comment)}`);
+    }
+  }
+  if (others.length > 0) return { name, state: 'failed', found: others.join(', ') };
+  const found = [...wanted].map(([schema, { migration }]) => `${schema}: as ${migration} set it`).join(', ');
+  return { name, state: 'ok', found };
+}
+
+// Of a materialized view it is the query that a refresh would run.
+const viewsSql = /* sql */ `
+  select pg_catalog.format('%I.%I', n.nspname, c.relname) as name,
+    case c.relkind
+      when 'v' then pg_catalog.format('explain (costs off) select * from %I.%I limit 0', n.nspname, c.relname)
+      else 'explain (costs off) ' || pg_catalog.pg_get_viewdef(c.oid)
+    end as sql
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where c.relkind in ('v', 'm')
+    and n.nspname <> all (array['information_schema', 'undrop'])
+    and not pg_catalog.starts_with(n.nspname::text, 'pg_')
+    and not exists (
+      select from pg_catalog.pg_depend as d
+      where d.classid = c.tableoid and d.objid = c.oid and d.deptype = 'e')
+  order by n.nspname, c.relname`;
+
+async function checkViews(session: Session): Promise<Check> {
+  const name = 'views can be queried';
+  const views = await session.read<{ name: string; sql: string }>(viewsSql);
+  if (views.length === 0) return { name, state: 'not checked', found: 'there are none' };
+  const closed: string[] = [];
+  const broken: string[] = [];
+  for (const view of views) {
+    try {
+      await session.attempt(() => session.run(view.sql));
+    } catch (error) {
+      const state = sqlState(error);
+      if (state === undefined) throw error;
+      if (state === '42501') closed.push(view.name);
+      else broken.push(`${view.name}: ${(error as Error).message}`);
+    }
+  }
+  const rest = closed.length === 0 ? '' : `, not looked at for want of rights: ${list(closed)}`;
+  if (broken.length > 0) return { name, state: 'failed', found: list(broken) + rest };
+  if (closed.length === views.length)
+    return { name, state: 'not checked', found: `no right to ${list(closed)}` };
+  const seen = views.map((view) => view.name).filter((view) => !closed.includes(view));
+  return { name, state: 'ok', found: list(seen) + rest };
+}
+
+const most = 10;
+
+function list(names: readonly string[]): string {
+  const more = names.length - most;
+  return [...names.slice(0, most), ...(more > 0 ? [`${more} more`] : [])].join(', ');
+}
+
+function failureOf(session: Session, failed: readonly Check[]): UndropError | undefined {
+  const [first] = failed;
+  if (first === undefined) return undefined;
+  const code: ErrorCode = first.name === counting ? 'count-differs' : 'drop-differs';
+  return new UndropError(code, {
+    subject: session.database,
+    message: `${session.database} is not as the drops have left it.`,
+    reason: failed.map(({ name, found }) => `${name}: ${found}`).join('\n'),
+    next: 'See what has changed it since; npm run status shows which drops stand.',
+  });
+}
