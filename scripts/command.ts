@@ -6,14 +6,19 @@ import { projectFolder } from '../src/knex/connection.ts';
 import { inReadOnlySession } from '../src/read-only.ts';
 import { inSession, type Session } from '../src/session.ts';
 
-/** A command with the options that all of them have; what else it takes, and what it does, its own file adds. */
+/** A command that leaves its mistakes to `fail`. */
 export function makeCommand(name: string, summary: string): Command {
   return new Command(name)
     .description(summary)
-    .addOption(new Option('--format <format>', 'what to print').choices(['text', 'json']).default('text'))
-    .addOption(new Option('--json', 'the same as --format json').implies({ format: 'json' }))
     .exitOverride()
     .configureOutput({ outputError: () => undefined });
+}
+
+/** The options that every command has. */
+export function withFormat(command: Command): Command {
+  return command
+    .addOption(new Option('--format <format>', 'what to print').choices(['text', 'json']).default('text'))
+    .addOption(new Option('--json', 'the same as --format json').implies({ format: 'json' }));
 }
 
 /** What a command gives: with a failure, it has looked and found something that is not as it should be. */

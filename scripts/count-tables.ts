@@ -9,11 +9,8 @@ export default function define(command: Command): void {
     .action(({ schema }: { schema: string }) =>
       run(
         command,
-        async () => {
-          const { tables, ...rest } = await reading((session) => countTables(session, schema));
-          return { ...rest, tables };
-        },
-        ({ tables }) => tables.map(({ name, quoted }) => `${identifier(name, quoted)}\n`).join(''),
+        () => reading((session) => countTables(session, schema)),
+        ({ tables }) => tables.map((name) => `${identifier(name)}\n`).join(''),
       ),
     );
 }

@@ -7,7 +7,7 @@ import { reading, run } from './command.ts';
 interface Options {
   migration?: string;
   out?: string;
-  force?: true;
+  force?: boolean;
 }
 
 export default function define(command: Command): void {

@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import { printable } from '../src/printable.ts';
 import { restoreDdl } from '../src/restore-ddl.ts';
-import type { Settled } from '../src/settle-entries.ts';
-import { settleEntries } from '../src/settle-entries.ts';
+import { type Settled, settleEntries } from '../src/settle-entries.ts';
 import { run, writing } from './command.ts';
 
 interface Options {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import type { Command } from 'commander';
-import { fail, makeCommand } from './command.ts';
+import { fail, makeCommand, withFormat } from './command.ts';
 
 /** What a command's file exports: adds the arguments, the options and the action. */
 type Define = (command: Command) => void;
@@ -28,7 +28,7 @@ let current = undrop;
 
 try {
   for (const [name, [summary, load]] of Object.entries(commands)) {
-    const command = makeCommand(name, summary);
+    const command = withFormat(makeCommand(name, summary));
     undrop.addCommand(command);
     if (name !== chosen) continue;
     current = command;

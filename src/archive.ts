@@ -155,6 +155,22 @@ export async function ensureArchive(session: Session): Promise<void> {
     await session.run('create schema undrop; revoke all on schema undrop from public');
   }
   if (state?.tables === false) await session.run(tablesSql);
+  await checkFormat(session);
+}
+
+/**
+ * Whether there is an archive; makes none.
+ *
+ * @throws UndropError `archive-damaged` where a newer program has written it
+ */
+export async function hasArchive(session: Session): Promise<boolean> {
+  const [state] = await session.read<{ tables: boolean }>(stateSql);
+  if (state?.tables !== true) return false;
+  await checkFormat(session);
+  return true;
+}
+
+async function checkFormat(session: Session): Promise<void> {
   const [identity] = await session.read<{ format: number }>('select format from undrop.identity');
   if (identity !== undefined && identity.format <= format) return;
   throw new UndropError('archive-damaged', {
@@ -163,18 +179,12 @@ export async function ensureArchive(session: Session): Promise<void> {
     reason:
       identity === undefined
         ? 'undrop.identity holds no row.'
-        : `Its format is ${identity.format}, newer than ${format}.`,
+        : `Its format is ${identity.format}, and this program knows formats up to ${format}.`,
     next: 'Use the version of knex-undrop that wrote it, or a later one.',
   });
 }
 
-/** Whether there is an archive; reads nothing else. */
-export async function hasArchive(session: Session): Promise<boolean> {
-  const [state] = await session.read<{ tables: boolean }>(stateSql);
-  return state?.tables === true;
-}
-
-export function mayNotCreate({ database, role }: { database: string; role: string }): UndropError {
+function mayNotCreate({ database, role }: { database: string; role: string }): UndropError {
   return new UndropError('insufficient-privilege', {
     subject: 'undrop',
     message: `The role ${role} may not create the schema undrop in ${database}.`,

@@ -3,7 +3,7 @@ import type { Session } from './session.ts';
 
 export interface Counted {
   readonly count: number;
-  readonly tables: readonly { name: string; quoted: string }[];
+  readonly tables: readonly string[];
 }
 
 const schemaSql = /* sql */ `
@@ -11,7 +11,7 @@ const schemaSql = /* sql */ `
 
 // Partitioned tables and their partitions are in it; views and foreign tables are not.
 const tablesSql = /* sql */ `
-  select t.tablename::text as name, pg_catalog.quote_ident(t.tablename) as quoted
+  select t.tablename::text as name
   from pg_catalog.pg_tables as t
   where t.schemaname = $1
   order by t.tablename`;
@@ -31,6 +31,6 @@ export async function countTables(session: Session, schema: string): Promise<Cou
       next: 'Correct --schema, or the connection.',
     });
   }
-  const tables = await session.read<Counted['tables'][number]>(tablesSql, [schema]);
-  return { count: tables.length, tables };
+  const tables = await session.read<{ name: string }>(tablesSql, [schema]);
+  return { count: tables.length, tables: tables.map(({ name }) => name) };
 }

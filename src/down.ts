@@ -7,7 +7,7 @@ import { UndropError } from './errors.ts';
 import type { Options } from './options.ts';
 import { checkPrerequisites } from './prerequisites.ts';
 import { readRestored, replay } from './restore.ts';
-import { say } from './say.ts';
+import { countTables, say } from './say.ts';
 import { restoreSchemaComment } from './schema-comment.ts';
 import { inSession, type Session } from './session.ts';
 import { verifyRestored } from './verify.ts';
@@ -23,7 +23,7 @@ export async function down(knex: Knex, options: Options): Promise<void> {
     if (entry.restoredAt !== null) return verifyRestored(session, entry);
     await restoreEntry(session, entry);
     say(
-      `${options.name}: ${entry.tables.length} tables restored, equal to what was dropped on ${entry.droppedAt}`,
+      `${options.name}: ${countTables(entry.tables)} restored, equal to what was dropped on ${entry.droppedAt}`,
     );
   });
 }

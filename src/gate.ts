@@ -19,7 +19,8 @@ export interface Table {
 /**
  * Names → tables that may be dropped.
  *
- * @throws UndropError `not-a-table`, `extension-member`, `missing-table`, `approval-missing`, each naming all
+ * @throws UndropError `not-a-table`, `extension-member`, `insufficient-privilege`, `missing-table`,
+ * `approval-missing`, each naming all
  */
 export async function gate(session: Session, options: Options): Promise<Table[]> {
   const wanted = approvedTables(options);
@@ -40,6 +41,8 @@ interface Found {
   system: boolean;
   temporary: boolean;
   extension: string | null;
+  /** Whether this role is, or may act as, the owner. */
+  owned: boolean;
 }
 
 const findSql = /* sql */ `
@@ -47,6 +50,7 @@ const findSql = /* sql */ `
     case when c.oid is not null then pg_catalog.format('%I.%I', c.schema, c.relname) end as sql,
     coalesce(c.schema in ('pg_catalog', 'information_schema', 'pg_toast', 'undrop'), false) as system,
     coalesce(c.relpersistence = 't', false) as temporary,
+    coalesce(pg_catalog.pg_has_role(c.relowner, 'usage'), true) as owned,
     (select e.extname
      from pg_catalog.pg_depend as d
      join pg_catalog.pg_extension as e on e.oid = d.refobjid
@@ -54,7 +58,7 @@ const findSql = /* sql */ `
        and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and d.deptype = 'e') as extension
   from pg_catalog.jsonb_to_recordset($1::jsonb) as w (position int, written text, schema text, name text)
   left join lateral (
-    select c.oid, c.relname, c.relkind, c.relpersistence, n.nspname as schema
+    select c.oid, c.relname, c.relkind, c.relpersistence, c.relowner, n.nspname as schema
     from pg_catalog.pg_class as c
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     where c.relname = w.name
@@ -83,6 +87,7 @@ export async function findTables(
   const names = wanted.map(({ written, schema, name }, position) => ({ position, written, schema, name }));
   const found = await session.read<Found>(findSql, [JSON.stringify(names), session.schemas]);
   refuseOthers(found);
+  refuseForeign(session, found);
   const tables: Table[] = [];
   const missing: TableName[] = [];
   for (const [index, name] of wanted.entries()) {
@@ -126,6 +131,17 @@ function refuseOthers(found: readonly Found[]): void {
       next: 'Leave them out of the migration; the extension drops them with itself.',
     });
   }
+}
+
+function refuseForeign(session: Session, found: readonly Found[]): void {
+  const foreign = found.filter(({ owned }) => !owned).map(({ written }) => written);
+  if (foreign.length === 0) return;
+  throw new UndropError('insufficient-privilege', {
+    subject: foreign.join(', '),
+    message: `The role ${session.role} does not own ${foreign.join(', ')}.`,
+    reason: 'Only the owner, or a member of the owning role, can drop a table and make it again as it was.',
+    next: 'Run the migration as the owner.',
+  });
 }
 
 function missingTables(session: Session, missing: readonly TableName[], all: boolean): UndropError {

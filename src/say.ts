@@ -2,3 +2,8 @@
 export function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
+
+/** `1 table`, `6 tables`. */
+export function countTables(tables: readonly unknown[]): string {
+  return tables.length === 1 ? '1 table' : `${tables.length} tables`;
+}

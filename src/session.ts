@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { describeServer, type Server } from './catalog/server.ts';
-import { UndropError } from './errors.ts';
+import { isUndropError, sqlState, UndropError } from './errors.ts';
 
 /** One transaction on one connection, with every setting pinned that changes what PostgreSQL prints or does. */
 export interface Session {
@@ -79,7 +79,33 @@ export async function inSession<T>(knex: Knex, work: (session: Session) => Promi
     });
   }
   const connection: Connection = await knex.client.acquireConnection();
-  return withPins(connection, work);
+  try {
+    return await withPins(connection, work);
+  } catch (error) {
+    throw explain(error);
+  }
+}
+
+/** What the server says and no stage has explained, in words of ours. */
+function explain(error: unknown): unknown {
+  const state = sqlState(error);
+  if (isUndropError(error) || state === undefined || !(error instanceof Error)) return error;
+  const facts = { subject: state, reason: error.message, cause: error };
+  if (state === '42501') {
+    return new UndropError('insufficient-privilege', {
+      ...facts,
+      message: 'The role may not do what this needs.',
+      next: 'Run it as the owner of the tables and of the schema undrop.',
+    });
+  }
+  return new UndropError('server-error', {
+    ...facts,
+    message: 'The server refused a statement; nothing was changed.',
+    next:
+      state === '53200'
+        ? 'Raise max_locks_per_transaction, or drop fewer tables in one migration.'
+        : 'Remove the cause and run it again. DEBUG=1 shows where it happened.',
+  });
 }
 
 async function withPins<T>(connection: Connection, work: (session: Session) => Promise<T>): Promise<T> {

@@ -11,7 +11,7 @@ import { lockClosure } from './lock.ts';
 import type { Options } from './options.ts';
 import { readPrerequisites } from './prerequisites.ts';
 import { hostChanges, rehearse } from './rehearse.ts';
-import { say } from './say.ts';
+import { countTables, say } from './say.ts';
 import { setSchemaComment } from './schema-comment.ts';
 import { inSession } from './session.ts';
 import { verifyDropped } from './verify.ts';
@@ -47,7 +47,7 @@ export async function up(knex: Knex, options: Options): Promise<void> {
         : await setSchemaComment(session, tables[0].schema, options.schemaComment);
     await amendEntry(session, entry, changes, comment);
     say(
-      `${options.name}: ${tables.length} tables dropped, the way back rehearsed (entry ${entry}, ${fingerprint})`,
+      `${options.name}: ${countTables(tables)} dropped, the way back rehearsed (entry ${entry}, ${fingerprint})`,
     );
   });
 }

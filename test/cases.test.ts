@@ -47,9 +47,12 @@ describe('cases', () => {
         expect(await look(database.url)).not.to.equal(before);
         await run.down(migration);
         const after = await look(database.url);
-        if (after !== before) expect(statements(after), 'more than the order differs').to.deep.equal(statements(before));
+        if (after !== before)
+          expect(statements(after), 'more than the order differs').to.deep.equal(statements(before));
         await run.up(migration);
-        const prints = await run.rows<{ fingerprint: string }>('select distinct fingerprint from undrop.drops');
+        const prints = await run.rows<{ fingerprint: string }>(
+          'select distinct fingerprint from undrop.drops',
+        );
         expect(prints, 'the second drop captures the same').to.have.length(1);
       } finally {
         await run.end();

@@ -34,7 +34,10 @@ describe('options', () => {
   });
 
   it('take tables with reasons and without', () => {
-    expect(parseOptions({ name: 'm', tables: { a: 'why' } }, {}).tables[0]).to.include({ name: 'a', reason: 'why' });
+    expect(parseOptions({ name: 'm', tables: { a: 'why' } }, {}).tables[0]).to.include({
+      name: 'a',
+      reason: 'why',
+    });
     expect(parseOptions(minimal, {}).tables[0]).to.include({ name: 't', reason: undefined });
   });
 
@@ -50,7 +53,17 @@ describe('options', () => {
     } as unknown as DropOptions;
     const error = refusal(() => parseOptions(wrong, { UNDROP_BACKUP: 'perhaps' }));
     expect(error.code).to.equal('bad-options');
-    for (const part of ['colour', 'name is missing', 'names a twice', 'b.c.d', 'maybe', 'long', '0s', 'lockTries', 'perhaps'])
+    for (const part of [
+      'colour',
+      'name is missing',
+      'names a twice',
+      'b.c.d',
+      'maybe',
+      'long',
+      '0s',
+      'lockTries',
+      'perhaps',
+    ])
       expect(error.reason).to.contain(part);
   });
 

@@ -1,0 +1,54 @@
+import { spawn } from 'node:child_process';
+import { createReadStream } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { UndropError } from '../errors.ts';
+import { quoteName } from '../name.ts';
+import { type DumpContents, readDump, tableKey } from './dump-reader.ts';
+import { findPgDump, type PgDump } from './find-pg-dump.ts';
+import type { BackupFormat } from './pg-dump.ts';
+
+/**
+ * Reads a backup from its first byte to its last, and checks that it is whole and creates the expected tables. A
+ * custom one is unpacked by pg_restore, rows included; nothing is written anywhere.
+ *
+ * @param pgDump the one that wrote it, since pg_restore must not be older; default: the one that is found first
+ * @throws UndropError `backup-unproved`, naming all missing tables; `backup-failed` where there is no pg_restore
+ */
+export async function proveContents(
+  file: string,
+  format: BackupFormat,
+  expectedTables: readonly { schema: string; name: string }[],
+  pgDump?: PgDump,
+): Promise<void> {
+  const contents =
+    format === 'plain'
+      ? await readPlain(file)
+      : await readCustom(file, pgRestoreBeside(pgDump ?? (await findPgDump())));
+  const missing = expectedTables.filter((table) => !contents.tables.has(tableKey(table)));
+  if (!contents.complete) throw unproved(file, 'It ends in the middle: the last line of pg_dump is not there.');
+  if (missing.length === 0) return;
+  const names = missing.map(({ schema, name }) => `${quoteName(schema)}.${quoteName(name)}`);
+  throw unproved(file, `It does not create ${names.join(', ')}.`);
+}
+
+async function readPlain(file: string): Promise<DumpContents> {
+  const input = createReadStream(file);
+  const failure = new Promise<string>((resolve) => input.once('error', (error) => resolve(error.message)));
+  return settle(file, input, failure);
+}
+
+async function readCustom(file: string, pgRestore: string): Promise<DumpContents> {
+  const child = spawn(pgRestore, ['--file=-', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let words = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    words = (words + text).slice(-10_000);
+  });
+  const failure = new Promise<string>((resolve, reject) => {
+    child.once('error', (error) => reject(noPgRestore(pgRestore, error)));
+    child.once('close', (status, signal) => {
+      resolve(status === 0 ? '' : words.trim() || `pg_restore ended with ${signal ?? status}.`);
+    });
+  });
+  return settle(file, child.stdout, failure);
+}

@@ -1,0 +1,484 @@
+import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { planDrop, reversibleDrop } from '../src/index.ts';
+import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+describe('up and down', () => {
+  let server: TestServer;
+  let database: TestDatabase;
+  let run: Runner;
+
+  before(async () => {
+    server = await testServer();
+  });
+
+  beforeEach(async () => {
+    database = await server.createDatabase();
+    run = runner(database.url);
+    await run.knex.raw(`
+      create table kept (id int primary key);
+      insert into kept values (1);
+      create table a (id serial primary key, kept_id int references kept);
+      create table b (id int);`);
+  });
+
+  afterEach(async () => {
+    await run.end();
+    await server.dropDatabase(database.name);
+  });
+
+  const both = reversibleDrop({ name: '001_both', tables: { a: 'old', b: 'older' } });
+  const tables = async () =>
+    (
+      await run.rows<{ tablename: string }>(
+        `select tablename from pg_tables where schemaname = 'public' order by 1`,
+      )
+    ).map((row) => row.tablename);
+
+  describe('what is kept', () => {
+    it('is who dropped what, why, from where, and how it was used', async () => {
+      await run.up(both);
+      const [entry] = await run.rows('select * from undrop.drops');
+      expect(entry).to.deep.include({
+        migration: '001_both',
+        tables: [
+          { written: 'a', sql: 'public.a', reason: 'old' },
+          { written: 'b', sql: 'public.b', reason: 'older' },
+        ],
+        dropped_by: 'postgres',
+        database: database.name,
+        overrides: [],
+        restored_at: null,
+      });
+      const usage = await run.rows<{ usage: object }>(
+        'select usage from undrop.evidence order by table_name',
+      );
+      expect(usage).to.have.length(2);
+      expect(usage[0]?.usage).to.include.keys('seq_scan', 'n_tup_ins', 'stats_reset');
+    });
+
+    it('is closed to everybody else', async () => {
+      await run.up(both);
+      const [row] = await run.rows(`select has_schema_privilege('pg_monitor', 'undrop', 'usage') as open`);
+      expect(row).to.deep.equal({ open: false });
+    });
+  });
+
+  describe('again', () => {
+    it('up does nothing when it has been done', async () => {
+      await run.up(both);
+      await run.up(both);
+      expect(await run.rows('select id from undrop.drops')).to.have.length(1);
+    });
+
+    it('up is refused when a table of the name is there', async () => {
+      await run.up(both);
+      await run.knex.raw('create table a ()');
+      const error = await refusalOf(run.up(both), 'name-taken');
+      expect(error.subject).to.equal('public.a');
+    });
+
+    it('down does nothing when it has been done', async () => {
+      await run.up(both);
+      await run.down(both);
+      await run.down(both);
+      expect(await tables()).to.deep.equal(['a', 'b', 'kept']);
+    });
+
+    it('up and down work over and over, each with an entry of its own', async () => {
+      for (let round = 0; round < 3; round++) {
+        await run.up(both);
+        await run.down(both);
+      }
+      expect(await run.rows('select id from undrop.drops where restored_at is not null')).to.have.length(3);
+    });
+  });
+
+  describe('the transaction', () => {
+    it('is our own where Knex gives none', async () => {
+      await both.up(run.knex);
+      expect(await tables()).to.deep.equal(['kept']);
+      await both.down(run.knex);
+      expect(await tables()).to.deep.equal(['a', 'b', 'kept']);
+    });
+
+    it('is left with the settings that it came with', async () => {
+      const settings = 'search_path, TimeZone, row_security, lock_timeout, DateStyle, jit'.split(', ');
+      const read = async (knex: Knex) =>
+        (
+          await knex.raw(
+            `select ${settings.map((name, i) => `current_setting('${name}') as s${i}`).join(', ')}`,
+          )
+        ).rows[0];
+      await run.knex.transaction(async (transaction) => {
+        await transaction.raw(
+          `set local search_path = kept_schema, public; set local timezone = 'Asia/Tokyo'`,
+        );
+        const before = await read(transaction);
+        await both.up(transaction);
+        expect(await read(transaction)).to.deep.equal(before);
+        await both.down(transaction);
+        expect(await read(transaction)).to.deep.equal(before);
+      });
+    });
+
+    it('can go on after a refusal that is caught, as if nothing had been tried', async () => {
+      await run.knex.raw('insert into b values (1)');
+      await run.knex.transaction(async (transaction) => {
+        const before = (await transaction.raw(`select current_setting('search_path') as path`)).rows;
+        await refusalOf(both.up(transaction), 'not-empty');
+        expect((await transaction.raw(`select current_setting('search_path') as path`)).rows).to.deep.equal(
+          before,
+        );
+        await transaction.raw('create table after_the_refusal ()');
+      });
+      expect(await tables()).to.deep.equal(['a', 'after_the_refusal', 'b', 'kept']);
+    });
+
+    for (const isolationLevel of ['repeatable read', 'serializable'] as const) {
+      it(`is refused at ${isolationLevel}`, async () => {
+        const work = run.knex.transaction((transaction) => both.up(transaction), { isolationLevel });
+        await refusalOf(work, 'unsupported-server');
+      });
+    }
+
+    it('is refused where it may only read', async () => {
+      const work = run.knex.transaction((transaction) => both.up(transaction), { readOnly: true });
+      await refusalOf(work, 'unsupported-server');
+    });
+  });
+
+  describe('names', () => {
+    it('are looked up in the search path, the first schema first', async () => {
+      await run.knex.raw('create schema first; create table first.b (other text)');
+      await run.knex.transaction(async (transaction) => {
+        await transaction.raw('set local search_path = first, public');
+        await reversibleDrop({ name: 'm', tables: ['b'] }).up(transaction);
+      });
+      expect(await tables()).to.deep.equal(['a', 'b', 'kept']);
+    });
+
+    it('are taken literally', async () => {
+      await run.knex.raw('create table "userPosts" (); create table userposts ()');
+      await run.up(reversibleDrop({ name: 'm', tables: ['userPosts'] }));
+      expect(await tables())
+        .to.include('userposts')
+        .and.not.to.include('userPosts');
+    });
+
+    it('of other things are refused, all at once', async () => {
+      await run.knex.raw('create view v as select 1 as x; create sequence s');
+      const error = await refusalOf(
+        run.up(reversibleDrop({ name: 'm', tables: ['v', 's', 'pg_catalog.pg_class', 'a'] })),
+        'not-a-table',
+      );
+      expect(error.reason.split('\n')).to.deep.equal([
+        'v is a view',
+        's is a sequence',
+        'pg_catalog.pg_class belongs to the system',
+      ]);
+    });
+
+    it('of temporary tables are refused', async () => {
+      await run.knex.transaction(async (transaction) => {
+        await transaction.raw('create temporary table t ()');
+        await refusalOf(
+          reversibleDrop({ name: 'm', tables: ['pg_temp.t', 't'] }).up(transaction),
+          'missing-table',
+        );
+      });
+    });
+
+    it('that mean nothing are refused, or skipped where that is asked for', async () => {
+      const names = { name: 'm', tables: ['a', 'gone', 'app.gone'] };
+      const error = await refusalOf(run.up(reversibleDrop(names)), 'missing-table');
+      expect(error.subject).to.equal('gone, app.gone');
+      await run.up(reversibleDrop({ ...names, missing: 'skip' }));
+      expect(await tables()).to.deep.equal(['b', 'kept']);
+    });
+
+    it('that all mean nothing are refused even so', async () => {
+      const migration = reversibleDrop({ name: 'm', tables: ['gone', 'lost'], missing: 'skip' });
+      const error = await refusalOf(run.up(migration), 'missing-table');
+      expect(error.reason).to.contain('wrong database');
+    });
+
+    it('of an extension are refused', async () => {
+      await run.knex.raw('create extension if not exists pg_stat_statements');
+      await run.knex.raw('alter extension pg_stat_statements add table b');
+      const error = await refusalOf(run.up(both), 'extension-member');
+      expect(error.reason).to.contain('b belongs to the extension pg_stat_statements');
+    });
+  });
+
+  describe('locks', () => {
+    it('that are not to be had are given up, and who holds them is named', async () => {
+      const other = await server.client(database.name);
+      await other.query(`set application_name = 'the blocker'; begin; select * from kept`);
+      const impatient = reversibleDrop({ name: 'm', tables: ['a'], lockTimeout: '50ms', lockTries: 2 });
+      const error = await refusalOf(run.up(impatient), 'lock-timeout');
+      expect(error.reason)
+        .to.match(/kept: pid \d+ \(postgres, the blocker\) holds AccessShareLock/)
+        .and.not.to.contain('select');
+      const told = await withEnvironment({ UNDROP_SHOW_QUERIES: '1' }, () =>
+        refusalOf(run.up(impatient), 'lock-timeout'),
+      );
+      expect(told.reason).to.contain('select * from kept');
+      await other.end();
+      await run.up(impatient);
+    });
+
+    it('are waited for', async () => {
+      const other = await server.client(database.name);
+      await other.query('begin; select * from a');
+      const end = setTimeout(() => other.query('commit'), 400);
+      await run.up(both);
+      clearTimeout(end);
+      await other.end();
+      expect(await tables()).to.deep.equal(['kept']);
+    });
+  });
+
+  describe('the drop', () => {
+    it('is refused when something else goes with it', async () => {
+      await run.knex.raw(`
+        create function sweep() returns event_trigger language plpgsql as $$
+          begin
+            if exists (select from pg_event_trigger_dropped_objects() where object_name = 'a') then
+              drop table if exists public.bystander;
+            end if;
+          end $$;
+        create table bystander (id int);
+        create event trigger sweep on sql_drop execute function sweep();`);
+      const error = await refusalOf(run.up(both), 'drop-differs');
+      expect(error.reason).to.contain('pg_class');
+      expect(await tables()).to.deep.equal(['a', 'b', 'bystander', 'kept']);
+    });
+
+    it('is refused when an event trigger changes what comes back', async () => {
+      await run.knex.raw(`
+        create function meddle() returns event_trigger language plpgsql as $$
+          begin comment on table public.b is 'meddled with'; exception when undefined_table then null; end $$;
+        create event trigger meddle on ddl_command_end when tag in ('ALTER TABLE') execute function meddle();`);
+      const error = await refusalOf(run.up(both), 'rehearsal-differs');
+      expect(error.reason).to.contain('public.b').and.to.contain('meddled with');
+    });
+
+    it('is refused to a role that does not own the tables', async () => {
+      await run.knex.raw(
+        `create role case_stranger login; grant create on database "${database.name}" to case_stranger`,
+      );
+      const stranger = runner(server.url(database.name, 'case_stranger'));
+      try {
+        await refusalOf(stranger.up(both), 'insufficient-privilege');
+      } finally {
+        await stranger.end();
+        await run.knex.raw('drop owned by case_stranger; drop role case_stranger');
+      }
+    });
+  });
+
+  describe('the restore', () => {
+    it('is refused where names are taken, all at once', async () => {
+      await run.up(both);
+      await run.knex.raw('create view b as select 1 as x; create sequence a_id_seq');
+      const error = await refusalOf(run.down(both), 'name-taken');
+      expect(error.subject).to.contain('table public.b').and.to.contain('sequence public.a_id_seq');
+    });
+
+    it('is refused where what the tables rest on is gone, all at once', async () => {
+      await run.knex.raw(
+        `create type mood as enum ('ok'); create role case_gone; alter table b add m mood; alter table b owner to case_gone`,
+      );
+      await run.up(both);
+      await run.knex.raw('drop table kept; drop type mood; drop role case_gone');
+      const error = await refusalOf(run.down(both), 'prerequisite-gone');
+      for (const name of ['kept', 'mood', 'case_gone']) expect(error.reason).to.contain(name);
+    });
+
+    it('is refused where a referenced key is gone', async () => {
+      await run.up(both);
+      await run.knex.raw('alter table kept drop constraint kept_pkey');
+      const error = await refusalOf(run.down(both), 'prerequisite-gone');
+      expect(error.reason).to.contain('kept_pkey');
+    });
+
+    it('does not mind what has happened to a referenced table since', async () => {
+      await run.up(both);
+      await run.knex.raw(
+        `alter table kept add note text default 'x'; comment on table kept is 'changed'; insert into kept values (2)`,
+      );
+      await run.down(both);
+      expect(await tables()).to.deep.equal(['a', 'b', 'kept']);
+    });
+
+    it('is refused where a survivor has put something in the place of what it lost', async () => {
+      await run.knex.raw(`alter table kept add n int default nextval('a_id_seq')`);
+      const cascade = reversibleDrop({ name: 'm', tables: ['a'], outsiders: 'cascade' });
+      await run.up(cascade);
+      await run.knex.raw('alter table kept alter n set default 7');
+      const error = await refusalOf(run.down(cascade), 'restore-differs');
+      expect(error.reason).to.contain('kept');
+      const [row] = await run.rows(
+        `select pg_get_expr(adbin, adrelid) as d from pg_attrdef where adrelid = 'kept'::regclass`,
+      );
+      expect(row).to.deep.equal({ d: '7' });
+    });
+
+    it('is refused where an event trigger makes it something else', async () => {
+      await run.up(both);
+      await run.knex.raw(`
+        create function meddle() returns event_trigger language plpgsql as $$
+          begin comment on table public.b is 'meddled with'; exception when undefined_table then null; end $$;
+        create event trigger meddle on ddl_command_end when tag in ('ALTER TABLE') execute function meddle();`);
+      await refusalOf(run.down(both), 'restore-differs');
+      expect(await tables()).to.deep.equal(['kept']);
+    });
+
+    it('is refused where the server refuses a statement', async () => {
+      await run.up(both);
+      await run.knex.raw(`
+        create function forbid() returns event_trigger language plpgsql as $$ begin raise 'no tables today'; end $$;
+        create event trigger forbid on ddl_command_start when tag in ('CREATE TABLE') execute function forbid();`);
+      const error = await refusalOf(run.down(both), 'restore-failed');
+      expect(error.reason).to.contain('no tables today');
+    });
+
+    it('is refused without an entry', async () => {
+      await refusalOf(run.down(both), 'archive-missing');
+      await run.up(reversibleDrop({ name: 'other', tables: ['a'] }));
+      await refusalOf(run.down(both), 'archive-missing');
+    });
+
+    it('is refused where the tables have gone again since', async () => {
+      await run.up(both);
+      await run.down(both);
+      await run.knex.raw('drop table b');
+      const error = await refusalOf(run.down(both), 'archive-missing');
+      expect(error.subject).to.equal('b');
+    });
+
+    for (const damage of [
+      `update undrop.statements set sql = sql || ' ' where position = 1`,
+      `delete from undrop.facts where position = 3`,
+      `update undrop.facts set columns = columns || '{"relname": "x"}' where catalog = 'pg_class'`,
+    ]) {
+      it(`is refused after ${damage.slice(0, 24)}…`, async () => {
+        await run.up(both);
+        await run.knex.raw(damage.replaceAll('?', '\\?'));
+        await refusalOf(run.down(both), 'archive-damaged');
+        expect(await tables()).to.deep.equal(['kept']);
+      });
+    }
+
+    it('is refused where a newer program has written the archive', async () => {
+      await run.up(both);
+      await run.knex.raw('update undrop.identity set format = format + 1');
+      await refusalOf(run.down(both), 'archive-damaged');
+    });
+  });
+
+  describe('the comment on the schema', () => {
+    const comment = () => run.rows(`select obj_description('public'::regnamespace) as text`);
+    const commenting = reversibleDrop({ name: 'm', tables: ['b'], schemaComment: `it's gone?` });
+
+    it('is set, and put back', async () => {
+      const before = await comment();
+      await run.up(commenting);
+      expect(await comment()).to.deep.equal([{ text: `it's gone?` }]);
+      await run.down(commenting);
+      expect(await comment()).to.deep.equal(before);
+    });
+
+    it('comes back as nothing where there was none', async () => {
+      await run.knex.raw('comment on schema public is null');
+      await run.up(commenting);
+      await run.down(commenting);
+      expect(await comment()).to.deep.equal([{ text: null }]);
+    });
+
+    it('stays where somebody has changed it since', async () => {
+      await run.up(commenting);
+      await run.knex.raw(`comment on schema public is 'mine'`);
+      await run.down(commenting);
+      expect(await comment()).to.deep.equal([{ text: 'mine' }]);
+    });
+
+    it('is a refusal to who may not set it, and can be left alone', async () => {
+      await run.knex.raw(`
+        create role case_plain login;
+        grant create on database "${database.name}" to case_plain;
+        grant create on schema public to case_plain;
+        alter table b owner to case_plain`);
+      const plain = runner(server.url(database.name, 'case_plain'));
+      try {
+        const error = await refusalOf(plain.up(commenting), 'insufficient-privilege');
+        expect(error.next).to.contain('UNDROP_SCHEMA_COMMENT=off');
+        await withEnvironment({ UNDROP_SCHEMA_COMMENT: 'off' }, () => plain.up(commenting));
+        const [entry] = await plain.rows('select overrides from undrop.drops');
+        expect(entry).to.deep.equal({ overrides: ['UNDROP_SCHEMA_COMMENT=off'] });
+        await plain.down(commenting);
+      } finally {
+        await plain.end();
+        await run.knex.raw(
+          'drop schema if exists undrop cascade; drop owned by case_plain; drop role case_plain',
+        );
+      }
+    });
+  });
+
+  describe('approval', () => {
+    const asking = reversibleDrop({ name: 'm', tables: ['a', 'b'], approval: 'each-table' });
+
+    it('is asked for', async () => {
+      expect(asking.ready()).to.equal(false);
+      expect(asking.ready.waitsFor).to.contain('a, b');
+      await refusalOf(run.up(asking), 'approval-missing');
+    });
+
+    it('counts for each table, and is kept with who gave it', async () => {
+      await withEnvironment(
+        { APPROVED_DROPS: 'b', APPROVED_BY: 'the owner', APPROVAL_NOTE: 'go' },
+        async () => {
+          expect(asking.ready()).to.equal(true);
+          await run.up(asking);
+        },
+      );
+      expect(await tables()).to.deep.equal(['a', 'kept']);
+      const [entry] = await run.rows('select approvals from undrop.drops');
+      expect(entry).to.deep.equal({
+        approvals: [{ table: 'b', fingerprint: null, by: 'the owner', note: 'go' }],
+      });
+      await run.down(asking);
+      expect(await tables()).to.deep.equal(['a', 'b', 'kept']);
+    });
+
+    it('with a fingerprint is void once the table has changed', async () => {
+      const plan = await withEnvironment({ APPROVED_DROPS: 'b' }, () =>
+        planDrop(run.knex, { name: 'm', tables: ['a', 'b'], approval: 'each-table' }),
+      );
+      const APPROVED_DROPS = `b@${plan.tables[0]?.fingerprint}`;
+      await run.knex.raw('alter table b add extra int');
+      await withEnvironment({ APPROVED_DROPS }, () => refusalOf(run.up(asking), 'approval-stale'));
+      await run.knex.raw('alter table b drop extra');
+      await withEnvironment({ APPROVED_DROPS }, () => run.up(asking));
+    });
+  });
+
+  describe('a plan', () => {
+    it('says what would go, and leaves no trace', async () => {
+      await run.knex.raw('create view v as select id from b; insert into b values (1)');
+      const plan = await planDrop(run.knex, { name: 'm', tables: ['b', 'gone'] });
+      expect(plan.tables).to.have.length(1);
+      expect(plan.missing).to.deep.equal(['gone']);
+      expect(plan.closure.filter((member) => member.outsider)).to.deep.equal([
+        { kind: 'view', identity: 'public.v', outsider: true },
+      ]);
+      expect(plan.filled).to.deep.equal([{ identity: 'public.b', found: '1 row' }]);
+      expect(plan.statements.map(({ sql }) => sql).join('\n')).to.contain('create table public.b');
+      expect(plan.fingerprint).to.match(/^[0-9a-f]{12}$/);
+      expect(await run.rows(`select from pg_namespace where nspname = 'undrop'`)).to.have.length(0);
+    });
+  });
+});
