@@ -2,7 +2,7 @@ import { Command, CommanderError, Option } from 'commander';
 import createKnex, { type Knex } from 'knex';
 import { exitCodeOf, isUndropError, sqlState, UndropError } from '../src/errors.ts';
 import { undropConfig } from '../src/knex/config.ts';
-import { projectFolder } from '../src/knex/connection.ts';
+import { loadEnv, projectFolder, resolveTarget, type Target } from '../src/knex/connection.ts';
 import { inReadOnlySession } from '../src/read-only.ts';
 import { inSession, type Session } from '../src/session.ts';
 
@@ -45,10 +45,13 @@ export async function run<Given extends Result>(
 }
 
 /** Works on the database that the environment names. */
-export async function withDatabase<T>(work: (knex: Knex) => Promise<T>): Promise<T> {
-  const knex = createKnex(undropConfig({ root: projectFolder() }));
+export async function withTarget<T>(work: (knex: Knex, target: Target) => Promise<T>): Promise<T> {
+  const root = projectFolder();
+  loadEnv(root);
+  const target = await resolveTarget(process.env, root);
+  const knex = createKnex(undropConfig({ root, connection: target }));
   try {
-    return await work(knex);
+    return await work(knex, target);
   } finally {
     await knex.destroy();
   }
@@ -56,12 +59,12 @@ export async function withDatabase<T>(work: (knex: Knex) => Promise<T>): Promise
 
 /** Works in one transaction, and gives the name of the database along. */
 export function writing<T extends object>(work: (session: Session) => Promise<T>) {
-  return withDatabase((knex) => inSession(knex, (session) => named(session, work)));
+  return withTarget((knex) => inSession(knex, (session) => named(session, work)));
 }
 
 /** As `writing`, but changes nothing. */
 export function reading<T extends object>(work: (session: Session) => Promise<T>) {
-  return withDatabase((knex) => inReadOnlySession(knex, (session) => named(session, work)));
+  return withTarget((knex) => inReadOnlySession(knex, (session) => named(session, work)));
 }
 
 async function named<T extends object>(session: Session, work: (session: Session) => Promise<T>) {

@@ -136,6 +136,24 @@ const tablesSql = /* sql */ `
     primary key (drop_id, table_name)
   )`;
 
+/**
+ * Where this is, as no copy of the database has it: one made from a template carries the same random identity but
+ * another OID, one restored elsewhere the identifier of another cluster, where the role may read that.
+ */
+export const placeSql = /* sql */ `
+  select i.id as identity, d.oid as database_oid, d.datname as database,
+    case when pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')
+      then (select c.system_identifier::text from pg_catalog.pg_control_system() as c) else '' end as system_identifier
+  from undrop.identity as i
+  join pg_catalog.pg_database as d on d.datname = pg_catalog.current_database()`;
+
+/** The recorded backups, and whether each is of this very database. */
+export const backupsSql = /* sql */ `
+  select b.*,
+    (b.identity, b.database_oid, b.system_identifier) = (p.identity, p.database_oid, p.system_identifier) as own
+  from undrop.backups as b
+  cross join (${placeSql}) as p`;
+
 const stateSql = /* sql */ `
   select pg_catalog.to_regnamespace('undrop') is not null as schema,
     pg_catalog.to_regclass('undrop.identity') is not null as tables,

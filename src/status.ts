@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { type Approval, readApprovals } from './approvals.ts';
-import { hasArchive } from './archive.ts';
+import { backupsSql, hasArchive } from './archive.ts';
 import { type KeptEntry, readEntries } from './entries.ts';
 import { withoutExtension } from './knex/ledger.ts';
 import { UndropMigrationSource } from './knex/source.ts';
@@ -199,15 +199,13 @@ async function isThere(session: Session, table: string): Promise<boolean> {
   return (await readPresent(session, names)).length > 0;
 }
 
-const backupsSql = /* sql */ `
+const newestSql = /* sql */ `
   select b.finished_at as "finishedAt", b.file, b.format, b.bytes::text as bytes, b.proof, b.host,
-    b.identity = i.id and b.database_oid = d.oid as own
-  from undrop.backups as b
-  cross join undrop.identity as i
-  join pg_catalog.pg_database as d on d.datname = pg_catalog.current_database()
+    b.own
+  from (${backupsSql}) as b
   order by b.finished_at desc, b.id desc
   limit 3`;
 
 async function readBackups(session: Session): Promise<BackupStatus[]> {
-  return (await hasArchive(session)) ? session.read<BackupStatus>(backupsSql) : [];
+  return (await hasArchive(session)) ? session.read<BackupStatus>(newestSql) : [];
 }

@@ -1,4 +1,4 @@
-import { hasArchive } from './archive.ts';
+import { backupsSql, hasArchive } from './archive.ts';
 import { type KeptEntry, readEntries } from './entries.ts';
 import { type ErrorCode, sqlState, UndropError } from './errors.ts';
 import { readInventory } from './inventory.ts';
@@ -67,13 +67,10 @@ async function checkGone(session: Session, open: readonly KeptEntry[]): Promise<
   return { name, state: 'ok', found };
 }
 
-// Of this database, not of one that it was copied from.
 const recordSql = /* sql */ `
   select b.finished_at as "finishedAt", b.file, b.objects
-  from undrop.backups as b
-  cross join undrop.identity as i
-  join pg_catalog.pg_database as d on d.datname = pg_catalog.current_database()
-  where b.identity = i.id and b.database_oid = d.oid and b.objects is not null
+  from (${backupsSql}) as b
+  where b.own
   order by b.finished_at desc, b.id desc
   limit 1`;
 

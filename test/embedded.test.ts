@@ -1,10 +1,19 @@
 import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import pg from 'pg';
 import { UndropError } from '../src/errors.ts';
@@ -60,6 +69,8 @@ describe('embedded server', () => {
     expect(await startEmbedded(join(folder, '.'))).to.equal(server);
     await server?.stop();
     expect(existsSync(join(folder, 'lock'))).to.equal(false);
+    await server?.stop();
+    expect(await refused(server?.dump() ?? Promise.resolve())).to.include({ code: 'backup-failed' });
     expect(await query('select i from t')).to.deep.equal([]);
   });
 
@@ -163,6 +174,23 @@ describe('embedded server', () => {
     expect(statSync(folder).mode & 0o777).to.equal(0o700);
   });
 
+  it('says what to do where the optional packages are not installed', () => {
+    const project = join(folder, '..');
+    cpSync(fileURLToPath(new URL('../src', import.meta.url)), join(project, 'src'), { recursive: true });
+    mkdirSync(join(project, 'node_modules'));
+    symlinkSync(dirname(resolve('tsx/package.json')), join(project, 'node_modules/tsx'));
+    writeFileSync(join(project, 'package.json'), '{ "type": "module" }');
+    const script = `import { startEmbedded } from './src/knex/embedded.ts';
+      startEmbedded('x').catch((error) => console.log(String(error)));`;
+    writeFileSync(join(project, 'script.ts'), script);
+    const said = spawnSync(process.execPath, ['--import=tsx', 'script.ts'], {
+      cwd: project,
+      encoding: 'utf8',
+    });
+    expect(said.stdout).to.match(/^no-connection: .* is not installed/);
+    expect(said.stdout).to.include('next: Set DATABASE_URL, or run npm install without --omit=optional.');
+  });
+
   it('says what to do about data that cannot be opened', async () => {
     await query('select 1');
     await server?.stop();
@@ -171,7 +199,6 @@ describe('embedded server', () => {
     const error = await refused(startEmbedded(folder));
     expect(error.code).to.equal('no-connection');
     expect(error.subject).to.equal(folder);
-    await sleep(0);
     expect(existsSync(join(folder, 'lock'))).to.equal(false);
   });
 

@@ -14,7 +14,10 @@ export async function uniqueBackupName(folder: string, extension: string, now = 
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     if (!(await stat(folder)).isDirectory()) throw new Error('It is a file, not a folder.');
-    const stamp = now.toISOString().replaceAll(/[-:]|\..*/g, '').replace('T', '_');
+    const stamp = now
+      .toISOString()
+      .replaceAll(/[-:]|\..*/g, '')
+      .replace('T', '_');
     for (let count = 1; ; count++) {
       const suffix = count === 1 ? '' : `_${count}`;
       const file = join(folder, `by_pre_cleanup_${stamp}${suffix}.${extension}`);
@@ -37,6 +40,7 @@ export async function writeWhole(
   write: (handle: FileHandle) => Promise<void>,
 ): Promise<{ bytes: number; sha256: string }> {
   const partial = partialOf(file);
+  await refuseTaken(file);
   const handle = await open(partial, 'wx', 0o600).catch((error: unknown) => {
     throw cannotWrite(file, error);
   });
@@ -46,7 +50,7 @@ export async function writeWhole(
     const sha256 = await hashOf(partial);
     await handle.sync();
     await handle.close();
-    if (await exists(file)) throw new Error('It is there already.');
+    await refuseTaken(file);
     await rename(partial, file);
     await syncFolder(dirname(file));
     return { bytes: size, sha256 };
@@ -66,6 +70,13 @@ export async function hashOf(file: string): Promise<string> {
 
 function partialOf(file: string): string {
   return `${file}.partial`;
+}
+
+async function refuseTaken(file: string): Promise<void> {
+  const there = await exists(file).catch((error: unknown) => {
+    throw cannotWrite(file, error);
+  });
+  if (there) throw cannotWrite(file, new Error(causes.EEXIST));
 }
 
 /** Else the new name could be lost with the power, though the contents are on the disk. */

@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 
 export interface DumpContents {
@@ -19,7 +18,7 @@ const special = /'|"|\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$|--|;/g;
 // Longer than any CREATE TABLE with the longest names; the rest of a statement is of no interest.
 const headLength = 1000;
 
-/** Reads the SQL that pg_dump or pg_restore writes, without holding more than a line of it. */
+/** Reads the SQL that pg_dump or pg_restore writes, without holding more than a line of it. Throws as the stream does. */
 export async function readDump(input: Readable): Promise<DumpContents> {
   const contents: DumpContents = { tables: new Set(), complete: false };
   let inRows = false;
@@ -35,9 +34,9 @@ export async function readDump(input: Readable): Promise<DumpContents> {
     if (head.length < headLength) head = (head + text.slice(0, headLength)).trimStart();
   };
 
-  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const line of linesOf(input)) {
     if (inRows) {
-      if (line === '\\.') inRows = false;
+      if (line.trimEnd() === '\\.') inRows = false;
       continue;
     }
     let at = 0;
@@ -69,6 +68,21 @@ export async function readDump(input: Readable): Promise<DumpContents> {
     if (quote === undefined && head.startsWith('\\')) head = '';
   }
   return contents;
+}
+
+// Not readline, which waits forever for a stream that fails.
+async function* linesOf(input: Readable): AsyncGenerator<string> {
+  let pieces: string[] = [];
+  for await (const chunk of input.setEncoding('utf8')) {
+    const lines = String(chunk).split('\n');
+    const last = lines.pop() ?? '';
+    for (const line of lines) {
+      yield pieces.join('') + line;
+      pieces = [];
+    }
+    pieces.push(last);
+  }
+  yield pieces.join('');
 }
 
 function unquoted(name: string): string {

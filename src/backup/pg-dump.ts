@@ -68,7 +68,7 @@ function run(
     const killed = (): void => void child.kill();
     process.once('exit', killed);
     let words = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       words = (words + text).slice(-10_000);
     });
     child.once('error', (error) => resolve(error.message));

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { UndropError } from '../errors.ts';
 import { quoteName } from '../name.ts';
 import { type DumpContents, readDump, tableKey } from './dump-reader.ts';
@@ -26,16 +25,17 @@ export async function proveContents(
       ? await readPlain(file)
       : await readCustom(file, pgRestoreBeside(pgDump ?? (await findPgDump())));
   const missing = expectedTables.filter((table) => !contents.tables.has(tableKey(table)));
-  if (!contents.complete) throw unproved(file, 'It ends in the middle: the last line of pg_dump is not there.');
+  if (!contents.complete)
+    throw unproved(file, 'It ends in the middle: the last line of pg_dump is not there.');
   if (missing.length === 0) return;
   const names = missing.map(({ schema, name }) => `${quoteName(schema)}.${quoteName(name)}`);
   throw unproved(file, `It does not create ${names.join(', ')}.`);
 }
 
 async function readPlain(file: string): Promise<DumpContents> {
-  const input = createReadStream(file);
-  const failure = new Promise<string>((resolve) => input.once('error', (error) => resolve(error.message)));
-  return settle(file, input, failure);
+  return readDump(createReadStream(file)).catch((error: Error) => {
+    throw unproved(file, error.message);
+  });
 }
 
 async function readCustom(file: string, pgRestore: string): Promise<DumpContents> {
@@ -44,11 +44,36 @@ async function readCustom(file: string, pgRestore: string): Promise<DumpContents
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     words = (words + text).slice(-10_000);
   });
-  const failure = new Promise<string>((resolve, reject) => {
+  const ended = new Promise<void>((resolve, reject) => {
     child.once('error', (error) => reject(noPgRestore(pgRestore, error)));
     child.once('close', (status, signal) => {
-      resolve(status === 0 ? '' : words.trim() || `pg_restore ended with ${signal ?? status}.`);
+      if (status === 0) return resolve();
+      reject(unproved(file, words.trim() || `pg_restore ended with ${signal ?? status}.`));
     });
   });
-  return settle(file, child.stdout, failure);
+  const [contents] = await Promise.all([readDump(child.stdout), ended]);
+  return contents;
+}
+
+function pgRestoreBeside({ path }: PgDump): string {
+  return join(dirname(path), basename(path).replace('pg_dump', 'pg_restore'));
+}
+
+function unproved(file: string, reason: string): UndropError {
+  return new UndropError('backup-unproved', {
+    subject: file,
+    message: `The backup ${file} does not hold what it should.`,
+    reason,
+    next: 'Take another one with npm run backup, and keep this one until that is proved.',
+  });
+}
+
+function noPgRestore(path: string, cause: Error): UndropError {
+  return new UndropError('backup-failed', {
+    subject: path,
+    message: 'The backup cannot be proved without pg_restore.',
+    reason: cause.message,
+    next: 'Install it beside pg_dump, as packages do, or set PG_DUMP to a pg_dump that has it; or use the plain format.',
+    cause,
+  });
 }

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { backupsSql } from '../archive.ts';
 import { UndropError } from '../errors.ts';
 import type { Table } from '../gate.ts';
 import type { Options } from '../options.ts';
@@ -12,22 +13,18 @@ interface BackupRow {
   file: string;
   bytes: string;
   proof: string;
-  same: boolean;
+  own: boolean;
   uncovered: string[];
 }
 
-// A backup is of this database if it carries its random identity and the place that it was taken from: a copy made
-// from a template has the same identity, but other OIDs.
-const backupsSql = /* sql */ `
+const coveringSql = /* sql */ `
   select b.id, b.host, b.file, b.bytes::text as bytes, b.proof,
     extract(epoch from pg_catalog.clock_timestamp() - b.finished_at)::int as age,
-    b.identity = i.id and b.database_oid = d.oid as same,
+    b.own,
     array(
       select t.name from pg_catalog.unnest($1::text[]) as t (name)
       where not b.tables @> pg_catalog.jsonb_build_array(t.name) order by t.name) as uncovered
-  from undrop.backups as b
-  cross join undrop.identity as i
-  join pg_catalog.pg_database as d on d.datname = pg_catalog.current_database()
+  from (${backupsSql}) as b
   order by b.finished_at desc, b.id desc`;
 
 /**
@@ -41,8 +38,8 @@ export async function requireBackup(
   options: Options,
 ): Promise<number | null> {
   if (options.backup === 'off') return null;
-  const backups = await session.read<BackupRow>(backupsSql, [tables.map(({ sql }) => sql)]);
-  const mine = backups.filter(({ same }) => same);
+  const backups = await session.read<BackupRow>(coveringSql, [tables.map(({ sql }) => sql)]);
+  const mine = backups.filter(({ own }) => own);
   const hours = options.backupMaxAgeSeconds / 3600;
   const good = mine.find(
     ({ age, uncovered }) => age <= options.backupMaxAgeSeconds && age >= 0 && uncovered.length === 0,

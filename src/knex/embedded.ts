@@ -16,7 +16,7 @@ export interface EmbeddedServer {
    * @throws UndropError `backup-failed`, also while a client is inside a transaction
    */
   dump(args?: string[]): Promise<string>;
-  /** Disconnects clients, closes the data folder and lets go of it. */
+  /** Disconnects clients, closes the data folder and lets go of it. Does nothing the second time. */
   stop(): Promise<void>;
 }
 
@@ -42,6 +42,7 @@ export function startEmbedded(folder: string): Promise<EmbeddedServer> {
 async function start(folder: string, forget: () => void): Promise<EmbeddedServer> {
   let thread: Worker | undefined;
   let release: (() => void) | undefined;
+  let stopped: Promise<void> | undefined;
   const end = async (): Promise<void> => {
     await thread?.terminate();
     release?.();
@@ -56,10 +57,12 @@ async function start(folder: string, forget: () => void): Promise<EmbeddedServer
       folder,
       settings: { host, port: Number(port), user: 'postgres', database: 'postgres' },
       dump: (args = []) => ask({ dump: args }).catch((error) => Promise.reject(dumpFailed(folder, error))),
-      stop: () =>
-        ask({ stop: true })
+      stop: () => {
+        stopped ??= ask({ stop: true })
           .finally(end)
-          .then(() => {}),
+          .then(() => undefined);
+        return stopped;
+      },
     };
   } catch (error) {
     await end();
@@ -78,20 +81,24 @@ function startThread(folder: string): Worker {
 
 type Question = { dump: string[] } | { stop: true };
 
+interface Waiting {
+  resolve(text: string): void;
+  reject(error: Error): void;
+}
+
 /** Questions to the thread and their answers; the number 0 waits for its first word. */
 function conversation(thread: Worker): (question: Question | 0) => Promise<string> {
-  const waiting = new Map<number, { resolve(text: string): void; reject(error: Error): void }>();
+  const waiting = new Map<number, Waiting>();
   let last = 0;
-  const settle = (
-    id: number,
-    end: (one: { resolve(text: string): void; reject(error: Error): void }) => void,
-  ) => {
+  let lost: Error | undefined;
+  const settle = (id: number, end: (one: Waiting) => void): void => {
     const one = waiting.get(id);
     waiting.delete(id);
     if (waiting.size === 0) thread.unref();
     if (one) end(one);
   };
   const lose = (error: Error): void => {
+    lost ??= error;
     for (const id of [...waiting.keys()]) settle(id, (one) => one.reject(error));
   };
   thread.on('message', (answer: Answer) => {
@@ -106,6 +113,7 @@ function conversation(thread: Worker): (question: Question | 0) => Promise<strin
   thread.on('exit', () => lose(new Error('The embedded server has ended.')));
   return (question) =>
     new Promise((resolve, reject) => {
+      if (lost) return reject(lost);
       const id = question === 0 ? 0 : ++last;
       waiting.set(id, { resolve, reject });
       thread.ref();

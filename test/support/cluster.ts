@@ -113,12 +113,11 @@ function run(folder: string, port: number): () => Promise<void> {
   closeSync(log);
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   child.unref();
-  const stop = async (): Promise<void> => {
+  return () => {
     child.ref();
     child.stdin?.end();
-    await gone;
+    return gone;
   };
-  return stop;
 }
 
 /** Waits until the server takes connections; gives its log when it failed instead. */
