@@ -1,0 +1,153 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import createKnex, { type Knex } from 'knex';
+import { backup } from './backup/backup.ts';
+import { countTables } from './count-tables.ts';
+import { UndropError } from './errors.ts';
+import { undropConfig } from './knex/config.ts';
+import type { Target } from './knex/connection.ts';
+import { type EmbeddedServer, startEmbedded } from './knex/embedded.ts';
+import { quoteName } from './name.ts';
+import { inReadOnlySession } from './read-only.ts';
+import { verifyDatabase } from './verify-database.ts';
+
+/** One thing that the demo has shown. */
+export interface Shown {
+  readonly what: string;
+  readonly expected: string;
+  readonly found: string;
+  readonly held: boolean;
+}
+
+/**
+ * Tells the whole story on an embedded database of its own, whatever database the environment names: the turing
+ * database is seeded, backed up, cleaned up, verified and restored, once without and once with the optional tables.
+ *
+ * @param tell is told each step before it is done
+ * @throws UndropError `count-differs` where anything did not hold, beside what the steps themselves throw
+ */
+export async function demo(tell: (line: string) => void): Promise<Shown[]> {
+  forgetSettings();
+  const folder = await mkdtemp(join(tmpdir(), 'undrop-demo-'));
+  try {
+    tell('A PostgreSQL of its own starts, in this process');
+    const server = await startEmbedded(folder);
+    const stage = makeStage(server, folder);
+    try {
+      return await play(stage, tell);
+    } finally {
+      await stage.knex.destroy();
+      await server.stop();
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The demo shows the defaults. */
+function forgetSettings(): void {
+  for (const name of Object.keys(process.env)) {
+    if (/^(UNDROP_|APPROV|DATABASE_URL$|PG|NODE_ENV$)/.test(name)) delete process.env[name];
+  }
+}
+
+interface Stage {
+  readonly knex: Knex;
+  readonly target: Target;
+  readonly server: EmbeddedServer;
+  readonly folder: string;
+}
+
+function makeStage(server: EmbeddedServer, folder: string): Stage {
+  const target: Target = { settings: { ...server.settings, ssl: { mode: 'disable' } }, embedded: server };
+  const root = join(import.meta.dirname, '..');
+  return { knex: createKnex(undropConfig({ root, connection: target })), target, server, folder };
+}
+
+async function play(stage: Stage, tell: (line: string) => void): Promise<Shown[]> {
+  const { knex, target, server, folder } = stage;
+  const shown: Shown[] = [];
+  const show = (what: string, expected: string, found: string) => {
+    const held = expected === found;
+    shown.push({ what, expected, found, held });
+    tell(`  ${held ? '✔' : '✘'} ${what}: ${found}${held ? '' : `, expected ${expected}`}`);
+  };
+  const showCounts = async (what: string, expected: string) => show(what, expected, await readCounts(knex));
+  const dump = () => server.dump(['--exclude-schema=undrop']);
+
+  tell('knex seed:run makes the turing database as the proposal found it');
+  await knex.seed.run();
+  await showCounts('before', '74 tables, 23 empty');
+  const before = await dump();
+
+  tell('undrop backup dumps it and proves the file');
+  const { tables, bytes, proof } = await backup(knex, target, { folder: join(folder, 'backups') });
+  show('backup', 'proved by contents', `proved by ${proof}`);
+  tell(`    ${tables} tables (those of undrop too), ${bytes} bytes`);
+
+  tell('knex migrate:latest drops the six legacy tables; 045 waits for approval');
+  await knex.migrate.latest();
+  await showCounts('after 044', '68 tables, 17 empty');
+
+  tell('undrop verify --expect 68');
+  const { checks } = await inReadOnlySession(knex, (session) => verifyDatabase(session, 68));
+  for (const { name, state, found } of checks)
+    tell(`    ${state}: ${name} (${withoutFolder(found, folder)})`);
+  show(
+    'verified',
+    '5 of 5 checks',
+    `${checks.filter(({ state }) => state === 'ok').length} of ${checks.length} checks`,
+  );
+
+  tell('knex migrate:rollback brings them back');
+  await knex.migrate.rollback();
+  await showCounts('after the rollback', '74 tables, 23 empty');
+  show('schema and rows, by pg_dump', 'identical', compare(before, await dump()));
+
+  process.env.APPROVED_DROPS = 'interaction_lineage,workflow_dependencies,organizations';
+  tell('knex migrate:latest again, with all three optional tables in APPROVED_DROPS');
+  await knex.migrate.latest();
+  await showCounts('after 044 and 045', '65 tables, 14 empty');
+
+  delete process.env.APPROVED_DROPS;
+  tell('knex migrate:rollback, with no approvals set');
+  await knex.migrate.rollback();
+  await showCounts('after the rollback', '74 tables, 23 empty');
+  show('schema and rows, by pg_dump', 'identical', compare(before, await dump()));
+  return shown;
+}
+
+/** What a failed demo ends with. */
+export function demoFailure(shown: readonly Shown[]): UndropError | undefined {
+  const failed = shown.filter(({ held }) => !held);
+  if (failed.length === 0) return undefined;
+  return new UndropError('count-differs', {
+    subject: 'demo',
+    message: `${failed.length} of ${shown.length} things did not hold.`,
+    reason: failed
+      .map(({ what, expected, found }) => `${what}: expected ${expected}, found ${found}`)
+      .join('\n'),
+    next: 'Please report this, with the version of Node.',
+  });
+}
+
+/** Tables in `public`, and how many of them hold no row. */
+async function readCounts(knex: Knex): Promise<string> {
+  return inReadOnlySession(knex, async (session) => {
+    const { count, tables } = await countTables(session, 'public');
+    const selects = tables.map(
+      (name) => `select not exists (select from public.${quoteName(name)}) as empty`,
+    );
+    const rows = await session.read<{ empty: boolean }>(selects.join(' union all '));
+    return `${count} tables, ${rows.filter(({ empty }) => empty).length} empty`;
+  });
+}
+
+function compare(before: string, after: string): string {
+  return before === after ? 'identical' : 'different';
+}
+
+function withoutFolder(text: string, folder: string): string {
+  return text.replaceAll(`${folder}/`, '');
+}
