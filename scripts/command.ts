@@ -98,24 +98,6 @@ function toUndropError(thrown: unknown, command: Command): UndropError {
   if (thrown instanceof CommanderError) return wrongUsage(thrown, command);
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   const state = sqlState(thrown);
-  if (state === '42501') {
-    return new UndropError('insufficient-privilege', {
-      subject: command.name(),
-      message: `The role may not do what ${command.name()} asks of the server.`,
-      reason: message,
-      next: 'Run it as the role that runs the migrations, or as the owner of the database.',
-      cause: thrown,
-    });
-  }
-  if (state === '55P03') {
-    return new UndropError('lock-timeout', {
-      subject: command.name(),
-      message: 'A lock was not to be had in time.',
-      reason: message,
-      next: 'Run it again when the session that holds it has ended.',
-      cause: thrown,
-    });
-  }
   return new UndropError('server-error', {
     subject: command.name(),
     message: withoutSecrets(message.split('\n')[0] || 'It failed without a word.'),

@@ -5,6 +5,7 @@ import { readEntries } from './entries.ts';
 import { UndropError } from './errors.ts';
 import { findTables } from './gate.ts';
 import { parseTableName } from './name.ts';
+import { printable } from './printable.ts';
 import { say } from './say.ts';
 import type { Session } from './session.ts';
 
@@ -37,7 +38,8 @@ export async function liveDdl(session: Session, names: readonly string[]): Promi
   const { statements, obstacles } = await captureStatements(session, closure);
   if (obstacles.length > 0) throw notReproducible(obstacles);
   const others = outsiders(closure).map(({ kind, identity }) => `${kind} ${identity}`);
-  if (others.length > 0) say(`Objects of others that would go along are in it too: ${others.join(', ')}`);
+  if (others.length > 0)
+    say(printable(`Of other tables, what would go along is in it too: ${others.join(', ')}`));
   return { migration: null, tables: tables.map(({ written }) => written), statements };
 }
 

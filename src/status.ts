@@ -127,12 +127,15 @@ function describeMigrations(
   const open = new Set(
     archive.filter(({ restoredAt }) => restoredAt === null).map(({ migration }) => migration),
   );
+  const kept = new Set(archive.map(({ migration }) => migration));
   const completed = ledger.map(({ name, batch, time }): MigrationStatus => {
     const one = byName.get(withoutExtension(name));
     let note: string | null = null;
     if (one === undefined) note = 'its file is not here';
     else if (one.options !== undefined && !open.has(one.options.name)) {
-      note = 'the archive has no open entry for it: rolling it back restores nothing';
+      note = kept.has(one.options.name)
+        ? 'its tables are restored already: migrate:rollback records it'
+        : 'the archive has no entry for it: it cannot be rolled back';
     }
     return { name, state: 'completed', batch, time, note };
   });

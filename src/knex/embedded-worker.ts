@@ -9,6 +9,7 @@ export type Request = { id: number; dump: string[] } | { id: number; stop: true 
 export type Answer = { id: number; text: string } | { id: number; failure: string; missing?: boolean };
 
 type Protocol = PGlite['execProtocolRawStream'];
+type ProtocolOptions = Parameters<Protocol>[1];
 
 // pg_dump begins its messages with the name that it finds here.
 process.argv[1] = 'pg_dump';
@@ -73,7 +74,7 @@ function cleanForEachClient(db: PGlite): PGlite {
     if (message[0] === 0) {
       for (const reset of resets) await db.execProtocolRawStream(reset, { onRawData: () => {} });
     }
-    await db.execProtocolRawStream(message, options);
+    await db.execProtocolRawStream(message, isExtended(message) ? withoutReady(options) : options);
   };
   return new Proxy(db, {
     get(target, key) {
@@ -82,6 +83,28 @@ function cleanForEachClient(db: PGlite): PGlite {
       return typeof value === 'function' ? value.bind(target) : value;
     },
   });
+}
+
+/** Parse, Bind, Describe, Execute, Close or Flush: messages that only a later Sync answers with ReadyForQuery. */
+function isExtended([type = 0]: Uint8Array): boolean {
+  return 'PBDECH'.includes(String.fromCharCode(type));
+}
+
+/**
+ * After an error in such a message PGlite says ReadyForQuery at once, and again at the Sync. The driver would take
+ * the second for the answer to its next query. It comes in a piece of its own, since errors are flushed.
+ * https://github.com/electric-sql/pglite/issues/958
+ */
+function withoutReady(options: ProtocolOptions): ProtocolOptions {
+  const { onRawData } = options;
+  if (onRawData === undefined) return options;
+  return {
+    ...options,
+    onRawData: (data) => {
+      const isReady = data.length === 6 && String.fromCharCode(...data.subarray(0, 5)) === 'Z\0\0\0\x05';
+      if (!isReady) onRawData(data);
+    },
+  };
 }
 
 function simpleQuery(text: string): Uint8Array {

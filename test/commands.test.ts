@@ -1,0 +1,363 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { expect } from 'chai';
+import createKnex from 'knex';
+import { seed } from '../seeds/01_turing.ts';
+import { placeSql } from '../src/archive.ts';
+import { readInventory } from '../src/inventory.ts';
+import { inReadOnlySession } from '../src/read-only.ts';
+import { type TestServer, testServer } from './support/server.ts';
+
+const root = dirname(import.meta.dirname);
+const knexCli = join(dirname(createRequire(import.meta.url).resolve('knex/package.json')), 'bin/cli.js');
+const cleanup = '044_cleanup_legacy_tables';
+const optional = '045_cleanup_optional_tables';
+
+interface Run {
+  code: number | null;
+  out: string;
+  err: string;
+}
+
+describe('commands', () => {
+  let server: TestServer;
+  /** The seeded database, and one in which 044 has run. */
+  let seeded: string;
+  let dropped: string;
+  let folder: string;
+  const made: string[] = [];
+
+  before(async () => {
+    server = await testServer();
+    seeded = await copy();
+    const knex = createKnex({ client: 'pg', connection: server.config(seeded) });
+    await seed(knex).finally(() => knex.destroy());
+    dropped = await copy(seeded);
+    expect(await migrate(dropped, 'latest')).to.include({ code: 0 });
+    folder = mkdtempSync(join(tmpdir(), 'undrop-commands-'));
+  });
+
+  after(async () => {
+    for (const name of made) await server.dropDatabase(name);
+    rmSync(folder, { recursive: true });
+  });
+
+  async function copy(template?: string): Promise<string> {
+    const { name } = await server.createDatabase(undefined, template === undefined ? {} : { template });
+    made.push(name);
+    return name;
+  }
+
+  function node(url: string, args: string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
+    const clean = Object.entries(process.env).filter(([name]) => !/^(PG|UNDROP_|APPROV|DEBUG)/.test(name));
+    const child = spawn(process.execPath, ['--import', 'tsx', ...args], {
+      cwd: root,
+      env: {
+        ...Object.fromEntries(clean),
+        NODE_OPTIONS: '',
+        DATABASE_URL: url,
+        UNDROP_BACKUP: 'off',
+        ...env,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const run: Run = { code: null, out: '', err: '' };
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      run.out += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      run.err += text;
+    });
+    return new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (code) => resolve({ ...run, code }));
+    });
+  }
+
+  const undrop = (database: string, args: string[], env?: NodeJS.ProcessEnv) =>
+    node(server.url(database), ['scripts/undrop.ts', ...args], env);
+  const migrate = (database: string, command: string, env?: NodeJS.ProcessEnv) =>
+    node(server.url(database), [knexCli, `migrate:${command}`], env);
+
+  async function json(database: string, args: string[], env?: NodeJS.ProcessEnv) {
+    const run = await undrop(database, [...args, '--json'], env);
+    return { code: run.code, ...JSON.parse(run.out) };
+  }
+
+  async function values(database: string, text: string): Promise<unknown[]> {
+    return (await server.sql(database, text)).map((row) => Object.values(row)[0]);
+  }
+
+  describe('undrop', () => {
+    it('takes wrong usage for what it is: exit code 2, words on stderr, JSON where asked for', async () => {
+      const [none, unknown, option, number] = await Promise.all([
+        undrop(seeded, []),
+        undrop(seeded, ['nonsense']),
+        undrop(seeded, ['status', '--nonsense']),
+        undrop(seeded, ['verify', '--expect', 'many', '--json']),
+      ]);
+      for (const run of [none, unknown, option, number]) expect(run.code).to.equal(2);
+      for (const run of [none, unknown, option]) expect(run.out).to.equal('');
+      expect(unknown.err).to.match(/^bad-options: unknown command 'nonsense'\n {2}why: .*\n {2}next: .*\n$/);
+      expect(JSON.parse(number.out)).to.have.property('command', 'verify');
+      expect(JSON.parse(number.out).error).to.include({ code: 'bad-options', subject: 'verify' });
+    });
+
+    it('prints help on stdout', async () => {
+      const run = await undrop(seeded, ['verify', '--help']);
+      expect(run).to.include({ code: 0, err: '' });
+      expect(run.out)
+        .to.match(/^Usage: undrop verify/)
+        .and.include('--expect')
+        .and.include('--json');
+    });
+
+    it('says that there is no connection, without the password', async () => {
+      const run = await node('postgres://owner:sEcret99@127.0.0.1:1/turing', [
+        'scripts/undrop.ts',
+        'count-tables',
+        '--json',
+      ]);
+      expect(run.code).to.equal(1);
+      expect(JSON.parse(run.out).error).to.include({ code: 'no-connection' });
+      expect(run.out + run.err).not.to.include('sEcret99');
+    });
+
+    it('reads without changing anything', async () => {
+      const runs = await Promise.all(
+        [['status'], ['verify'], ['count-tables'], ['ddl', 'organizations']].map((args) =>
+          undrop(seeded, args),
+        ),
+      );
+      expect(runs.map(({ code }) => code)).to.deep.equal([0, 0, 0, 0]);
+      expect(await values(seeded, `select to_regnamespace('undrop')::text`)).to.deep.equal([null]);
+    });
+  });
+
+  describe('count-tables', () => {
+    it('prints one name a line, whatever the name is', async () => {
+      const database = await copy(seeded);
+      await server.sql(database, `create table "two\nlines" (); create table "My ""T" ()`);
+      const run = await undrop(database, ['count-tables']);
+      const lines = run.out.split('\n').slice(0, -1);
+      expect(lines).to.have.length(76).and.include.members(['"My ""T"', 'U&"two\\000Alines"', 'postings']);
+      expect(await json(database, ['count-tables'])).to.include({ formatVersion: 1, database, count: 76 });
+    });
+
+    it('refuses a schema that is not there', async () => {
+      expect(await undrop(seeded, ['count-tables', '--schema', 'nope'])).to.include({ code: 2, out: '' });
+    });
+  });
+
+  describe('status', () => {
+    it('shows what has run, what waits, and what can be rolled back', async () => {
+      const status = await json(dropped, ['status']);
+      expect(status.ledger).to.equal('undrop.knex_migrations');
+      expect(status.migrations[0]).to.include({ name: cleanup, state: 'completed', batch: 1, note: null });
+      expect(status.migrations[1]).to.include({ name: optional, state: 'waiting' });
+      expect(status.archive).to.have.length(1);
+      expect(status.archive[0]).to.include({ migration: cleanup, restoredAt: null });
+      expect((await undrop(dropped, ['status'])).out).to.include('can be rolled back');
+    });
+
+    it('says what to do with an approval that came after the migration', async () => {
+      const database = await copy(dropped);
+      await migrate(database, 'latest', { APPROVED_DROPS: 'organizations' });
+      const { approvals } = await json(database, ['status'], {
+        APPROVED_DROPS: 'organizations,workflow_dependencies,nonsense',
+      });
+      expect(approvals[0].note).to.equal(`dropped by ${optional}`);
+      expect(approvals[1].note)
+        .to.include(`migrate:down ${optional}`)
+        .and.include('then knex migrate:latest with the names of all');
+      expect(approvals[2].note).to.equal('no migration here asks for it');
+    });
+  });
+
+  describe('verify', () => {
+    /** As `backup` does it. */
+    async function record(database: string): Promise<void> {
+      const knex = createKnex({ client: 'pg', connection: server.config(database) });
+      const objects = await inReadOnlySession(knex, readInventory).finally(() => knex.destroy());
+      await server.sql(
+        database,
+        `insert into undrop.backups (host, file, format, bytes, sha256, proof, pg_dump_version, server_version,
+           database, database_oid, system_identifier, identity, tables, objects)
+         select '', 'one.sql', 'plain', 1, '', 'contents', '', '', p.database, p.database_oid,
+           p.system_identifier, p.identity, '[]', '${JSON.stringify(objects).replaceAll("'", "''")}'::jsonb
+         from (${placeSql}) as p`,
+      );
+    }
+
+    it('shows that all is as the drop left it', async () => {
+      const database = await copy(dropped);
+      await migrate(database, 'rollback');
+      await record(database);
+      await migrate(database, 'latest');
+      const run = await json(database, ['verify', '--expect', '68']);
+      expect(run).to.include({ code: 0, ok: true }).and.not.to.have.property('error');
+      const states = run.checks.map(({ state }: { state: string }) => state);
+      expect(states).to.deep.equal(['ok', 'ok', 'ok', 'ok', 'ok']);
+      expect(run.checks[4].found).to.include('public.model_performance');
+    });
+
+    it('says that there is nothing to compare with, and that is no failure', async () => {
+      const run = await undrop(dropped, ['verify', '--expect', '68']);
+      expect(run.code).to.equal(0);
+      expect(run.out).to.match(
+        /^not checked +nothing else is gone +nothing to compare with: npm run backup/m,
+      );
+    });
+
+    it('finds a wrong count', async () => {
+      const run = await json(dropped, ['verify', '--expect', '74']);
+      expect(run).to.include({ code: 1, ok: false });
+      expect(run.error).to.include({ code: 'count-differs' });
+    });
+
+    it('finds all that is wrong at once', async () => {
+      const database = await copy(dropped);
+      await record(database);
+      await server.sql(
+        database,
+        `create table career_analyses ();
+         drop view open_postings;
+         comment on schema public is 'another';
+         create function one() returns int language sql stable as 'select 1';
+         create view broken as select one();
+         create or replace function one() returns int language sql stable as 'select 1 as one';
+         set check_function_bodies = off;
+         create or replace function one() returns int language sql stable as 'select gone from nowhere'`,
+      );
+      const run = await undrop(database, ['verify', '--expect', '69']);
+      expect(run.code).to.equal(1);
+      const failed = run.out.split('\n').filter((line) => line.startsWith('failed'));
+      expect(failed).to.have.length(4);
+      expect(failed[0]).to.include(`public.career_analyses of ${cleanup}`);
+      expect(failed[1]).to.include('view public.open_postings, recorded with one.sql');
+      expect(failed[2]).to.include(`that of public is not what ${cleanup} set but "another"`);
+      expect(failed[3]).to.include('public.broken: relation "nowhere" does not exist');
+    });
+  });
+
+  describe('ddl and restore', () => {
+    const missing = `select count(*)::int from pg_tables where schemaname = 'public'`;
+
+    it('write what a migration dropped to a file, and bring it back for good', async () => {
+      const database = await copy(dropped);
+      const { file } = await json(database, ['ddl', '--migration', cleanup, '--out', folder]);
+      expect(file).to.equal(join(folder, `${cleanup}.sql`));
+      expect(await undrop(database, ['ddl', '--migration', cleanup, '--out', folder])).to.include({
+        code: 3,
+      });
+
+      const restored = await json(database, ['restore', '--from-ddl', file]);
+      expect(restored.tables).to.have.length(6).and.include('public.production_runs');
+      expect(restored.entries[0]).to.include({ migration: cleanup, restored: true });
+      expect(await values(database, `select obj_description('public'::regnamespace)`)).not.to.include(
+        'Migration 044',
+      );
+      const rollback = await migrate(database, 'rollback');
+      expect(rollback).to.include({ code: 0 });
+      expect(rollback.err).to.include('already restored');
+      const inventories = await Promise.all([seeded, database].map((name) => inventory(name)));
+      expect(inventories[1]).to.deep.equal(inventories[0]);
+
+      const again = await json(database, ['restore', '--from-ddl', file]);
+      expect(again).to.include({ code: 3 });
+      expect(again.error).to.include({
+        code: 'name-taken',
+        reason: 'relation "career_analyses" already exists',
+      });
+    });
+
+    it('print a script that runs as it is, and record what it brought back', async () => {
+      const database = await copy(dropped);
+      const { out } = await undrop(database, ['ddl', '--migration', cleanup]);
+      await server.sql(database, out);
+      expect(await values(database, missing)).to.deep.equal([74]);
+      expect(await json(database, ['restore', '--mark-restored'])).to.have.nested.include({
+        code: 0,
+        'entries[0].restored': true,
+      });
+    });
+
+    it('leave a drop open where what came back is not what it dropped', async () => {
+      const database = await copy(dropped);
+      const { out } = await undrop(database, ['ddl', '--migration', cleanup]);
+      await server.sql(database, out);
+      await server.sql(database, 'alter table workflow_scripts add column another int');
+      const { entries } = await json(database, ['restore', '--mark-restored']);
+      expect(entries[0]).to.include({ restored: false });
+      expect(entries[0].reason).to.include('another');
+    });
+
+    it('keep names and texts that would break out of a comment, a line or the folder', async () => {
+      const database = await copy();
+      await server.sql(
+        database,
+        `create schema app;
+         create table app."../a\n\\! b;\n--\n" (id serial primary key, note text default 'x;\n--\n---\n');
+         comment on table app."../a\n\\! b;\n--\n" is E'it''s;\n--\n\\\\ \t'`,
+      );
+      const before = await inventory(database);
+      const comments = 'select description from pg_description where objoid >= 16384';
+      const { file } = await json(database, ['ddl', 'app."../a\n\\! b;\n--\n"', '--out', folder]);
+      expect(file).to.match(/^[A-Za-z0-9_./-]+\.sql$/);
+      expect(dirname(file)).to.equal(folder);
+      const [comment] = await values(database, comments);
+      await server.sql(database, 'drop table app."../a\n\\! b;\n--\n"');
+      expect(await undrop(database, ['restore', '--from-ddl', file])).to.include({ code: 0 });
+      expect(await inventory(database)).to.deep.equal(before);
+      expect(await values(database, comments)).to.deep.equal([comment]);
+    });
+
+    it('refuse a file that was changed, cut off, or made by something else', async () => {
+      const { out } = await undrop(seeded, ['ddl', 'organizations']);
+      const texts = {
+        changed: out.replace('integer', 'bigint'),
+        cut: out.slice(0, -20),
+        other: readFileSync(join(root, 'package.json'), 'utf8'),
+        newer: out.replace('format 1', 'format 2'),
+      };
+      const runs = Object.entries(texts).map(([name, text]) => {
+        writeFileSync(join(folder, name), text);
+        return json(seeded, ['restore', '--from-ddl', join(folder, name)]);
+      });
+      for (const { code, error } of await Promise.all(runs)) {
+        expect({ code, error: error.code }).to.deep.equal({ code: 2, error: 'bad-options' });
+      }
+    });
+
+    it('change nothing where a statement fails', async () => {
+      const { file } = await json(seeded, ['ddl', 'organizations', '--out', folder]);
+      const database = await copy();
+      const run = await json(database, ['restore', '--from-ddl', file]);
+      expect(run.code).to.equal(1);
+      expect(run.error).to.include({ code: 'restore-failed', subject: file });
+      expect(await values(database, missing)).to.deep.equal([0]);
+    });
+
+    it('name what cannot be captured, and what is not there', async () => {
+      const database = await copy();
+      await server.sql(database, 'create table parent (a int); create table child () inherits (parent)');
+      const [child, none] = await Promise.all([
+        json(database, ['ddl', 'child']),
+        json(database, ['ddl', 'nonsense']),
+      ]);
+      expect(child).to.have.nested.include({ code: 3, 'error.code': 'not-reproducible' });
+      expect(none).to.have.nested.include({ code: 3, 'error.code': 'missing-table' });
+      expect(await undrop(database, ['ddl'])).to.include({ code: 2 });
+      const unknown = await json(dropped, ['ddl', '--migration', 'nonsense']);
+      expect(unknown.error).to.include({ code: 'archive-missing', reason: `It holds ${cleanup}.` });
+    });
+
+    async function inventory(database: string): Promise<string[]> {
+      const knex = createKnex({ client: 'pg', connection: server.config(database) });
+      return inReadOnlySession(knex, readInventory).finally(() => knex.destroy());
+    }
+  });
+});
