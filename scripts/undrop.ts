@@ -12,6 +12,7 @@ const commands: Readonly<Record<string, [summary: string, load: () => Promise<{ 
   status: ['show ledger, archive, approvals and backups', () => import('./status.ts')],
   ddl: ['print the DDL that brings tables back', () => import('./ddl.ts')],
   demo: ['tell the whole story on an embedded database', () => import('./demo.ts')],
+  roundtrip: ['drop and restore every table on copies of a database', () => import('./roundtrip.ts')],
   'count-tables': ['print the tables, one name a line', () => import('./count-tables.ts')],
 };
 

@@ -6,6 +6,7 @@ import type { Difference } from './compare.ts';
 import { UndropError } from './errors.ts';
 import type { Table } from './gate.ts';
 import type { Options } from './options.ts';
+import type { KeptRows } from './rows.ts';
 import type { Session } from './session.ts';
 
 /** What `up` writes down beside the capture. */
@@ -129,6 +130,15 @@ const tablesSql = /* sql */ `
     columns jsonb not null,
     primary key (drop_id, position)
   );
+  create table undrop.rows (
+    drop_id bigint not null references undrop.drops on delete cascade,
+    position int not null,
+    table_name text not null,
+    store text not null,
+    count bigint not null,
+    digest text not null,
+    primary key (drop_id, position)
+  );
   create table undrop.evidence (
     drop_id bigint not null references undrop.drops on delete cascade,
     table_name text not null,
@@ -211,27 +221,37 @@ function mayNotCreate({ database, role }: { database: string; role: string }): U
   });
 }
 
-/** Writes a capture and its circumstances; gives the number of the entry. */
+/** The number of an entry that is yet to be written. */
+export async function newEntry(session: Session): Promise<number> {
+  const [next] = await session.read<{ id: number }>(
+    `select pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('undrop.drops', 'id')) as id`,
+  );
+  return Number(next?.id);
+}
+
+/** Writes a capture and its circumstances. */
 export async function archive(
   session: Session,
+  id: number,
   tables: readonly Table[],
-  capture: Capture,
+  capture: Omit<Capture, 'rows'> & { readonly rows: readonly KeptRows[] },
   circumstances: Circumstances,
   options: Options,
-): Promise<number> {
-  const [entry] = await session.write<{ id: string }>(
+): Promise<void> {
+  await session.write(
     /* sql */ `
     insert into undrop.drops
-      (migration, tables, server_version, fingerprint, digest, overrides, approvals, backup_id, prerequisites,
+      (id, migration, tables, server_version, fingerprint, digest, overrides, approvals, backup_id, prerequisites,
        hosts)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-    returning id`,
+    overriding system value
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
     [
+      id,
       options.name,
       JSON.stringify(tables.map(({ written, sql, reason }) => ({ written, sql, reason: reason ?? null }))),
       session.server.version,
       circumstances.fingerprint,
-      digestOf(capture.statements, capture.facts.own),
+      digestOf(capture.statements, capture.facts.own, capture.rows),
       JSON.stringify(options.overrides),
       JSON.stringify(circumstances.approvals),
       circumstances.backup,
@@ -239,7 +259,6 @@ export async function archive(
       JSON.stringify(circumstances.hosts.map(({ kind, identity }) => ({ kind, identity }))),
     ],
   );
-  const id = Number(entry?.id);
   await session.write(
     /* sql */ `
     insert into undrop.statements (drop_id, position, kind, identity, sql)
@@ -256,6 +275,13 @@ export async function archive(
   );
   await session.write(
     /* sql */ `
+    insert into undrop.rows (drop_id, position, table_name, store, count, digest)
+    select $1, r.position, r.value ->> 'table', r.value ->> 'store', (r.value ->> 'count')::bigint, r.value ->> 'digest'
+    from pg_catalog.jsonb_array_elements($2::jsonb) with ordinality as r (value, position)`,
+    [id, JSON.stringify(capture.rows)],
+  );
+  await session.write(
+    /* sql */ `
     insert into undrop.evidence (drop_id, table_name, usage)
     select $1, pg_catalog.format('%I.%I', s.schemaname, s.relname),
       pg_catalog.to_jsonb(s) || pg_catalog.jsonb_build_object('stats_reset', (
@@ -264,7 +290,6 @@ export async function archive(
     where s.relid = any ($2)`,
     [id, tables.map(({ oid }) => oid)],
   );
-  return id;
 }
 
 /** What of the hosts the drop has changed, and the schema's comment: known only once they are. */
@@ -281,7 +306,10 @@ export async function amendEntry(
   ]);
 }
 
+/** The entry is done with: what it kept of rows goes, what it knows of them stays. */
 export async function markRestored(session: Session, id: number): Promise<void> {
+  const rows = await readRows(session, id);
+  if (rows.length > 0) await session.run(`drop table if exists ${rows.map(({ store }) => store).join(', ')}`);
   await session.write(
     'update undrop.drops set restored_at = pg_catalog.clock_timestamp(), restored_by = current_user where id = $1',
     [id],
@@ -311,7 +339,7 @@ export async function findEntry(session: Session, migration: string): Promise<En
 export async function loadCapture(
   session: Session,
   entry: Entry,
-): Promise<{ statements: Statement[]; facts: Fact[] }> {
+): Promise<{ statements: Statement[]; facts: Fact[]; rows: KeptRows[] }> {
   const statements = await session.read<Statement>(
     'select kind, identity, sql from undrop.statements where drop_id = $1 order by position',
     [entry.id],
@@ -320,22 +348,37 @@ export async function loadCapture(
     'select catalog, identity, columns from undrop.facts where drop_id = $1 order by position',
     [entry.id],
   );
+  const rows = await readRows(session, entry.id);
   const [kept] = await session.read<{ digest: string }>('select digest from undrop.drops where id = $1', [
     entry.id,
   ]);
-  if (kept?.digest === digestOf(statements, facts)) return { statements, facts };
+  if (kept?.digest === digestOf(statements, facts, rows)) return { statements, facts, rows };
   throw new UndropError('archive-damaged', {
     subject: entry.migration,
     message: `What the archive keeps of ${entry.migration} is not what was written.`,
-    reason: 'The statements or facts of the entry do not have the checksum that it was written with.',
+    reason:
+      'The statements, facts or counts of rows of the entry do not have the checksum that it was written with.',
     next: 'Restore the tables from a backup, or from exported DDL with restore --from-ddl.',
   });
 }
 
-function digestOf(statements: readonly Statement[], facts: readonly Fact[]): string {
+const rowsSql = /* sql */ `
+  select table_name as table, store, count::text as count, digest
+  from undrop.rows where drop_id = $1 order by position`;
+
+function readRows(session: Session, id: number): Promise<KeptRows[]> {
+  return session.read<KeptRows>(rowsSql, [id]);
+}
+
+function digestOf(
+  statements: readonly Statement[],
+  facts: readonly Fact[],
+  rows: readonly KeptRows[],
+): string {
   const text = JSON.stringify([
     statements.map(({ kind, identity, sql }) => [kind, identity, sql]),
     facts.map(({ catalog, identity, columns }) => [catalog, identity, Object.entries(columns).sort()]),
+    rows.map(({ table, store, count, digest }) => [table, store, count, digest]),
   ]);
   return createHash('sha256').update(text).digest('hex');
 }

@@ -3,6 +3,7 @@ import { type Facts, readFacts } from './catalog/facts.ts';
 import { families } from './catalog/index.ts';
 import { type Piece, phases } from './catalog/piece.ts';
 import { findObstacles, type Obstacle } from './catalog/refusals.ts';
+import { captureRows, type RowTable } from './catalog/rows.ts';
 import { UndropError } from './errors.ts';
 import type { Session } from './session.ts';
 
@@ -17,17 +18,24 @@ export interface Statement {
 export interface Capture {
   readonly statements: readonly Statement[];
   readonly facts: Facts;
+  /** The tables whose rows the archive is to keep. */
+  readonly rows: readonly RowTable[];
 }
 
 /**
  * Reads statements and facts of a closure.
  *
+ * @param entry number of the archive's entry that is to keep the rows; without it they are left out
  * @throws UndropError `not-reproducible` naming all that could not come back exactly, and why
  */
-export async function captureClosure(session: Session, closure: Closure): Promise<Capture> {
-  const { statements, obstacles } = await captureStatements(session, closure);
+export async function captureClosure(
+  session: Session,
+  closure: Closure,
+  entry: number | undefined,
+): Promise<Capture> {
+  const { statements, obstacles, rows } = await captureStatements(session, closure, entry);
   if (obstacles.length > 0) throw notReproducible(obstacles);
-  return { statements, facts: await readFacts(session, closure) };
+  return { statements, facts: await readFacts(session, closure), rows };
 }
 
 export function notReproducible(obstacles: readonly Obstacle[]): UndropError {
@@ -43,10 +51,13 @@ export function notReproducible(obstacles: readonly Obstacle[]): UndropError {
 export async function captureStatements(
   session: Session,
   closure: Closure,
-): Promise<{ statements: Statement[]; obstacles: Obstacle[] }> {
+  entry?: number,
+): Promise<{ statements: Statement[]; obstacles: Obstacle[]; rows: RowTable[] }> {
   const known = await findObstacles(session, closure);
   const pieces: Piece[] = [];
   for (const capture of Object.values(families)) pieces.push(...(await capture(session, closure)));
+  const rows = entry === undefined ? { tables: [], pieces: [] } : await captureRows(session, closure, entry);
+  pieces.push(...rows.pieces);
   const maker = findMakers(closure.members, pieces);
   const named = new Set(known.map(({ identity }) => identity));
   const unmade = closure.members
@@ -56,7 +67,7 @@ export async function captureStatements(
   const statements = order.flatMap(({ kind, identity, sql }) =>
     sql.map((text) => ({ kind, identity, sql: text })),
   );
-  return { statements, obstacles: [...known, ...unmade, ...cycle] };
+  return { statements, obstacles: [...known, ...unmade, ...cycle], rows: rows.tables };
 }
 
 /** Which piece makes a member. A part of another object, and what PostgreSQL keeps for it, comes with that object. */
@@ -69,7 +80,8 @@ function findMakers(members: readonly Member[], pieces: readonly Piece[]): Map<O
     if (made !== undefined || member.partOf === null) return made;
     return find(byKey.get(member.partOf));
   };
-  const result = new Map<ObjectKey, Piece>();
+  // Pieces may also make what is no member, such as the link of a partition to its parent.
+  const result = new Map(makers);
   for (const member of members) {
     const piece = find(member);
     if (piece !== undefined) result.set(member.key, piece);
@@ -106,10 +118,32 @@ function sort(pieces: readonly Piece[], makers: ReadonlyMap<ObjectKey, Piece>, e
       if (waiting?.size === 0) ready.add(rank.get(next) ?? 0);
     }
   }
-  const cycle = ranked
-    .filter((piece) => needed.get(piece)?.size !== 0 && piece.creates.length > 0)
-    .map(({ identity }) => ({ identity, reason: 'it and others here need one another to be made first' }));
+  const cycle = findCycle(
+    ranked.filter((piece) => needed.get(piece)?.size !== 0),
+    needed,
+    neededBy,
+  );
   return { order, cycle };
+}
+
+/** Of the pieces that could not be ordered, those that stand in a circle and not merely behind one. */
+function findCycle(
+  left: readonly Piece[],
+  needed: ReadonlyMap<Piece, ReadonlySet<Piece>>,
+  neededBy: ReadonlyMap<Piece, readonly Piece[]>,
+): Obstacle[] {
+  const circle = new Set(left);
+  const behind = () =>
+    [...circle].filter((piece) => !neededBy.get(piece)?.some((other) => circle.has(other)));
+  for (let pieces = behind(); pieces.length > 0; pieces = behind())
+    for (const piece of pieces) circle.delete(piece);
+  return [...circle].map((piece) => {
+    const others = [...(needed.get(piece) ?? [])].filter((other) => circle.has(other));
+    return {
+      identity: piece.identity,
+      reason: `it can only be made after ${others.map(({ kind, identity }) => `${kind} ${identity}`).join(', ')}, which can only be made after it`,
+    };
+  });
 }
 
 /** A set of ranks that gives up its smallest one: sorted, largest first. */

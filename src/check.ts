@@ -11,6 +11,7 @@ import type { Session } from './session.ts';
 export async function check(session: Session, closure: Closure, options: Options): Promise<void> {
   const others = outsiders(closure);
   if (options.outsiders === 'refuse' && others.length > 0) throw hasOutsiders(others, options);
+  if (options.rows === 'archive') return;
   const filled = await findRows(session, closure);
   if (filled.length > 0) throw notEmpty(filled);
 }
@@ -66,7 +67,9 @@ function notEmpty(filled: readonly Filled[]): UndropError {
     subject: filled.map(({ identity }) => identity).join(', '),
     message: `${filled.map(({ identity }) => identity).join(', ')} ${filled.length === 1 ? 'is' : 'are'} not empty.`,
     reason: filled.map(({ identity, found }) => `${identity}: ${found}`).join('\n'),
-    next: 'Move or delete the rows first if they are not needed, or leave the table out of the migration.',
+    next:
+      'Delete the rows first if they are not needed, let the archive keep them with ' +
+      "rows: 'archive', or leave the table out of the migration.",
   });
 }
 

@@ -16,14 +16,17 @@ const words = `-- Structure only, no rows. One transaction: all of it or nothing
 -- or, where the archive should know of it: undrop restore --from-ddl <this file>
 `;
 
+const leftOut = `-- Its tables were not empty: their rows are in the archive, and come back with the migration's rollback only.
+`;
+
 /** The statements as a script for psql, which `parseDdl` can take apart again. */
-export function formatDdl({ statements }: Pick<Ddl, 'statements'>): string {
+export function formatDdl({ statements, withoutRows }: Pick<Ddl, 'statements' | 'withoutRows'>): string {
   const parts = statements.map(({ sql }) => `${sql};`);
   const separator = findSeparator(parts);
   const settings = Object.entries({ client_encoding: 'UTF8', ...pins }).map(
     ([name, value]) => `set local ${name} = ${value.split(', ').map(literal).join(', ')};\n`,
   );
-  const begin = `${words}begin;\n${settings.join('')}`.trimEnd();
+  const begin = `${words}${withoutRows.length === 0 ? '' : leftOut}begin;\n${settings.join('')}`.trimEnd();
   const rest = `${[begin, ...parts, 'commit;'].join(`\n${separator}\n`)}\n`;
   return `-- undrop ddl, format ${format}, separator ${separator}, sha256 ${sha256(rest)}\n${rest}`;
 }

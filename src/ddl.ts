@@ -15,6 +15,8 @@ export interface Ddl {
   readonly migration: string | null;
   readonly tables: readonly string[];
   readonly statements: readonly Statement[];
+  /** The tables whose rows the archive keeps, or kept until they were restored. */
+  readonly withoutRows: readonly string[];
 }
 
 /**
@@ -40,7 +42,7 @@ export async function liveDdl(session: Session, names: readonly string[]): Promi
   const others = outsiders(closure).map(({ kind, identity }) => `${kind} ${identity}`);
   if (others.length > 0)
     say(printable(`Of other tables, what would go along is in it too: ${others.join(', ')}`));
-  return { migration: null, tables: tables.map(({ written }) => written), statements };
+  return { migration: null, tables: tables.map(({ written }) => written), statements, withoutRows: [] };
 }
 
 /**
@@ -61,6 +63,15 @@ export async function archivedDdl(session: Session, migration: string): Promise<
       next: 'Correct --migration, or name tables that are there to print the DDL of these.',
     });
   }
-  const { statements } = await loadCapture(session, entry);
-  return { migration, tables: entry.tables.map(({ written }) => written), statements };
+  const { statements, rows } = await loadCapture(session, entry);
+  const withoutRows = rows.map(({ table }) => table);
+  if (rows.length > 0) {
+    say(printable(`The rows are not in it; what the archive kept is of ${withoutRows.join(', ')}`));
+  }
+  return {
+    migration,
+    tables: entry.tables.map(({ written }) => written),
+    statements: statements.filter(({ kind }) => kind !== 'rows'),
+    withoutRows,
+  };
 }

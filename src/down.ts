@@ -7,6 +7,7 @@ import { UndropError } from './errors.ts';
 import type { Options } from './options.ts';
 import { checkPrerequisites } from './prerequisites.ts';
 import { readRestored, replay } from './restore.ts';
+import { checkStores, compareRows, countRows, type KeptRows } from './rows.ts';
 import { countTables, say } from './say.ts';
 import { restoreSchemaComment } from './schema-comment.ts';
 import { inSession, type Session } from './session.ts';
@@ -21,9 +22,10 @@ export async function down(knex: Knex, options: Options): Promise<void> {
     const entry = (await hasArchive(session)) ? await findEntry(session, options.name) : undefined;
     if (entry === undefined) throw archiveMissing(session, options);
     if (entry.restoredAt !== null) return verifyRestored(session, entry);
-    await restoreEntry(session, entry);
+    const rows = await restoreEntry(session, entry);
     say(
-      `${options.name}: ${countTables(entry.tables)} restored, equal to what was dropped on ${entry.droppedAt}`,
+      `${options.name}: ${countTables(entry.tables)} ${rows.length === 0 ? '' : `with ${countRows(rows)} `}` +
+        `restored, equal to what was dropped on ${entry.droppedAt}`,
     );
   });
 }
@@ -31,15 +33,17 @@ export async function down(knex: Knex, options: Options): Promise<void> {
 /**
  * @throws UndropError `archive-damaged`, `name-taken`, `prerequisite-gone`, `restore-failed`, `restore-differs`
  */
-async function restoreEntry(session: Session, entry: Entry): Promise<void> {
-  const { statements, facts } = await loadCapture(session, entry);
+async function restoreEntry(session: Session, entry: Entry): Promise<readonly KeptRows[]> {
+  const { statements, facts, rows } = await loadCapture(session, entry);
+  await checkStores(session, rows);
   await checkNames(session, facts);
   await checkPrerequisites(session, entry.prerequisites);
   const before = await readSurvivors(session, entry);
   await replay(session, statements, 'restore-failed');
-  await compareRestored(session, entry, facts, before);
+  await compareRestored(session, entry, { facts, rows }, before);
   if (entry.schemaComment !== null) await restoreSchemaComment(session, entry.schemaComment);
   await markRestored(session, entry.id);
+  return rows;
 }
 
 /**
@@ -98,7 +102,7 @@ async function readSurvivors(session: Session, entry: Entry): Promise<Survivors>
 async function compareRestored(
   session: Session,
   entry: Entry,
-  archived: readonly Fact[],
+  archived: { readonly facts: readonly Fact[]; readonly rows: readonly KeptRows[] },
   before: Survivors,
 ): Promise<void> {
   const { facts } = await readRestored(
@@ -106,7 +110,11 @@ async function compareRestored(
     entry.tables.map(({ sql }) => sql),
   );
   const given = compareFacts(before.facts, await readHostFacts(session, before.hosts));
-  const differences = [...compareFacts(archived, facts.own), ...compareChanges(entry.hostChanges, given)];
+  const differences = [
+    ...compareFacts(archived.facts, facts.own),
+    ...compareChanges(entry.hostChanges, given),
+    ...(await compareRows(session, archived.rows)),
+  ];
   if (differences.length === 0) return;
   throw new UndropError('restore-differs', {
     subject: [...new Set(differences.map(({ object }) => object))].join(', '),

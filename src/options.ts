@@ -9,8 +9,12 @@ export interface DropOptions {
   tables: Readonly<Record<string, string>> | readonly string[];
   /** Objects of other tables that the drop would take along. Default `refuse`; `cascade` takes and restores them. */
   outsiders?: 'refuse' | 'cascade';
-  /** Rows in the tables. Default and so far only choice: `refuse`. */
-  rows?: 'refuse';
+  /**
+   * Tables that are not empty. Default `refuse`; `archive` keeps the rows of every table that goes, children included,
+   * in the schema `undrop` of the same database. `down` brings them back, compares them with what was dropped, and
+   * only then removes the archive's copy, in the same transaction.
+   */
+  rows?: 'refuse' | 'archive';
   /** Tables that are not there. Default `refuse`; `skip` says so and goes on, unless all of them are gone. */
   missing?: 'refuse' | 'skip';
   /** Default `off`; `required` asks for a backup of this database, proved and young enough. */
@@ -32,6 +36,7 @@ export interface Options {
   readonly name: string;
   readonly tables: readonly (TableName & { readonly reason: string | undefined })[];
   readonly outsiders: 'refuse' | 'cascade';
+  readonly rows: 'refuse' | 'archive';
   readonly missing: 'refuse' | 'skip';
   readonly backup: 'off' | 'required';
   readonly backupMaxAgeSeconds: number;
@@ -47,7 +52,7 @@ type Problems = string[];
 
 const choices = {
   outsiders: ['refuse', 'cascade'],
-  rows: ['refuse'],
+  rows: ['refuse', 'archive'],
   missing: ['refuse', 'skip'],
   backup: ['off', 'required'],
   approval: ['none', 'each-table'],

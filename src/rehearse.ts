@@ -5,14 +5,20 @@ import { compareFacts, type Difference, describeDifferences } from './compare.ts
 import { UndropError } from './errors.ts';
 import type { Table } from './gate.ts';
 import { readRestored, replay } from './restore.ts';
+import { compareRows, type KeptRows } from './rows.ts';
 import type { Session } from './session.ts';
 
 /**
- * Restores what has just been dropped, compares the facts, and takes it back: it ends dropped, as it began.
+ * Restores what has just been dropped, rows included, compares facts and rows, and takes it back: it ends dropped, as
+ * it began. Without the rows nothing would be known of the keys, checks and functions that they have to get past.
  *
  * @throws UndropError `not-reproducible` where a statement fails, `rehearsal-differs` where a fact differs
  */
-export async function rehearse(session: Session, tables: readonly Table[], capture: Capture): Promise<void> {
+export async function rehearse(
+  session: Session,
+  tables: readonly Table[],
+  capture: Omit<Capture, 'rows'> & { readonly rows: readonly KeptRows[] },
+): Promise<void> {
   await session.rehearse(async () => {
     await replay(session, capture.statements, 'not-reproducible');
     const { facts } = await readRestored(
@@ -22,6 +28,7 @@ export async function rehearse(session: Session, tables: readonly Table[], captu
     const differences = [
       ...compareFacts(capture.facts.own, facts.own),
       ...compareFacts(capture.facts.hosts, facts.hosts),
+      ...(await compareRows(session, capture.rows)),
     ];
     if (differences.length === 0) return;
     throw new UndropError('rehearsal-differs', {

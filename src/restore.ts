@@ -20,7 +20,7 @@ export async function replay(
     } catch (error) {
       throw new UndropError(code, {
         subject: identity,
-        message: `The ${kind} ${identity} could not be made again.`,
+        message: `The ${kind}${kind === 'rows' ? ' of' : ''} ${identity} could not be made again.`,
         reason: error instanceof Error ? error.message : String(error),
         next: 'Nothing was changed. Remove the cause, or leave the table out of the migration.',
         cause: error,

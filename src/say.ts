@@ -1,6 +1,15 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+const silence = new AsyncLocalStorage<true>();
+
 /** One line for the operator, on stderr: stdout belongs to the command that runs, Knex's included. */
 export function say(line: string): void {
-  process.stderr.write(`${line}\n`);
+  if (silence.getStore() === undefined) process.stderr.write(`${line}\n`);
+}
+
+/** Does the work without a word to the operator. */
+export function quietly<T>(work: () => Promise<T>): Promise<T> {
+  return silence.run(true, work);
 }
 
 /** `1 table`, `6 tables`. */

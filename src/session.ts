@@ -53,6 +53,9 @@ export const pins: Readonly<Record<string, string>> = {
   jit: 'off',
 };
 
+/** Rows are read in the order of their pages, as pg_dump reads them. */
+const pageOrder = { synchronize_seqscans: 'off', enable_indexonlyscan: 'off' };
+
 // Values arrive as PostgreSQL writes them, whatever parsers the application has set for the driver.
 const asText = { getTypeParser: () => (value: string) => value };
 
@@ -139,7 +142,7 @@ async function withPins<T>(connection: Connection, work: (session: Session) => P
 
   return attempt(async () => {
     const found = await describe(connection);
-    await query(setAll, [JSON.stringify(pins)]);
+    await query(setAll, [JSON.stringify({ ...pins, ...pageOrder })]);
     const session: Session = {
       server: describeServer(found.version, Number(found.versionNumber)),
       database: found.database,
@@ -191,7 +194,7 @@ async function describe(connection: Connection): Promise<Found> {
          from pg_catalog.pg_settings as s
          where pg_catalog.lower(s.name) = any ($1)
            or s.name in ('lock_timeout', 'application_name')) as settings`,
-    values: [Object.keys(pins)],
+    values: [Object.keys({ ...pins, ...pageOrder })],
     types: asText,
   });
   const found = rows[0] as unknown as Found & { isolation: string; readOnly: string };

@@ -3,6 +3,7 @@ import { compareFacts, describeDifferences } from './compare.ts';
 import { readEntries } from './entries.ts';
 import { isUndropError } from './errors.ts';
 import { readRestored } from './restore.ts';
+import { compareRows } from './rows.ts';
 import { restoreSchemaComment } from './schema-comment.ts';
 import type { Session } from './session.ts';
 import { readPresent } from './verify.ts';
@@ -41,12 +42,12 @@ export async function settleEntries(session: Session): Promise<Settled[]> {
 
 async function findDifference(session: Session, entry: Entry): Promise<string | null> {
   try {
-    const { facts: dropped } = await loadCapture(session, entry);
+    const { facts: dropped, rows } = await loadCapture(session, entry);
     const { facts } = await readRestored(
       session,
       entry.tables.map(({ sql }) => sql),
     );
-    const differences = compareFacts(dropped, facts.own);
+    const differences = [...compareFacts(dropped, facts.own), ...(await compareRows(session, rows))];
     return differences.length === 0 ? null : describeDifferences(differences);
   } catch (error) {
     // What a damaged archive is restored without, it cannot be compared with either.

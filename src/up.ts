@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { approvedTables, checkFingerprints } from './approve.ts';
-import { amendEntry, archive, ensureArchive, findEntry } from './archive.ts';
+import { amendEntry, archive, ensureArchive, findEntry, newEntry } from './archive.ts';
 import { requireBackup } from './backup/required.ts';
 import { captureClosure } from './capture.ts';
 import { check } from './check.ts';
@@ -11,6 +11,7 @@ import { lockClosure } from './lock.ts';
 import type { Options } from './options.ts';
 import { readPrerequisites } from './prerequisites.ts';
 import { hostChanges, rehearse } from './rehearse.ts';
+import { countRows, keepRows } from './rows.ts';
 import { countTables, say } from './say.ts';
 import { setSchemaComment } from './schema-comment.ts';
 import { inSession } from './session.ts';
@@ -32,22 +33,25 @@ export async function up(knex: Knex, options: Options): Promise<void> {
     const closure = await lockClosure(session, tables, options);
     await check(session, closure, options);
     const approvals = await checkFingerprints(session, tables, options);
-    const capture = await captureClosure(session, closure);
+    const entry = await newEntry(session);
+    const capture = await captureClosure(session, closure, options.rows === 'archive' ? entry : undefined);
     const prerequisites = await readPrerequisites(session, closure);
     const fingerprint = fingerprintOf(capture.facts.own);
     const { hosts } = closure;
+    const rows = await keepRows(session, capture.rows);
     const circumstances = { fingerprint, prerequisites, hosts, approvals, backup };
-    const entry = await archive(session, tables, capture, circumstances, options);
+    await archive(session, entry, tables, { ...capture, rows }, circumstances, options);
     await drop(session, tables, closure);
     const changes = await hostChanges(session, closure, capture);
-    await rehearse(session, tables, capture);
+    await rehearse(session, tables, { ...capture, rows });
     const comment =
       options.schemaComment === undefined || tables[0] === undefined
         ? undefined
         : await setSchemaComment(session, tables[0].schema, options.schemaComment);
     await amendEntry(session, entry, changes, comment);
     say(
-      `${options.name}: ${countTables(tables)} dropped, the way back rehearsed (entry ${entry}, ${fingerprint})`,
+      `${options.name}: ${countTables(tables)} dropped, ${rows.length === 0 ? '' : `${countRows(rows)} kept, `}` +
+        `the way back rehearsed (entry ${entry}, ${fingerprint})`,
     );
   });
 }

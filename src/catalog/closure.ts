@@ -77,7 +77,7 @@ const closureSql = /* sql */ `
       select d.refclassid, d.refobjid, d.refobjsubid
       from pg_catalog.pg_depend as d
       where d.classid = c.classid and d.objid = c.objid
-        and (c.objsubid = 0 or d.objsubid in (0, c.objsubid))
+        and (c.objsubid = 0 or d.objsubid = c.objsubid)
         and d.deptype in ('i', 'e')
     ) as next
   ),
@@ -124,6 +124,8 @@ const edgesSql = /* sql */ `
   join unnest($1::oid[], $2::oid[]) as r (classid, objid)
     on r.classid = d.refclassid and r.objid = d.refobjid
   where (d.classid, d.objid) <> (d.refclassid, d.refobjid)
+    -- says what the part of a partition was cloned from: it may well be there first, and be attached then
+    and d.deptype <> 'P'
   order by 1, 2`;
 
 const hostsSql = /* sql */ `

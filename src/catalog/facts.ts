@@ -1,6 +1,6 @@
 import { UndropError } from '../errors.ts';
 import type { Session } from '../session.ts';
-import { type Closure, type Host, membersIn } from './closure.ts';
+import type { Closure, Host } from './closure.ts';
 import { identitySql } from './identity.ts';
 import { accessLists, attnumArrays, expressions, noise, overrides, rows } from './normal.ts';
 
@@ -152,11 +152,12 @@ function columnNames(numbers: string, relation: string, isArray: boolean): strin
 
 /** `$1` members of pg_class, `$2` and `$3` all members, one class and one object each. */
 function parameters(closure: Closure): unknown[] {
-  const whole = closure.members.filter((member) => member.objsubid === 0);
+  // Whether a table has a TOAST table depends on the columns that it once had.
+  const members = closure.members.filter((member) => member.objsubid === 0 && member.schema !== 'pg_toast');
   return [
-    [...membersIn(closure, 'pg_class').keys()],
-    whole.map((member) => member.classid),
-    whole.map((member) => member.objid),
+    members.filter((member) => member.catalog === 'pg_class').map((member) => member.objid),
+    members.map((member) => member.classid),
+    members.map((member) => member.objid),
   ];
 }
 

@@ -12,3 +12,21 @@ export function identitySql(classid: string, objid: string, objsubid: string): s
     (select ${withoutMadeUpNumbers(`(i.type || ' ' || i.identity)`)}
      from pg_catalog.pg_identify_object(${classid}, ${objid}, ${objsubid}) as i)`;
 }
+
+/** The name of a function as `create aggregate` and the like take it: without its arguments. Null for none. */
+export function functionNameSql(oid: string): string {
+  return /* sql */ `(
+    select pg_catalog.format('%I.%I', f_n.nspname, f.proname)
+    from pg_catalog.pg_proc as f
+    join pg_catalog.pg_namespace as f_n on f_n.oid = f.pronamespace
+    where f.oid = ${oid})`;
+}
+
+/** The name of an operator as an option takes it, without its arguments. Null for none. */
+export function operatorNameSql(oid: string): string {
+  return /* sql */ `(
+    select pg_catalog.format('operator(%I.%s)', q_n.nspname, q.oprname)
+    from pg_catalog.pg_operator as q
+    join pg_catalog.pg_namespace as q_n on q_n.oid = q.oprnamespace
+    where q.oid = ${oid})`;
+}

@@ -64,16 +64,21 @@ export const rows: Readonly<Record<string, Rows>> = {
   pg_publication_rel: objects('pg_publication_rel'),
   pg_proc: objects('pg_proc'),
   pg_aggregate: partsOf('pg_proc', 'aggfnoid'),
+  pg_cast: objects('pg_cast'),
+  pg_operator: objects('pg_operator'),
+  pg_opclass: objects('pg_opclass'),
+  pg_amop: objects('pg_amop'),
+  pg_amproc: objects('pg_amproc'),
   pg_foreign_table: partsOf('pg_class', 'ftrelid'),
   pg_description: notesOn('classoid', 'objoid', 't.objsubid'),
   pg_seclabel: notesOn('classoid', 'objoid', 't.objsubid'),
   pg_init_privs: notesOn('classoid', 'objoid', 't.objsubid'),
   pg_depend: {
     ...notesOn('classid', 'objid', 't.objsubid'),
-    // Triggers that PostgreSQL makes for a key of a partition are linked in the order in which they were made.
+    // What the triggers of a foreign key hang on differs with the order in which partitions were attached.
     where: /* sql */ `${notesOn('classid', 'objid', 't.objsubid').where}
-      and not (t.deptype <> 'a' and t.refclassid = 'pg_catalog.pg_trigger'::pg_catalog.regclass
-        and t.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass)`,
+      and not (t.deptype <> 'a' and t.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass
+        and exists (select from pg_catalog.pg_trigger as g where g.oid = t.objid and g.tgisinternal))`,
   },
   pg_shdepend: {
     ...notesOn('classid', 'objid', 't.objsubid'),
@@ -162,6 +167,10 @@ export const overrides: Readonly<Record<string, string>> = {
   'pg_class.relname': withoutMadeUpNumbers('t.relname'),
   'pg_trigger.tgname': withoutMadeUpNumbers('t.tgname'),
   'pg_type.typname': withoutMadeUpNumbers('t.typname'),
+  // The text of an expression as it was printed under the search path of whoever wrote it.
+  'pg_type.typdefault': 'case when t.typdefaultbin is null then t.typdefault end',
+  'pg_class.reltoastrelid': /* sql */ `(
+    select pg_catalog.to_jsonb(toast.reloptions) from pg_catalog.pg_class as toast where toast.oid = t.reltoastrelid)`,
   // Dropped columns leave gaps in the numbers.
   'pg_attribute.attnum': /* sql */ `(
     select pg_catalog.count(*) from pg_catalog.pg_attribute as a

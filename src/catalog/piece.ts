@@ -2,16 +2,26 @@ import type { Member, ObjectKey } from './closure.ts';
 
 /** Breaks ties between statements that do not need one another. */
 export const phases = [
+  'begin',
+  'cast',
+  'operator',
+  'operator class',
+  'type',
+  'routine',
   'sequence',
   'relation',
+  'attach',
   'default',
   'rows',
   'key',
   'index',
+  'attach index',
   'check',
   'statistics',
   'view',
   'foreign key',
+  'late attach',
+  'clone',
   'rule',
   'trigger',
   'policy',
@@ -19,6 +29,7 @@ export const phases = [
   'mark',
   'state',
   'comment',
+  'privileges',
   'grant',
 ] as const;
 

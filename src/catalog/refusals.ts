@@ -1,5 +1,6 @@
 import type { Session } from '../session.ts';
 import type { Closure } from './closure.ts';
+import { findForeignRoles } from './roles.ts';
 
 /** One thing that cannot be brought back exactly, and why. */
 export interface Obstacle {
@@ -18,18 +19,7 @@ const relationsSql = /* sql */ `
   from pg_catalog.pg_class as c
   cross join lateral pg_catalog.pg_identify_object(c.tableoid, c.oid, 0) as i
   cross join lateral (
-    select 'partitioned tables and partitions cannot be restored yet' as reason
-    where c.relkind = 'p' or c.relispartition
-    union all
-    select 'tables that inherit, or are inherited from, cannot be restored yet'
-    where c.relkind = 'r' and not c.relispartition
-      and exists (select from pg_catalog.pg_inherits as h where c.oid in (h.inhrelid, h.inhparent))
-    union all
-    select 'typed tables cannot be restored yet' where c.reloftype <> 0
-    union all
-    select 'foreign tables cannot be restored yet' where c.relkind = 'f'
-    union all
-    select pg_catalog.format('it is temporary and belongs to another session (%s)', i.schema)
+    select pg_catalog.format('it is temporary and belongs to another session (%s)', i.schema) as reason
     where c.relpersistence = 't' and c.relnamespace <> pg_catalog.pg_my_temp_schema()
     union all
     select 'it is temporary' where c.relnamespace = pg_catalog.pg_my_temp_schema()
@@ -39,11 +29,6 @@ const relationsSql = /* sql */ `
     union all
     select 'a subscription copies into it, which leaves no trace to restore'
     where exists (select from pg_catalog.pg_subscription_rel as s where s.srrelid = c.oid)
-    union all
-    select 'it has a NOT NULL constraint that is not valid, which cannot be restored yet'
-    where exists (
-      select from pg_catalog.pg_constraint as k
-      where k.conrelid = c.oid and k.contype = 'n' and not k.convalidated)
   ) as o
   where c.oid = any ($1::oid[])
   order by i.identity, o.reason`;
@@ -73,5 +58,11 @@ export async function findObstacles(session: Session, closure: Closure): Promise
     closure.members.map((member) => member.classid),
     closure.members.map((member) => member.objid),
   ]);
-  return [...destroyed, ...extensions, ...relations, ...labels];
+  return [
+    ...destroyed,
+    ...extensions,
+    ...relations,
+    ...labels,
+    ...(await findForeignRoles(session, closure)),
+  ];
 }

@@ -1,5 +1,5 @@
 import type { Session } from '../session.ts';
-import type { Closure } from './closure.ts';
+import { type Closure, membersIn } from './closure.ts';
 import { readColumns } from './columns.ts';
 import { addsTo, makes, type Piece } from './piece.ts';
 
@@ -8,18 +8,30 @@ interface TableRow {
   name: string;
   prefix: string;
   suffix: string;
+  typed: boolean;
   owner: string;
-  security: string | null;
-  forced: string | null;
-  identity: string | null;
+  marks: string[];
 }
 
 // https://www.postgresql.org/docs/current/catalog-pg-class.html
 const tablesSql = /* sql */ `
   select c.oid::bigint as oid,
     pg_catalog.format('%I.%I', n.nspname, c.relname) as name,
-    case c.relpersistence when 'u' then 'create unlogged table' else 'create table' end as prefix,
+    pg_catalog.format('create %stable %I.%I%s',
+      case when c.relkind = 'f' then 'foreign ' when c.relpersistence = 'u' then 'unlogged ' end, n.nspname, c.relname,
+      (select pg_catalog.format(' of %I.%I', tn.nspname, t.typname)
+       from pg_catalog.pg_type as t join pg_catalog.pg_namespace as tn on tn.oid = t.typnamespace
+       where t.oid = c.reloftype)) as prefix,
     pg_catalog.concat(
+      case when not c.relispartition then
+        (select ' inherits (' || pg_catalog.string_agg(
+             pg_catalog.format('%I.%I', pn.nspname, p.relname), ', ' order by h.inhseqno) || ')'
+         from pg_catalog.pg_inherits as h
+         join pg_catalog.pg_class as p on p.oid = h.inhparent
+         join pg_catalog.pg_namespace as pn on pn.oid = p.relnamespace
+         where h.inhrelid = c.oid having pg_catalog.count(*) > 0)
+      end,
+      case when c.relkind = 'p' then ' partition by ' || pg_catalog.pg_get_partkeydef(c.oid) end,
       (select pg_catalog.format(' using %I', m.amname) from pg_catalog.pg_am as m where m.oid = c.relam),
       (select ' with (' || pg_catalog.string_agg(
            pg_catalog.format('%s%I = %L', o.prefix, o.option_name, o.option_value), ', ' order by o.prefix) || ')'
@@ -32,44 +44,57 @@ const tablesSql = /* sql */ `
        ) as o
        having pg_catalog.count(*) > 0),
       (select pg_catalog.format(' tablespace %I', s.spcname)
-       from pg_catalog.pg_tablespace as s where s.oid = c.reltablespace)
+       from pg_catalog.pg_tablespace as s where s.oid = c.reltablespace),
+      (select pg_catalog.format(' server %I', s.srvname) || coalesce((
+         select ' options (' || pg_catalog.string_agg(
+           pg_catalog.format('%I %L', o.option_name, o.option_value), ', ') || ')'
+         from pg_catalog.pg_options_to_table(f.ftoptions) as o having pg_catalog.count(*) > 0), '')
+       from pg_catalog.pg_foreign_table as f
+       join pg_catalog.pg_foreign_server as s on s.oid = f.ftserver where f.ftrelid = c.oid)
     ) as suffix,
+    c.reloftype <> 0 as typed,
     pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(c.relowner)) as owner,
-    case when c.relrowsecurity then 'enable row level security' end as security,
-    case when c.relforcerowsecurity then 'force row level security' end as forced,
-    case c.relreplident when 'n' then 'replica identity nothing' when 'f' then 'replica identity full' end as identity
+    array_remove(array[
+      case when c.relkind <> 'f' then
+        case c.relreplident when 'n' then 'replica identity nothing' when 'f' then 'replica identity full' end
+      end,
+      case when c.relrowsecurity then 'enable row level security' end,
+      case when c.relforcerowsecurity then 'force row level security' end
+    ], null) as marks
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-  where c.oid = any ($1)
+  where c.oid = any ($1) and c.relkind in ('r', 'p', 'f')
   order by n.nspname, c.relname`;
 
-/** Ordinary tables, with their columns. */
+/** Tables of every kind, with their columns; partitions come without their parent. */
 export async function captureRelations(session: Session, closure: Closure): Promise<Piece[]> {
-  const tables = new Map(
-    closure.members
-      .filter((member) => member.kind === 'table' && member.objsubid === 0)
-      .map((member) => [member.objid, member]),
+  const members = membersIn(closure, 'pg_class');
+  const rows = await session.read<TableRow>(tablesSql, [[...members.keys()]]);
+  const columns = await readColumns(
+    session,
+    rows.map((row) => row.oid),
   );
-  const rows = await session.read<TableRow>(tablesSql, [[...tables.keys()]]);
-  const columns = await readColumns(session, [...tables.keys()]);
   return rows.flatMap((row) => {
-    const member = tables.get(row.oid);
+    const member = members.get(row.oid);
     const column = columns.get(row.oid);
     if (member === undefined || column === undefined) return [];
-    const alter = (action: string | null) => action && `alter table only ${row.name} ${action}`;
+    const alter = (action: string) => `alter table only ${row.name} ${action}`;
+    const create = `${row.prefix}${list(column.definitions, row.typed)}${row.suffix}`;
     return [
       makes(
         member,
         'relation',
-        [
-          `${row.prefix} ${row.name} (${column.definitions.map((definition) => `\n  ${definition}`).join(',')}\n)${row.suffix}`,
-          ...column.settings.map(alter),
-          alter(`owner to ${row.owner}`),
-        ],
+        [create, ...column.settings.map(alter), alter(`owner to ${row.owner}`)],
         column.inline,
       ),
       // Last, so that nothing that restores the table is subject to it.
-      ...addsTo(member, 'mark', [alter(row.identity), alter(row.security), alter(row.forced)]),
+      ...addsTo(member, 'mark', row.marks.map(alter)),
     ];
   });
+}
+
+function list(definitions: readonly string[], typed: boolean): string {
+  // A typed table takes no empty list.
+  if (typed && definitions.length === 0) return '';
+  return ` (${definitions.map((definition) => `\n  ${definition}`).join(',')}\n)`;
 }

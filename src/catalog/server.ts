@@ -9,6 +9,8 @@ export interface Server {
   readonly namedNotNull: boolean;
   /** A publication may name columns and filter rows (15). */
   readonly publicationColumns: boolean;
+  /** Membership in a role may come without the right to act as it (16). */
+  readonly setOption: boolean;
 }
 
 const oldest = 14;
@@ -33,5 +35,6 @@ export function describeServer(version: string, versionNumber: number): Server {
     major,
     namedNotNull: major >= 18,
     publicationColumns: major >= 15,
+    setOption: major >= 16,
   };
 }

@@ -1,0 +1,63 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { UndropError } from '../src/errors.ts';
+import { readSettings } from '../src/knex/settings.ts';
+import { printable } from '../src/printable.ts';
+import { countOutcomes, type Roundtrip, roundtrip } from '../src/roundtrip.ts';
+import { run } from './command.ts';
+
+interface Arguments {
+  database: string;
+  tables?: string;
+  sample?: number;
+}
+
+export default function define(command: Command): void {
+  command
+    .requiredOption('--database <url>', 'the database, which is copied and not written to')
+    .option('--tables <pattern>', 'only these, such as user_* or sales.*')
+    .option('--sample <count>', 'that many of them at the most', toCount)
+    .action(({ database, tables, sample }: Arguments) =>
+      run(
+        command,
+        async () => {
+          const settings = readSettings({ ...process.env, DATABASE_URL: database });
+          const done = await roundtrip(settings, { pattern: tables, sample });
+          return { ...done, counts: countOutcomes(done.results), failure: failureOf(done) };
+        },
+        print,
+      ),
+    );
+}
+
+function print({ results, comparisons, reordered }: Roundtrip): string {
+  const lines = results
+    .filter(({ outcome }) => outcome !== 'exact')
+    .map(({ table, outcome, code, reason }) => {
+      const [first, ...rest] = (reason ?? '').split('\n').map(printable);
+      return [`${outcome.padEnd(9)}  ${printable(table)}  ${code}: ${first}`, ...rest.slice(0, 30)].join(
+        '\n           ',
+      );
+    });
+  if (reordered > 0)
+    lines.push(
+      `reordered  in ${reordered} of ${comparisons} comparisons pg_dump wrote the same statements in another order`,
+    );
+  lines.push(`${countOutcomes(results)} of ${results.length}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function failureOf({ database, results }: Roundtrip): UndropError | undefined {
+  const bad = results.filter(({ outcome }) => outcome === 'different' || outcome === 'failed');
+  if (bad.length === 0) return undefined;
+  return new UndropError('restore-differs', {
+    subject: bad.map(({ table }) => table).join(', '),
+    message: `${bad.length} of ${results.length} tables of ${database} did not come back as they were.`,
+    reason: bad.map(({ table, outcome }) => `${table}: ${outcome}`).join('\n'),
+    next: 'Please report what is printed above; the database itself was not touched.',
+  });
+}
+
+function toCount(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It takes a number from 1.');
+  return Number(text);
+}

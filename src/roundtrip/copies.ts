@@ -1,0 +1,117 @@
+import createKnex, { type Knex } from 'knex';
+import { sqlState, UndropError } from '../errors.ts';
+import { clientConfig, connect } from '../knex/connection.ts';
+import type { Settings } from '../knex/settings.ts';
+import { quoteName } from '../name.ts';
+import { say } from '../say.ts';
+
+/** A database of our own, with the contents that the source had when all began. */
+export interface Copy {
+  readonly settings: Settings;
+  readonly knex: Knex;
+  drop(): Promise<void>;
+}
+
+export interface Copies {
+  make(): Promise<Copy>;
+  /** Drops every copy that is left, and lets no more be made. */
+  end(): Promise<void>;
+}
+
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/**
+ * Copies of a database, made by its own server. The source is read once, into a copy that nobody connects to, and
+ * the others are made from that one: they are alike down to the OIDs, whatever happens to the source meanwhile.
+ *
+ * @throws UndropError `in-use` while others are connected to the source, `insufficient-privilege`, `no-connection`
+ */
+export async function openCopies(source: Settings): Promise<Copies> {
+  const database = source.database === 'postgres' ? 'template1' : 'postgres';
+  const server = await connect({ settings: { ...source, database }, embedded: undefined });
+  const names = new Set<string>();
+  const pools = new Set<Knex>();
+  let count = 0;
+  let ended = false;
+
+  const create = async (template: string): Promise<string> => {
+    const name = `undrop_roundtrip_${process.pid}_${++count}`;
+    names.add(name);
+    await server.query(`create database ${quoteName(name)} template ${quoteName(template)}`);
+    return name;
+  };
+  const drop = async (name: string): Promise<void> => {
+    await server.query(`drop database if exists ${quoteName(name)} with (force)`);
+    names.delete(name);
+  };
+  const end = async (): Promise<void> => {
+    if (ended) return;
+    ended = true;
+    for (const signal of signals) process.off(signal, stop);
+    for (const pool of pools) await pool.destroy();
+    for (const name of names) await drop(name);
+    await server.end();
+  };
+  const stop = (): void => {
+    say('roundtrip: stopped; the copies are dropped');
+    end().finally(() => process.exit(130));
+  };
+  for (const signal of signals) process.once(signal, stop);
+
+  try {
+    const pristine = await create(source.database).catch((error) => {
+      throw explain(error, source.database);
+    });
+    const make = async (): Promise<Copy> => {
+      // Whoever asks for one more while the process is ending, waits for the end.
+      if (ended) return new Promise(() => undefined);
+      const name = await create(pristine);
+      const settings = { ...source, database: name };
+      const connection = clientConfig({ settings, embedded: undefined }) as Knex.PgConnectionConfig;
+      const knex = createKnex({ client: 'pg', connection, pool: { min: 0, max: 1 } });
+      pools.add(knex);
+      const dropCopy = async () => {
+        pools.delete(knex);
+        await knex.destroy();
+        await drop(name);
+      };
+      return { settings, knex, drop: dropCopy };
+    };
+    return { make, end };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+function explain(error: unknown, database: string): unknown {
+  const reason = error instanceof Error ? error.message : String(error);
+  switch (sqlState(error)) {
+    case '55006':
+      return new UndropError('in-use', {
+        subject: database,
+        message: `${database} cannot be copied while others are connected to it.`,
+        reason,
+        next: `End them; pg_stat_activity lists those with datname = '${database}'. Or restore a backup, and name that one.`,
+        cause: error,
+      });
+    case '42501':
+      return new UndropError('insufficient-privilege', {
+        subject: database,
+        message: `${database} cannot be copied by this role.`,
+        reason,
+        next: 'Connect as the owner of the database with the attribute CREATEDB, or as a superuser.',
+        cause: error,
+      });
+    case '3D000':
+      return new UndropError('no-connection', {
+        subject: database,
+        message: `There is no database ${database}.`,
+        reason,
+        next: 'Correct the URL.',
+        cause: error,
+      });
+    default:
+      return error;
+  }
+}

@@ -1,0 +1,59 @@
+import { down } from '../down.ts';
+import { exitCodeOf, isUndropError } from '../errors.ts';
+import { parseOptions } from '../options.ts';
+import { quietly } from '../say.ts';
+import { inSession } from '../session.ts';
+import { up } from '../up.ts';
+import type { Copy } from './copies.ts';
+
+export interface Result {
+  readonly table: string;
+  readonly outcome: 'exact' | 'refused' | 'different' | 'failed';
+  readonly code: string | null;
+  readonly reason: string | null;
+}
+
+/** Drops one table of a copy and brings it back. After `different` and `failed` the copy is not to be used again. */
+export async function tryTable({ knex }: Copy, table: string): Promise<Result> {
+  // The environment is meant for migrations, not for this.
+  const options = parseOptions(
+    { name: `roundtrip of ${table}`, tables: [table], outsiders: 'cascade', rows: 'archive' },
+    {},
+  );
+  const oid = () =>
+    inSession(knex, async (session) => {
+      const [row] = await session.read<{ oid: number | null }>(
+        'select pg_catalog.to_regclass($1)::oid::bigint as oid',
+        [table],
+      );
+      return row?.oid ?? null;
+    });
+  const before = await oid();
+  try {
+    await quietly(() => up(knex, options));
+  } catch (error) {
+    const isSame = (await oid()) === before;
+    if (isRefusal(error) && isSame) return { table, outcome: 'refused', ...describe(error) };
+    const { code, reason } = describe(error);
+    return { table, outcome: 'failed', code, reason: isSame ? reason : `It left a trace. ${reason}` };
+  }
+  try {
+    await quietly(() => down(knex, options));
+  } catch (error) {
+    const isDifference = isUndropError(error) && error.code === 'restore-differs';
+    return { table, outcome: isDifference ? 'different' : 'failed', ...describe(error) };
+  }
+  return { table, outcome: 'exact', code: null, reason: null };
+}
+
+function isRefusal(error: unknown): boolean {
+  return exitCodeOf(error) === 3 || (isUndropError(error) && error.code === 'insufficient-privilege');
+}
+
+function describe(error: unknown): { code: string; reason: string } {
+  if (isUndropError(error)) {
+    const what = error.code === 'not-reproducible' ? '' : `${error.message}\n`;
+    return { code: error.code, reason: `${what}${error.reason}` };
+  }
+  return { code: 'unexpected', reason: error instanceof Error ? error.message : String(error) };
+}

@@ -1,0 +1,18 @@
+create table t (id int, v text);
+comment on type t is 'row type';
+create function f(t) returns t language sql as 'select $1';
+create procedure f(in t, in int) language sql as 'select 1';
+create procedure f(inout t, out int, inout text) language plpgsql as 'begin end';
+create function step(t, t, t) returns t language sql as 'select $1';
+create aggregate f(t, t) (sfunc = step, stype = t);
+create operator !# (rightarg = t, function = f);
+create domain d as t constraint c check (value is not null);
+create cast (t as int) with inout;
+comment on function f(t) is 'function';
+comment on procedure f(in t, in int) is 'procedure';
+comment on procedure f(inout t, out int, inout text) is E'out\\procedure''s';
+comment on aggregate f(t, t) is 'aggregate';
+comment on operator !# (none, t) is 'operator';
+comment on domain d is 'domain';
+comment on constraint c on domain d is 'domain constraint';
+comment on cast (t as int) is 'cast';

@@ -1,0 +1,10 @@
+create foreign data wrapper nothing;
+create server far foreign data wrapper nothing options (host 'x''y');
+create table p (id int, v text) partition by range (id);
+create foreign table p1 partition of p for values from (0) to (10) server far options (table_name 'a "b"');
+create table p2 partition of p for values from (10) to (20);
+alter foreign table p1 alter v options (add column_name 'vv', extra 'it''s');
+alter foreign table p1 add constraint c check (id > 0);
+comment on foreign table p1 is 'far';
+comment on column p1.v is 'a far column';
+grant select on p1 to public;

@@ -1,0 +1,17 @@
+create role case_a nologin;
+create role case_b nologin;
+create role case_c nologin;
+grant usage on schema public to case_a, case_b, case_c;
+create table t (id int, v text);
+create view v as select * from t;
+grant select on t, v to case_a, case_b with grant option;
+set role case_a;
+grant select on t, v to case_c;
+grant select (v) on t to case_c;
+grant select on t, v to case_b with grant option;
+set role case_b;
+grant select on t, v to case_c with grant option;
+grant select (v) on t to case_c;
+reset role;
+grant select on t to case_c;
+revoke all on v from postgres;

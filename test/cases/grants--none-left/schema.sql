@@ -1,0 +1,10 @@
+create table t (id serial);
+create function f(t) returns int language sql as 'select 1';
+create domain d as t;
+revoke all on t from postgres;
+revoke all on sequence t_id_seq from postgres;
+revoke all on function f(t) from public, postgres;
+revoke all on type d from public, postgres;
+create table untouched (id int);
+grant select on untouched to public;
+revoke select on untouched from public;

@@ -1,0 +1,16 @@
+create role case_owner nologin;
+create role case_other nologin;
+grant usage, create on schema public to case_owner;
+grant usage on schema public to case_other;
+set role case_owner;
+create table t (id int generated always as identity, v text);
+create function f(t) returns int language sql security definer as 'select 1';
+create view v as select f(t) as n from t;
+grant select on t to case_other with grant option;
+grant execute on function f(t) to case_other with grant option;
+grant select on t to case_owner with grant option;
+set role case_other;
+grant select on t to postgres;
+grant execute on function f(t) to postgres;
+reset role;
+grant insert on v to case_other;

@@ -1,0 +1,10 @@
+create table a (id int primary key, v text default 'a', constraint c check (id > 0), constraint n check (id < 100) no inherit);
+create table b (x int) inherits (a);
+create table c (y int, constraint c check (id > 0), constraint own check (y > 0)) inherits (b);
+create table other (o int);
+create table d (z int) inherits (a, other);
+alter table a add constraint later check (v <> 'x');
+alter table b alter v set default 'b';
+alter table b alter column id set statistics 12;
+grant select on b to public;
+create trigger t before update on b for each row execute function suppress_redundant_updates_trigger();

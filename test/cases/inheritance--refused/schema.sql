@@ -1,2 +1,0 @@
-create table parent (id int);
-create table child (v int) inherits (parent);

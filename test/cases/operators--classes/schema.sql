@@ -1,0 +1,26 @@
+create table t (id int, v text);
+create function cmp(t, t) returns int language sql immutable as 'select btint4cmp($1.id, $2.id)';
+create function hash(t) returns int language sql immutable as 'select hashint4($1.id)';
+create function hash(t, bigint) returns bigint language sql immutable as 'select hashint4extended($1.id, $2)';
+create function cmp(t, int) returns int language sql immutable as 'select btint4cmp($1.id, $2)';
+create function lt(t, t) returns bool language sql immutable as 'select $1.id < $2.id';
+create function eq(t, t) returns bool language sql immutable as 'select $1.id = $2.id';
+create function eq(t, int) returns bool language sql immutable as 'select $1.id = $2';
+create operator <# (leftarg = t, rightarg = t, function = lt);
+create operator =# (leftarg = t, rightarg = t, function = eq, commutator = =#, hashes, merges);
+create operator =# (leftarg = t, rightarg = int, function = eq);
+create operator class by_id default for type t using btree as operator 1 <#, operator 3 =#, operator 3 =# (t, int),
+  function 1 cmp(t, t), function 1 (t, int) cmp(t, int);
+create operator class hashed for type t using hash as operator 1 =#, function 1 hash(t), function 2 hash(t, bigint);
+create operator family loose using btree;
+create operator class empty for type t using btree family loose as storage t;
+alter operator family loose using btree add operator 3 =# (t, int), function 1 (t, int) cmp(t, int);
+alter operator family integer_ops using btree add operator 3 =# (t, t);
+comment on operator class by_id using btree is 'by id';
+create role case_o nologin;
+grant create on schema public to case_o;
+alter operator class hashed using hash owner to case_o;
+create table holder (id int, x t);
+create index ordered on holder (x);
+create index on holder using hash (x hashed);
+create view v as select distinct on (t) * from t order by t;

@@ -1,0 +1,10 @@
+create table other (id int primary key) partition by hash (id);
+create table other0 partition of other for values with (modulus 2, remainder 0);
+create table other1 partition of other for values with (modulus 2, remainder 1);
+create table p (id int not null, o int, s int) partition by range (id);
+create table p1 partition of p for values from (0) to (10);
+create table p2 (s int, id int not null, o int, constraint own_name foreign key (o) references other on delete set null);
+alter table p add foreign key (o) references other on delete set null;
+alter table p attach partition p2 for values from (10) to (20);
+alter table p add primary key (id);
+alter table p add constraint self foreign key (s) references p;

@@ -1,0 +1,17 @@
+create table other (id int primary key);
+create function f() returns trigger language plpgsql as $$ begin return new; end $$;
+create table p (id int not null, region text, o int references other, constraint positive check (id > 0)) partition by range (id);
+create table p1 partition of p for values from (0) to (10);
+create table p2 partition of p for values from (10) to (20) with (fillfactor = 60);
+create table pd partition of p default;
+alter table p add primary key (id);
+create index on p (region);
+create index on p (region, id);
+create index own_index on p2 (region) where id > 5;
+alter table p2 add constraint own_check check (id < 1000);
+create trigger t after insert on p for each row execute function f();
+create trigger own before insert on p2 for each row execute function f();
+alter table p2 disable trigger t;
+alter table p2 alter region set default 'x';
+comment on table p2 is 'gone for a while';
+comment on constraint positive on p2 is 'inherited';

@@ -1,0 +1,12 @@
+create function f() returns trigger language plpgsql as $$ begin return new; end $$;
+create table p (a int not null, b int not null, v text, check (a >= 0)) partition by range (a);
+create table p1 partition of p for values from (0) to (10);
+create table p2 partition of p for values from (10) to (20) partition by hash (b);
+create table p2_0 partition of p2 for values with (modulus 2, remainder 0);
+create table p2_1 partition of p2 for values with (modulus 2, remainder 1) partition by list (v);
+create table p2_1_x partition of p2_1 for values in ('x', null);
+alter table p add constraint p_key unique (a, b, v);
+create index p_v on p (v);
+create index p2_only on p2 (b);
+create trigger t after insert on p for each row execute function f();
+alter table p2_1_x enable always trigger t;

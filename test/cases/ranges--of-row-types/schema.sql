@@ -1,0 +1,13 @@
+create table t (id int, v text);
+create function diff(t, t) returns float8 language sql immutable as 'select ($1.id - $2.id)::float8';
+create type "r r" as range (subtype = t, subtype_diff = diff, multirange_type_name = "R m");
+create type s as range (subtype = t);
+comment on type "r r" is 'a range';
+comment on type "R m" is 'of ranges';
+create role case_r nologin;
+grant create on schema public to case_r;
+alter type s owner to case_r;
+grant usage on type "r r" to case_r;
+create function f("r r", s[] default null) returns "R m" language sql as 'select null::"R m"';
+create view v as select "r r"(t, t) as x from t;
+create domain over_range as s check (not isempty(value));

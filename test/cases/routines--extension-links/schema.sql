@@ -1,0 +1,12 @@
+create table t (id int);
+create function f(t) returns int language sql immutable as 'select $1.id';
+create procedure p(in a int, out b t) language plpgsql as 'begin end';
+create function g() returns trigger language plpgsql as 'begin return new; end';
+create trigger g before insert on t for each row execute function g();
+create index i on t (f(t));
+create materialized view m as select f(t) from t;
+alter function f(t) depends on extension plpgsql;
+alter procedure p(in int, out t) depends on extension plpgsql;
+alter trigger g on t depends on extension plpgsql;
+alter index i depends on extension plpgsql;
+alter materialized view m depends on extension plpgsql;

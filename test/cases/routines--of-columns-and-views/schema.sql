@@ -1,0 +1,16 @@
+create table t (id int, v text);
+create view v as select id, v as text from t;
+create materialized view m as select * from v;
+create function of_view(v) returns int language sql immutable as 'select $1.id';
+create function of_views(v[], m default null) returns setof m language sql as 'select $2';
+create view on_function as select of_view(v) as id from v;
+create function of_that(on_function) returns on_function language sql as 'select $1';
+create function double_id(t) returns int language sql immutable as 'select $1.id * 2';
+alter table t add constraint calls check (double_id(t) < 100);
+create index on t (double_id(t)) where double_id(t) > 0;
+create unique index on m (of_view((id, text)::v));
+create policy p on t using (double_id(t) > 0);
+create rule r as on insert to t where double_id(new) > 0 do also select double_id(new);
+create function trigger_function() returns trigger language plpgsql as 'begin return new; end';
+create trigger g before insert on t for each row when (double_id(new) > 0) execute function trigger_function();
+create statistics s on (double_id((id, v)::t)), id from t;

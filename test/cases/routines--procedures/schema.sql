@@ -1,0 +1,12 @@
+create table t (id int);
+create procedure p(t) language plpgsql as 'begin commit; end';
+create procedure p(in a int, in b t) language sql as 'select 1';
+create procedure p(in a int, out b t) language plpgsql as 'begin end';
+create procedure p(inout t[], variadic text[]) language plpgsql security definer set lock_timeout = '1s' as 'begin end';
+comment on procedure p(in int, in t) is 'in';
+comment on procedure p(in int, out t) is 'out';
+create role case_p nologin;
+grant create on schema public to case_p;
+alter procedure p(in int, out t) owner to case_p;
+grant execute on procedure p(in int, in t) to case_p;
+revoke execute on procedure p(in int, out t) from public;

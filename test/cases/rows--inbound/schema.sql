@@ -1,0 +1,11 @@
+create table t (id int primary key, code text unique, parent int references t);
+create table survivor (id int primary key, t int references t on delete cascade, code text references t (code) deferrable initially deferred);
+insert into t select g, 'c' || g, nullif(g - 1, 0) from generate_series(1, 50) as g;
+insert into survivor select g, g, 'c' || g from generate_series(1, 50) as g;
+set constraints all immediate;
+alter table survivor add constraint loose foreign key (id) references t (id) not valid;
+insert into t values (100, 'c100', 3);
+insert into survivor values (100, 100, 'c100');
+set constraints all immediate;
+create function touch() returns trigger language plpgsql as $$ begin raise 'touched'; end $$;
+create trigger touch before insert or update or delete on survivor for each row execute function touch();

@@ -1,0 +1,12 @@
+create table t (id int primary key, n int) with (fillfactor = 50);
+insert into t select g, g from generate_series(1, 3000) as g;
+delete from t where id % 7 = 0;
+update t set n = -n where id % 5 = 0;
+insert into t select g, g from generate_series(-500, 0) as g;
+cluster t using t_pkey;
+update t set n = 0 where id between 1000 and 1500;
+create table narrow (id int, a name, b name, c name, d name);
+insert into narrow select 5000 - g, g::text, g::text, g::text, g::text from generate_series(1, 5000) as g;
+alter table narrow drop a, drop b, drop c, drop d;
+create index narrow_id on narrow (id);
+analyze narrow;

@@ -1,0 +1,2 @@
+create table t (self regclass);
+insert into t values ('t');

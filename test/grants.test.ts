@@ -1,0 +1,227 @@
+import { expect } from 'chai';
+import { liveDdl } from '../src/ddl.ts';
+import { formatDdl } from '../src/ddl-file.ts';
+import { planDrop, reversibleDrop } from '../src/index.ts';
+import { inSession } from '../src/session.ts';
+import { type Runner, refusalOf, runner } from './support/migrate.ts';
+import { schemaText } from './support/pg-dump.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+describe('grants', () => {
+  let server: TestServer;
+  let database: TestDatabase;
+  let run: Runner;
+
+  before(async () => {
+    server = await testServer();
+  });
+
+  beforeEach(async () => {
+    database = await server.createDatabase();
+    run = runner(database.url);
+    await run.knex.raw(`
+      create role case_a nologin;
+      create role case_b nologin;
+      grant usage on schema public to case_a, case_b;`);
+  });
+
+  afterEach(async () => {
+    await run.end();
+    await server.dropDatabase(database.name);
+    await server.sql('postgres', 'drop role if exists case_a, case_b, case_migrator');
+  });
+
+  const options = { tables: ['t', 'u'], outsiders: 'cascade' } as const;
+  const migration = reversibleDrop({ name: '001_tables', ...options });
+  const look = () => schemaText(database.url, { exclude: ['undrop'] });
+
+  const schema = `
+    create table t (id serial primary key, v text);
+    create table u (id int generated always as identity);
+    create view v as select * from t;
+    create materialized view m as select * from t;
+    create function f(t) returns int language sql as 'select 1';
+    create function f(v, out a int, out b t) language plpgsql as 'begin end';
+    create procedure p(t) language sql as 'select 1';
+    create aggregate g(t) (sfunc = array_append, stype = t[]);
+    create domain d as t;
+    create type r as range (subtype = t);
+    grant select on t to case_a;
+    grant execute on function f(t) to case_a;
+    grant usage on type d to case_b;
+    revoke execute on procedure p(t) from public;`;
+
+  /** What somebody may set between up and down, and how to take it back. */
+  const everything = `
+    alter default privileges grant all on tables to case_b with grant option;
+    alter default privileges in schema public grant select on tables to public;
+    alter default privileges grant usage on sequences to case_b;
+    alter default privileges in schema public grant all on sequences to public, case_a;
+    alter default privileges revoke execute on functions from public;
+    alter default privileges grant execute on routines to case_b with grant option;
+    alter default privileges revoke all on types from public;
+    alter default privileges grant usage on types to case_a;
+    alter default privileges revoke select, insert on tables from postgres;
+    alter default privileges revoke usage on types from postgres;`;
+  const nothing = `
+    alter default privileges revoke all on tables from case_b;
+    alter default privileges in schema public revoke select on tables from public;
+    alter default privileges revoke all on sequences from case_b;
+    alter default privileges in schema public revoke all on sequences from public, case_a;
+    alter default privileges grant execute on functions to public;
+    alter default privileges revoke execute on routines from case_b;
+    alter default privileges grant usage on types to public;
+    alter default privileges revoke usage on types from case_a;
+    alter default privileges grant all on tables to postgres;
+    alter default privileges grant usage on types to postgres;`;
+
+  describe('default privileges', () => {
+    it('that came since the drop change nothing', async () => {
+      await run.knex.raw(schema);
+      const before = await look();
+      await run.up(migration);
+      await run.knex.raw(everything);
+      await run.down(migration);
+      await run.knex.raw(nothing);
+      expect(await look()).to.equal(before);
+    });
+
+    it('that have gone since the drop are not missed', async () => {
+      await run.knex.raw(everything);
+      await run.knex.raw(schema);
+      const before = await look();
+      await run.up(migration);
+      await run.knex.raw(nothing);
+      await run.down(migration);
+      await run.knex.raw(everything);
+      expect(await look()).to.equal(before);
+    });
+
+    it('leave no list where there was none', async () => {
+      await run.knex.raw(schema);
+      await run.up(migration);
+      await run.down(migration);
+      const [row] = await run.rows(`
+        select (select relacl from pg_class where relname = 'u') as relation,
+          (select proacl from pg_proc where proname = 'g') as routine,
+          (select typacl from pg_type where typname = 'r') as type`);
+      expect(row).to.deep.equal({ relation: null, routine: null, type: null });
+    });
+
+    it('do not change what exported DDL makes', async () => {
+      await run.knex.raw(schema);
+      const before = await look();
+      const ddl = await run.knex.transaction((transaction) =>
+        inSession(transaction, (session) => liveDdl(session, ['t', 'u'])),
+      );
+      await run.knex.raw('drop table t, u cascade');
+      await run.knex.raw(everything);
+      const client = await server.client(database.name);
+      await client.query(formatDdl(ddl));
+      await client.end();
+      await run.knex.raw(nothing);
+      expect(await look()).to.equal(before);
+    });
+
+    it('stay with what was not made by the restore', async () => {
+      await run.knex.raw(`${schema} alter default privileges grant all on tables to case_b;`);
+      const { statements } = await planDrop(run.knex, { name: '001_tables', ...options });
+      await run.knex.raw('create table other (id int)');
+      const before = await look();
+      const session = statements.filter(({ kind }) => kind === 'privileges').map(({ sql }) => sql);
+      expect(session).to.have.length(2);
+      await run.knex.raw(`begin; ${session.join(';\n')}; commit`);
+      expect(await look()).to.equal(before);
+    });
+
+    it('need no plpgsql where there are none', async () => {
+      await run.knex.raw('drop extension plpgsql; create table t (id int); create table u (id serial)');
+      const before = await look();
+      await run.up(migration);
+      await run.down(migration);
+      expect(await look()).to.equal(before);
+    });
+  });
+
+  describe('given by another role', () => {
+    const handedOn = `
+      grant select on t to case_a with grant option;
+      set role case_a;
+      grant select on t to case_b;
+      reset role;`;
+    const mine = `
+      create role case_migrator nologin;
+      grant create, usage on schema public to case_migrator;
+      do $$ begin execute format('grant create on database %I to case_migrator', current_database()); end $$;
+      set role case_migrator;
+      create table t (id int);
+      create table u (id int);
+      grant select on t to case_a with grant option;
+      reset role;
+      set role case_a;
+      grant select on t to case_b;
+      reset role;`;
+
+    it('leave the session the role that it had', async () => {
+      await run.knex.raw(mine);
+      await run.knex.raw('grant case_a to case_migrator');
+      const before = await look();
+      for (const step of [migration.up, migration.down]) {
+        await run.knex.transaction(async (transaction) => {
+          await transaction.raw('set local role case_migrator');
+          await step(transaction);
+          const { rows } = await transaction.raw(
+            `select current_user as "user", current_setting('role') as role`,
+          );
+          expect(rows).to.deep.equal([{ user: 'case_migrator', role: 'case_migrator' }]);
+        });
+      }
+      expect(await look()).to.equal(before);
+    });
+
+    it('leave a session without SET ROLE without it', async () => {
+      await run.knex.raw(`create table t (id int); create table u (id int); ${handedOn}`);
+      await run.knex.transaction(async (transaction) => {
+        await migration.up(transaction);
+        const { rows } = await transaction.raw(
+          `select current_user as "user", current_setting('role') as role`,
+        );
+        expect(rows).to.deep.equal([{ user: 'postgres', role: 'none' }]);
+      });
+    });
+
+    it('are refused where the role may not act as that one', async () => {
+      await server.sql(database.name, mine.replace('nologin', 'login'));
+      const other = runner(server.url(database.name, 'case_migrator'));
+      try {
+        const error = await refusalOf(other.up(migration), 'not-reproducible');
+        expect(error.subject).to.equal('public.t');
+        expect(error.reason).to.equal(
+          'public.t: privileges on it were granted by the role case_a, and case_migrator may not act as that role',
+        );
+      } finally {
+        await other.end();
+      }
+    });
+
+    it('as are objects of an owner that it may not act as', async () => {
+      await server.sql(
+        database.name,
+        `${mine.replace('nologin', 'login')}
+        grant create on schema public to case_a;
+        grant references on t to case_a;
+        set role case_a;
+        create function f(t) returns int language sql as 'select 1';`,
+      );
+      const other = runner(server.url(database.name, 'case_migrator'));
+      try {
+        const error = await refusalOf(other.up(migration), 'not-reproducible');
+        expect(error.reason).to.include(
+          'public.f(public.t): it belongs to the role case_a, and case_migrator may not act as that role',
+        );
+      } finally {
+        await other.end();
+      }
+    });
+  });
+});

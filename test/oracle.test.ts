@@ -1,0 +1,274 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { captureClosure, type Statement } from '../src/capture.ts';
+import { readClosure } from '../src/catalog/closure.ts';
+import { compareFacts } from '../src/compare.ts';
+import { findTables } from '../src/gate.ts';
+import { parseTableName } from '../src/name.ts';
+import { readRestored, replay } from '../src/restore.ts';
+import { reversibleDrop } from '../src/reversible-drop.ts';
+import { quietly } from '../src/say.ts';
+import { inSession, type Session } from '../src/session.ts';
+import { type Case, dropRoles, readCases } from './support/case-folders.ts';
+import { type Runner, runner } from './support/migrate.ts';
+import { pgDump } from './support/pg-dump.ts';
+import { type TestServer, testServer } from './support/server.ts';
+
+const pagila = join(import.meta.dirname, '../../shared/schemas/pagila.sql');
+const cases = readCases();
+
+// One or two of each family, together some hundred statements of every kind.
+const mixed = [
+  'aggregates--kinds',
+  'columns--attributes',
+  'comments--everywhere',
+  'constraints--inbound',
+  'constraints--kinds',
+  'foreign--tables',
+  'grants--of-all-kinds',
+  'indexes--kinds',
+  'indexes--marks',
+  'inheritance--parent-and-children',
+  'partitions--parent-and-all',
+  'policies--kinds',
+  'publications--members',
+  'rules--states',
+  'sequences--renamed-identity',
+  'statistics--kinds',
+  'triggers--states',
+  'typed--tables',
+  'views--materialized',
+  'views--on-views',
+];
+
+describe('oracles', () => {
+  let server: TestServer;
+  before(async () => {
+    server = await testServer();
+  });
+
+  async function inDatabase(
+    schema: string,
+    work: (run: Runner, url: string) => Promise<void>,
+  ): Promise<void> {
+    const database = await server.createDatabase();
+    const run = runner(database.url);
+    try {
+      await server.sql(database.name, schema);
+      await work(run, database.url);
+    } finally {
+      await run.end();
+      await server.dropDatabase(database.name);
+      await dropRoles(server);
+    }
+  }
+
+  describe('the closure is what the server says it has dropped', () => {
+    for (const { name, schema, tables, from = 0 } of cases) {
+      it(name, async function () {
+        if (server.major < from) this.skip();
+        await inDatabase(`${schema};\n${watch}`, async ({ knex }) => {
+          const { predicted, dropped } = await inSession(knex, (session) => predictAndDrop(session, tables));
+          expect(dropped).to.deep.equal(predicted);
+          expect(predicted).not.to.have.length(0);
+        });
+      });
+    }
+
+    it('every table of pagila, and all of them', async function () {
+      if (!existsSync(pagila)) {
+        process.stderr.write(`    skipped: there is no ${pagila}\n`);
+        this.skip();
+      }
+      const schema = readFileSync(pagila, 'utf8').replace(/^\\.*$/gm, '');
+      await inDatabase(`${schema};\n${watch}`, async ({ knex, rows }) => {
+        const names = (await rows<{ name: string }>(pagilaTables)).map(({ name }) => name);
+        expect(names).to.have.length(22);
+        for (const tables of [...names.map((name) => [name]), names]) {
+          await inSession(knex, async (session) => {
+            const { predicted, dropped } = await undone(session, () => predictAndDrop(session, tables));
+            expect(dropped, tables.join()).to.deep.equal(predicted);
+          });
+        }
+      });
+    });
+  });
+
+  describe('a statement that is left out is missed, by the replay or by the facts', () => {
+    const caught = { replay: 0, facts: 0 };
+    for (const one of choose(mixed)) {
+      it(one.name, async function () {
+        if (server.major < (one.from ?? 0)) this.skip();
+        await inDatabase(one.schema, async ({ knex }) => {
+          const missed: string[] = [];
+          await inSession(knex, (session) =>
+            leaveOneOut(session, one.tables, ({ sql }, by) => {
+              if (by !== 'nobody') caught[by] += 1;
+              else if (!noOps.some(({ statement }) => statement.test(sql))) missed.push(sql);
+            }),
+          );
+          expect(missed).to.deep.equal([]);
+        });
+      });
+    }
+
+    it('which both have done', () => {
+      expect(caught.replay).to.be.above(50);
+      expect(caught.facts).to.be.above(50);
+    });
+  });
+
+  describe('a rehearsal leaves no trace', () => {
+    for (const { name, schema, tables, options, from = 0 } of choose(mixed)) {
+      it(name, async function () {
+        if (server.major < from) this.skip();
+        let plain = '';
+        await inDatabase(schema, async ({ knex }, url) => {
+          await inSession(knex, (session) => dropCascade(session, tables));
+          plain = await look(url);
+        });
+        await inDatabase(schema, async (run, url) => {
+          await quietly(() => run.up(reversibleDrop({ name, tables, ...options })));
+          expect(await look(url)).to.equal(plain);
+        });
+      });
+    }
+  });
+});
+
+function choose(names: readonly string[]): Case[] {
+  const chosen = cases.filter(({ name }) => names.includes(name));
+  if (chosen.length !== names.length) throw new Error('a case that is chosen by name is not there');
+  return chosen;
+}
+
+function look(url: string): Promise<string> {
+  return pgDump(url, ['--exclude-schema=undrop']);
+}
+
+const pagilaTables = `select schemaname || '.' || tablename as name from pg_tables where schemaname = 'public' order by 1`;
+
+const watch = /* sql */ `
+  create schema oracle;
+  create table oracle.dropped (classid oid, objid oid, objsubid int, kind text, identity text);
+  create function oracle.note() returns event_trigger language plpgsql as $$
+    begin
+      insert into oracle.dropped
+      select o.classid, o.objid, o.objsubid, o.object_type, o.object_identity
+      from pg_catalog.pg_event_trigger_dropped_objects() as o;
+    end $$;
+  create event trigger oracle on sql_drop execute function oracle.note();`;
+
+interface Dropped {
+  classid: number;
+  objid: number;
+  objsubid: number;
+  kind: string;
+  identity: string;
+}
+
+async function predictAndDrop(session: Session, names: readonly string[]) {
+  const { members } = await readClosure(session, await oidsOf(session, names));
+  await dropCascade(session, names);
+  const dropped = await session.read<Dropped>(
+    'select classid::bigint, objid::bigint, objsubid, kind, identity from oracle.dropped',
+  );
+  return { predicted: lines(members), dropped: lines(dropped) };
+}
+
+/** The server also names columns one by one that lie on its way to an object which then goes as a whole. */
+function lines(objects: readonly Dropped[]): string[] {
+  const whole = new Set(
+    objects.filter(({ objsubid }) => objsubid === 0).map(({ classid, objid }) => `${classid} ${objid}`),
+  );
+  return objects
+    .filter(({ classid, objid, objsubid }) => objsubid === 0 || !whole.has(`${classid} ${objid}`))
+    .map(
+      ({ classid, objid, objsubid, kind, identity }) =>
+        `${kind} ${identity} (${classid} ${objid} ${objsubid})`,
+    )
+    .sort();
+}
+
+/** Statements that change nothing where they stand, and why they are there even so. */
+const noOps = [
+  { statement: /owner to postgres$/, why: 'whoever restores owns what it makes, unless told otherwise' },
+  {
+    statement: /^(do \$undrop\$|revoke all on )/,
+    why: 'takes away what default privileges give; here they give nothing',
+  },
+  {
+    statement: /alter column \w+ (set (not null|storage \w+|compression default)|drop default)$/,
+    why: 'an inherited or typed column has all of it said, where it may be so anyway',
+  },
+  {
+    statement: /^alter table (only )?public\.p\w+ add constraint p_o_fkey FOREIGN KEY/,
+    why: 'a partition gets its own key first, which the key of the parent then takes over instead of a clone',
+  },
+];
+
+/** Tells for each statement whether leaving it out is noticed. */
+async function leaveOneOut(
+  session: Session,
+  names: readonly string[],
+  tell: (left: Statement, by: 'replay' | 'facts' | 'nobody') => void,
+): Promise<void> {
+  const sql = await namesOf(session, names);
+  const closure = await readClosure(session, await oidsOf(session, names));
+  const { statements, facts } = await captureClosure(session, closure, undefined);
+  await dropCascade(session, names);
+  for (const [index, left] of statements.entries()) {
+    const by = await undone(session, async () => {
+      const others = statements.filter((_, position) => position !== index);
+      const done = await replay(session, others, 'restore-failed').then(
+        () => true,
+        () => false,
+      );
+      if (!done) return 'replay';
+      const restored = await readRestored(session, sql);
+      const same =
+        compareFacts(facts.own, restored.facts.own).length === 0 &&
+        compareFacts(facts.hosts, restored.facts.hosts).length === 0;
+      return same ? 'nobody' : 'facts';
+    });
+    tell(left, by);
+  }
+}
+
+/** What the work gives, and nothing of what it does. */
+async function undone<T>(session: Session, work: () => Promise<T>): Promise<T> {
+  let given: { value: T } | undefined;
+  const undo = new Error('undo');
+  await session
+    .attempt(async () => {
+      given = { value: await work() };
+      throw undo;
+    })
+    .catch((error) => {
+      if (error !== undo) throw error;
+    });
+  if (given === undefined) throw undo;
+  return given.value;
+}
+
+async function found(session: Session, names: readonly string[]) {
+  const { tables } = await findTables(
+    session,
+    names.map((name) => ({ ...parseTableName(name), reason: undefined })),
+  );
+  return tables;
+}
+
+async function oidsOf(session: Session, names: readonly string[]): Promise<number[]> {
+  return (await found(session, names)).map(({ oid }) => oid);
+}
+
+async function namesOf(session: Session, names: readonly string[]): Promise<string[]> {
+  return (await found(session, names)).map(({ sql }) => sql);
+}
+
+async function dropCascade(session: Session, names: readonly string[]): Promise<void> {
+  const sql = await namesOf(session, names);
+  await session.run(`set constraints all immediate; drop table ${sql.join(', ')} cascade`);
+}

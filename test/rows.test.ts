@@ -1,0 +1,333 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { archivedDdl } from '../src/ddl.ts';
+import { writeDdl } from '../src/ddl-file.ts';
+import type { DropOptions } from '../src/options.ts';
+import { restoreDdl } from '../src/restore-ddl.ts';
+import { reversibleDrop } from '../src/reversible-drop.ts';
+import { inSession } from '../src/session.ts';
+import { settleEntries } from '../src/settle-entries.ts';
+import { type Runner, refusalOf, runner } from './support/migrate.ts';
+import { pgDump } from './support/pg-dump.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+describe('rows', () => {
+  let server: TestServer;
+  let database: TestDatabase;
+  let run: Runner;
+
+  before(async () => {
+    server = await testServer();
+  });
+
+  beforeEach(async () => {
+    database = await server.createDatabase();
+    run = runner(database.url);
+  });
+
+  afterEach(async () => {
+    await run.end();
+    await server.dropDatabase(database.name);
+    await server.sql('postgres', 'drop role if exists case_owner; drop role if exists case_stranger');
+  });
+
+  const make = (options: Partial<DropOptions> = {}) =>
+    reversibleDrop({ name: 'm', tables: ['t'], rows: 'archive', ...options });
+  const look = (of = database) => pgDump(of.url, ['--exclude-schema=undrop']);
+  const stores = async () =>
+    (
+      await run.rows<{ name: string }>(
+        `select relname as name from pg_class where relname ~ '^rows_' and relkind = 'r' order by 1`,
+      )
+    ).map(({ name }) => name);
+  /** Runs as the owner of the database, who is no superuser. */
+  const asOwner = async (sql: string): Promise<Runner> => {
+    await run.knex.raw(`
+      create role case_owner login;
+      alter database "${database.name}" owner to case_owner;
+      alter schema public owner to case_owner`);
+    const owner = runner(server.url(database.name, 'case_owner'));
+    await owner.knex.raw(sql);
+    return owner;
+  };
+
+  describe('in the archive', () => {
+    beforeEach(() =>
+      run.knex.raw(`
+        create table t (id int primary key, v text);
+        create table "Other" (id int);
+        create table empty (id int);
+        insert into t select g, 'v' || g from generate_series(1, 5) as g;
+        insert into "Other" values (1);
+        create table deleted (id int);
+        insert into deleted values (1);
+        delete from deleted;`),
+    );
+
+    const all = make({ tables: ['t', 'Other', 'empty', 'deleted'] });
+
+    it('are a table each, which goes when they are back', async () => {
+      await run.up(all);
+      const kept = await run.rows('select table_name, store, count::int from undrop.rows order by position');
+      expect(kept).to.deep.equal([
+        { table_name: 'public."Other"', store: 'undrop.rows_1_1', count: 1 },
+        { table_name: 'public.deleted', store: 'undrop.rows_1_2', count: 0 },
+        { table_name: 'public.t', store: 'undrop.rows_1_3', count: 5 },
+      ]);
+      expect(await stores()).to.deep.equal(['rows_1_1', 'rows_1_2', 'rows_1_3']);
+      await run.down(all);
+      expect(await stores()).to.deep.equal([]);
+      await run.down(all);
+    });
+
+    it('are kept by every entry apart', async () => {
+      const before = await look();
+      for (let round = 0; round < 3; round++) {
+        await run.up(all);
+        await run.down(all);
+      }
+      expect(await look()).to.equal(before);
+      const digests = await run.rows('select distinct table_name, count, digest from undrop.rows');
+      expect(digests).to.have.length(3);
+    });
+
+    it('can be read by nobody else', async () => {
+      await run.up(all);
+      const [row] = await run.rows(`
+        select has_schema_privilege('pg_monitor', 'undrop', 'usage') as schema,
+          has_table_privilege('pg_monitor', 'undrop.rows_1_1', 'select') as table`);
+      expect(row).to.deep.equal({ schema: false, table: false });
+    });
+
+    it('leave no trace of a refusal', async () => {
+      const before = await look();
+      await run.knex.raw('create table elsewhere (t t)');
+      await refusalOf(run.up(make({ outsiders: 'cascade' })), 'not-reproducible');
+      await run.knex.raw('drop table elsewhere');
+      expect(await look()).to.equal(before);
+      expect(await run.rows(`select from pg_namespace where nspname = 'undrop'`)).to.have.length(0);
+    });
+
+    for (const [what, damage, code] of [
+      ['is gone', 'drop table undrop.rows_1_1', 'archive-damaged'],
+      ['has lost a row', `delete from undrop.rows_1_1 where id = 3`, 'restore-differs'],
+      ['has a row too many', `insert into undrop.rows_1_1 values (6, 'v6')`, 'restore-differs'],
+      ['has another value', `update undrop.rows_1_1 set v = 'x' where id = 3`, 'restore-differs'],
+      [
+        'has values exchanged',
+        `update undrop.rows_1_1 set v = 'v' || (9 - id) where id > 3`,
+        'restore-differs',
+      ],
+      ['has a row that breaks a key', 'insert into undrop.rows_1_1 values (1)', 'restore-failed'],
+      ['has lost a column', 'alter table undrop.rows_1_1 drop v', 'restore-failed'],
+      ['is said to hold less', 'update undrop.rows set count = 4', 'archive-damaged'],
+    ] as const) {
+      it(`are not restored where their table ${what}`, async () => {
+        await run.up(make());
+        await run.knex.raw(damage);
+        const error = await refusalOf(run.down(make()), code);
+        if (code === 'restore-differs') expect(error.reason).to.contain('table public.t: rows.');
+        expect(await run.rows(`select to_regclass('public.t') as t`)).to.deep.equal([{ t: null }]);
+      });
+    }
+
+    it('protect the types that they are of', async () => {
+      await run.knex.raw(`create type mood as enum ('ok'); alter table t add m mood default 'ok'`);
+      await run.up(make());
+      await run.knex.raw('drop type mood').then(
+        () => expect.fail('the type could be dropped'),
+        (error) => expect(error.detail).to.contain('rows_1_1'),
+      );
+    });
+
+    it('keep an entry open whose tables came back without them', async () => {
+      await run.up(make());
+      await run.knex.raw('create table t (id int constraint t_pkey primary key, v text)');
+      const [open] = await inSession(run.knex, settleEntries);
+      expect(open?.restored).to.equal(false);
+      expect(open?.reason).to.contain('table public.t: rows.count was 5, is 0');
+      await run.knex.raw('insert into t select * from undrop.rows_1_1');
+      const [settled] = await inSession(run.knex, settleEntries);
+      expect(settled?.restored).to.equal(true);
+      expect(await stores()).to.deep.equal([]);
+    });
+
+    it('are not in a file of DDL, which says so', async () => {
+      await run.up(make());
+      const folder = mkdtempSync(join(tmpdir(), 'undrop-rows-'));
+      try {
+        const ddl = await inSession(run.knex, (session) => archivedDdl(session, 'm'));
+        expect(ddl.withoutRows).to.deep.equal(['public.t']);
+        const file = await writeDdl(ddl, folder, false);
+        expect(readFileSync(file, 'utf8'))
+          .to.contain('-- Its tables were not empty')
+          .and.not.to.contain('rows_1_1');
+        const restored = await inSession(run.knex, (session) => restoreDdl(session, file));
+        expect(restored.entries[0]?.reason).to.contain('rows.count was 5, is 0');
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    });
+
+    it('are kept in tables that a publication of all tables does not mind', async () => {
+      await run.knex.raw('create publication everything for all tables');
+      await run.up(make());
+      await run.down(make());
+      expect(await run.rows('select * from t')).to.have.length(5);
+    });
+  });
+
+  describe('of other sessions', () => {
+    it('that come while the lock is waited for are kept', async () => {
+      await run.knex.raw('create table t (id int)');
+      const other = await server.client(database.name);
+      await other.query('begin; insert into t values (1), (2)');
+      const end = setTimeout(() => other.query('commit'), 400);
+      await run.up(make());
+      clearTimeout(end);
+      await other.end();
+      await run.down(make());
+      expect(await run.rows('select * from t')).to.have.length(2);
+    });
+
+    for (const rows of ['refuse', 'archive'] as const) {
+      it(`that come so into a table whose owner has no right to lock it: ${rows}`, async () => {
+        const owner = await asOwner(`
+          create table t (id int);
+          revoke update, delete, truncate on t from case_owner`);
+        const other = await server.client(database.name);
+        try {
+          await other.query('begin; insert into t values (1), (2)');
+          const end = setTimeout(() => other.query('commit'), 400);
+          if (rows === 'refuse') await refusalOf(owner.up(make({ rows })), 'not-empty');
+          else {
+            await owner.up(make({ rows }));
+            await owner.down(make({ rows }));
+          }
+          clearTimeout(end);
+          expect(await run.rows('select * from t')).to.have.length(2);
+        } finally {
+          await other.end();
+          await owner.end();
+          await run.knex.raw('reassign owned by case_owner to postgres; drop owned by case_owner');
+        }
+      });
+    }
+  });
+
+  describe('under row-level security', () => {
+    it('that is forced on the owner come back all', async () => {
+      const owner = await asOwner(`
+        create table t (id int primary key, who text default current_user);
+        insert into t select g, 'r' || g % 3 from generate_series(1, 10) as g;
+        create table child (t int references t);
+        insert into child values (3);
+        create policy own on t using (who = current_user);
+        alter table t enable row level security;
+        alter table t force row level security;
+        alter table child force row level security`);
+      try {
+        const both = make({ tables: ['t', 'child'] });
+        const before = await look();
+        await owner.up(both);
+        await owner.down(both);
+        expect(await look()).to.equal(before);
+        expect(await run.rows('select * from t')).to.have.length(10);
+        expect(await owner.rows('select * from t')).to.have.length(0);
+      } finally {
+        await owner.end();
+        await run.knex.raw('reassign owned by case_owner to postgres; drop owned by case_owner');
+      }
+    });
+
+    it('or without the right to read are refused', async () => {
+      const owner = await asOwner('create table t (id int); insert into t values (1)');
+      try {
+        await run.knex.raw('revoke all on t from case_owner');
+        const error = await refusalOf(owner.up(make()), 'insufficient-privilege');
+        expect(error.subject).to.equal('public.t');
+        expect(await run.rows('select * from t')).to.have.length(1);
+        expect(await run.rows(`select from pg_namespace where nspname = 'undrop'`)).to.have.length(0);
+      } finally {
+        await owner.end();
+        await run.knex.raw('reassign owned by case_owner to postgres; drop owned by case_owner');
+      }
+    });
+  });
+
+  describe('as they lie', () => {
+    const order = () => run.rows('select id from t');
+
+    it('come back in the order of their pages, where an index would be read first', async () => {
+      await run.knex.raw(`
+        create table t (id int, a name, b name, c name);
+        insert into t select (g * 7919) % 20011, 'a', 'b', 'c' from generate_series(1, 20000) as g;
+        alter table t drop a, drop b, drop c;
+        create index on t (id)`);
+      await run.knex.raw('vacuum analyze t');
+      await run.knex.raw('set enable_indexonlyscan = off');
+      const before = await run.rows('select id from t order by ctid');
+      await run.up(make());
+      await run.down(make());
+      expect(await run.rows('select id from t order by ctid')).to.deep.equal(before);
+    });
+
+    it('come back in that order where another scan is half through', async () => {
+      await run.knex.raw(`
+        create table t (id int, a name, b name, c name, d name);
+        insert into t select g, 'a', 'b', 'c', 'd' from generate_series(1, 60000) as g`);
+      await run.knex.transaction(async (transaction) => {
+        await transaction.raw('declare half cursor for select * from t');
+        await transaction.raw('move 30000 in half');
+        await transaction.raw('close half');
+        await make().up(transaction);
+      });
+      await run.down(make());
+      expect((await order()).slice(0, 3)).to.deep.equal([{ id: 1 }, { id: 2 }, { id: 3 }]);
+    });
+
+    it('come back stored as they were', async () => {
+      await run.knex.raw(`
+        create table t (id int, e text, x text);
+        alter table t alter e set storage external;
+        insert into t select g, repeat('a', 5000), repeat('b', 50000) from generate_series(1, 3) as g`);
+      const sizes =
+        'select pg_column_size(e) as e, pg_column_size(x) as x, pg_column_compression(x) as c from t';
+      const before = await run.rows(sizes);
+      await run.up(make());
+      await run.down(make());
+      expect(await run.rows(sizes)).to.deep.equal(before);
+    });
+  });
+
+  describe('of whole schemas', () => {
+    const schemas = process.env.UNDROP_TEST_SCHEMAS ?? '/work/shared/schemas';
+    const load = async (name: string) => {
+      await server.sql(database.name, readFileSync(join(schemas, `${name}.sql`), 'utf8'));
+      return run.rows<{ name: string }>(`
+        select format('%I.%I', schemaname, tablename) as name from pg_tables
+        where schemaname not in ('pg_catalog', 'information_schema', 'undrop') order by 1`);
+    };
+
+    for (const name of ['chinook', 'pagila']) {
+      it(`come back one table of ${name} at a time, and all at once`, async function () {
+        if (!existsSync(join(schemas, `${name}.sql`))) this.skip();
+        this.timeout(300_000);
+        const tables = (await load(name)).map((row) => row.name);
+        const before = statements(await look());
+        for (const some of [...tables.map((table) => [table]), tables]) {
+          const migration = make({ tables: some, outsiders: 'cascade' });
+          await run.up(migration);
+          await run.down(migration);
+        }
+        expect(statements(await look())).to.deep.equal(before);
+      });
+    }
+  });
+});
+
+function statements(dump: string): string[] {
+  return dump.split(/;\n/).sort();
+}
