@@ -81,8 +81,8 @@ export function fail(thrown: unknown, command: Command, asJson: boolean): void {
 
 function report(error: UndropError, thrown: unknown = error): void {
   process.exitCode = exitCodeOf(error);
-  const stack = process.env.DEBUG && thrown instanceof Error ? thrown.stack : undefined;
-  process.stderr.write(`${withoutSecrets(stack ?? String(error))}\n`);
+  const stack = process.env.DEBUG && thrown instanceof Error ? `\n${thrown.stack}` : '';
+  process.stderr.write(`${withoutSecrets(String(error) + stack)}\n`);
 }
 
 function writeJson(value: object): void {
