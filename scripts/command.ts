@@ -110,7 +110,8 @@ function toUndropError(thrown: unknown, command: Command): UndropError {
 
 function wrongUsage(error: CommanderError, command: Command): UndropError {
   const name = command.parent === null ? command.name() : `${command.parent.name()} ${command.name()}`;
-  const said = error.code === 'commander.help' ? 'no command given' : error.message.replace(/^error: /, '');
+  const said =
+    error.code === 'commander.help' ? 'it names no command' : error.message.replace(/^error: /, '');
   return new UndropError('bad-options', {
     subject: command.name(),
     message: said,

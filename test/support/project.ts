@@ -20,7 +20,7 @@ export interface RunOptions {
   env?: Readonly<Record<string, string>>;
   /** Seen from the project. Default: the project itself. */
   cwd?: string;
-  /** Default: 30 s. */
+  /** Default: 120 s. */
   timeout?: number;
 }
 
@@ -56,7 +56,7 @@ export function makeProject(): Project {
 }
 
 function runScript(folder: string, args: readonly string[], options: RunOptions): Promise<Ran> {
-  const { env = {}, cwd = '.', timeout = 30_000 } = options;
+  const { env = {}, cwd = '.', timeout = 120_000 } = options;
   const { PATH = '', HOME = folder, PG_DUMP } = process.env;
   const clean = { PATH, HOME, NO_COLOR: '1', NODE_OPTIONS: `--import=${loader}` };
   const child = spawn(process.execPath, args, {
