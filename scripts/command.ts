@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import createKnex, { type Knex } from 'knex';
 import { exitCodeOf, isUndropError, sqlState, UndropError } from '../src/errors.ts';
@@ -42,6 +43,14 @@ export async function run<Given extends Result>(
     process.stdout.write(print(given));
   }
   if (failure !== undefined) report(failure);
+}
+
+/** Those beside this program where it is the project, so that a build finds its own; else those of the project. */
+export function migrationsFolder(): string {
+  const program = join(import.meta.dirname, '..');
+  const project = projectFolder();
+  const isProject = program === project || dirname(program) === project;
+  return join(isProject ? program : project, 'migrations');
 }
 
 /** Works on the database that the environment names. */

@@ -28,7 +28,7 @@ export interface Backup {
   readonly sha256: string;
   readonly seconds: number;
   readonly pgDumpVersion: string;
-  /** How many tables it holds, in all schemas. */
+  /** How many tables it holds, beside those of the archive. */
   readonly tables: number;
   readonly proof: 'contents';
 }
@@ -59,7 +59,7 @@ export async function backup(knex: Knex, target: Target, options: BackupOptions)
       ...[JSON.stringify(tables), JSON.stringify(found.objects)],
     ]),
   );
-  const { length } = tables;
+  const { length } = found.tables.filter(({ schema }) => schema !== 'undrop');
   return {
     id: Number(row?.id),
     file,
