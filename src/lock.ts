@@ -12,23 +12,25 @@ interface Lock {
 }
 
 // What DROP takes on the closure and its hosts, taken beforehand in one stable order. LOCK TABLE on a view would lock
-// its base tables, and it does not take sequences: giving them the owner that they have locks just the object.
+// its base tables, it does not take sequences, and an owner may have given up the rights that it asks for: giving an
+// object the owner that it has locks just that object.
 // What may not be locked here is left to DROP itself, under the same timeout.
 // https://www.postgresql.org/docs/current/sql-lock.html
 const locksSql = /* sql */ `
   select c.oid::bigint as oid, pg_catalog.format('%I.%I', n.nspname, c.relname) as identity,
-    case when c.relkind in ('r', 'p')
+    case when c.relkind in ('r', 'p') and pg_catalog.has_table_privilege(c.oid, 'update, delete, truncate')
       then pg_catalog.format('lock table only %I.%I in access exclusive mode', n.nspname, c.relname)
       else pg_catalog.format('alter %s %I.%I owner to %I',
-        case c.relkind when 'S' then 'sequence' when 'v' then 'view' else 'materialized view' end,
+        case c.relkind when 'S' then 'sequence' when 'v' then 'view' when 'm' then 'materialized view'
+          else 'table only' end,
         n.nspname, c.relname, pg_catalog.pg_get_userbyid(c.relowner))
     end as sql
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where c.oid = any ($1) and n.nspname <> 'pg_toast'
-    and case when c.relkind in ('r', 'p') then pg_catalog.has_table_privilege(c.oid, 'update, delete, truncate')
-      when c.relkind in ('S', 'v', 'm') then c.oid = any ($2) and pg_catalog.pg_has_role(c.relowner, 'usage')
-      else false end
+    and (c.relkind in ('r', 'p') and pg_catalog.has_table_privilege(c.oid, 'update, delete, truncate')
+      or c.relkind in ('r', 'p', 'S', 'v', 'm') and c.oid = any ($2)
+        and pg_catalog.pg_has_role(c.relowner, 'usage'))
   order by c.oid`;
 
 const blockersSql = /* sql */ `
