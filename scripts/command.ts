@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import createKnex, { type Knex } from 'knex';
 import { exitCodeOf, isUndropError, sqlState, UndropError } from '../src/errors.ts';
@@ -44,6 +45,14 @@ export async function run<Given extends Result>(
   if (failure !== undefined) report(failure);
 }
 
+/** Those beside this program where it is the project, so that a build finds its own; else those of the project. */
+export function migrationsFolder(): string {
+  const program = join(import.meta.dirname, '..');
+  const project = projectFolder();
+  const isProject = program === project || dirname(program) === project;
+  return join(isProject ? program : project, 'migrations');
+}
+
 /** Works on the database that the environment names. */
 export async function withTarget<T>(work: (knex: Knex, target: Target) => Promise<T>): Promise<T> {
   const root = projectFolder();
@@ -81,8 +90,8 @@ export function fail(thrown: unknown, command: Command, asJson: boolean): void {
 
 function report(error: UndropError, thrown: unknown = error): void {
   process.exitCode = exitCodeOf(error);
-  const stack = process.env.DEBUG && thrown instanceof Error ? thrown.stack : undefined;
-  process.stderr.write(`${withoutSecrets(stack ?? String(error))}\n`);
+  const stack = process.env.DEBUG && thrown instanceof Error ? `\n${thrown.stack}` : '';
+  process.stderr.write(`${withoutSecrets(String(error) + stack)}\n`);
 }
 
 function writeJson(value: object): void {
@@ -110,7 +119,8 @@ function toUndropError(thrown: unknown, command: Command): UndropError {
 
 function wrongUsage(error: CommanderError, command: Command): UndropError {
   const name = command.parent === null ? command.name() : `${command.parent.name()} ${command.name()}`;
-  const said = error.code === 'commander.help' ? 'no command given' : error.message.replace(/^error: /, '');
+  const said =
+    error.code === 'commander.help' ? 'it names no command' : error.message.replace(/^error: /, '');
   return new UndropError('bad-options', {
     subject: command.name(),
     message: said,

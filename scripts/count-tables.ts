@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { countTables } from '../src/count-tables.ts';
-import { identifier } from '../src/printable.ts';
+import { identifier } from '../src/name.ts';
 import { reading, run } from './command.ts';
 
 export default function define(command: Command): void {

@@ -1,13 +1,11 @@
-import { join } from 'node:path';
 import type { Command } from 'commander';
-import { projectFolder } from '../src/knex/connection.ts';
 import { printable } from '../src/printable.ts';
 import { readStatus, type Status } from '../src/status.ts';
-import { reading, run } from './command.ts';
+import { migrationsFolder, reading, run } from './command.ts';
 
 export default function define(command: Command): void {
   command.action(() =>
-    run(command, () => reading((session) => readStatus(session, join(projectFolder(), 'migrations'))), print),
+    run(command, () => reading((session) => readStatus(session, migrationsFolder())), print),
   );
 }
 

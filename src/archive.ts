@@ -160,7 +160,8 @@ export const placeSql = /* sql */ `
 /** The recorded backups, and whether each is of this very database. */
 export const backupsSql = /* sql */ `
   select b.*,
-    (b.identity, b.database_oid, b.system_identifier) = (p.identity, p.database_oid, p.system_identifier) as own
+    (b.identity, b.database_oid) = (p.identity, p.database_oid)
+      and (b.system_identifier = p.system_identifier or '' in (b.system_identifier, p.system_identifier)) as own
   from undrop.backups as b
   cross join (${placeSql}) as p`;
 

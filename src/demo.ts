@@ -84,7 +84,7 @@ async function play(stage: Stage, tell: (line: string) => void): Promise<Shown[]
   tell('undrop backup dumps it and proves the file');
   const { tables, bytes, proof } = await backup(knex, target, { folder: join(folder, 'backups') });
   show('backup', 'proved by contents', `proved by ${proof}`);
-  tell(`    ${tables} tables (those of undrop too), ${bytes} bytes`);
+  tell(`    ${tables} tables, ${bytes} bytes`);
 
   tell('knex migrate:latest drops the six legacy tables; 045 waits for approval');
   await knex.migrate.latest();

@@ -1,3 +1,5 @@
+import { printable } from './printable.ts';
+
 /**
  * Every way in which this package says no. A closed set: the README lists them, and each has its test.
  */
@@ -65,7 +67,7 @@ export class UndropError extends Error {
   }
 
   override toString(): string {
-    return `${this.code}: ${this.message}\n  why:  ${indent(this.reason)}\n  next: ${indent(this.next)}`;
+    return `${this.code}: ${printable(this.message)}\n  why:  ${indent(this.reason)}\n  next: ${indent(this.next)}`;
   }
 }
 
@@ -107,5 +109,5 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 function indent(text: string): string {
-  return text.replaceAll('\n', '\n        ');
+  return text.split('\n').map(printable).join('\n        ');
 }

@@ -1,4 +1,5 @@
 import { UndropError } from './errors.ts';
+import { control } from './printable.ts';
 
 /** A table as the user wrote it, taken apart. Without a schema, the search path of the connection decides. */
 export interface TableName {
@@ -32,6 +33,15 @@ export function parseTableName(written: string): TableName {
 /** A name as PostgreSQL's `quote_ident` would write it, quoted always: safe whatever it holds. */
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** A name in the spelling of SQL, always on one line: `posts`, `"My Table"`, `U&"two\000Alines"`. */
+export function identifier(name: string): string {
+  if (/^[a-z_][a-z0-9_$]*$/.test(name)) return name;
+  if (name.search(control) < 0) return quoteName(name);
+  const codeOf = (character: string) =>
+    `\\${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
+  return `U&${quoteName(name.replaceAll('\\', '\\\\').replace(control, codeOf))}`;
 }
 
 function splitQualified(written: string): string[] | undefined {

@@ -8,12 +8,13 @@ import { inSession, type Session } from './session.ts';
  * @throws UndropError `lock-timeout`; whatever `work` throws
  */
 export function inReadOnlySession<T>(knex: Knex, work: (session: Session) => Promise<T>): Promise<T> {
-  return inSession(knex, async (session) => {
+  const reading = async (session: Session) => {
     await session.run(`set transaction read only; set local lock_timeout = '5s'`);
     return work(session).catch((error) => {
       throw sqlState(error) === '55P03' ? lockTimeout(session, error) : error;
     });
-  });
+  };
+  return inSession(knex, reading, { onlyReads: true });
 }
 
 function lockTimeout({ database }: Session, cause: Error): UndropError {

@@ -46,7 +46,7 @@ async function write(session: Session, schema: string, comment: string | null): 
     throw new UndropError('insufficient-privilege', {
       subject: schema,
       message: `The role ${session.role} may not comment on the schema ${schema}.`,
-      reason: 'Only the owner of a schema may; that of public is the owner of the database.',
+      reason: 'Only the owner of a schema may.',
       next: 'Run the migration as the owner, or set UNDROP_SCHEMA_COMMENT=off to leave the comment alone.',
       cause: error,
     });

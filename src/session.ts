@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { describeServer, type Server } from './catalog/server.ts';
-import { isUndropError, sqlState, UndropError } from './errors.ts';
+import { type ErrorCode, isUndropError, sqlState, UndropError } from './errors.ts';
 
 /** One transaction on one connection, with every setting pinned that changes what PostgreSQL prints or does. */
 export interface Session {
@@ -64,9 +64,14 @@ const asText = { getTypeParser: () => (value: string) => value };
  * (`--disable-transactions`). Whatever `work` throws leaves no trace, and the settings are put back, since
  * Knex may run another migration in the same transaction.
  *
+ * @param onlyReads where `work` changes nothing, so that a standby will do
  * @throws UndropError `unsupported-server`; whatever `work` throws
  */
-export async function inSession<T>(knex: Knex, work: (session: Session) => Promise<T>): Promise<T> {
+export async function inSession<T>(
+  knex: Knex,
+  work: (session: Session) => Promise<T>,
+  { onlyReads = false } = {},
+): Promise<T> {
   const dialect = knex.client.config.client;
   if (knex.client.driverName !== 'pg' || knex.client.dialect !== 'postgresql') {
     throw new UndropError('unsupported-server', {
@@ -77,13 +82,13 @@ export async function inSession<T>(knex: Knex, work: (session: Session) => Promi
     });
   }
   if (!knex.isTransaction) {
-    return knex.transaction((transaction) => inSession(transaction, work), {
+    return knex.transaction((transaction) => inSession(transaction, work, { onlyReads }), {
       isolationLevel: 'read committed',
     });
   }
   const connection: Connection = await knex.client.acquireConnection();
   try {
-    return await withPins(connection, work);
+    return await withPins(connection, work, onlyReads);
   } catch (error) {
     throw explain(error);
   }
@@ -93,25 +98,38 @@ export async function inSession<T>(knex: Knex, work: (session: Session) => Promi
 function explain(error: unknown): unknown {
   const state = sqlState(error);
   if (isUndropError(error) || state === undefined || !(error instanceof Error)) return error;
-  const facts = { subject: state, reason: error.message, cause: error };
-  if (state === '42501') {
-    return new UndropError('insufficient-privilege', {
-      ...facts,
-      message: 'The role may not do what this needs.',
-      next: 'Run it as the owner of the tables and of the schema undrop.',
-    });
-  }
-  return new UndropError('server-error', {
-    ...facts,
-    message: 'The server refused a statement; nothing was changed.',
-    next:
-      state === '53200'
-        ? 'Raise max_locks_per_transaction, or drop fewer tables in one migration.'
-        : 'Remove the cause and run it again. DEBUG=1 shows where it happened.',
-  });
+  const [code, message, next] = explanations[state] ?? [
+    'server-error',
+    'The server refused a statement; nothing was changed.',
+    'Remove the cause and run it again. DEBUG=1 shows where it happened.',
+  ];
+  return new UndropError(code, { subject: state, message, reason: error.message, next, cause: error });
 }
 
-async function withPins<T>(connection: Connection, work: (session: Session) => Promise<T>): Promise<T> {
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
+const explanations: Readonly<Record<string, readonly [code: ErrorCode, message: string, next: string]>> = {
+  '42501': [
+    'insufficient-privilege',
+    'The role may not do what this needs.',
+    'Run it as the owner of the tables and of the schema undrop.',
+  ],
+  '53200': [
+    'server-error',
+    'The server has no room for so many locks; nothing was changed.',
+    'Raise max_locks_per_transaction, or drop fewer tables in one migration.',
+  ],
+  '55P03': [
+    'lock-timeout',
+    'A lock was not to be had in time; nothing was changed.',
+    'Run it again when the session that holds it has ended.',
+  ],
+};
+
+async function withPins<T>(
+  connection: Connection,
+  work: (session: Session) => Promise<T>,
+  onlyReads: boolean,
+): Promise<T> {
   const query = (text: string, values: readonly unknown[] = []) =>
     connection.query(values.length === 0 ? { text, types: asText } : { text, values, types: asText });
 
@@ -141,7 +159,7 @@ async function withPins<T>(connection: Connection, work: (session: Session) => P
   };
 
   return attempt(async () => {
-    const found = await describe(connection);
+    const found = await describe(connection, onlyReads);
     await query(setAll, [JSON.stringify({ ...pins, ...pageOrder })]);
     const session: Session = {
       server: describeServer(found.version, Number(found.versionNumber)),
@@ -180,7 +198,7 @@ interface Found {
   settings: string;
 }
 
-async function describe(connection: Connection): Promise<Found> {
+async function describe(connection: Connection, onlyReads: boolean): Promise<Found> {
   const { rows } = await connection.query({
     text: /* sql */ `
       select pg_catalog.current_setting('server_version') as version,
@@ -206,7 +224,7 @@ async function describe(connection: Connection): Promise<Found> {
       next: 'Run the migration at READ COMMITTED.',
     });
   }
-  if (found.readOnly === 'on') {
+  if (found.readOnly === 'on' && !onlyReads) {
     throw new UndropError('unsupported-server', {
       subject: found.database,
       message: `${found.database} can only be read here.`,

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { expect } from 'chai';
 import knexFactory, { type Knex } from 'knex';
 import { UndropError } from '../src/errors.ts';
@@ -89,7 +89,10 @@ describe('Knex', () => {
         folder: join(root, 'migrations'),
         completed: async () => new Map(completed),
       });
-      return (await source.getMigrations()).map((entry) => [entry.file, source.getMigrationName(entry)]);
+      return (await source.getMigrations()).map((entry) => [
+        basename(entry.path),
+        source.getMigrationName(entry),
+      ]);
     };
 
     it('lists migrations of every kind in order, each once, and no declarations', async () => {
@@ -142,7 +145,7 @@ describe('Knex', () => {
       expect(await recorded()).to.deep.equal(['1']);
       expect(await first.migrate.latest()).to.deep.equal([1, []]);
       expect(await first.migrate.rollback()).to.deep.equal([1, ['1']]);
-      expect((await first.migrate.list())[1]).to.have.nested.property('[0].file', '1.cjs');
+      expect((await first.migrate.list())[1]).to.have.nested.property('[0].file', '1');
     });
 
     it('offers what is not ready only for rolling back, and says what it waits for', async () => {

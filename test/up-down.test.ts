@@ -229,6 +229,28 @@ describe('up and down', () => {
       await run.up(impatient);
     });
 
+    it('are held from the check to the drop, also where the owner has given up its rights', async () => {
+      await run.knex.raw(
+        'revoke all on b from postgres; create role case_owner login; alter table b owner to case_owner',
+      );
+      await run.knex.raw('revoke all on b from case_owner; grant insert on b to postgres');
+      await run.knex.raw(
+        `grant create on database "${database.name}" to case_owner; grant create on schema public to case_owner`,
+      );
+      const owner = runner(server.url(database.name, 'case_owner'));
+      const other = await server.client(database.name);
+      try {
+        await other.query('begin; insert into b values (1)');
+        const end = setTimeout(() => other.query('commit'), 400);
+        await refusalOf(owner.up(reversibleDrop({ name: 'm', tables: ['b'] })), 'not-empty');
+        clearTimeout(end);
+      } finally {
+        await other.end();
+        await owner.end();
+        await run.knex.raw('drop owned by case_owner; drop role case_owner');
+      }
+    });
+
     it('are waited for', async () => {
       const other = await server.client(database.name);
       await other.query('begin; select * from a');

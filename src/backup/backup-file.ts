@@ -76,7 +76,7 @@ async function refuseTaken(file: string): Promise<void> {
   const there = await exists(file).catch((error: unknown) => {
     throw cannotWrite(file, error);
   });
-  if (there) throw cannotWrite(file, new Error(causes.EEXIST));
+  if (there) throw cannotWrite(file, Object.assign(new Error(), { code: 'EEXIST' }));
 }
 
 /** Else the new name could be lost with the power, though the contents are on the disk. */
@@ -112,7 +112,10 @@ function cannotWrite(path: string, error: unknown): UndropError {
     subject: path,
     message: `The backup cannot be written to ${path}.`,
     reason: causes[code] ?? message,
-    next: 'Choose a folder that this user can write to, with enough space.',
+    next:
+      code === 'EEXIST'
+        ? 'Take the backup again if another one began in the same second; else choose another folder.'
+        : 'Choose a folder that this user can write to, with enough space.',
     cause: error,
   });
 }

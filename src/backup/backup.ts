@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { resolve } from 'node:path';
 import type { Knex } from 'knex';
 import { ensureArchive, placeSql } from '../archive.ts';
 import { UndropError } from '../errors.ts';
@@ -27,7 +28,7 @@ export interface Backup {
   readonly sha256: string;
   readonly seconds: number;
   readonly pgDumpVersion: string;
-  /** How many tables it holds, in all schemas. */
+  /** How many tables it holds, beside those of the archive. */
   readonly tables: number;
   readonly proof: 'contents';
 }
@@ -46,7 +47,8 @@ export async function backup(knex: Knex, target: Target, options: BackupOptions)
     return look(session);
   });
   const format = options.format ?? (target.embedded === undefined ? 'custom' : 'plain');
-  const file = await uniqueBackupName(options.folder, extensions[format]);
+  // Whoever looks for it later may stand in another folder.
+  const file = await uniqueBackupName(resolve(options.folder), extensions[format]);
   const written = await write(target, file, format, found.serverMajor, options.onProgress);
   await proveContents(file, format, found.tables, written.pgDump);
   const { pgDumpVersion, bytes, sha256, seconds } = written;
@@ -57,7 +59,7 @@ export async function backup(knex: Knex, target: Target, options: BackupOptions)
       ...[JSON.stringify(tables), JSON.stringify(found.objects)],
     ]),
   );
-  const { length } = tables;
+  const { length } = found.tables.filter(({ schema }) => schema !== 'undrop');
   return {
     id: Number(row?.id),
     file,

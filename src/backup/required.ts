@@ -19,7 +19,7 @@ interface BackupRow {
 
 const coveringSql = /* sql */ `
   select b.id, b.host, b.file, b.bytes::text as bytes, b.proof,
-    extract(epoch from pg_catalog.clock_timestamp() - b.finished_at)::int as age,
+    extract(epoch from pg_catalog.clock_timestamp() - b.finished_at)::float8 as age,
     b.own,
     array(
       select t.name from pg_catalog.unnest($1::text[]) as t (name)
@@ -40,35 +40,38 @@ export async function requireBackup(
   if (options.backup === 'off') return null;
   const backups = await session.read<BackupRow>(coveringSql, [tables.map(({ sql }) => sql)]);
   const mine = backups.filter(({ own }) => own);
-  const hours = options.backupMaxAgeSeconds / 3600;
   const good = mine.find(
     ({ age, uncovered }) => age <= options.backupMaxAgeSeconds && age >= 0 && uncovered.length === 0,
   );
-  if (good === undefined) throw missing(session, options, hours, mine[0]);
+  if (good === undefined) throw missing(session, options, mine[0]);
   if (good.proof === 'off') throw unproved(good, 'It was taken without a proof.');
   if (good.host === hostname()) await lookAtFile(good);
   return good.id;
 }
 
-function missing(
-  session: Session,
-  options: Options,
-  hours: number,
-  newest: BackupRow | undefined,
-): UndropError {
-  let reason = `The archive in ${session.database} knows of no backup of this database.`;
-  if (newest !== undefined) {
-    reason =
-      newest.uncovered.length > 0
-        ? `The newest, ${newest.file}, does not hold ${newest.uncovered.join(', ')}.`
-        : `The newest, ${newest.file}, is ${Math.floor(newest.age / 3600)} hours old; at most ${hours} are allowed.`;
-  }
+function missing(session: Session, options: Options, newest: BackupRow | undefined): UndropError {
+  const allowed = duration(options.backupMaxAgeSeconds);
   return new UndropError('backup-missing', {
     subject: session.database,
-    message: `${options.name} asks for a backup of ${session.database} that is not older than ${hours} hours.`,
-    reason,
+    message: `${options.name} asks for a backup of ${session.database} that is not older than ${allowed}.`,
+    reason:
+      newest === undefined
+        ? `The archive in ${session.database} knows of no backup of this database.`
+        : `The newest, ${newest.file}, ${whyNot(newest, allowed)}.`,
     next: 'Take one with npm run backup. To go on without: UNDROP_BACKUP=off',
   });
+}
+
+function whyNot({ age, uncovered }: BackupRow, allowed: string): string {
+  if (uncovered.length > 0) return `does not hold ${uncovered.join(', ')}`;
+  if (age < 0) return 'is of a time to come: the clock of the server has been set back since';
+  return `is ${duration(age)} old; at most ${allowed} are allowed`;
+}
+
+/** Rounded down to a unit in which it is no small number. */
+function duration(seconds: number): string {
+  if (seconds < 120) return `${Math.floor(seconds)} seconds`;
+  return seconds < 7200 ? `${Math.floor(seconds / 60)} minutes` : `${Math.floor(seconds / 3600)} hours`;
 }
 
 /** The file can be looked at where it was taken on this machine. */

@@ -3,6 +3,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { config as readDotenv } from 'dotenv';
 import pg from 'pg';
 import { UndropError } from '../errors.ts';
+import { printable } from '../printable.ts';
 import type { EmbeddedServer } from './embedded.ts';
 import { namesServer, readSettings, type Settings } from './settings.ts';
 import { tlsOptions } from './tls.ts';
@@ -45,9 +46,9 @@ export async function resolveTarget(env: NodeJS.ProcessEnv = process.env, from?:
 export function describeTarget({ settings, embedded }: Target): string {
   if (embedded) {
     const path = relative(process.cwd(), embedded.folder);
-    return `embedded PostgreSQL in ${path.startsWith('..') ? embedded.folder : path}`;
+    return printable(`embedded PostgreSQL in ${path.startsWith('..') ? embedded.folder : path}`);
   }
-  return `${settings.database} at ${address(settings)} as ${settings.user}`;
+  return printable(`${settings.database} at ${address(settings)} as ${settings.user}`);
 }
 
 /** The settings for `pg`, hence for the pool of Knex too. The password is there, but not printed. */

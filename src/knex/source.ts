@@ -15,12 +15,14 @@ export interface SourceOptions {
   check?: ((migrations: { name: string; module: object }[]) => void) | undefined;
 }
 
-/** What Knex gets to see of a migration; `migrate:list` prints `file`. */
+/** What Knex gets to see of a migration. */
 export interface MigrationEntry {
   /** Without extension, unless the ledger holds it with one. */
   name: string;
+  /** The same: what `migrate:list` prints is what `migrate:up` and `migrate:down` take. */
   file: string;
-  directory: string;
+  /** Absolute. */
+  path: string;
 }
 
 /**
@@ -58,7 +60,8 @@ export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntr
     const loaded: { name: string; module: object }[] = [];
     for (const { stem, file } of await listFiles(folder)) {
       const recorded = completed.get(stem);
-      const entry = { name: recorded ?? stem, file, directory: folder };
+      const name = recorded ?? stem;
+      const entry = { name, file: name, path: join(folder, file) };
       if (recorded !== undefined && !check) {
         offered.push(entry);
         continue;
@@ -76,7 +79,7 @@ export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntr
   }
 
   async getMigration(entry: MigrationEntry): Promise<MigrationModule> {
-    const module = await import(pathToFileURL(join(entry.directory, entry.file)).href);
+    const module = await import(pathToFileURL(entry.path).href);
     // Of a CommonJS file Node finds the named exports only where they are plain to see.
     return typeof module.up === 'function' ? module : (module.default ?? module);
   }

@@ -1,0 +1,259 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { basename, isAbsolute, join, relative } from 'node:path';
+import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { ensureArchive } from '../src/archive.ts';
+import { type Backup, backup } from '../src/backup/backup.ts';
+import { requireBackup } from '../src/backup/required.ts';
+import { findTables } from '../src/gate.ts';
+import { type DropOptions, reversibleDrop } from '../src/index.ts';
+import { readSettings } from '../src/knex/settings.ts';
+import { parseTableName } from '../src/name.ts';
+import { parseOptions } from '../src/options.ts';
+import { inSession } from '../src/session.ts';
+import { fakePgDump } from './support/fake-pg-dump.ts';
+import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
+import { pgDump } from './support/pg-dump.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+describe('the gate of backups', () => {
+  let server: TestServer;
+  let database: TestDatabase;
+  let run: Runner;
+  let folder: string;
+
+  before(async () => {
+    server = await testServer();
+  });
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'undrop-gate-'));
+    database = await server.createDatabase();
+    run = runner(database.url);
+    await run.knex.raw(`
+      create schema app;
+      create table old (id int primary key);
+      create table app."O'ld ""one"".x" (id int);
+      create table kept ();
+      create view seen as select * from kept;`);
+  });
+
+  afterEach(async () => {
+    await run.end();
+    await server.dropDatabase(database.name);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const target = ({ url }: TestDatabase) => ({
+    settings: readSettings({ DATABASE_URL: url }),
+    embedded: undefined,
+  });
+
+  /** By a pg_dump that hands out what the judge has written, changed by `alter`: on machines without any, too. */
+  async function take(to = folder, alter = (dump: string) => dump): Promise<Backup> {
+    await inSession(run.knex, ensureArchive);
+    const dump = join(folder, 'dump');
+    writeFileSync(dump, alter(await pgDump(database.url)));
+    return withEnvironment({ PG_DUMP: fakePgDump(folder, `cat '${dump}'`) }, () =>
+      backup(run.knex, target(database), { folder: to, format: 'plain' }),
+    );
+  }
+
+  function require(tables: string[], options: Partial<DropOptions> = {}, knex: Knex = run.knex) {
+    const parsed = parseOptions({ name: '001_gate', tables, backup: 'required', ...options }, {});
+    return inSession(knex, async (session) => {
+      const wanted = tables.map((name) => ({ ...parseTableName(name), reason: undefined }));
+      const { tables: found } = await findTables(session, wanted);
+      return requireBackup(session, found, parsed);
+    });
+  }
+
+  const age = (interval: string) =>
+    run.knex.raw(`update undrop.backups set finished_at = now() - interval '${interval}'`);
+
+  describe('a backup', () => {
+    it('is recorded with all that the gate and verify go by', async () => {
+      await run.knex.raw('create temporary table passing (); create unlogged table quick ()');
+      const taken = await take();
+      const [row] = await run.rows('select * from undrop.backups');
+      const [identity] = await run.rows<{ id: string }>('select id from undrop.identity');
+      expect(row).to.deep.include({
+        id: String(taken.id),
+        taken_by: 'postgres',
+        host: hostname(),
+        file: taken.file,
+        format: 'plain',
+        bytes: String(statSync(taken.file).size),
+        sha256: createHash('sha256').update(readFileSync(taken.file)).digest('hex'),
+        proof: 'contents',
+        pg_dump_version: '18.0',
+        database: database.name,
+        identity: identity?.id,
+      });
+      expect(row?.tables)
+        .to.have.length(taken.tables)
+        .and.include.members(['public.old', 'app."O\'ld ""one"".x"', 'public.quick', 'undrop.drops']);
+      expect(row?.tables).not.to.include('public.passing');
+      expect(row?.objects).to.deep.equal(
+        [
+          'index public.old_pkey',
+          'table app."O\'ld ""one"".x"',
+          'table constraint old_pkey on public.old',
+          'table public.kept',
+          'table public.old',
+          'table public.quick',
+          'view public.seen',
+          ...((server.major >= 18 && ['table constraint old_id_not_null on public.old']) || []),
+        ].sort(),
+      );
+    });
+
+    it('is for its owner alone, under a name of its own, wherever one stands', async () => {
+      const first = await take(relative(process.cwd(), join(folder, 'deep/er')));
+      const second = await take(join(folder, 'deep/er'));
+      expect(isAbsolute(first.file)).to.equal(true);
+      expect(statSync(first.file).mode & 0o777).to.equal(0o600);
+      expect(statSync(join(folder, 'deep/er')).mode & 0o777).to.equal(0o700);
+      expect(basename(first.file)).to.match(/^by_pre_cleanup_\d{8}_\d{6}\.sql$/);
+      expect(second.file).not.to.equal(first.file);
+      expect(second.id).to.equal(first.id + 1);
+    });
+
+    it('that does not hold every table is not recorded', async () => {
+      const without = (dump: string) => dump.replace('CREATE TABLE public.old', '-- CREATE TABLE public.old');
+      const error = await refusalOf(take(folder, without), 'backup-unproved');
+      expect(error.reason).to.equal('It does not create "public"."old".');
+      expect(await run.rows('select id from undrop.backups')).to.eql([]);
+    });
+
+    it('of a role that may not see all is not even begun', async () => {
+      await run.knex.raw('create role gate_weak login');
+      const weak = runner(server.url(database.name, 'gate_weak'));
+      try {
+        const work = backup(weak.knex, target(database), { folder });
+        expect(await refusalOf(work, 'insufficient-privilege')).to.have.property('subject', 'undrop');
+      } finally {
+        await weak.end();
+        await run.knex.raw('drop role gate_weak');
+      }
+    });
+  });
+
+  describe('a migration that asks for one', () => {
+    const names = ['old', 'app."O\'ld ""one"".x"'];
+
+    it('asks for nothing where it is off', async () => {
+      expect(await require(names, { backup: 'off' })).to.equal(null);
+    });
+
+    it('takes the newest that holds its tables, and keeps its number', async () => {
+      await take();
+      const second = await take();
+      await run.knex.raw('create table new ()');
+      expect(await require(names)).to.equal(second.id);
+      await run.up(reversibleDrop({ name: '001_gate', tables: ['old'], backup: 'required' }));
+      expect(await run.rows('select backup_id from undrop.drops')).to.eql([{ backup_id: String(second.id) }]);
+
+      const error = await refusalOf(require(['new', 'kept']), 'backup-missing');
+      expect(error.reason).to.equal(`The newest, ${second.file}, does not hold public.new.`);
+    });
+
+    it('finds none in an empty archive', async () => {
+      await inSession(run.knex, ensureArchive);
+      const error = await refusalOf(require(names), 'backup-missing');
+      expect(error.message).to.equal(
+        `001_gate asks for a backup of ${database.name} that is not older than 24 hours.`,
+      );
+      expect(error.reason).to.equal(`The archive in ${database.name} knows of no backup of this database.`);
+      expect(error.next).to.include('npm run backup').and.include('UNDROP_BACKUP=off');
+    });
+
+    it('takes none that is too old, or of a time to come', async () => {
+      const { id, file } = await take();
+      await age('23 hours 59 minutes');
+      expect(await require(names)).to.equal(id);
+      expect(await refusalOf(require(names, { backupMaxAge: '90m' }), 'backup-missing')).to.have.property(
+        'reason',
+        `The newest, ${file}, is 23 hours old; at most 90 minutes are allowed.`,
+      );
+      expect(await refusalOf(require(names, { backupMaxAge: '0s' }), 'backup-missing')).to.have.property(
+        'code',
+      );
+      await age('24 hours 1 second');
+      expect(await refusalOf(require(names), 'backup-missing')).to.have.property(
+        'reason',
+        `The newest, ${file}, is 24 hours old; at most 24 hours are allowed.`,
+      );
+      expect(await require(names, { backupMaxAge: '2d' })).to.equal(id);
+      await age('-1 hours');
+      expect((await refusalOf(require(names), 'backup-missing')).reason).to.include('clock of the server');
+    });
+
+    it('takes none of a database that this one was copied from, nor of one that was made from a dump', async () => {
+      const { id } = await take();
+      await run.end();
+      const copy = await server.createDatabase(undefined, { template: database.name });
+      run = runner(database.url);
+      const other = runner(copy.url);
+      try {
+        expect(await require(names)).to.equal(id);
+        const error = await refusalOf(require(names, {}, other.knex), 'backup-missing');
+        expect(error.reason).to.include('knows of no backup of this database');
+        await run.knex.raw(`update undrop.backups set system_identifier = '1'`);
+        await refusalOf(require(names), 'backup-missing');
+      } finally {
+        await other.end();
+        await server.dropDatabase(copy.name);
+      }
+    });
+
+    it('knows a database again that was renamed', async () => {
+      const { id } = await take();
+      await run.end();
+      const name = `${database.name}_renamed`;
+      await server.sql('postgres', `alter database ${database.name} rename to ${name}`);
+      const renamed = runner(server.url(name));
+      try {
+        expect(await require(names, {}, renamed.knex)).to.equal(id);
+      } finally {
+        await renamed.end();
+        await server.sql('postgres', `alter database ${name} rename to ${database.name}`);
+        run = runner(database.url);
+      }
+    });
+
+    it('looks at the file where it was taken on this machine', async () => {
+      const { id, file, bytes } = await take();
+      truncateSync(file, bytes - 1);
+      expect(await refusalOf(require(names), 'backup-unproved')).to.include({
+        subject: file,
+        reason: `The file has ${bytes - 1} bytes; when it was proved it had ${bytes}.`,
+      });
+      rmSync(file);
+      expect((await refusalOf(require(names), 'backup-unproved')).reason).to.include('ENOENT');
+      await run.knex.raw(`update undrop.backups set host = 'elsewhere'`);
+      expect(await require(names)).to.equal(id);
+    });
+
+    it('takes none that was not proved', async () => {
+      await take();
+      await run.knex.raw(`update undrop.backups set proof = 'off'`);
+      expect(await refusalOf(require(names), 'backup-unproved')).to.have.property(
+        'reason',
+        'It was taken without a proof.',
+      );
+    });
+
+    it('changes nothing when it is refused', async () => {
+      const migration = reversibleDrop({ name: '001_gate', tables: ['old'], backup: 'required' });
+      await refusalOf(run.up(migration), 'backup-missing');
+      expect(await run.rows('select to_regclass($$old$$) is not null as there')).to.eql([{ there: true }]);
+      await withEnvironment({ UNDROP_BACKUP: 'off' }, () => run.up(migration));
+      expect(await run.rows('select overrides, backup_id from undrop.drops')).to.eql([
+        { overrides: ['UNDROP_BACKUP=off'], backup_id: null },
+      ]);
+    });
+  });
+});

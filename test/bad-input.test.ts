@@ -1,0 +1,628 @@
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import pg from 'pg';
+import { ensureArchive } from '../src/archive.ts';
+import { describeServer } from '../src/catalog/server.ts';
+import type { ErrorCode } from '../src/errors.ts';
+import { startEmbedded } from '../src/knex/embedded.ts';
+import { inSession } from '../src/session.ts';
+import { fakePgDump } from './support/fake-pg-dump.ts';
+import { runner } from './support/migrate.ts';
+import { dataText, pgDump, schemaText } from './support/pg-dump.ts';
+import { makeProject, type Project, type Ran } from './support/project.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+const secret = 'geheim-99';
+const legacy =
+  'production_runs, test_cases_history, career_analyses, dialogue_step_placeholders, trigger_executions, workflow_scripts';
+
+interface Words {
+  status: number;
+  code: ErrorCode;
+  /** What must be in the message, the reason or the next step. */
+  says: (string | RegExp)[];
+}
+
+/** One message with what, why and what next; no stack, no password. */
+function expectOneMessage(ran: Ran, { status, code, says }: Words): void {
+  expect(ran.status, ran.text).to.equal(status);
+  const messages = [
+    ...ran.stderr.matchAll(/^([a-z-]+): (.+(?:\n.+)*?)\n {2}why: {2}(\S.*(?:\n {8}.*)*)\n {2}next: (\S.*)/gm),
+  ];
+  expect(messages, ran.text).to.have.length(1);
+  const [message = ''] = messages[0] ?? [];
+  expect(messages[0]?.[1], ran.text).to.equal(code);
+  for (const words of says) {
+    if (typeof words === 'string') expect(message).to.include(words);
+    else expect(message).to.match(words);
+  }
+  expect(ran.text).not.to.match(/^ +at .*[:(]/m);
+  expect(ran.text).not.to.include(secret);
+}
+
+describe('bad input', function () {
+  this.timeout(180_000);
+  let project: Project;
+  let server: TestServer;
+  let seeded: TestDatabase;
+  let database: TestDatabase;
+  let env: Record<string, string>;
+
+  before(async () => {
+    project = makeProject();
+    server = await testServer();
+    seeded = await server.createDatabase();
+    const ran = await project.knex('seed:run', { env: { DATABASE_URL: seeded.url } });
+    expect(ran.status, ran.text).to.equal(0);
+  });
+
+  after(async () => {
+    project.remove();
+    await server.dropDatabase(seeded.name);
+  });
+
+  beforeEach(async () => {
+    database = await server.createDatabase(undefined, { template: seeded.name });
+    env = { DATABASE_URL: database.url, UNDROP_BACKUP: 'off' };
+  });
+
+  afterEach(() => server.dropDatabase(database.name));
+
+  const sql = <Row = Record<string, unknown>>(text: string) => server.sql<Row>(database.name, text);
+  const knex = (command: string, more = {}) => project.knex(command, { env: { ...env, ...more } });
+  const undrop = (command: string, more = {}) => project.undrop(command, { env: { ...env, ...more } });
+  const latest = (more = {}) => knex('migrate:latest', more);
+  const dump = async () =>
+    (await schemaText(database.url, { exclude: ['undrop'] })) +
+    (await dataText(database.url, { exclude: ['undrop'] }));
+
+  /** The commands are refused one after the other, and the database stays what it was. */
+  async function refused(commands: (() => Promise<Ran>)[], words: Words): Promise<void> {
+    const before = await dump();
+    for (const command of commands) expectOneMessage(await command(), words);
+    expect(await dump()).to.equal(before);
+  }
+
+  describe('of the connection', () => {
+    const port = () => new URL(database.url).port;
+    const cases: [what: string, env: () => Record<string, string>, says: Words['says']][] = [
+      ['no URL', () => ({ DATABASE_URL: `no url ${secret}` }), ['DATABASE_URL', 'postgres://user:password@']],
+      ['a URL of another database', () => ({ DATABASE_URL: `mysql://u:${secret}@h/d` }), ['begins neither']],
+      [
+        'a password with a bare slash',
+        () => ({ DATABASE_URL: `postgres://u:x/${secret}@h/d` }),
+        ['DATABASE_URL'],
+      ],
+      [
+        'a server that is down',
+        () => ({ DATABASE_URL: `postgres://u:${secret}@127.0.0.1:1/d` }),
+        ['127.0.0.1:1', 'Start the server'],
+      ],
+      [
+        'a database that is not there',
+        () => ({ DATABASE_URL: server.url('nowhere', undefined, secret) }),
+        ['no database nowhere', 'createdb'],
+      ],
+      [
+        'a role that is not there',
+        () => ({ DATABASE_URL: server.url(database.name, 'nobody', secret) }),
+        ['no role nobody'],
+      ],
+      [
+        'PG variables that lead nowhere',
+        () => ({
+          PGHOST: '127.0.0.1',
+          PGPORT: port(),
+          PGDATABASE: 'nowhere',
+          PGUSER: 'postgres',
+          PGPASSWORD: secret,
+        }),
+        ['no database nowhere'],
+      ],
+      ['a port that is none', () => ({ PGHOST: 'localhost', PGPORT: '54321x' }), ['PGPORT', '1 to 65535']],
+      [
+        'nothing at all in production',
+        () => ({ NODE_ENV: 'production' }),
+        ['NODE_ENV is production', 'Set DATABASE_URL'],
+      ],
+    ];
+
+    for (const [what, where, says] of cases) {
+      it(`${what}: no-connection, from Knex and from a command`, async () => {
+        const [migrate, backup] = await Promise.all([
+          project.knex('migrate:latest', { env: where() }),
+          project.undrop('backup --json', { env: where() }),
+        ]);
+        expectOneMessage(migrate, { status: 1, code: 'no-connection', says });
+        expectOneMessage(backup, { status: 1, code: 'no-connection', says });
+        expect(JSON.parse(backup.stdout)).to.include({ formatVersion: 1, command: 'backup' });
+        expect(JSON.parse(backup.stdout).error).to.have.keys('code', 'subject', 'message', 'reason', 'next');
+      });
+    }
+
+    it('a wrong password', async function () {
+      if (!server.own) return this.skip();
+      const url = server.url(database.name, 'pw_user', secret);
+      const ran = await project.undrop('status', { env: { DATABASE_URL: url } });
+      expectOneMessage(ran, {
+        status: 1,
+        code: 'no-connection',
+        says: ['password of pw_user', 'PGPASSWORD'],
+      });
+    });
+  });
+
+  describe('of the server', () => {
+    it('PostgreSQL older than 14, or newer than is known', () => {
+      expect(() => describeServer('13.14', 130_014))
+        .to.throw('13.14 is not supported')
+        .with.property('next')
+        .that.includes('Upgrade');
+      expect(() => describeServer('19beta1', 190_000)).to.throw('19beta1 is not supported');
+    });
+  });
+
+  describe('of the rights', () => {
+    before(() =>
+      server.sql(seeded.name, 'create role bad_input_weak login; create role bad_input_owner login'),
+    );
+    after(() => server.sql(seeded.name, 'drop role bad_input_weak; drop role bad_input_owner'));
+
+    it('none to create the schema undrop', async () => {
+      env.DATABASE_URL = server.url(database.name, 'bad_input_weak');
+      const says = [
+        'bad_input_weak may not create the schema undrop',
+        'create schema undrop authorization bad_input_weak',
+      ];
+      await refused([() => latest(), () => undrop('backup')], {
+        status: 1,
+        code: 'insufficient-privilege',
+        says,
+      });
+    });
+
+    it('none to drop the tables', async () => {
+      await sql('create schema undrop authorization bad_input_owner');
+      env.DATABASE_URL = server.url(database.name, 'bad_input_owner');
+      const says = [`does not own ${legacy}`, 'as the owner'];
+      await refused([() => latest()], { status: 1, code: 'insufficient-privilege', says });
+    });
+
+    it('only to read: what only reads works, the rest says why', async () => {
+      await sql(`alter database ${database.name} set default_transaction_read_only = on`);
+      const verify = await undrop('verify --expect 74');
+      expect(verify.status, verify.text).to.equal(0);
+      const says = ['can only be read here', 'standby'];
+      expectOneMessage(await undrop('backup'), { status: 1, code: 'unsupported-server', says });
+    });
+  });
+
+  describe('of the tables', () => {
+    it('all gone already', async () => {
+      await sql(`drop table ${legacy}`);
+      const says = [legacy, 'the wrong database', 'Check the connection'];
+      await refused([() => latest(), () => latest()], { status: 1, code: 'missing-table', says });
+    });
+
+    it('some gone already: a line each, and the others go and come back', async () => {
+      await sql('drop table workflow_scripts');
+      const before = await dump();
+      const ran = await latest();
+      expect(ran.status, ran.text).to.equal(0);
+      expect(ran.stderr).to.include('044_cleanup_legacy_tables: workflow_scripts does not exist; skipped\n');
+      expect((await knex('migrate:rollback')).status).to.equal(0);
+      expect(await dump()).to.equal(before);
+    });
+
+    it('with rows', async () => {
+      await sql('insert into trigger_executions (trigger_id) values (1), (2)');
+      const says = ['public.trigger_executions is not empty', '2 rows', 'Move or delete the rows'];
+      await refused([() => latest()], { status: 1, code: 'not-empty', says });
+    });
+
+    it('that others refer to', async () => {
+      await sql(`create view watching as select count(*) from trigger_executions;
+        create table pointing (run_id bigint references production_runs)`);
+      const says = [
+        'view public.watching',
+        /constraint pointing_run_id_fkey on public.pointing/,
+        'UNDROP_OUTSIDERS=cascade:044_cleanup_legacy_tables',
+      ];
+      await refused([() => latest()], { status: 1, code: 'has-outsiders', says });
+    });
+  });
+
+  describe('of the environment and the options', () => {
+    const cases: [variables: Record<string, string>, says: Words['says']][] = [
+      [
+        { APPROVED_DROPS: 'organisations' },
+        ['organisations', 'Known are interaction_lineage, workflow_dependencies, organizations'],
+      ],
+      [{ APPROVED_DROPS: 'organizations@' }, ['"organizations@"', '8 to 12 hexadecimal digits']],
+      [
+        { UNDROP_BACKUP: 'maybe', UNDROP_BACKUP_MAX_AGE: 'a day', UNDROP_OUTSIDERS: 'yes' },
+        [/UNDROP_BACKUP is "maybe".*\n.*UNDROP_BACKUP_MAX_AGE is "a day".*\n.*UNDROP_OUTSIDERS is "yes"/],
+      ],
+    ];
+    for (const [variables, says] of cases) {
+      it(`${Object.entries(variables)
+        .map((pair) => pair.join('='))
+        .join(' ')}: bad-options`, async () => {
+        expectOneMessage(await latest(variables), { status: 1, code: 'bad-options', says });
+      });
+    }
+
+    it('of a migration: all its mistakes at once, before anything runs', async () => {
+      const file = join(project.folder, 'migrations/046_mistaken.ts');
+      writeFileSync(
+        file,
+        `import { reversibleDrop } from '../src/index.ts';
+        export const { up, down } = reversibleDrop({
+          name: '046_mistaken', tables: ['app.a', 'b', 'b'], schemaComment: 'x', cascade: true, outsiders: 'ignore', lockTries: 0 });`,
+      );
+      try {
+        const says = [
+          '046_mistaken',
+          'cascade is not an option',
+          'outsiders is "ignore"',
+          'lockTries',
+          'names b twice',
+          'tables of one schema',
+        ];
+        await refused([() => latest()], { status: 1, code: 'bad-options', says });
+        expect(await sql('select to_regclass($$undrop.drops$$) as drops')).to.eql([{ drops: null }]);
+      } finally {
+        rmSync(file);
+      }
+    });
+
+    it('seeds on a database that has them, and in production', async () => {
+      const before = await dump();
+      const filled = await knex('seed:run');
+      const production = await knex('seed:run', { NODE_ENV: 'production' });
+      for (const { status, stderr } of [filled, production]) {
+        expect(status).to.equal(1);
+        expect(stderr).to.include(
+          'not-seedable: The turing seed was not run, and nothing was changed.\n  why:  ',
+        );
+      }
+      expect(await dump()).to.equal(before);
+    });
+  });
+
+  describe('of the archive', () => {
+    it('a ledger row without its entry', async () => {
+      expect((await latest()).status).to.equal(0);
+      await sql('truncate undrop.drops cascade');
+      const says = ['no entry for 044_cleanup_legacy_tables', 'restore --from-ddl'];
+      await refused([() => knex('migrate:rollback'), () => knex('migrate:rollback')], {
+        status: 1,
+        code: 'archive-missing',
+        says,
+      });
+      expectOneMessage(await undrop('ddl --migration 044_cleanup_legacy_tables'), {
+        status: 1,
+        code: 'archive-missing',
+        says: ['It holds nothing'],
+      });
+    });
+
+    it('an entry that somebody has touched', async () => {
+      expect((await latest()).status).to.equal(0);
+      await sql(`update undrop.statements set sql = sql || ' ' where position = 1`);
+      await refused([() => knex('migrate:rollback')], {
+        status: 1,
+        code: 'archive-damaged',
+        says: ['checksum'],
+      });
+    });
+  });
+
+  describe('of backups', () => {
+    let folder: string;
+    let good: string;
+
+    const fake = (body: string, version?: string) => ({ PG_DUMP: fakePgDump(folder, body, version) });
+
+    beforeEach(async () => {
+      folder = join(project.folder, 'fakes');
+      mkdirSync(folder, { recursive: true });
+      const run = runner(database.url);
+      await inSession(run.knex, ensureArchive);
+      await run.end();
+      good = join(folder, 'good.sql');
+      writeFileSync(good, await pgDump(database.url));
+      rmSync(join(project.folder, 'backups'), { recursive: true, force: true });
+    });
+
+    const files = () => readdirSync(join(project.folder, 'backups'));
+    const recorded = async () => (await sql('select id from undrop.backups')).length;
+    const take = async (): Promise<string> => {
+      const ran = await undrop('backup --dump-format plain --json', fake(`cat '${good}'`));
+      expect(ran.status, ran.text).to.equal(0);
+      return JSON.parse(ran.stdout).file;
+    };
+
+    it('no pg_dump', async () => {
+      const says = ['PG_DUMP names /nowhere/pg_dump', 'Set PG_DUMP'];
+      await refused([() => undrop('backup', { PG_DUMP: '/nowhere/pg_dump' })], {
+        status: 1,
+        code: 'backup-failed',
+        says,
+      });
+    });
+
+    it('a pg_dump older than the server', async () => {
+      const says = ['pg_dump is of version 9.6.24', /the server of \d+/, 'postgresql-client-'];
+      expectOneMessage(await undrop('backup', fake('exit 1', '9.6.24')), {
+        status: 1,
+        code: 'backup-failed',
+        says,
+      });
+      expect(await recorded()).to.equal(0);
+    });
+
+    it('a pg_dump that fails', async () => {
+      env.DATABASE_URL = server.url(database.name, undefined, secret);
+      const says = ['pg_dump: error: out of luck', '***', 'exit code 7', 'nothing is left of this one'];
+      const failing = fake(`echo half; echo "pg_dump: error: out of luck, $PGPASSWORD" >&2; exit 7`);
+      expectOneMessage(await undrop('backup', failing), { status: 1, code: 'backup-failed', says });
+      expect(files()).to.eql([]);
+      expect(await recorded()).to.equal(0);
+    });
+
+    it('a pg_dump that lies', async () => {
+      const says = ['the last line of pg_dump is not there'];
+      const lying = fake(`head -n 100 '${good}'`);
+      expectOneMessage(await undrop('backup --dump-format plain', lying), {
+        status: 3,
+        code: 'backup-unproved',
+        says,
+      });
+      const leaving = fake(`sed 's/^CREATE TABLE public.actors/-- &/' '${good}'`);
+      expectOneMessage(await undrop('backup --dump-format plain', leaving), {
+        status: 3,
+        code: 'backup-unproved',
+        says: ['does not create "public"."actors"'],
+      });
+      expect(await recorded()).to.equal(0);
+    });
+
+    it('a folder that is none, or that cannot be written to', async () => {
+      const writing = fake(`cat '${good}'`);
+      const none = await undrop('backup --folder package.json', writing);
+      expectOneMessage(none, {
+        status: 1,
+        code: 'backup-failed',
+        says: ['package.json', 'choose another folder'],
+      });
+      expect(await recorded()).to.equal(0);
+      if (process.getuid?.() === 0) return; // root may write everywhere
+      const closed = join(project.folder, 'closed');
+      mkdirSync(closed);
+      chmodSync(closed, 0o500);
+      const ran = await undrop(`backup --folder ${closed}`, writing);
+      expectOneMessage(ran, {
+        status: 1,
+        code: 'backup-failed',
+        says: [closed, 'does not let this user write'],
+      });
+    });
+
+    it('a full disk', async function () {
+      const full = join(project.folder, 'full');
+      mkdirSync(full);
+      const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', full]).status === 0;
+      if (!mounted) {
+        if (this.test) this.test.title += ' (no tmpfs can be mounted here)';
+        return this.skip();
+      }
+      try {
+        const writing = fake(`exec cat '${good}'`);
+        const ran = await undrop(`backup --folder ${full} --dump-format plain`, writing);
+        expectOneMessage(ran, { status: 1, code: 'backup-failed', says: ['No space left on device'] });
+        expect(readdirSync(full)).to.eql([]);
+        expect(await recorded()).to.equal(0);
+      } finally {
+        spawnSync('umount', [full]);
+      }
+    });
+
+    describe('that migrations ask for', () => {
+      beforeEach(() => {
+        env = { DATABASE_URL: database.url };
+      });
+
+      it('none', async () => {
+        const says = [`no backup of this database`, 'npm run backup', 'UNDROP_BACKUP=off'];
+        await refused([() => latest()], { status: 1, code: 'backup-missing', says });
+      });
+
+      it('one that was cut off, one that was deleted, one that is too old; then a good one', async () => {
+        const file = await take();
+        expect(statSync(file).mode & 0o777).to.equal(0o600);
+        const before = await dump();
+        const whole = readFileSync(file);
+        truncateSync(file, 1000);
+        expectOneMessage(await latest(), {
+          status: 1,
+          code: 'backup-unproved',
+          says: [file, 'has 1000 bytes'],
+        });
+        rmSync(file);
+        expectOneMessage(await latest(), {
+          status: 1,
+          code: 'backup-unproved',
+          says: [file, 'cannot be read'],
+        });
+        writeFileSync(file, whole);
+        await sql(`update undrop.backups set finished_at = now() - interval '25 hours'`);
+        expectOneMessage(await latest(), {
+          status: 1,
+          code: 'backup-missing',
+          says: [file, '25 hours old', 'at most 24 hours'],
+        });
+        expect(await dump()).to.equal(before);
+        const late = await latest({ UNDROP_BACKUP_MAX_AGE: '2d' });
+        expect(late.status, late.text).to.equal(0);
+        expect(await sql('select overrides from undrop.drops')).to.eql([
+          { overrides: ['UNDROP_BACKUP_MAX_AGE=2d'] },
+        ]);
+      });
+
+      it('one of another database', async () => {
+        await take();
+        const copy = await server.createDatabase(undefined, { template: database.name });
+        try {
+          const ran = await latest({ DATABASE_URL: copy.url });
+          expectOneMessage(ran, {
+            status: 1,
+            code: 'backup-missing',
+            says: [copy.name, 'no backup of this database'],
+          });
+        } finally {
+          await server.dropDatabase(copy.name);
+        }
+      });
+    });
+  });
+
+  describe('of the command line', () => {
+    const cases: [args: string[], says: string][] = [
+      [[], 'it names no command'],
+      [['nonsense'], "unknown command 'nonsense'"],
+      [['help', 'nonsense'], 'it names no command'],
+      [['backup', '--fast'], "unknown option '--fast'"],
+      [['backup', '--dump-format', 'tar'], 'Allowed choices are custom, plain'],
+      [['verify', '--expect', '6e1'], 'It takes a number'],
+      [['verify', '--expect'], 'argument missing'],
+      [['verify', '68'], 'too many arguments'],
+      [['restore'], 'give either --from-ddl or --mark-restored'],
+      [['ddl', 'posts', '--migration', '044'], 'name either tables or a --migration'],
+      [['ddl', 'a.b.c'], '"a.b.c" is not the name of a table'],
+      [['count-tables', '--schema', 'no\nsuch'], 'There is no schema'],
+    ];
+    it('wrong usage: 2, with the way to the help', async () => {
+      const all = await Promise.all(cases.map(([args]) => project.undropWith(args, { env })));
+      for (const [index, ran] of all.entries()) {
+        expectOneMessage(ran, { status: 2, code: 'bad-options', says: [cases[index]?.[1] ?? ''] });
+      }
+    });
+
+    it('--help of everything: 0, on standard output, without a database', async () => {
+      const down = { env: { DATABASE_URL: 'postgres://127.0.0.1:1/x' } };
+      const ran = await project.undrop('--help', down);
+      const names = [...ran.stdout.matchAll(/^ {2}([a-z][a-z-]+) .* {2}\S/gm)].map(([, name = '']) => name);
+      expect(names).to.include.members([
+        'backup',
+        'verify',
+        'restore',
+        'status',
+        'ddl',
+        'demo',
+        'count-tables',
+      ]);
+      const asked = names.filter((name) => name !== 'help');
+      const helps = await Promise.all(asked.map((name) => project.undrop(`${name} --help`, down)));
+      for (const [index, { status, stdout, stderr }] of helps.entries()) {
+        expect({ status, stderr }).to.eql({ status: 0, stderr: '' });
+        expect(stdout).to.include(`Usage: undrop ${asked[index]} `).and.include('--json');
+      }
+    });
+
+    it('--json: one document on standard output, whatever happens', async () => {
+      const json = async (args: string) => {
+        const ran = await undrop(`${args} --json`);
+        return { status: ran.status, ...JSON.parse(ran.stdout) };
+      };
+      expect(await json('count-tables')).to.deep.include({ status: 0, command: 'count-tables', count: 74 });
+      expect(await json('status')).to.deep.include({ status: 0, database: database.name, ledger: null });
+      expect((await json('ddl actors')).statements).not.to.be.empty;
+      const verify = await json('verify --expect 1');
+      expect(verify)
+        .to.include({ status: 1, ok: false })
+        .and.have.nested.property('error.code', 'count-differs');
+      expect(await json('ddl nothing'))
+        .to.include({ status: 3 })
+        .and.have.nested.property('error.code', 'missing-table');
+      expect(await json('nonsense'))
+        .to.include({ status: 2 })
+        .and.have.nested.property('error.code', 'bad-options');
+    });
+
+    it('names with quotes, dots and line breaks, from a subfolder', async () => {
+      await sql('create table "a""b\n.c" (i int); create table "Camel" ()');
+      const options = { env, cwd: 'seeds/turing' };
+      const counted = await project.undrop('count-tables', options);
+      expect(counted.stdout).to.match(/^"Camel"\nU&"a""b\\000A\.c"\nactors\n/);
+      expect(counted.stdout.split('\n')).to.have.length(77);
+      const written = await project.undropWith(['ddl', '"a""b\n.c"', '--out', 'out'], options);
+      expect(written.stdout).to.equal('out/_a_b_.c_.sql\n');
+      const file = join(project.folder, 'seeds/turing/out/_a_b_.c_.sql');
+      await sql('drop table "a""b\n.c"');
+      const restored = await undrop(`restore --from-ddl ${file}`);
+      expect(restored.stdout).to.equal('restored  public."a""b\\u000a.c"\n');
+      expectOneMessage(await undrop(`restore --from-ddl ${file}`), {
+        status: 3,
+        code: 'name-taken',
+        says: ['Statement 1 of'],
+      });
+      rmSync(join(project.folder, 'seeds/turing/out'), { recursive: true });
+    });
+  });
+
+  describe('on the embedded server', () => {
+    async function embedded(text: string, meanwhile = async () => {}): Promise<void> {
+      const own = await startEmbedded(join(project.folder, '.undrop'));
+      const client = new pg.Client(own.settings);
+      client.on('error', () => {});
+      try {
+        await client.connect();
+        await client.query(text);
+        await client.end();
+        await meanwhile();
+      } finally {
+        await own.stop();
+      }
+    }
+
+    it('is said just the same, and it goes on as if nothing had been tried', async () => {
+      const off = { env: { UNDROP_BACKUP: 'off' } };
+      expect((await project.knex('seed:run')).status).to.equal(0);
+      await embedded('insert into trigger_executions (trigger_id) values (1)', async () => {
+        const says = [`in use by process ${process.pid}`];
+        expectOneMessage(await project.undrop('status'), { status: 1, code: 'in-use', says });
+      });
+      expectOneMessage(await project.knex('migrate:latest', off), {
+        status: 1,
+        code: 'not-empty',
+        says: ['1 row'],
+      });
+      await embedded('delete from trigger_executions');
+      expect((await project.knex('migrate:latest', off)).status).to.equal(0);
+
+      // A query with values that fails inside a savepoint: PGlite answers it once too often.
+      await embedded('alter function public.refuse_change() rename to away');
+      const says = ['function public.refuse_change()', 'Make these again'];
+      expectOneMessage(await project.knex('migrate:rollback'), {
+        status: 1,
+        code: 'prerequisite-gone',
+        says,
+      });
+      await embedded('alter function public.away() rename to refuse_change');
+      const back = await project.knex('migrate:rollback');
+      expect(back.status, back.text).to.equal(0);
+    });
+  });
+});

@@ -1,0 +1,121 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { families } from '../src/catalog/index.ts';
+import { type ErrorCode, exitCodeOf, UndropError } from '../src/errors.ts';
+import { parseOptions } from '../src/options.ts';
+
+const root = join(import.meta.dirname, '..');
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+const readme = read('README.md');
+
+/** The rows of the first table below a heading, each cell as it is written. */
+function tableOf(heading: string): string[][] {
+  const [, section = ''] = readme.split(`\n## ${heading}`);
+  const lines = (section.split('\n## ')[0] ?? '').split('\n').filter((line) => line.startsWith('|'));
+  return lines.slice(2).map((line) =>
+    line
+      .split(/(?<!\\)\|/)
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
+}
+
+/** What stands between backquotes. */
+function words(text: string): string[] {
+  return [...text.matchAll(/`([^`]+)`/g)].map(([, word = '']) => word);
+}
+
+function firstWords(heading: string): string[] {
+  return tableOf(heading).flatMap(([first = '']) => words(first));
+}
+
+function allMatches(text: string, pattern: RegExp): string[] {
+  return [...new Set([...text.matchAll(pattern)].map(([, found = '']) => found))].sort();
+}
+
+const sources = ['src', 'scripts', 'seeds', 'migrations'].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => read(join(folder, file))),
+);
+
+/** Every variable that is read by name, but for those of the operating system. */
+const variables = allMatches(sources.join('\n'), /\benv\.([A-Z][A-Z_]+)/g).filter(
+  (name) => !['PATH', 'USER'].includes(name),
+);
+
+describe('README', () => {
+  it('has at most 250 lines, and something to run by line 20', () => {
+    const lines = readme.trimEnd().split('\n');
+    expect(lines.length).to.be.at.most(250);
+    expect(lines.slice(0, 20)).to.include('npm ci && npm run demo');
+  });
+
+  it('lists every error code with its exit code', () => {
+    const [, union = ''] = /type ErrorCode =([^;]+);/.exec(read('src/errors.ts')) ?? [];
+    const codes = allMatches(union, /'([a-z-]+)'/g);
+    const exits = codes.map((code) => [code, String(exitCodeOf(errorOf(code as ErrorCode)))]);
+    const listed = tableOf('Errors').map(([code = '', exit]) => [words(code)[0], exit]);
+    expect(listed.sort()).to.deep.equal(exits);
+  });
+
+  it('lists every option of reversibleDrop', () => {
+    expect(firstWords('Options').sort()).to.deep.equal(knownOptions().sort());
+  });
+
+  it('lists every variable that is read, and so does .env.example', () => {
+    expect(firstWords('Environment').sort()).to.deep.equal(variables);
+    expect(allMatches(read('.env.example'), /^# ([A-Z][A-Z_]+)=/gm)).to.deep.equal(variables);
+  });
+
+  it('lists every command with its options', () => {
+    const [, list = ''] = /const commands[^{]*\{([\s\S]*?)\n\};/.exec(read('scripts/undrop.ts')) ?? [];
+    const commands = allMatches(list, /^ {2}'?([a-z-]+)'?: \[/gm);
+    expect(firstWords('Commands').sort()).to.deep.equal(commands);
+    for (const [name = '', , options = ''] of tableOf('Commands')) {
+      const taken = allMatches(read(`scripts/${words(name)[0]}.ts`), /'(--[a-z-]+)[ ']/g);
+      expect(allMatches(options, /(--[a-z-]+)/g), name).to.deep.equal(taken);
+    }
+  });
+
+  it('runs scripts that there are', () => {
+    const { scripts } = JSON.parse(read('package.json'));
+    const named = allMatches(readme, /npm run (?:-s )?([a-z][a-z-]*)/g);
+    expect(Object.keys(scripts)).to.include.members(named);
+  });
+
+  it('names migrations that there are', () => {
+    const files = readdirSync(join(root, 'migrations')).map((file) => file.replace('.ts', ''));
+    expect(files).to.include.members(allMatches(readme, /\b(\d{3}_\w+)/g));
+  });
+});
+
+describe('COVERAGE', () => {
+  const listed = allMatches(read('COVERAGE.md'), /^\| ([a-z]+) \|/gm);
+
+  it('has every family', () => {
+    expect(listed).to.include.members(Object.keys(families));
+  });
+
+  it('has nothing that is neither a family nor a reader of the catalogs', () => {
+    const files = readdirSync(join(root, 'src/catalog')).map((file) => file.replace('.ts', ''));
+    const others = ['family', 'other', 'server'];
+    expect([...files, ...others]).to.include.members(listed);
+  });
+});
+
+function errorOf(code: ErrorCode): UndropError {
+  return new UndropError(code, { subject: '', message: '', reason: '', next: '' });
+}
+
+/** As the refusal of an unknown one lists them. */
+function knownOptions(): string[] {
+  try {
+    parseOptions({ name: 'm', tables: ['t'], unknown: true } as never, {});
+  } catch (error) {
+    const [, list = ''] = /known are (.*)$/m.exec((error as UndropError).reason) ?? [];
+    return list.split(', ');
+  }
+  throw new Error('an unknown option was taken');
+}

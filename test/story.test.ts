@@ -1,0 +1,294 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { down as down044 } from '../migrations/044_cleanup_legacy_tables.ts';
+import { up as up045 } from '../migrations/045_cleanup_optional_tables.ts';
+import { runner, withEnvironment } from './support/migrate.ts';
+import { dataText, schemaText, systemPgDump } from './support/pg-dump.ts';
+import { makeProject, type Project, type Ran } from './support/project.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+const legacy = [
+  'production_runs',
+  'test_cases_history',
+  'career_analyses',
+  'dialogue_step_placeholders',
+  'trigger_executions',
+  'workflow_scripts',
+];
+const optional = ['interaction_lineage', 'workflow_dependencies', 'organizations'];
+const all = optional.join(',');
+
+describe('the story', function () {
+  this.timeout(180_000);
+  let project: Project;
+  let server: TestServer;
+  let seeded: TestDatabase;
+  let database: TestDatabase;
+  /** UNDROP_BACKUP=off but for the tests of backups, which not every machine can take. */
+  let env: Record<string, string>;
+  let untouched: string;
+  // On the embedded server, hence beside the rest.
+  let demo: Promise<Ran>;
+  let embedded: ReturnType<typeof tellEmbedded>;
+
+  before(async () => {
+    project = makeProject();
+    demo = project.undrop('demo', { env: { DATABASE_URL: 'postgres://127.0.0.1:1/not_for_the_demo' } });
+    embedded = demo.then(() => tellEmbedded());
+    server = await testServer();
+    seeded = await server.createDatabase();
+    const ran = await project.knex('seed:run', { env: { DATABASE_URL: seeded.url } });
+    expect(ran).to.include({ status: 0, stdout: 'Ran 1 seed files\n' });
+    untouched = await dump(seeded);
+  });
+
+  after(async () => {
+    await embedded.catch(() => undefined);
+    project.remove();
+    await server.dropDatabase(seeded.name);
+  });
+
+  beforeEach(async () => {
+    database = await server.createDatabase(undefined, { template: seeded.name });
+    env = { DATABASE_URL: database.url, UNDROP_BACKUP: 'off' };
+  });
+
+  afterEach(() => server.dropDatabase(database.name));
+
+  const dump = async ({ url }: TestDatabase) =>
+    (await schemaText(url, { exclude: ['undrop'] })) + (await dataText(url, { exclude: ['undrop'] }));
+
+  const values = async <T>(sql: string): Promise<T[]> =>
+    (await server.sql<{ value: T }>(database.name, sql)).map(({ value }) => value);
+
+  const tables = (schema = 'public') =>
+    values<string>(`select tablename as value from pg_tables where schemaname = '${schema}' order by 1`);
+
+  const comment = async () =>
+    (await values<string | null>(`select obj_description('public'::regnamespace) as value`))[0];
+
+  const ledger = () => values<string>('select name as value from undrop.knex_migrations order by id');
+
+  async function knex(command: string, more: Record<string, string> = {}): Promise<Ran> {
+    const ran = await project.knex(command, { env: { ...env, ...more } });
+    expect(ran.status, ran.text).to.equal(0);
+    return ran;
+  }
+
+  async function tellEmbedded() {
+    const done = async (work: Promise<Ran>): Promise<Ran> => {
+      const ran = await work;
+      if (ran.status !== 0) throw new Error(ran.text);
+      return ran;
+    };
+    const seed = await done(project.knex('seed:run'));
+    const backup = await done(project.undrop('backup --folder embedded'));
+    const latest = await done(project.knex('migrate:latest', { env: { APPROVED_DROPS: 'organizations' } }));
+    const verify = await done(project.undrop('verify --expect 67'));
+    const rollback = await done(project.knex('migrate:rollback'));
+    const count = await done(project.undrop('count-tables'));
+    return { seed, backup, latest, verify, rollback, count };
+  }
+
+  async function expectUntouched(): Promise<void> {
+    expect(await tables()).to.have.length(74);
+    expect(await comment()).to.equal('standard public schema');
+    expect(await dump(database)).to.equal(untouched);
+  }
+
+  it('is backup, latest, verify, rollback, and nothing has changed', async function () {
+    const native = await systemPgDump(server.major);
+    if (native === undefined) {
+      if (this.test) this.test.title += ` (no pg_dump of ${server.major} or later is installed)`;
+      return this.skip();
+    }
+    env = { DATABASE_URL: database.url };
+    const where = `Database: ${database.name} at 127.0.0.1:`;
+
+    const backup = await project.undrop('backup', { env });
+    expect(backup.status, backup.text).to.equal(0);
+    expect(backup.stderr).to.include(where);
+    const [file = ''] = readdirSync(join(project.folder, 'backups'));
+    expect(file).to.match(/^by_pre_cleanup_\d{8}_\d{6}\.dump$/);
+    expect(backup.stdout).to.include(file).and.include('proved');
+    expect(statSync(join(project.folder, 'backups', file)).mode & 0o777).to.equal(0o600);
+
+    const latest = await knex('migrate:latest');
+    expect(latest.stdout).to.equal('Batch 1 run: 1 migrations\n');
+    expect(latest.stderr).to.include('044_cleanup_legacy_tables: 6 tables dropped');
+    expect(await comment()).to.match(
+      /^Migration 044 \(Nov 24, 2025\): Deleted 6 legacy tables \(production_runs, /,
+    );
+
+    const verify = await project.undrop('verify --expect 68', { env });
+    expect(verify.status, verify.text).to.equal(0);
+    expect(verify.stdout.match(/^ok /gm), verify.stdout).to.have.length(5);
+    const wrong = await project.undrop('verify --expect 74', { env });
+    expect(wrong.status).to.equal(1);
+    expect(wrong.stderr).to.include('count-differs: ').and.include('68 in public, not 74');
+
+    const status = await project.undrop('status', { env });
+    expect(status.stdout)
+      .to.match(/completed +044_cleanup_legacy_tables/)
+      .and.match(/waiting +045/);
+    expect(status.stdout).to.include('can be rolled back').and.include(file);
+
+    const rollback = await knex('migrate:rollback');
+    expect(rollback.stdout).to.equal('Batch 1 rolled back: 1 migrations\n');
+    await expectUntouched();
+  });
+
+  it('counts 74 tables, 68 and 65, with ledger and archive in undrop alone', async () => {
+    const count = async () => (await project.undrop('count-tables', { env })).stdout.split('\n').length - 1;
+    const before = await tables();
+    expect(await count()).to.equal(74);
+
+    await knex('migrate:latest');
+    expect(await count()).to.equal(68);
+    expect(await tables()).to.deep.equal(before.filter((name) => !legacy.includes(name)));
+    expect(await ledger()).to.deep.equal(['044_cleanup_legacy_tables']);
+
+    await knex('migrate:latest', { APPROVED_DROPS: all });
+    expect(await count()).to.equal(65);
+    expect(await tables()).to.deep.equal(before.filter((name) => ![...legacy, ...optional].includes(name)));
+    expect(
+      await values(`select distinct schemaname as value from pg_tables
+      where schemaname <> all (array['public', 'pg_catalog', 'information_schema'])`),
+    ).to.deep.equal(['undrop']);
+    expect(await tables('undrop')).to.include.members(['drops', 'facts', 'knex_migrations', 'statements']);
+
+    await knex('migrate:rollback --all');
+    await expectUntouched();
+  });
+
+  it('drops of the three only the one that is approved, and brings it back from a shell without approvals', async () => {
+    const before = await tables();
+    await knex('migrate:latest', { APPROVED_DROPS: 'organizations' });
+    const gone = before.filter((name) => !legacy.includes(name) && name !== 'organizations');
+    expect(await tables()).to.deep.equal(gone);
+    const list = await knex('migrate:list');
+    expect(list.stdout).to.include('Found 2 Completed Migration').and.include('045_cleanup_optional_tables');
+    expect((await knex('migrate:rollback')).stdout).to.equal('Batch 1 rolled back: 2 migrations\n');
+    await expectUntouched();
+  });
+
+  it('has nothing to do twice, and says what 045 waits for', async () => {
+    await knex('migrate:latest');
+    const again = await knex('migrate:latest');
+    expect(again.stdout).to.equal('Already up to date\n');
+    const list = await knex('migrate:list');
+    expect(list.stderr).to.include(
+      '045_cleanup_optional_tables waits for approval: APPROVED_DROPS may name ' +
+        'interaction_lineage, workflow_dependencies, organizations\n',
+    );
+    expect(list.stdout).to.include('Found 1 Completed').and.include('No Pending Migration files Found.');
+  });
+
+  it('works under --disable-transactions, in a transaction of its own', async () => {
+    await server.sql(database.name, 'insert into organizations (organization_name) values ($$in the way$$)');
+    const refused = await project.knex('migrate:latest --disable-transactions', {
+      env: { ...env, APPROVED_DROPS: all },
+    });
+    expect(refused.status).to.equal(1);
+    expect(refused.stderr).to.include('not-empty: ');
+    expect(await ledger()).to.deep.equal(['044_cleanup_legacy_tables']);
+    expect(await tables())
+      .to.have.length(68)
+      .and.include.members(optional);
+    await server.sql(database.name, 'delete from organizations');
+
+    await knex('migrate:latest --disable-transactions', { APPROVED_DROPS: all });
+    expect(await tables()).to.have.length(65);
+    await knex('migrate:rollback --all --disable-transactions');
+    expect(await tables()).to.have.length(74);
+    expect(await ledger()).to.deep.equal([]);
+  });
+
+  it('goes up and down a step at a time', async () => {
+    const list = await knex('migrate:list');
+    const [, name = ''] = /Found 1 Pending .*\n(\S+)\n/.exec(list.stdout) ?? [];
+    await knex(`migrate:up ${name}`);
+    expect(await tables()).to.have.length(68);
+    await knex('migrate:up', { APPROVED_DROPS: all });
+    expect(await tables()).to.have.length(65);
+    await knex('migrate:down');
+    expect(await ledger()).to.deep.equal(['044_cleanup_legacy_tables']);
+    expect(await tables()).to.have.length(68);
+    await knex('migrate:down');
+    await expectUntouched();
+  });
+
+  it('undoes 044 too where 045, pending with it, is refused', async () => {
+    await server.sql(database.name, 'insert into organizations (organization_name) values ($$in the way$$)');
+    const before = await dump(database);
+    const refused = await project.knex('migrate:latest', {
+      env: { ...env, APPROVED_DROPS: 'organizations' },
+    });
+    expect(refused.status).to.equal(1);
+    expect(refused.stderr).to.include('not-empty: public.organizations is not empty.');
+    expect(await dump(database)).to.equal(before);
+    expect(await ledger()).to.deep.equal([]);
+  });
+
+  it('carries on where a rollback was killed between the restore and the ledger', async () => {
+    await knex('migrate:latest');
+    const killed = runner(database.url);
+    await killed.down({ up: down044, down: down044 });
+    await killed.end();
+    await server.sql(database.name, 'update undrop.knex_migrations_lock set is_locked = 1');
+    expect(await ledger()).to.deep.equal(['044_cleanup_legacy_tables']);
+
+    await knex('migrate:unlock');
+    const rollback = await knex('migrate:rollback');
+    expect(rollback.stderr).to.match(/044_cleanup_legacy_tables: already restored on .*; nothing to do/);
+    expect(await ledger()).to.deep.equal([]);
+    await expectUntouched();
+  });
+
+  it('carries on where latest was killed between the drop and the ledger', async () => {
+    await withEnvironment({ UNDROP_BACKUP: 'off', APPROVED_DROPS: 'organizations' }, async () => {
+      const killed = runner(database.url);
+      await killed.up({ up: up045, down: up045 });
+      await killed.end();
+    });
+    const latest = await knex('migrate:latest', { APPROVED_DROPS: 'organizations' });
+    expect(latest.stderr).to.match(/045_cleanup_optional_tables: already dropped on .*; nothing to do/);
+    expect(await tables()).to.have.length(67);
+    await knex('migrate:rollback');
+    await expectUntouched();
+  });
+
+  it('is the same without any server at all', async () => {
+    const { seed, backup, latest, verify, rollback, count } = await embedded;
+    expect(seed.stderr).to.equal('Database: embedded PostgreSQL in .undrop\n');
+    expect(backup.stdout).to.include('proved').and.include(project.folder);
+    expect(latest.stdout).to.equal('Batch 1 run: 2 migrations\n');
+    expect(verify.stdout.match(/^ok /gm), verify.stdout).to.have.length(5);
+    expect(rollback.stdout).to.equal('Batch 1 rolled back: 2 migrations\n');
+    expect(count.stdout.split('\n')).to.have.length(75);
+  });
+
+  it('is told by the demo, which shows every number', async () => {
+    const { status, stdout, stderr, text } = await demo;
+    expect(status, text).to.equal(0);
+    const [, table = ''] = stdout.split(' s:\n\n');
+    expect(
+      table
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.replaceAll(/ {2,}/g, '  ')),
+    ).to.deep.equal([
+      'ok  before  74 tables, 23 empty',
+      'ok  backup  proved by contents',
+      'ok  after 044  68 tables, 17 empty',
+      'ok  verified  5 of 5 checks',
+      'ok  after the rollback  74 tables, 23 empty',
+      'ok  schema and rows, by pg_dump  identical',
+      'ok  after 044 and 045  65 tables, 14 empty',
+      'ok  after the rollback  74 tables, 23 empty',
+      'ok  schema and rows, by pg_dump  identical',
+    ]);
+    expect(stderr).to.include('knex migrate:rollback brings them back').and.not.include('not_for_the_demo');
+  });
+});

@@ -1,0 +1,13 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/**
+ * A program that passes for pg_dump, on machines that have none too: it says its version, and for anything else
+ * runs `body`. Gives its path, for PG_DUMP.
+ */
+export function fakePgDump(folder: string, body: string, version = '18.0'): string {
+  const path = join(mkdtempSync(join(folder, 'fake-')), 'pg_dump');
+  const answer = `[ "$1" = --version ] && { echo 'pg_dump (PostgreSQL) ${version}'; exit; }`;
+  writeFileSync(path, `#!/bin/sh\n${answer}\n${body}\n`, { mode: 0o755 });
+  return path;
+}
