@@ -343,7 +343,7 @@ describe('commands', () => {
 
     it('name what cannot be captured, and what is not there', async () => {
       const database = await copy();
-      await server.sql(database, 'create table parent (a int); create table child () inherits (parent)');
+      await server.sql(database, 'create table child (a int); create table keeper (kept child)');
       const [child, none] = await Promise.all([
         json(database, ['ddl', 'child']),
         json(database, ['ddl', 'nonsense']),

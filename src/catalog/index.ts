@@ -9,6 +9,7 @@ import { captureDomains } from './domains.ts';
 import { captureExtensionLinks } from './extension-links.ts';
 import { captureGrants } from './grants.ts';
 import { captureIndexes } from './indexes.ts';
+import { captureKeyTriggers } from './key-triggers.ts';
 import { captureOperatorClasses } from './operator-classes.ts';
 import { captureOperators } from './operators.ts';
 import { capturePartitions } from './partitions.ts';
@@ -39,6 +40,7 @@ export const families = {
   views: captureViews,
   rules: captureRules,
   triggers: captureTriggers,
+  keyTriggers: captureKeyTriggers,
   policies: capturePolicies,
   statistics: captureStatistics,
   publications: capturePublications,
