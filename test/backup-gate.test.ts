@@ -92,9 +92,14 @@ describe('the gate of backups', () => {
         database: database.name,
         identity: identity?.id,
       });
-      expect(row?.tables)
-        .to.have.length(taken.tables)
-        .and.include.members(['public.old', 'app."O\'ld ""one"".x"', 'public.quick', 'undrop.drops']);
+      const others = (row?.tables as string[]).filter((name) => !name.startsWith('undrop.'));
+      expect(others).to.have.length(taken.tables);
+      expect(row?.tables).to.include.members([
+        'public.old',
+        'app."O\'ld ""one"".x"',
+        'public.quick',
+        'undrop.drops',
+      ]);
       expect(row?.tables).not.to.include('public.passing');
       expect(row?.objects).to.deep.equal(
         [
