@@ -1,9 +1,11 @@
 import type { Knex } from 'knex';
-import { type Entry, findEntry, hasArchive, loadCapture, markRestored } from './archive.ts';
+import { type Entry, findEntry, loadCapture, markRestored } from './archive.ts';
+import { hasArchive } from './archive-schema.ts';
 import type { Host } from './catalog/closure.ts';
 import { type Fact, readHostFacts } from './catalog/facts.ts';
 import { compareFacts, type Difference, describeDifferences } from './compare.ts';
 import { UndropError } from './errors.ts';
+import { withLockTries } from './lock.ts';
 import type { Options } from './options.ts';
 import { checkPrerequisites } from './prerequisites.ts';
 import { readRestored, replay } from './restore.ts';
@@ -22,7 +24,14 @@ export async function down(knex: Knex, options: Options): Promise<void> {
     const entry = (await hasArchive(session)) ? await findEntry(session, options.name) : undefined;
     if (entry === undefined) throw archiveMissing(session, options);
     if (entry.restoredAt !== null) return verifyRestored(session, entry);
-    const rows = await restoreEntry(session, entry);
+    // The restore locks referenced tables: whoever uses them must not have to queue behind it.
+    const hosts = await readHosts(session, entry);
+    const rows = await withLockTries(
+      session,
+      options,
+      () => hosts.map(({ oid }) => oid),
+      () => restoreEntry(session, entry, hosts),
+    );
     say(
       `${options.name}: ${countTables(entry.tables)} ${rows.length === 0 ? '' : `with ${countRows(rows)} `}` +
         `restored, equal to what was dropped on ${entry.droppedAt}`,
@@ -33,12 +42,16 @@ export async function down(knex: Knex, options: Options): Promise<void> {
 /**
  * @throws UndropError `archive-damaged`, `name-taken`, `prerequisite-gone`, `restore-failed`, `restore-differs`
  */
-async function restoreEntry(session: Session, entry: Entry): Promise<readonly KeptRows[]> {
+async function restoreEntry(
+  session: Session,
+  entry: Entry,
+  hosts: readonly Host[],
+): Promise<readonly KeptRows[]> {
   const { statements, facts, rows } = await loadCapture(session, entry);
   await checkStores(session, rows);
   await checkNames(session, facts);
   await checkPrerequisites(session, entry.prerequisites);
-  const before = await readSurvivors(session, entry);
+  const before = { hosts, facts: await readHostFacts(session, hosts) };
   await replay(session, statements, 'restore-failed');
   await compareRestored(session, entry, { facts, rows }, before);
   if (entry.schemaComment !== null) await restoreSchemaComment(session, entry.schemaComment);
@@ -51,7 +64,7 @@ async function restoreEntry(session: Session, entry: Entry): Promise<readonly Ke
  */
 async function checkNames(session: Session, facts: readonly Fact[]): Promise<void> {
   const relations = facts
-    .filter(({ catalog, columns }) => catalog === 'pg_class' && columns.relkind !== 't' && !isToast(columns))
+    .filter(({ catalog }) => catalog === 'pg_class')
     .map(({ identity, columns }) => ({ identity, schema: columns.relnamespace, name: columns.relname }));
   const taken = await session.read<{ identity: string }>(takenSql, [JSON.stringify(relations)]);
   if (taken.length === 0) return;
@@ -62,10 +75,6 @@ async function checkNames(session: Session, facts: readonly Fact[]): Promise<voi
     reason: 'The restore makes objects of the same names, and overwrites nothing.',
     next: 'Rename or drop what stands there now, then roll back again.',
   });
-}
-
-function isToast(columns: Fact['columns']): boolean {
-  return columns.relnamespace === 'schema pg_toast';
 }
 
 const takenSql = /* sql */ `
@@ -88,9 +97,8 @@ interface Survivors {
   readonly facts: readonly Fact[];
 }
 
-async function readSurvivors(session: Session, entry: Entry): Promise<Survivors> {
-  const hosts = await session.read<Host>(survivorsSql, [JSON.stringify(entry.hosts)]);
-  return { hosts, facts: await readHostFacts(session, hosts) };
+function readHosts(session: Session, entry: Entry): Promise<Host[]> {
+  return session.read<Host>(survivorsSql, [JSON.stringify(entry.hosts)]);
 }
 
 /**

@@ -1,4 +1,5 @@
-import { type Entry, hasArchive } from './archive.ts';
+import type { Entry } from './archive.ts';
+import { hasArchive } from './archive-schema.ts';
 import type { Session } from './session.ts';
 
 /** An entry with what people ask of it. Times are ISO 8601. */

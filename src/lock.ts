@@ -49,8 +49,8 @@ const blockersSql = /* sql */ `
 const shortTryMs = 300;
 
 /**
- * Locks everything that the drop will touch, and reads the closure under the locks. A try that times out, or finds
- * that the closure has grown since it was planned, lets go of all locks and starts again after a pause.
+ * Locks everything that the drop will touch, and reads the closure under the locks. A try that finds that the closure
+ * has grown since it was planned lets go of all locks and starts again.
  *
  * @throws UndropError `lock-timeout` that names who holds the locks
  */
@@ -60,33 +60,57 @@ export async function lockClosure(
   options: Options,
 ): Promise<Closure> {
   const oids = tables.map(({ oid }) => oid);
-  let asked: Lock[] = [];
+  let asked: readonly number[] = [];
+  return withLockTries(
+    session,
+    options,
+    () => asked,
+    async () => {
+      const plan = await readClosure(session, oids);
+      const locks = await readLocks(session, plan);
+      asked = locks.map(({ oid }) => oid);
+      for (const { sql } of locks) await session.run(sql);
+      const closure = await readClosure(session, oids);
+      if (!covers(plan, closure)) throw new ClosureGrew();
+      return closure;
+    },
+  );
+}
+
+/**
+ * Does work that waits for locks. A try in which one is not to be had in time is taken back, with all its locks, and
+ * made again after a pause; short tries come first.
+ *
+ * @param asked the relations whose locks it may have failed at
+ * @throws UndropError `lock-timeout` that names who holds the locks
+ */
+export async function withLockTries<T>(
+  session: Session,
+  options: Options,
+  asked: () => readonly number[],
+  work: () => Promise<T>,
+): Promise<T> {
   for (let tries = 1; tries <= options.lockTries; tries++) {
     const last = tries > options.lockTries - 2;
     const timeout = last ? options.lockTimeoutMs : Math.min(shortTryMs, options.lockTimeoutMs);
     await session.run(`set local lock_timeout = ${timeout}`);
     try {
-      return await session.attempt(async () => {
-        const plan = await readClosure(session, oids);
-        asked = await readLocks(session, plan);
-        for (const { sql } of asked) await session.run(sql);
-        const closure = await readClosure(session, oids);
-        if (!covers(plan, closure)) throw new ClosureGrew();
-        return closure;
-      });
+      return await session.attempt(work);
     } catch (error) {
       if (!isContention(error)) throw error;
       if (tries < options.lockTries) await sleep(50 * tries + Math.random() * 150);
     }
   }
-  throw await lockTimeout(session, asked, options);
+  throw await lockTimeout(session, asked(), options);
 }
 
 /** Another session added to the closure between the plan and the locks. */
 class ClosureGrew extends Error {}
 
 function isContention(error: unknown): boolean {
-  return error instanceof ClosureGrew || ['55P03', '40P01'].includes(sqlState(error) ?? '');
+  if (!(error instanceof Error)) return false;
+  const state = sqlState(error) ?? sqlState(error.cause);
+  return error instanceof ClosureGrew || state === '55P03' || state === '40P01';
 }
 
 function readLocks(session: Session, closure: Closure): Promise<Lock[]> {
@@ -109,7 +133,11 @@ function covers(plan: Closure, closure: Closure): boolean {
   );
 }
 
-async function lockTimeout(session: Session, asked: readonly Lock[], options: Options): Promise<UndropError> {
+async function lockTimeout(
+  session: Session,
+  asked: readonly number[],
+  options: Options,
+): Promise<UndropError> {
   const showQueries = process.env.UNDROP_SHOW_QUERIES === '1';
   const blockers = await session.read<{
     pid: number;
@@ -119,7 +147,7 @@ async function lockTimeout(session: Session, asked: readonly Lock[], options: Op
     mode: string;
     seconds: number | null;
     query: string | null;
-  }>(blockersSql, [asked.map(({ oid }) => oid), showQueries]);
+  }>(blockersSql, [asked, showQueries]);
   const lines = blockers.map(
     ({ pid, role, application, relation, mode, seconds, query }) =>
       `${relation}: pid ${pid} (${role}${application === '' ? '' : `, ${application}`}) holds ${mode}` +

@@ -19,7 +19,9 @@ const prerequisitesSql = /* sql */ `
     join pg_catalog.pg_shdepend as s on s.classid = m.classid and s.objid = m.objid
     where s.dbid = (select b.oid from pg_catalog.pg_database as b where b.datname = pg_catalog.current_database())
   )
-  select a.type, a.object_names as names, a.object_args as args, i.type || ' ' || i.identity as identity
+  select
+    -- columns of views can be looked up too, but not under their own name
+    case when a.type like '% column' then 'table column' else a.type end as type, a.object_names as names, a.object_args as args, i.type || ' ' || i.identity as identity
   from needed as n
   cross join lateral pg_catalog.pg_identify_object_as_address(n.classid, n.objid, n.objsubid) as a
   cross join lateral pg_catalog.pg_identify_object(n.classid, n.objid, n.objsubid) as i

@@ -1,7 +1,7 @@
 import type { Statement } from './capture.ts';
 import { type Closure, readClosure } from './catalog/closure.ts';
 import { type Facts, readFacts } from './catalog/facts.ts';
-import { type ErrorCode, UndropError } from './errors.ts';
+import { type ErrorCode, sqlState, UndropError } from './errors.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -18,16 +18,26 @@ export async function replay(
     try {
       await session.run(sql);
     } catch (error) {
-      throw new UndropError(code, {
-        subject: identity,
-        message: `The ${kind}${kind === 'rows' ? ' of' : ''} ${identity} could not be made again.`,
-        reason: error instanceof Error ? error.message : String(error),
-        next: 'Nothing was changed. Remove the cause, or leave the table out of the migration.',
-        cause: error,
-      });
+      throw explain(error, { kind, identity, sql }, code);
     }
   }
 }
+
+function explain(error: unknown, { kind, identity }: Statement, code: ErrorCode): UndropError {
+  const taken = code === 'restore-failed' && duplicates.has(sqlState(error) ?? '');
+  return new UndropError(taken ? 'name-taken' : code, {
+    subject: identity,
+    message: `The ${kind}${kind === 'rows' ? ' of' : ''} ${identity} could not be made again.`,
+    reason: error instanceof Error ? error.message : String(error),
+    next: taken
+      ? 'Nothing was changed. Rename or drop what stands there now, then roll back again.'
+      : 'Nothing was changed. Remove the cause, or leave the table out of the migration.',
+    cause: error,
+  });
+}
+
+// A relation, a routine, or anything else of that name. https://www.postgresql.org/docs/current/errcodes-appendix.html
+const duplicates = new Set(['42P07', '42723', '42710']);
 
 const oidsSql = /* sql */ `
   select pg_catalog.to_regclass(t.name)::oid::bigint as oid

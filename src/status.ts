@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { type Approval, readApprovals } from './approvals.ts';
-import { backupsSql, hasArchive } from './archive.ts';
+import { backupsSql, hasArchive } from './archive-schema.ts';
 import { type KeptEntry, readEntries } from './entries.ts';
 import { withoutExtension } from './knex/ledger.ts';
 import { UndropMigrationSource } from './knex/source.ts';

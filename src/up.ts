@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import { approvedTables, checkFingerprints } from './approve.ts';
-import { amendEntry, archive, ensureArchive, findEntry, newEntry } from './archive.ts';
+import { amendEntry, archive, findEntry, newEntry } from './archive.ts';
+import { ensureArchive } from './archive-schema.ts';
 import { requireBackup } from './backup/required.ts';
 import { captureClosure } from './capture.ts';
 import { check } from './check.ts';

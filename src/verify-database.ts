@@ -1,4 +1,4 @@
-import { backupsSql, hasArchive } from './archive.ts';
+import { backupsSql, hasArchive } from './archive-schema.ts';
 import { type KeptEntry, readEntries } from './entries.ts';
 import { type ErrorCode, sqlState, UndropError } from './errors.ts';
 import { readInventory } from './inventory.ts';

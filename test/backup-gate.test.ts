@@ -4,7 +4,7 @@ import { hostname, tmpdir } from 'node:os';
 import { basename, isAbsolute, join, relative } from 'node:path';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import { ensureArchive } from '../src/archive.ts';
+import { ensureArchive } from '../src/archive-schema.ts';
 import { type Backup, backup } from '../src/backup/backup.ts';
 import { requireBackup } from '../src/backup/required.ts';
 import { findTables } from '../src/gate.ts';
@@ -92,7 +92,7 @@ describe('the gate of backups', () => {
         database: database.name,
         identity: identity?.id,
       });
-      const others = (row?.tables as string[]).filter((name) => !name.startsWith('undrop.'));
+      const others = ((row?.tables ?? []) as string[]).filter((name) => !name.startsWith('undrop.'));
       expect(others).to.have.length(taken.tables);
       expect(row?.tables).to.include.members([
         'public.old',

@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path';
 import { expect } from 'chai';
 import pg from 'pg';
-import { ensureArchive } from '../src/archive.ts';
+import { ensureArchive } from '../src/archive-schema.ts';
 import { describeServer } from '../src/catalog/server.ts';
 import type { ErrorCode } from '../src/errors.ts';
 import { startEmbedded } from '../src/knex/embedded.ts';

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import createKnex from 'knex';
 import { seed } from '../seeds/01_turing.ts';
-import { placeSql } from '../src/archive.ts';
+import { placeSql } from '../src/archive-schema.ts';
 import { readInventory } from '../src/inventory.ts';
 import { inReadOnlySession } from '../src/read-only.ts';
 import { type TestServer, testServer } from './support/server.ts';

@@ -251,6 +251,20 @@ describe('up and down', () => {
       }
     });
 
+    it('that the restore needs are given up likewise, and asked for again', async () => {
+      const patient = reversibleDrop({ name: 'm', tables: ['a'], lockTimeout: '50ms', lockTries: 2 });
+      await run.up(patient);
+      const other = await server.client(database.name);
+      await other.query(`set application_name = 'the blocker'; begin; update kept set id = id`);
+      const error = await refusalOf(run.down(patient), 'lock-timeout');
+      expect(error.reason).to.match(/kept: pid \d+ \(postgres, the blocker\) holds RowExclusiveLock/);
+      const end = setTimeout(() => other.query('commit'), 300);
+      await run.down(reversibleDrop({ name: 'm', tables: ['a'] }));
+      clearTimeout(end);
+      await other.end();
+      expect(await tables()).to.deep.equal(['a', 'b', 'kept']);
+    });
+
     it('are waited for', async () => {
       const other = await server.client(database.name);
       await other.query('begin; select * from a');

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { Knex } from 'knex';
-import { ensureArchive, placeSql } from '../archive.ts';
+import { ensureArchive, placeSql } from '../archive-schema.ts';
 import { UndropError } from '../errors.ts';
 import { readInventory } from '../inventory.ts';
 import type { Target } from '../knex/connection.ts';

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { backupsSql } from '../archive.ts';
+import { backupsSql } from '../archive-schema.ts';
 import { UndropError } from '../errors.ts';
 import type { Table } from '../gate.ts';
 import type { Options } from '../options.ts';

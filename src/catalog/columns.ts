@@ -24,7 +24,7 @@ interface ColumnRow {
 // renamed or altered on its own. A partition is made on its own and then attached, with all of its columns.
 const columnsSql = /* sql */ `
   with columns as (
-    select a.*, c.relname, c.reloftype <> 0 as typed, c.relkind,
+    select a.*, c.relname, c.reloftype <> 0 as typed, c.relkind, c.relispartition,
       not c.relispartition and not a.attislocal as given
     from pg_catalog.pg_attribute as a
     join pg_catalog.pg_class as c on c.oid = a.attrelid
@@ -48,7 +48,7 @@ const columnsSql = /* sql */ `
          where c.oid = a.attcollation and a.attcollation <> t.typcollation)
       end,
       case when a.attnotnull and not $2 then 'not null' end,
-      case a.attgenerated
+      case case when a.attislocal and a.attinhcount > 0 and not a.relispartition and not $3 then '' else a.attgenerated end
         when 's' then 'generated always as (' || pg_catalog.pg_get_expr(d.adbin, d.adrelid) || ') stored'
         when 'v' then 'generated always as (' || pg_catalog.pg_get_expr(d.adbin, d.adrelid) || ') virtual'
       end,
@@ -75,7 +75,7 @@ const columnsSql = /* sql */ `
       case when a.attstorage <> t.typstorage or a.given then pg_catalog.format('alter column %I set storage %s', a.attname,
         case a.attstorage when 'p' then 'plain' when 'e' then 'external' when 'm' then 'main' else 'extended' end)
       end,
-      case when (a.given or a.typed) and t.typstorage <> 'p' then
+      case when (a.given or a.typed or a.relkind = 'm') and t.typstorage <> 'p' then
         pg_catalog.format('alter column %I set compression %s', a.attname,
           case a.attcompression when 'p' then 'pglz' when 'l' then 'lz4' else 'default' end)
       end,
@@ -109,7 +109,11 @@ export async function readColumns(
   session: Session,
   relations: readonly number[],
 ): Promise<Map<number, Columns>> {
-  const rows = await session.read<ColumnRow>(columnsSql, [relations, session.server.namedNotNull]);
+  const rows = await session.read<ColumnRow>(columnsSql, [
+    relations,
+    session.server.namedNotNull,
+    session.server.generatedInChildren,
+  ]);
   const notNull = session.server.namedNotNull ? await session.read<ColumnRow>(notNullSql, [relations]) : [];
   const grouped = new Map<number, ColumnRow[]>(relations.map((relation) => [relation, []]));
   for (const row of [...rows, ...notNull]) grouped.get(row.relation)?.push(row);

@@ -25,7 +25,9 @@ const relationsSql = /* sql */ `
     select 'it is temporary' where c.relnamespace = pg_catalog.pg_my_temp_schema()
     union all
     select 'the index is invalid, and would come back valid; reindex or drop it first'
-    where exists (select from pg_catalog.pg_index as x where x.indexrelid = c.oid and not x.indisvalid)
+    -- that of a partitioned table is so as long as a partition lacks its own
+    where c.relkind = 'i'
+      and exists (select from pg_catalog.pg_index as x where x.indexrelid = c.oid and not x.indisvalid)
     union all
     select 'a subscription copies into it, which leaves no trace to restore'
     where exists (select from pg_catalog.pg_subscription_rel as s where s.srrelid = c.oid)

@@ -9,6 +9,8 @@ interface TableRow {
   prefix: string;
   suffix: string;
   typed: boolean;
+  /** Has a TOAST table, perhaps only because of columns that are gone. */
+  toasted: boolean;
   owner: string;
   marks: string[];
 }
@@ -53,6 +55,10 @@ const tablesSql = /* sql */ `
        join pg_catalog.pg_foreign_server as s on s.oid = f.ftserver where f.ftrelid = c.oid)
     ) as suffix,
     c.reloftype <> 0 as typed,
+    c.reltoastrelid <> 0 and c.reloftype = 0 and not exists (
+      select from pg_catalog.pg_attribute as a
+      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        and a.attlen = -1 and a.attstorage <> 'p' and a.atttypmod = -1) as toasted,
     pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(c.relowner)) as owner,
     array_remove(array[
       case when c.relkind <> 'f' then
@@ -84,7 +90,12 @@ export async function captureRelations(session: Session, closure: Closure): Prom
       makes(
         member,
         'relation',
-        [create, ...column.settings.map(alter), alter(`owner to ${row.owner}`)],
+        [
+          create,
+          ...(row.toasted ? toast.map(alter) : []),
+          ...column.settings.map(alter),
+          alter(`owner to ${row.owner}`),
+        ],
         column.inline,
       ),
       // Last, so that nothing that restores the table is subject to it.
@@ -92,6 +103,9 @@ export async function captureRelations(session: Session, closure: Closure): Prom
     ];
   });
 }
+
+// PostgreSQL keeps the TOAST table when the last column that needed it goes.
+const toast = ['add column "undrop toast" text', 'drop column "undrop toast"'];
 
 function list(definitions: readonly string[], typed: boolean): string {
   // A typed table takes no empty list.

@@ -10,6 +10,8 @@ interface SequenceRow {
   owner: string;
   ownedBy: string | null;
   start: string;
+  /** Of an identity column, where it is not that of the table. */
+  persistence: string | null;
 }
 
 const sequencesSql = /* sql */ `
@@ -23,7 +25,11 @@ const sequencesSql = /* sql */ `
     end as create,
     pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(c.relowner)) as owner,
     case when d.deptype = 'a' then pg_catalog.format('%I.%I.%I', tn.nspname, t.relname, a.attname) end as "ownedBy",
-    s.seqstart::text as start
+    s.seqstart::text as start,
+    case when d.deptype = 'i' and c.relpersistence <> t.relpersistence then
+      pg_catalog.format('alter sequence %I.%I set %s', n.nspname, c.relname,
+        case c.relpersistence when 'u' then 'unlogged' else 'logged' end)
+    end as persistence
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   join pg_catalog.pg_sequence as s on s.seqrelid = c.oid
@@ -59,7 +65,7 @@ export async function captureSequences(session: Session, closure: Closure): Prom
               row.ownedBy && `alter sequence ${row.name} owned by ${row.ownedBy}`,
             ]),
           ]),
-      ...addsTo(member, 'state', [untouched ? null : state.sql]),
+      ...addsTo(member, 'state', [row.persistence, untouched ? null : state.sql]),
     ];
   });
 }

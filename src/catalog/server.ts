@@ -7,6 +7,8 @@ export interface Server {
   readonly major: number;
   /** NOT NULL constraints are rows of pg_constraint, with names (18). */
   readonly namedNotNull: boolean;
+  /** A child may say how it generates a column that its parent generates too (16); before, it must not. */
+  readonly generatedInChildren: boolean;
   /** A publication may name columns and filter rows (15). */
   readonly publicationColumns: boolean;
   /** Membership in a role may come without the right to act as it (16). */
@@ -34,6 +36,7 @@ export function describeServer(version: string, versionNumber: number): Server {
     version,
     major,
     namedNotNull: major >= 18,
+    generatedInChildren: major >= 16,
     publicationColumns: major >= 15,
     setOption: major >= 16,
   };

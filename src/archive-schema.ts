@@ -1,0 +1,162 @@
+import { UndropError } from './errors.ts';
+import type { Session } from './session.ts';
+
+/** The format of the archive: raised when its tables change. */
+const format = 1;
+
+// Each table has a key: without one, a FOR ALL TABLES publication would refuse every update.
+// Whether the schema is there is looked up first: CREATE … IF NOT EXISTS needs the right to create even where it is.
+const tablesSql = /* sql */ `
+  create table undrop.identity (
+    id uuid primary key default pg_catalog.gen_random_uuid(),
+    format int not null
+  );
+  insert into undrop.identity (format) values (${format});
+  create table undrop.backups (
+    id bigint generated always as identity primary key,
+    finished_at timestamptz not null default pg_catalog.now(),
+    taken_by text not null default current_user,
+    host text not null,
+    file text not null,
+    format text not null,
+    bytes bigint not null,
+    sha256 text not null,
+    proof text not null,
+    pg_dump_version text not null,
+    server_version text not null,
+    database text not null,
+    database_oid oid not null,
+    system_identifier text not null,
+    identity uuid not null,
+    tables jsonb not null,
+    objects jsonb not null
+  );
+  create table undrop.drops (
+    id bigint generated always as identity primary key,
+    migration text not null,
+    tables jsonb not null,
+    dropped_at timestamptz not null default pg_catalog.clock_timestamp(),
+    dropped_by text not null default current_user,
+    dropped_from text default pg_catalog.host(pg_catalog.inet_client_addr()),
+    database text not null default pg_catalog.current_database(),
+    server_version text not null,
+    fingerprint text not null,
+    digest text not null,
+    overrides jsonb not null,
+    approvals jsonb not null,
+    backup_id bigint,
+    prerequisites jsonb not null,
+    hosts jsonb not null,
+    host_changes jsonb not null default '[]',
+    schema_comment jsonb,
+    restored_at timestamptz,
+    restored_by text
+  );
+  create unique index drops_unrestored on undrop.drops (migration) where restored_at is null;
+  create table undrop.statements (
+    drop_id bigint not null references undrop.drops on delete cascade,
+    position int not null,
+    kind text not null,
+    identity text not null,
+    sql text not null,
+    primary key (drop_id, position)
+  );
+  create table undrop.facts (
+    drop_id bigint not null references undrop.drops on delete cascade,
+    position int not null,
+    catalog text not null,
+    identity text not null,
+    columns jsonb not null,
+    primary key (drop_id, position)
+  );
+  create table undrop.rows (
+    drop_id bigint not null references undrop.drops on delete cascade,
+    position int not null,
+    table_name text not null,
+    store text not null,
+    count bigint not null,
+    digest text not null,
+    primary key (drop_id, position)
+  );
+  create table undrop.evidence (
+    drop_id bigint not null references undrop.drops on delete cascade,
+    table_name text not null,
+    usage jsonb not null,
+    primary key (drop_id, table_name)
+  )`;
+
+/**
+ * Where this is, as no copy of the database has it: one made from a template carries the same random identity but
+ * another OID, one restored elsewhere the identifier of another cluster, where the role may read that.
+ */
+export const placeSql = /* sql */ `
+  select i.id as identity, d.oid as database_oid, d.datname as database,
+    case when pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')
+      then (select c.system_identifier::text from pg_catalog.pg_control_system() as c) else '' end as system_identifier
+  from undrop.identity as i
+  join pg_catalog.pg_database as d on d.datname = pg_catalog.current_database()`;
+
+/** The recorded backups, and whether each is of this very database. */
+export const backupsSql = /* sql */ `
+  select b.*,
+    (b.identity, b.database_oid) = (p.identity, p.database_oid)
+      and (b.system_identifier = p.system_identifier or '' in (b.system_identifier, p.system_identifier)) as own
+  from undrop.backups as b
+  cross join (${placeSql}) as p`;
+
+const stateSql = /* sql */ `
+  select pg_catalog.to_regnamespace('undrop') is not null as schema,
+    pg_catalog.to_regclass('undrop.identity') is not null as tables,
+    pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create') as "mayCreate"`;
+
+/**
+ * Makes the archive where there is none yet: a schema of the migrating role's own, closed to everybody else.
+ *
+ * @throws UndropError `insufficient-privilege`, `archive-damaged` where a newer program has written it
+ */
+export async function ensureArchive(session: Session): Promise<void> {
+  // Two migrators that start on a fresh database must not both make it.
+  await session.run(`select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('undrop.archive'))`);
+  const [state] = await session.read<{ schema: boolean; tables: boolean; mayCreate: boolean }>(stateSql);
+  if (state?.schema === false) {
+    if (!state.mayCreate) throw mayNotCreate(session);
+    await session.run('create schema undrop; revoke all on schema undrop from public');
+  }
+  if (state?.tables === false) await session.run(tablesSql);
+  await checkFormat(session);
+}
+
+/**
+ * Whether there is an archive; makes none.
+ *
+ * @throws UndropError `archive-damaged` where a newer program has written it
+ */
+export async function hasArchive(session: Session): Promise<boolean> {
+  const [state] = await session.read<{ tables: boolean }>(stateSql);
+  if (state?.tables !== true) return false;
+  await checkFormat(session);
+  return true;
+}
+
+async function checkFormat(session: Session): Promise<void> {
+  const [identity] = await session.read<{ format: number }>('select format from undrop.identity');
+  if (identity !== undefined && identity.format <= format) return;
+  throw new UndropError('archive-damaged', {
+    subject: 'undrop',
+    message: `The archive in ${session.database} cannot be read by this version of knex-undrop.`,
+    reason:
+      identity === undefined
+        ? 'undrop.identity holds no row.'
+        : `Its format is ${identity.format}, and this program knows formats up to ${format}.`,
+    next: 'Use the version of knex-undrop that wrote it, or a later one.',
+  });
+}
+
+function mayNotCreate({ database, role }: { database: string; role: string }): UndropError {
+  return new UndropError('insufficient-privilege', {
+    subject: 'undrop',
+    message: `The role ${role} may not create the schema undrop in ${database}.`,
+    reason: 'The archive, and the ledger of migrations, are kept in a schema of their own.',
+    next: `Let the owner of the database run: create schema undrop authorization ${role}`,
+  });
+}
