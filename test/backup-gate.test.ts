@@ -92,7 +92,7 @@ describe('the gate of backups', () => {
         database: database.name,
         identity: identity?.id,
       });
-      const others = (row?.tables as string[]).filter((name) => !name.startsWith('undrop.'));
+      const others = ((row?.tables ?? []) as string[]).filter((name) => !name.startsWith('undrop.'));
       expect(others).to.have.length(taken.tables);
       expect(row?.tables).to.include.members([
         'public.old',
