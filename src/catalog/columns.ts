@@ -3,17 +3,23 @@ import { keyOf, type ObjectKey } from './closure.ts';
 
 /** The columns of one relation, as `create table` takes them, and what can only be said afterwards. */
 export interface Columns {
-  /** Column definitions and named NOT NULL constraints, in order; without those that parents give. */
-  readonly definitions: readonly string[];
+  /** Columns in order, then named NOT NULL constraints. */
+  readonly columns: readonly Column[];
   /** Generated expressions and NOT NULL constraints: objects of their own that the definitions make. */
   readonly inline: readonly ObjectKey[];
   /** Actions of `alter table`: storage, compression, statistics target and options. */
   readonly settings: readonly string[];
 }
 
-interface ColumnRow {
+export interface Column {
+  /** Null where parents give it. */
+  readonly definition: string | null;
+  /** As a parent has it; null where none does. */
+  readonly inherited: string | null;
+}
+
+interface ColumnRow extends Column {
   relation: number;
-  definition: string | null;
   classid: number | null;
   objid: number | null;
   settings: string[];
@@ -25,7 +31,14 @@ interface ColumnRow {
 const columnsSql = /* sql */ `
   with columns as (
     select a.*, c.relname, c.reloftype <> 0 as typed, c.relkind, c.relispartition,
-      not c.relispartition and not a.attislocal as given
+      not c.relispartition and not a.attislocal as given,
+      not c.relispartition and a.attinhcount > 0 as inherited,
+      c.oid = any ($4) as adopted,
+      exists (
+        select from pg_catalog.pg_inherits as h
+        join pg_catalog.pg_attribute as p
+          on p.attrelid = h.inhparent and p.attname = a.attname and p.attgenerated <> ''
+        where h.inhrelid = c.oid and not c.relispartition) as generated_by_parent
     from pg_catalog.pg_attribute as a
     join pg_catalog.pg_class as c on c.oid = a.attrelid
     where a.attrelid = any ($1) and a.attnum > 0 and not a.attisdropped
@@ -48,7 +61,7 @@ const columnsSql = /* sql */ `
          where c.oid = a.attcollation and a.attcollation <> t.typcollation)
       end,
       case when a.attnotnull and not $2 then 'not null' end,
-      case case when a.attislocal and a.attinhcount > 0 and not a.relispartition and not $3 then '' else a.attgenerated end
+      case case when not a.generated_by_parent or $3 or a.adopted then a.attgenerated end
         when 's' then 'generated always as (' || pg_catalog.pg_get_expr(d.adbin, d.adrelid) || ') stored'
         when 'v' then 'generated always as (' || pg_catalog.pg_get_expr(d.adbin, d.adrelid) || ') virtual'
       end,
@@ -66,6 +79,20 @@ const columnsSql = /* sql */ `
          and p.refobjid = a.attrelid and p.refobjsubid = a.attnum
          and p.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and p.deptype = 'i')
     ) end as definition,
+    case when a.given or a.inherited and a.attgenerated = '' then pg_catalog.concat_ws(' ',
+      pg_catalog.quote_ident(a.attname),
+      pg_catalog.format_type(a.atttypid, a.atttypmod) || pg_catalog.repeat('[]', a.attndims - 1),
+      (select pg_catalog.format('collate %I.%I', n.nspname, c.collname)
+       from pg_catalog.pg_collation as c
+       join pg_catalog.pg_namespace as n on n.oid = c.collnamespace
+       where c.oid = a.attcollation and a.attcollation <> t.typcollation),
+      case when a.given then
+        case a.attgenerated
+          when 's' then 'generated always as (' || pg_catalog.pg_get_expr(d.adbin, d.adrelid) || ') stored'
+          when 'v' then 'generated always as (' || pg_catalog.pg_get_expr(d.adbin, d.adrelid) || ') virtual'
+        end
+      end
+    ) end as inherited,
     case when a.attgenerated <> '' then d.tableoid::bigint end as classid,
     case when a.attgenerated <> '' then d.oid::bigint end as objid,
     array_remove(array[
@@ -75,7 +102,7 @@ const columnsSql = /* sql */ `
       case when a.attstorage <> t.typstorage or a.given then pg_catalog.format('alter column %I set storage %s', a.attname,
         case a.attstorage when 'p' then 'plain' when 'e' then 'external' when 'm' then 'main' else 'extended' end)
       end,
-      case when (a.given or a.typed or a.relkind = 'm') and t.typstorage <> 'p' then
+      case when (a.given and a.relkind <> 'f' or a.typed or a.relkind = 'm') and t.typstorage <> 'p' then
         pg_catalog.format('alter column %I set compression %s', a.attname,
           case a.attcompression when 'p' then 'pglz' when 'l' then 'lz4' else 'default' end)
       end,
@@ -98,21 +125,28 @@ const notNullSql = /* sql */ `
     case when k.conislocal or c.relispartition then
       pg_catalog.format('constraint %I %s', k.conname, pg_catalog.pg_get_constraintdef(k.oid))
     end as definition,
+    null as inherited,
     k.tableoid::bigint as classid, k.oid::bigint as objid, array[]::text[] as settings
   from pg_catalog.pg_constraint as k
   join pg_catalog.pg_class as c on c.oid = k.conrelid
   where k.conrelid = any ($1) and k.contype = 'n' and k.convalidated
   order by k.conrelid, k.conkey`;
 
-/** The columns of some relations, by the OID of the relation. */
+/**
+ * The columns of some relations, by the OID of the relation.
+ *
+ * @param adopted those that get their parents later
+ */
 export async function readColumns(
   session: Session,
   relations: readonly number[],
+  adopted: readonly number[] = [],
 ): Promise<Map<number, Columns>> {
   const rows = await session.read<ColumnRow>(columnsSql, [
     relations,
     session.server.namedNotNull,
     session.server.generatedInChildren,
+    adopted,
   ]);
   const notNull = session.server.namedNotNull ? await session.read<ColumnRow>(notNullSql, [relations]) : [];
   const grouped = new Map<number, ColumnRow[]>(relations.map((relation) => [relation, []]));
@@ -122,7 +156,7 @@ export async function readColumns(
 
 function collect(rows: readonly ColumnRow[]): Columns {
   return {
-    definitions: rows.flatMap(({ definition }) => definition ?? []),
+    columns: rows.map(({ definition, inherited }) => ({ definition, inherited })),
     inline: rows.flatMap(({ classid, objid }) =>
       classid === null || objid === null ? [] : [keyOf(classid, objid)],
     ),

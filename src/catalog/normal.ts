@@ -175,6 +175,10 @@ export const overrides: Readonly<Record<string, string>> = {
   'pg_attribute.attnum': /* sql */ `(
     select pg_catalog.count(*) from pg_catalog.pg_attribute as a
     where a.attrelid = t.attrelid and a.attnum between 1 and t.attnum and not a.attisdropped)`,
+  // Parents that are gone leave gaps too.
+  'pg_inherits.inhseqno': /* sql */ `(
+    select pg_catalog.count(*) from pg_catalog.pg_inherits as h
+    where h.inhrelid = t.inhrelid and h.inhseqno <= t.inhseqno)`,
   // CREATE TABLE AS leaves it 0 for arrays of one dimension; nothing depends on it.
   'pg_attribute.attndims': /* sql */ `
     case when exists (select from pg_catalog.pg_type as y where y.oid = t.atttypid and y.typelem <> 0 and y.typlen = -1)

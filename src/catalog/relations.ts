@@ -1,4 +1,5 @@
 import type { Session } from '../session.ts';
+import { adopt, readAdoptions } from './adoption.ts';
 import { type Closure, membersIn } from './closure.ts';
 import { readColumns } from './columns.ts';
 import { addsTo, makes, type Piece } from './piece.ts';
@@ -7,6 +8,7 @@ interface TableRow {
   oid: number;
   name: string;
   prefix: string;
+  inherits: string | null;
   suffix: string;
   typed: boolean;
   /** Has a TOAST table, perhaps only because of columns that are gone. */
@@ -24,15 +26,15 @@ const tablesSql = /* sql */ `
       (select pg_catalog.format(' of %I.%I', tn.nspname, t.typname)
        from pg_catalog.pg_type as t join pg_catalog.pg_namespace as tn on tn.oid = t.typnamespace
        where t.oid = c.reloftype)) as prefix,
+    case when not c.relispartition then
+      (select ' inherits (' || pg_catalog.string_agg(
+           pg_catalog.format('%I.%I', pn.nspname, p.relname), ', ' order by h.inhseqno) || ')'
+       from pg_catalog.pg_inherits as h
+       join pg_catalog.pg_class as p on p.oid = h.inhparent
+       join pg_catalog.pg_namespace as pn on pn.oid = p.relnamespace
+       where h.inhrelid = c.oid having pg_catalog.count(*) > 0)
+    end as inherits,
     pg_catalog.concat(
-      case when not c.relispartition then
-        (select ' inherits (' || pg_catalog.string_agg(
-             pg_catalog.format('%I.%I', pn.nspname, p.relname), ', ' order by h.inhseqno) || ')'
-         from pg_catalog.pg_inherits as h
-         join pg_catalog.pg_class as p on p.oid = h.inhparent
-         join pg_catalog.pg_namespace as pn on pn.oid = p.relnamespace
-         where h.inhrelid = c.oid having pg_catalog.count(*) > 0)
-      end,
       case when c.relkind = 'p' then ' partition by ' || pg_catalog.pg_get_partkeydef(c.oid) end,
       (select pg_catalog.format(' using %I', m.amname) from pg_catalog.pg_am as m where m.oid = c.relam),
       (select ' with (' || pg_catalog.string_agg(
@@ -76,26 +78,27 @@ const tablesSql = /* sql */ `
 export async function captureRelations(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_class');
   const rows = await session.read<TableRow>(tablesSql, [[...members.keys()]]);
-  const columns = await readColumns(
-    session,
-    rows.map((row) => row.oid),
-  );
+  const oids = rows.map((row) => row.oid);
+  const adoptions = await readAdoptions(session, oids);
+  const columns = await readColumns(session, oids, [...adoptions.keys()]);
   return rows.flatMap((row) => {
     const member = members.get(row.oid);
     const column = columns.get(row.oid);
     if (member === undefined || column === undefined) return [];
     const alter = (action: string) => `alter table only ${row.name} ${action}`;
-    const create = `${row.prefix}${list(column.definitions, row.typed)}${row.suffix}`;
+    const create = (definitions: readonly string[], inherits: string) =>
+      `${row.prefix}${list(definitions, row.typed)}${inherits}${row.suffix}`;
+    const definitions = column.columns.flatMap(({ definition }) => definition ?? []);
+    const adoption = adoptions.get(row.oid);
+    const statements =
+      adoption === undefined
+        ? [create(definitions, row.inherits ?? ''), ...column.settings.map(alter)]
+        : adopt(adoption, column.columns, column.settings, create, alter);
     return [
       makes(
         member,
         'relation',
-        [
-          create,
-          ...(row.toasted ? toast.map(alter) : []),
-          ...column.settings.map(alter),
-          alter(`owner to ${row.owner}`),
-        ],
+        [...statements, ...(row.toasted ? toast.map(alter) : []), alter(`owner to ${row.owner}`)],
         column.inline,
       ),
       // Last, so that nothing that restores the table is subject to it.

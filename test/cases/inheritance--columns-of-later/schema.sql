@@ -1,0 +1,13 @@
+create table root (id int not null);
+create table left_side (l text collate "C" not null default 'l') inherits (root);
+create table right_side (r int[]) inherits (root);
+create table both_sides (b numeric(5, 2)) inherits (left_side, right_side);
+alter table root add note varchar(20) default 'none' check (note <> '');
+alter table right_side add more text;
+alter table right_side alter more set storage external;
+alter table root add flag boolean not null default true;
+alter table left_side drop column l;
+insert into root values (1, 'root');
+insert into left_side values (2, 'left', false);
+insert into right_side (id, r, more) values (3, '{1,2}', 'more');
+insert into both_sides (id, b, note) values (4, 1.5, 'both');

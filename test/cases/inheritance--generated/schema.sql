@@ -1,0 +1,10 @@
+create table t (a int, b int generated always as (a * 2) stored);
+create table same (a int, b int generated always as (a * 2) stored);
+alter table same inherit t;
+create table turned (b int generated always as (a * 2) stored, a int);
+alter table turned inherit t;
+create table given () inherits (t);
+insert into t values (1);
+insert into same values (2);
+insert into turned (a) values (3);
+insert into given values (4);

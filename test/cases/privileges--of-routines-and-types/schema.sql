@@ -1,0 +1,10 @@
+create role case_default nologin;
+create table t (id serial primary key);
+create function f(t) returns int language sql as 'select 1';
+create domain d as t;
+create view v as select id from t;
+alter default privileges grant execute on functions to case_default with grant option;
+alter default privileges revoke execute on functions from public;
+alter default privileges grant usage on types to case_default;
+alter default privileges in schema public grant all on tables to case_default;
+create function born(t) returns int language sql as 'select 2';
