@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -301,33 +301,4 @@ describe('rows', () => {
       expect(await run.rows(sizes)).to.deep.equal(before);
     });
   });
-
-  describe('of whole schemas', () => {
-    const schemas = process.env.UNDROP_TEST_SCHEMAS ?? '/work/shared/schemas';
-    const load = async (name: string) => {
-      await server.sql(database.name, readFileSync(join(schemas, `${name}.sql`), 'utf8'));
-      return run.rows<{ name: string }>(`
-        select format('%I.%I', schemaname, tablename) as name from pg_tables
-        where schemaname not in ('pg_catalog', 'information_schema', 'undrop') order by 1`);
-    };
-
-    for (const name of ['chinook', 'pagila']) {
-      it(`come back one table of ${name} at a time, and all at once`, async function () {
-        if (!existsSync(join(schemas, `${name}.sql`))) this.skip();
-        this.timeout(300_000);
-        const tables = (await load(name)).map((row) => row.name);
-        const before = statements(await look());
-        for (const some of [...tables.map((table) => [table]), tables]) {
-          const migration = make({ tables: some, outsiders: 'cascade' });
-          await run.up(migration);
-          await run.down(migration);
-        }
-        expect(statements(await look())).to.deep.equal(before);
-      });
-    }
-  });
 });
-
-function statements(dump: string): string[] {
-  return dump.split(/;\n/).sort();
-}
