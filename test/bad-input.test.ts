@@ -227,7 +227,7 @@ describe('bad input', function () {
 
     it('with rows', async () => {
       await sql('insert into trigger_executions (trigger_id) values (1), (2)');
-      const says = ['public.trigger_executions is not empty', '2 rows', 'Move or delete the rows'];
+      const says = ['public.trigger_executions is not empty', '2 rows', "rows: 'archive'"];
       await refused([() => latest()], { status: 1, code: 'not-empty', says });
     });
 
@@ -576,7 +576,7 @@ describe('bad input', function () {
       expectOneMessage(await undrop(`restore --from-ddl ${file}`), {
         status: 3,
         code: 'name-taken',
-        says: ['Statement 1 of'],
+        says: ['Statement 2 of'],
       });
       rmSync(join(project.folder, 'seeds/turing/out'), { recursive: true });
     });

@@ -18,7 +18,7 @@ const rulesSql = /* sql */ `
   from pg_catalog.pg_rewrite as r
   join pg_catalog.pg_class as c on c.oid = r.ev_class
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-  where r.oid = any ($1) and r.rulename <> '_RETURN'
+  where r.oid = any ($1) and r.ev_type <> '1'
   order by n.nspname, c.relname, r.rulename`;
 
 /** Rules on tables and views; the one that makes a view comes with the view. */
