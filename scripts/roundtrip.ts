@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { UndropError } from '../src/errors.ts';
 import { readSettings } from '../src/knex/settings.ts';
 import { printable } from '../src/printable.ts';
-import { countOutcomes, type Roundtrip, roundtrip } from '../src/roundtrip.ts';
+import { describeCounts, type Roundtrip, roundtrip } from '../src/roundtrip.ts';
 import { run } from './command.ts';
 
 interface Arguments {
@@ -22,7 +22,7 @@ export default function define(command: Command): void {
         async () => {
           const settings = readSettings({ ...process.env, DATABASE_URL: database });
           const done = await roundtrip(settings, { pattern: tables, sample });
-          return { ...done, counts: countOutcomes(done.results), failure: failureOf(done) };
+          return { ...done, failure: failureOf(done) };
         },
         print,
       ),
@@ -42,7 +42,7 @@ function print({ results, comparisons, reordered }: Roundtrip): string {
     lines.push(
       `reordered  in ${reordered} of ${comparisons} comparisons pg_dump wrote the same statements in another order`,
     );
-  lines.push(`${countOutcomes(results)} of ${results.length}`);
+  lines.push(`${describeCounts(results)} of ${results.length}`);
   return `${lines.join('\n')}\n`;
 }
 

@@ -14,9 +14,14 @@ export interface Copy {
 
 export interface Copies {
   make(): Promise<Copy>;
+  /** What the work gives or throws; nothing any more once a signal has ended it all. */
+  unlessStopped<T>(work: Promise<T>): Promise<T>;
   /** Drops every copy that is left, and lets no more be made. */
   end(): Promise<void>;
 }
+
+// What Knex has to say of connections that go with their copy is of no interest.
+const log = { warn: () => undefined, error: () => undefined };
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -33,6 +38,7 @@ export async function openCopies(source: Settings): Promise<Copies> {
   const pools = new Set<Knex>();
   let count = 0;
   let ended = false;
+  let stopped = false;
 
   const create = async (template: string): Promise<string> => {
     const name = `undrop_roundtrip_${process.pid}_${++count}`;
@@ -48,11 +54,13 @@ export async function openCopies(source: Settings): Promise<Copies> {
     if (ended) return;
     ended = true;
     for (const signal of signals) process.off(signal, stop);
-    for (const pool of pools) await pool.destroy();
+    // First, since a pool waits for whoever still works with it.
     for (const name of names) await drop(name);
+    for (const pool of pools) await pool.destroy();
     await server.end();
   };
   const stop = (): void => {
+    stopped = true;
     say('roundtrip: stopped; the copies are dropped');
     end().finally(() => process.exit(130));
   };
@@ -63,12 +71,10 @@ export async function openCopies(source: Settings): Promise<Copies> {
       throw explain(error, source.database);
     });
     const make = async (): Promise<Copy> => {
-      // Whoever asks for one more while the process is ending, waits for the end.
-      if (ended) return new Promise(() => undefined);
       const name = await create(pristine);
       const settings = { ...source, database: name };
       const connection = clientConfig({ settings, embedded: undefined }) as Knex.PgConnectionConfig;
-      const knex = createKnex({ client: 'pg', connection, pool: { min: 0, max: 1 } });
+      const knex = createKnex({ client: 'pg', connection, pool: { min: 0, max: 1 }, log });
       pools.add(knex);
       const dropCopy = async () => {
         pools.delete(knex);
@@ -77,7 +83,12 @@ export async function openCopies(source: Settings): Promise<Copies> {
       };
       return { settings, knex, drop: dropCopy };
     };
-    return { make, end };
+    const unlessStopped = <T>(work: Promise<T>): Promise<T> =>
+      work.catch((error) => {
+        if (stopped) return new Promise(() => undefined);
+        throw error;
+      });
+    return { make, unlessStopped, end };
   } catch (error) {
     await end();
     throw error;

@@ -6,9 +6,11 @@ import { inSession } from '../session.ts';
 import { up } from '../up.ts';
 import type { Copy } from './copies.ts';
 
+export const outcomes = ['exact', 'refused', 'different', 'failed'] as const;
+
 export interface Result {
   readonly table: string;
-  readonly outcome: 'exact' | 'refused' | 'different' | 'failed';
+  readonly outcome: (typeof outcomes)[number];
   readonly code: string | null;
   readonly reason: string | null;
 }

@@ -1,0 +1,90 @@
+import type { Copies, Copy } from './copies.ts';
+import type { Dump } from './dump.ts';
+import { type Result, tryTable } from './try-table.ts';
+import { compareWitnesses, readWitness, type Witness } from './witness.ts';
+
+/** What every copy must be again after each table. */
+export interface Law {
+  readonly before: Witness;
+  readonly dump: Dump | undefined;
+  readonly seconds: number;
+  comparisons: number;
+  reordered: number;
+}
+
+export async function layDown(copy: Copy, dump: Dump | undefined): Promise<Law> {
+  const start = performance.now();
+  const before = await readWitness(copy, dump);
+  return { before, dump, seconds: (performance.now() - start) / 1000, comparisons: 0, reordered: 0 };
+}
+
+/** One copy after the other, and the tables tried on them. */
+export class Trial {
+  readonly #copies: Copies;
+  readonly #law: Law;
+  #copy: Copy;
+
+  constructor(copies: Copies, copy: Copy, law: Law) {
+    this.#copies = copies;
+    this.#copy = copy;
+    this.#law = law;
+  }
+
+  /** Begins and ends with a copy as it should be. */
+  async settle(tables: readonly string[]): Promise<Result[]> {
+    if (tables.length === 0) return [];
+    const results: Result[] = [];
+    for (const [index, table] of tables.entries()) {
+      const result = await tryTable(this.#copy, table);
+      if (result.outcome === 'exact' || result.outcome === 'refused') {
+        results.push(result);
+        continue;
+      }
+      await this.#startAfresh();
+      // What was tried before it has not been compared yet, and went with the copy.
+      return [
+        ...(await this.settle(tables.slice(0, index))),
+        result,
+        ...(await this.settle(tables.slice(index + 1))),
+      ];
+    }
+    const reason = await this.#compare();
+    if (reason === undefined) return results;
+    await this.#startAfresh();
+    return this.#bisect(tables, results, reason);
+  }
+
+  async #bisect(tables: readonly string[], results: readonly Result[], reason: string): Promise<Result[]> {
+    const different = (result: Result | undefined): Result => ({
+      table: result?.table ?? '',
+      outcome: 'different',
+      code: 'witness',
+      reason,
+    });
+    if (tables.length === 1) return [different(results[0])];
+    const half = Math.ceil(tables.length / 2);
+    const halves = [
+      ...(await this.settle(tables.slice(0, half))),
+      ...(await this.settle(tables.slice(half))),
+    ];
+    if (halves.some(({ outcome }) => outcome === 'different')) return halves;
+    // Only all of them together make the difference: it stands beside the last of them.
+    return [...halves.slice(0, -1), different(halves.at(-1))];
+  }
+
+  /** How the copy differs from what it was; undefined where it does not. */
+  async #compare(): Promise<string | undefined> {
+    const { differences, reordered } = compareWitnesses(
+      this.#law.before,
+      await readWitness(this.#copy, this.#law.dump),
+    );
+    this.#law.comparisons += 1;
+    if (reordered) this.#law.reordered += 1;
+    return differences.length === 0 ? undefined : differences.join('\n');
+  }
+
+  async #startAfresh(): Promise<void> {
+    await this.#copy.drop();
+    this.#copy = await this.#copies.make();
+  }
+}

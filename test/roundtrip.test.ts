@@ -1,0 +1,155 @@
+import { spawn } from 'node:child_process';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { isUndropError } from '../src/errors.ts';
+import { readSettings } from '../src/knex/settings.ts';
+import { compareDumps, dumpedStatements } from '../src/roundtrip/dump.ts';
+import { roundtrip } from '../src/roundtrip.ts';
+import { quietly } from '../src/say.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+const schema = /* sql */ `
+  create schema app;
+  create table app.parent (id int primary key);
+  create table app.child (id serial primary key, parent int references app.parent);
+  create table app.typed (whole app.parent);
+  create view app.both as select p.id, c.id as child from app.parent p join app.child c on c.parent = p.id;
+  create table "My Table" (id int, v text);
+  insert into app.parent values (1), (2);
+  insert into app.child (parent) values (1), (1), (2);
+  insert into "My Table" select n, repeat('x', n) from generate_series(1, 50) n;`;
+
+// What a restore changes beside what it restores: only the comparison of everything sees it.
+const meddler = /* sql */ `
+  create table log (line text);
+  create function meddle() returns event_trigger language plpgsql as $$
+    begin
+      if to_regclass('public.b') is null then insert into public.log values ('b has gone'); end if;
+    end $$;
+  create table a (id int);
+  create table b (id int);
+  create table c (id int);
+  create event trigger meddler on sql_drop execute function meddle();`;
+
+describe('roundtrip', () => {
+  let server: TestServer;
+  let database: TestDatabase;
+
+  before(async () => {
+    server = await testServer();
+  });
+
+  beforeEach(async () => {
+    database = await server.createDatabase();
+  });
+
+  afterEach(async () => {
+    await server.dropDatabase(database.name);
+    const left = await server.sql(
+      'postgres',
+      `select from pg_database where datname like 'undrop\\_roundtrip\\_%'`,
+    );
+    expect(left, 'copies that are left').to.have.length(0);
+  });
+
+  const run = (choice = {}) =>
+    quietly(() => roundtrip(readSettings({ ...process.env, DATABASE_URL: database.url }), choice));
+
+  it('says of every table whether it comes back', async () => {
+    await server.sql(database.name, schema);
+    const { results } = await run();
+    expect(results.map(({ table, outcome, code }) => [table, outcome, code])).to.deep.equal([
+      ['app.child', 'exact', null],
+      ['app.parent', 'refused', 'not-reproducible'],
+      ['app.typed', 'exact', null],
+      ['public."My Table"', 'exact', null],
+    ]);
+    expect(results[1]?.reason).to.contain('app.typed.whole');
+  });
+
+  it('takes a pattern and a sample', async () => {
+    await server.sql(database.name, schema);
+    const tables = async (choice: object) => (await run(choice)).results.map(({ table }) => table);
+    expect(await tables({ pattern: '*y*' })).to.deep.equal(['app.typed', 'public."My Table"']);
+    expect(await tables({ pattern: 'app.*', sample: 2 })).to.have.length(2);
+    expect(await tables({ pattern: 'nothing' })).to.deep.equal([]);
+  });
+
+  it('finds the one table whose way there and back changes something else', async () => {
+    await server.sql(database.name, meddler);
+    const { results } = await run();
+    expect(results.map(({ table, outcome }) => [table, outcome])).to.deep.equal([
+      ['public.a', 'exact'],
+      ['public.b', 'different'],
+      ['public.c', 'exact'],
+      ['public.log', 'exact'],
+    ]);
+    expect(results[1]?.reason).to.contain('rows are: public.log: 1 rows');
+  });
+
+  it('says what keeps it from copying', async () => {
+    const other = await server.client(database.name);
+    const error = await run().catch((thrown) => thrown);
+    await other.end();
+    expect(isUndropError(error) && error.code).to.equal('in-use');
+  });
+
+  it('ends with the counts, and with 1 where something differs', async () => {
+    await server.sql(database.name, meddler);
+    const { code, out } = await command().done;
+    expect(out.trimEnd().split('\n').at(-1)).to.equal('exact 3 refused 0 different 1 failed 0 of 4');
+    expect(out).to.match(/^different {2}public\.b {2}witness: /);
+    expect(code).to.equal(1);
+  });
+
+  it('leaves no copies behind when it is interrupted', async () => {
+    await server.sql(database.name, schema);
+    const { child, done } = command();
+    const copies = () =>
+      server.sql('postgres', `select from pg_database where datname = 'undrop_roundtrip_${child.pid}_2'`);
+    while ((await copies()).length === 0) await sleep(50);
+    child.kill('SIGINT');
+    expect(await done).to.include({ code: 130, out: '' });
+  });
+
+  function command() {
+    const args = ['--import', 'tsx', 'scripts/undrop.ts', 'roundtrip', '--database', database.url];
+    const child = spawn(process.execPath, args, {
+      cwd: dirname(import.meta.dirname),
+      env: { ...process.env, NODE_OPTIONS: '' },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    let out = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      out += text;
+    });
+    const done = new Promise<{ code: number | null; out: string }>((resolve) =>
+      child.once('close', (code) => resolve({ code, out })),
+    );
+    return { child, done };
+  }
+});
+
+describe('two dumps', () => {
+  const dump = (...parts: string[]) => dumpedStatements(parts.join(''));
+  const space = (name: string) => `SET default_tablespace = ${name};\n`;
+  const table = (name: string) => `CREATE TABLE ${name} (\n    id integer\n);\n`;
+
+  it('of the same statements in another order are reordered', () => {
+    const before = dump(space("''"), table('a'), table('b'));
+    expect(compareDumps(before, before)).to.deep.equal({ differences: [], reordered: false });
+    const after = dump(space("''"), table('b'), table('a'));
+    expect(compareDumps(before, after)).to.deep.equal({ differences: [], reordered: true });
+  });
+
+  it('differ where a setting means another statement', () => {
+    const before = dump(space("''"), table('a'), space('fast'), table('b'));
+    const after = dump(space("''"), table('b'), space('fast'), table('a'));
+    expect(compareDumps(before, after).differences).to.have.length(4);
+  });
+
+  it('differ where a statement comes twice', () => {
+    expect(compareDumps(dump(table('a')), dump(table('a'), table('a'))).differences).to.have.length(1);
+  });
+});
