@@ -8,11 +8,6 @@ export interface Obstacle {
   readonly reason: string;
 }
 
-interface RelationRow {
-  identity: string;
-  reason: string;
-}
-
 // https://www.postgresql.org/docs/current/catalog-pg-class.html
 const relationsSql = /* sql */ `
   select i.identity, o.reason
@@ -53,10 +48,10 @@ export async function findObstacles(session: Session, closure: Closure): Promise
   const extensions = closure.members
     .filter((member) => member.kind === 'extension')
     .map(({ identity }) => ({ identity, reason: 'the extension owns a part of what would be dropped' }));
-  const relations = await session.read<RelationRow>(relationsSql, [
+  const relations = await session.read<Obstacle>(relationsSql, [
     closure.members.filter((member) => member.catalog === 'pg_class').map((member) => member.objid),
   ]);
-  const labels = await session.read<RelationRow>(labelsSql, [
+  const labels = await session.read<Obstacle>(labelsSql, [
     closure.members.map((member) => member.classid),
     closure.members.map((member) => member.objid),
   ]);
