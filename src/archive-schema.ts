@@ -1,17 +1,14 @@
 import { UndropError } from './errors.ts';
 import type { Session } from './session.ts';
 
-/** The format of the archive: raised when its tables change. */
-const format = 1;
-
 // Each table has a key: without one, a FOR ALL TABLES publication would refuse every update.
 // Whether the schema is there is looked up first: CREATE … IF NOT EXISTS needs the right to create even where it is.
-const tablesSql = /* sql */ `
+const firstFormat = /* sql */ `
   create table undrop.identity (
     id uuid primary key default pg_catalog.gen_random_uuid(),
     format int not null
   );
-  insert into undrop.identity (format) values (${format});
+  insert into undrop.identity (format) values (1);
   create table undrop.backups (
     id bigint generated always as identity primary key,
     finished_at timestamptz not null default pg_catalog.now(),
@@ -85,6 +82,25 @@ const tablesSql = /* sql */ `
     primary key (drop_id, table_name)
   )`;
 
+// Backups that others have taken are attested, and have no file. https://www.postgresql.org/docs/current/datatype-pg-lsn.html
+const secondFormat = /* sql */ `
+  alter table undrop.backups
+    add column started_at timestamptz,
+    add column lsn pg_catalog.pg_lsn,
+    add column manifest_sha256 text,
+    add column attestation text,
+    alter column file drop not null,
+    alter column format drop not null,
+    alter column bytes drop not null,
+    alter column sha256 drop not null,
+    alter column pg_dump_version drop not null;
+  alter table undrop.drops
+    add column lsn pg_catalog.pg_lsn,
+    add column restore_point text`;
+
+/** What makes each format of the archive out of the one before, the first out of nothing. */
+const formats = [firstFormat, secondFormat];
+
 /**
  * Where this is, as no copy of the database has it: one made from a template carries the same random identity but
  * another OID, one restored elsewhere the identifier of another cluster, where the role may read that.
@@ -96,9 +112,12 @@ export const placeSql = /* sql */ `
   from undrop.identity as i
   join pg_catalog.pg_database as d on d.datname = pg_catalog.current_database()`;
 
-/** The recorded backups, and whether each is of this very database. */
+/** The recorded backups, and whether each is of this very database. Reads archives of every format. */
 export const backupsSql = /* sql */ `
-  select b.*,
+  select b.id, b.finished_at, b.taken_by, b.host, b.file, b.format, b.bytes, b.sha256, b.proof, b.tables, b.objects,
+    pg_catalog.to_jsonb(b) ->> 'lsn' as lsn,
+    pg_catalog.to_jsonb(b) ->> 'manifest_sha256' as manifest_sha256,
+    pg_catalog.to_jsonb(b) ->> 'attestation' as attestation,
     (b.identity, b.database_oid) = (p.identity, p.database_oid)
       and (b.system_identifier = p.system_identifier or '' in (b.system_identifier, p.system_identifier)) as own
   from undrop.backups as b
@@ -110,7 +129,8 @@ const stateSql = /* sql */ `
     pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create') as "mayCreate"`;
 
 /**
- * Makes the archive where there is none yet: a schema of the migrating role's own, closed to everybody else.
+ * Makes the archive where there is none yet: a schema of the migrating role's own, closed to everybody else. One of an
+ * older format is brought up to date.
  *
  * @throws UndropError `insufficient-privilege`, `archive-damaged` where a newer program has written it
  */
@@ -122,8 +142,10 @@ export async function ensureArchive(session: Session): Promise<void> {
     if (!state.mayCreate) throw mayNotCreate(session);
     await session.run('create schema undrop; revoke all on schema undrop from public');
   }
-  if (state?.tables === false) await session.run(tablesSql);
-  await checkFormat(session);
+  const known = state?.tables === true ? await checkFormat(session) : 0;
+  if (known === formats.length) return;
+  for (const sql of formats.slice(known)) await session.run(sql);
+  await session.write('update undrop.identity set format = $1', [formats.length]);
 }
 
 /**
@@ -138,16 +160,16 @@ export async function hasArchive(session: Session): Promise<boolean> {
   return true;
 }
 
-async function checkFormat(session: Session): Promise<void> {
+async function checkFormat(session: Session): Promise<number> {
   const [identity] = await session.read<{ format: number }>('select format from undrop.identity');
-  if (identity !== undefined && identity.format <= format) return;
+  if (identity !== undefined && identity.format <= formats.length) return identity.format;
   throw new UndropError('archive-damaged', {
     subject: 'undrop',
     message: `The archive in ${session.database} cannot be read by this version of knex-undrop.`,
     reason:
       identity === undefined
         ? 'undrop.identity holds no row.'
-        : `Its format is ${identity.format}, and this program knows formats up to ${format}.`,
+        : `Its format is ${identity.format}, and this program knows formats up to ${formats.length}.`,
     next: 'Use the version of knex-undrop that wrote it, or a later one.',
   });
 }

@@ -19,6 +19,11 @@ export interface DropOptions {
   missing?: 'refuse' | 'skip';
   /** Default `off`; `required` asks for a backup of this database, proved and young enough. */
   backup?: 'off' | 'required';
+  /**
+   * The least proof that the backup must have: `restore`, `contents`, or none, as one has that was only `attested`.
+   * Default `contents`.
+   */
+  backupProof?: 'attested' | 'contents' | 'restore';
   /** How old the backup may be: a number with `s`, `m`, `h` or `d`. Default `24h`. */
   backupMaxAge?: string;
   /** Default `none`; with `each-table` only the tables that `APPROVED_DROPS` names are dropped. */
@@ -39,6 +44,7 @@ export interface Options {
   readonly rows: 'refuse' | 'archive';
   readonly missing: 'refuse' | 'skip';
   readonly backup: 'off' | 'required';
+  readonly backupProof: 'attested' | 'contents' | 'restore';
   readonly backupMaxAgeSeconds: number;
   readonly approval: 'none' | 'each-table';
   readonly schemaComment: string | undefined;
@@ -55,6 +61,7 @@ const choices = {
   rows: ['refuse', 'archive'],
   missing: ['refuse', 'skip'],
   backup: ['off', 'required'],
+  backupProof: ['attested', 'contents', 'restore'],
   approval: ['none', 'each-table'],
 } as const;
 
@@ -85,6 +92,7 @@ export function parseOptions(given: DropOptions, env: NodeJS.ProcessEnv = proces
     rows: choose(given, 'rows', 'refuse', problems),
     missing: choose(given, 'missing', 'refuse', problems),
     backup: choose(given, 'backup', 'off', problems),
+    backupProof: choose(given, 'backupProof', 'contents', problems),
     backupMaxAgeSeconds: seconds(given.backupMaxAge ?? '24h', 'backupMaxAge', problems),
     approval: choose(given, 'approval', 'none', problems),
     schemaComment: given.schemaComment,
@@ -174,6 +182,7 @@ function milliseconds(text: string, problems: Problems): number {
 interface Changes {
   outsiders?: 'refuse' | 'cascade';
   backup?: 'off' | 'required';
+  backupProof?: Options['backupProof'];
   backupMaxAgeSeconds?: number;
   schemaComment?: 'off';
 }
@@ -189,6 +198,13 @@ function readEnvironment(migration: string, env: NodeJS.ProcessEnv, problems: Pr
   override('UNDROP_BACKUP', env.UNDROP_BACKUP, (value) => {
     if (value === 'off' || value === 'required') changes.backup = value;
     else problems.push(`UNDROP_BACKUP is ${JSON.stringify(value)}, not off or required`);
+    return true;
+  });
+  override('UNDROP_BACKUP_PROOF', env.UNDROP_BACKUP_PROOF, (value) => {
+    const proof = choices.backupProof.find((one) => one === value);
+    if (proof !== undefined) changes.backupProof = proof;
+    else
+      problems.push(`UNDROP_BACKUP_PROOF is ${JSON.stringify(value)}, not ${choices.backupProof.join(', ')}`);
     return true;
   });
   override('UNDROP_BACKUP_MAX_AGE', env.UNDROP_BACKUP_MAX_AGE, (value) => {

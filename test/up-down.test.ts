@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
+import { ensureArchive } from '../src/archive-schema.ts';
 import { planDrop, reversibleDrop } from '../src/index.ts';
+import { inSession } from '../src/session.ts';
 import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
@@ -293,6 +295,7 @@ describe('up and down', () => {
     });
 
     it('is refused when an event trigger changes what comes back', async () => {
+      await inSession(run.knex, ensureArchive);
       await run.knex.raw(`
         create function meddle() returns event_trigger language plpgsql as $$
           begin comment on table public.b is 'meddled with'; exception when undefined_table then null; end $$;

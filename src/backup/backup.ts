@@ -33,7 +33,7 @@ export interface Backup {
   readonly proof: 'contents';
 }
 
-const extensions: Readonly<Record<BackupFormat, string>> = { custom: 'dump', plain: 'sql' };
+const extensions: Readonly<Record<BackupFormat, string>> = { custom: 'dump', directory: 'dir', plain: 'sql' };
 
 /**
  * Dumps the whole database, reads the file to its end to see that it creates every table, and records it in the

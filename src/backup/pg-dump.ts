@@ -5,8 +5,8 @@ import { libpqVariables, type Settings } from '../knex/settings.ts';
 import { writeWhole } from './backup-file.ts';
 import { findPgDump, howToInstall, type PgDump } from './find-pg-dump.ts';
 
-/** What pg_restore reads, or SQL that psql reads. */
-export type BackupFormat = 'custom' | 'plain';
+/** A file or a folder that pg_restore reads, or SQL that psql reads. */
+export type BackupFormat = 'custom' | 'directory' | 'plain';
 
 export interface PgDumpOptions {
   connection: Settings;
