@@ -27,6 +27,13 @@ interface Connection {
   }>;
 }
 
+export interface SessionKind {
+  /** It changes nothing, so that a standby will do. */
+  onlyReads?: boolean;
+  /** It changes nothing and sees the database as it was at one moment: REPEATABLE READ, in a transaction of its own. */
+  oneSnapshot?: boolean;
+}
+
 /**
  * Settings that the deparsers and the replay depend on.
  * https://www.postgresql.org/docs/current/runtime-config-client.html
@@ -64,13 +71,13 @@ const asText = { getTypeParser: () => (value: string) => value };
  * (`--disable-transactions`). Whatever `work` throws leaves no trace, and the settings are put back, since
  * Knex may run another migration in the same transaction.
  *
- * @param onlyReads where `work` changes nothing, so that a standby will do
+ * @param kind what `work` makes of it
  * @throws UndropError `unsupported-server`; whatever `work` throws
  */
 export async function inSession<T>(
   knex: Knex,
   work: (session: Session) => Promise<T>,
-  { onlyReads = false } = {},
+  kind: SessionKind = {},
 ): Promise<T> {
   const dialect = knex.client.config.client;
   if (knex.client.driverName !== 'pg' || knex.client.dialect !== 'postgresql') {
@@ -82,16 +89,21 @@ export async function inSession<T>(
     });
   }
   if (!knex.isTransaction) {
-    return knex.transaction((transaction) => inSession(transaction, work, { onlyReads }), {
-      isolationLevel: 'read committed',
+    return knex.transaction((transaction) => inSession(transaction, work, kind), {
+      isolationLevel: isolationOf(kind),
+      readOnly: kind.oneSnapshot === true,
     });
   }
   const connection: Connection = await knex.client.acquireConnection();
   try {
-    return await withPins(connection, work, onlyReads);
+    return await withPins(connection, work, kind);
   } catch (error) {
     throw explain(error);
   }
+}
+
+function isolationOf({ oneSnapshot }: SessionKind): 'repeatable read' | 'read committed' {
+  return oneSnapshot ? 'repeatable read' : 'read committed';
 }
 
 /** What the server says and no stage has explained, in words of ours. */
@@ -128,7 +140,7 @@ const explanations: Readonly<Record<string, readonly [code: ErrorCode, message: 
 async function withPins<T>(
   connection: Connection,
   work: (session: Session) => Promise<T>,
-  onlyReads: boolean,
+  kind: SessionKind,
 ): Promise<T> {
   const query = (text: string, values: readonly unknown[] = []) =>
     connection.query(values.length === 0 ? { text, types: asText } : { text, values, types: asText });
@@ -158,8 +170,8 @@ async function withPins<T>(
     return JSON.parse(rows[0]?.rows ?? '[]');
   };
 
-  return attempt(async () => {
-    const found = await describe(connection, onlyReads);
+  const act = async (): Promise<T> => {
+    const found = await describe(connection, kind);
     await query(setAll, [JSON.stringify({ ...pins, ...pageOrder })]);
     const session: Session = {
       server: describeServer(found.version, Number(found.versionNumber)),
@@ -182,7 +194,9 @@ async function withPins<T>(
     const result = await work(session);
     await query(setAll, [found.settings]);
     return result;
-  });
+  };
+  // A savepoint could not export its snapshot, and has nothing to take back.
+  return kind.oneSnapshot ? act() : attempt(act);
 }
 
 const setAll = /* sql */ `
@@ -198,7 +212,7 @@ interface Found {
   settings: string;
 }
 
-async function describe(connection: Connection, onlyReads: boolean): Promise<Found> {
+async function describe(connection: Connection, kind: SessionKind): Promise<Found> {
   const { rows } = await connection.query({
     text: /* sql */ `
       select pg_catalog.current_setting('server_version') as version,
@@ -216,7 +230,7 @@ async function describe(connection: Connection, onlyReads: boolean): Promise<Fou
     types: asText,
   });
   const found = rows[0] as unknown as Found & { isolation: string; readOnly: string };
-  if (found.isolation !== 'read committed') {
+  if (found.isolation !== isolationOf(kind)) {
     throw new UndropError('unsupported-server', {
       subject: found.isolation,
       message: `The transaction runs at isolation level ${found.isolation}.`,
@@ -224,7 +238,7 @@ async function describe(connection: Connection, onlyReads: boolean): Promise<Fou
       next: 'Run the migration at READ COMMITTED.',
     });
   }
-  if (found.readOnly === 'on' && !onlyReads) {
+  if (found.readOnly === 'on' && !kind.onlyReads && !kind.oneSnapshot) {
     throw new UndropError('unsupported-server', {
       subject: found.database,
       message: `${found.database} can only be read here.`,
