@@ -89,10 +89,7 @@ export async function inSession<T>(
     });
   }
   if (!knex.isTransaction) {
-    return knex.transaction((transaction) => inSession(transaction, work, kind), {
-      isolationLevel: isolationOf(kind),
-      readOnly: kind.oneSnapshot === true,
-    });
+    return inTransaction(knex, (transaction) => inSession(transaction, work, kind), kind);
   }
   const connection: Connection = await knex.client.acquireConnection();
   try {
@@ -100,6 +97,24 @@ export async function inSession<T>(
   } catch (error) {
     throw explain(error);
   }
+}
+
+/** Throws what the work throws, also where a connection that is gone can roll nothing back. */
+async function inTransaction<T>(
+  knex: Knex,
+  work: (transaction: Knex) => Promise<T>,
+  kind: SessionKind,
+): Promise<T> {
+  let first: unknown;
+  const attempt = (transaction: Knex): Promise<T> =>
+    work(transaction).catch((error: unknown) => {
+      first = error;
+      throw error;
+    });
+  const how = { isolationLevel: isolationOf(kind), readOnly: kind.oneSnapshot === true };
+  return knex.transaction(attempt, how).catch((error: unknown) => {
+    throw first ?? error;
+  });
 }
 
 function isolationOf({ oneSnapshot }: SessionKind): 'repeatable read' | 'read committed' {

@@ -11,7 +11,7 @@ import { claimDraft, discardDraft, findDrafts, publishDraft, settleDraft } from 
 import { type Dumped, type DumpHooks, dump } from './dump.ts';
 import { type DumpOptions, planDump } from './dump-plan.ts';
 import { formatManifest, type Manifest, manifestOf } from './manifest.ts';
-import { hashOf, type Measured, measure } from './measure.ts';
+import { hashOf } from './measure.ts';
 import { type ProofOptions, prove } from './prove.ts';
 
 export interface BackupOptions extends DumpOptions, ProofOptions, DumpHooks {
@@ -51,8 +51,7 @@ export async function backup(knex: Knex, target: Target, options: BackupOptions)
     const dumped = await dump(knex, target, began.serverMajor, plan, draft, options);
     const finishedAt = await inSession(knex, (session) => readClock(session, began.startedAt));
     await settleDraft(draft);
-    const written = { file: basename(draft.file), format: plan.format, ...(await measure(draft.partial)) };
-    const unproved = describe(began, finishedAt, dumped, written);
+    const unproved = describe(began, finishedAt, dumped, { file: basename(draft.file), format: plan.format });
     const manifest = { ...unproved, ...(await prove(draft.partial, unproved, options, dumped.pgDump)) };
     const text = formatManifest(manifest);
     const id = await inSession(knex, async (session) => {
@@ -115,8 +114,8 @@ async function nameDrafts(folder: string): Promise<void> {
 function describe(
   { startedAt, lsn, serverVersion }: Began,
   finishedAt: string,
-  { contents, rows, pgDumpVersion }: Dumped,
-  written: Pick<Manifest, 'file' | 'format'> & Measured,
+  { contents, rows, pgDumpVersion, measured }: Dumped,
+  named: Pick<Manifest, 'file' | 'format'>,
 ): Manifest {
   const { database, takenBy, tables, facts } = contents;
   return {
@@ -129,7 +128,8 @@ function describe(
     startedAt,
     finishedAt,
     lsn,
-    ...written,
+    ...named,
+    ...measured,
     tables: tables.map(({ schema, name }, index) => ({ schema, name, rows: rows[index] ?? 0 })),
     facts,
     proof: 'off',
@@ -169,7 +169,7 @@ function brokeOff({ settings: { database } }: Target, error: unknown): UndropErr
   return new UndropError('backup-failed', {
     subject: database,
     message: `The backup of ${database} broke off.`,
-    reason: isUndropError(error) ? error.reason : error instanceof Error ? error.message : String(error),
+    reason: reasonOf(error),
     next: 'Take it again when the cause is gone; nothing is left of this one. DEBUG=1 shows where it happened.',
     cause: error,
   });
@@ -179,8 +179,15 @@ function unrecorded(file: string, error: unknown): UndropError {
   return new UndropError('backup-failed', {
     subject: file,
     message: `The backup ${file} is whole, but it is not known whether it was recorded.`,
-    reason: error instanceof Error ? error.message : String(error),
+    reason: reasonOf(error),
     next: 'See npm run status; where it does not show it, take another backup.',
     cause: error,
   });
+}
+
+function reasonOf(error: unknown): string {
+  if (isUndropError(error)) return error.reason;
+  const text = error instanceof Error ? error.message : String(error);
+  // The driver's own words, which have no code.
+  return /^connection terminated|not queryable/i.test(text) ? 'The connection to the server was lost.' : text;
 }

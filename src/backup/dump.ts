@@ -6,6 +6,7 @@ import { inSession, type Session } from '../session.ts';
 import { type Draft, writeDraft } from './backup-file.ts';
 import { type DumpPlan, dumpArguments } from './dump-plan.ts';
 import { type PgDump, pgDumpFor } from './find-pg-dump.ts';
+import { type Measured, measure, measureGrowing } from './measure.ts';
 import { runPgDump } from './pg-dump.ts';
 import { type Progress, watchProgress } from './progress.ts';
 import {
@@ -32,6 +33,8 @@ export interface Dumped {
   /** None where it was the embedded server that wrote it. */
   readonly pgDump: PgDump | undefined;
   readonly pgDumpVersion: string;
+  /** Of the draft. */
+  readonly measured: Measured;
 }
 
 /**
@@ -55,14 +58,14 @@ export async function dump(
     async (session) => {
       const contents = await readContents(session, plan.lockTimeoutMs);
       const args = dumpArguments(plan, pgDump, await exportSnapshot(session), draft.partial);
-      const [rows] = await together(
+      const [rows, measured] = await together(
         hooks.signal,
         (signal) => countUntil(knex, session, contents.tables, signal),
         (signal) => runInto(draft, target, pgDump, args, plan, contents.tables, { ...hooks, signal }),
       ).catch(async (error: unknown) => {
         throw isLockTimeout(error) ? await lockTimeout(session, contents.tables, plan.lockTimeoutMs) : error;
       });
-      return { contents, rows };
+      return { contents, rows, measured };
     },
     { oneSnapshot: true },
   );
@@ -87,7 +90,8 @@ async function dumpEmbedded(
   );
   const text = await embedded.dump();
   await writeDraft(draft, (output) => output.writeFile(text));
-  return { ...found, pgDump: undefined, pgDumpVersion: `${serverMajor} (PGlite)` };
+  const measured = await measure(draft.partial);
+  return { ...found, pgDump: undefined, pgDumpVersion: `${serverMajor} (PGlite)`, measured };
 }
 
 /** The first that fails stops the other, and is what is thrown, when both have ended. */
@@ -138,13 +142,20 @@ async function runInto(
   plan: DumpPlan,
   tables: readonly SnapshotTable[],
   { onProgress, signal }: DumpHooks & { signal: AbortSignal },
-): Promise<void> {
+): Promise<Measured> {
   const watch = watchProgress(draft.partial, tables, plan.jobs, (progress) => onProgress?.(progress));
   const { onTable } = watch;
   const run = { pgDump, connection: settings, args, onTable, signal };
   try {
-    if (plan.format === 'directory') await runPgDump({ ...run, output: undefined });
-    else await writeDraft(draft, (output) => runPgDump({ ...run, output }));
+    if (plan.format === 'directory') {
+      await runPgDump({ ...run, output: undefined });
+      return await measure(draft.partial);
+    }
+    const written = writeDraft(draft, (output) => runPgDump({ ...run, output }));
+    // To a custom one pg_dump adds, at the end, its list of contents at the beginning.
+    const growing = plan.format === 'plain' ? measureGrowing(draft.partial, written) : undefined;
+    const [, measured] = await Promise.all([written, growing]);
+    return measured ?? (await measure(draft.partial));
   } finally {
     watch.stop();
   }

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Manifest } from './manifest.ts';
+
+const piece = 1 << 20;
 
 export type Measured = Pick<Manifest, 'bytes' | 'sha256' | 'files'>;
 
@@ -20,6 +23,36 @@ export async function measure(path: string): Promise<Measured> {
   };
 }
 
+/**
+ * The same of a file to whose end somebody is writing, so that little is left to do when that is over.
+ *
+ * @param written ends with the writing
+ */
+export async function measureGrowing(path: string, written: Promise<void>): Promise<Measured> {
+  let isWritten = false;
+  const end = (): void => {
+    isWritten = true;
+  };
+  written.then(end, end);
+  const hash = createHash('sha256');
+  const buffer = Buffer.allocUnsafe(piece);
+  const file = await open(path, 'r');
+  try {
+    let bytes = 0;
+    for (;;) {
+      const isLast = isWritten;
+      const { bytesRead } = await file.read(buffer, 0, piece, bytes);
+      hash.update(buffer.subarray(0, bytesRead));
+      bytes += bytesRead;
+      if (bytesRead === piece) continue;
+      if (isLast && bytesRead === 0) return { bytes, sha256: hash.digest('hex') };
+      if (!isLast) await sleep(50);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
 /** The SHA-256 of a text, in hexadecimal digits. */
 export function hashOf(text: string): string {
   return createHash('sha256').update(text).digest('hex');
@@ -28,7 +61,7 @@ export function hashOf(text: string): string {
 async function measureFile(path: string): Promise<{ bytes: number; sha256: string }> {
   const hash = createHash('sha256');
   let bytes = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+  for await (const chunk of createReadStream(path, { highWaterMark: piece })) {
     hash.update(chunk);
     bytes += chunk.length;
   }
