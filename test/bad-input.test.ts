@@ -405,7 +405,7 @@ describe('bad input', function () {
       expectOneMessage(none, {
         status: 1,
         code: 'backup-failed',
-        says: ['package.json', 'choose another folder'],
+        says: ['package.json', 'is a file, not a folder'],
       });
       expect(await recorded()).to.equal(0);
       if (process.getuid?.() === 0) return; // root may write everywhere
