@@ -2,8 +2,9 @@ import { existsSync, readdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Knex } from 'knex';
 import { checkApprovals } from '../approvals.ts';
+import { readNewestBackup } from '../backup/required.ts';
 import { UndropError } from '../errors.ts';
-import { tablesToApprove } from '../reversible-drop.ts';
+import { asksForBackup, tablesToApprove } from '../reversible-drop.ts';
 import { say } from '../say.ts';
 import { describeTarget, isEmbedded, loadEnv, resolveTarget, type Target } from './connection.ts';
 import type { Ledger } from './ledger.ts';
@@ -55,7 +56,7 @@ export function undropConfig(options: UndropConfigOptions): Knex.Config {
     if (config.connection !== connection) throw overridden();
     return { schemaName, tableName: config.migrations?.tableName ?? tableName, given };
   };
-  const { completed, connection, pool } = preparation(findTarget, ledger, usesEmbedded(options));
+  const { completed, visit, connection, pool } = preparation(findTarget, ledger, usesEmbedded(options));
 
   const seeds = resolve(options.root, options.seeds ?? 'seeds');
   const config: Knex.Config = {
@@ -69,6 +70,9 @@ export function undropConfig(options: UndropConfigOptions): Knex.Config {
         completed,
         // A misspelt approval is an error when the list is read, not a table that silently stays.
         check: (loaded) => checkApprovals(tablesToApprove(loaded)),
+        beforeUp: async (module) => {
+          if (asksForBackup(module)) await visit(readNewestBackup);
+        },
       }),
       schemaName,
       tableName,

@@ -6,6 +6,8 @@ import { type Ledger, prepareLedger } from './ledger.ts';
 export interface Preparation {
   /** Checks the server, prepares the ledger, and reads it: for the migration source. */
   completed(): Promise<ReadonlyMap<string, string>>;
+  /** Does the work on a connection that the pool knows nothing of, and that is closed again. */
+  visit<T>(work: (client: Client) => Promise<T>): Promise<T>;
   /** Settings for the pool, once the server has been checked and what goes on in `completed` is over. */
   connection(): Promise<Knex.PgConnectionConfig>;
   pool: Knex.PoolConfig;
@@ -59,5 +61,5 @@ export function preparation(
     done();
   };
 
-  return { completed, connection, pool: embedded ? { min: 0, max: 1, afterCreate } : {} };
+  return { completed, visit, connection, pool: embedded ? { min: 0, max: 1, afterCreate } : {} };
 }
