@@ -29,7 +29,8 @@ function print({ ledger, migrations, archive, approvals, backups }: Status): str
         entry.restoredAt === null
           ? 'can be rolled back'
           : `restored ${moment(entry.restoredAt)} by ${entry.restoredBy}`,
-        entry.tables.map(({ written }) => written).join(', '),
+        entry.tables.map(({ written }) => written).join(', ') +
+          (entry.note === null ? '' : ` (${entry.note})`),
       ]),
     ),
     section(

@@ -119,7 +119,9 @@ function describeMigrations(
   const kept = new Set(archive.map(({ migration }) => migration));
   const completed = ledger.map(({ name, batch, time }): MigrationStatus => {
     const one = byName.get(withoutExtension(name));
-    let note: string | null = null;
+    const key = one?.options?.name;
+    let note =
+      archive.find(({ migration, restoredAt }) => migration === key && restoredAt === null)?.note ?? null;
     if (one === undefined) note = 'its file is not here';
     else if (one.options !== undefined && !open.has(one.options.name)) {
       note = kept.has(one.options.name)
