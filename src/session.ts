@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Knex } from 'knex';
 import { describeServer, type Server } from './catalog/server.ts';
 import { type ErrorCode, isUndropError, sqlState, UndropError } from './errors.ts';
@@ -22,7 +23,7 @@ export interface Session {
 }
 
 interface Connection {
-  query(config: { text: string; values?: readonly unknown[]; types: object }): Promise<{
+  query(config: { name?: string; text: string; values?: readonly unknown[]; types: object }): Promise<{
     rows: Record<string, string | null>[];
   }>;
 }
@@ -53,8 +54,15 @@ export const pins: Readonly<Record<string, string>> = {
   jit: 'off',
 };
 
-/** Rows are read in the order of their pages, as pg_dump reads them. */
-const pageOrder = { synchronize_seqscans: 'off', enable_indexonlyscan: 'off' };
+/**
+ * Rows are read in the order of their pages, as pg_dump reads them. To plan a query over thirty catalogs takes longer
+ * than to run it, so it is planned once.
+ */
+const howToRead = {
+  synchronize_seqscans: 'off',
+  enable_indexonlyscan: 'off',
+  plan_cache_mode: 'force_generic_plan',
+};
 
 // Values arrive as PostgreSQL writes them, whatever parsers the application has set for the driver.
 const asText = { getTypeParser: () => (value: string) => value };
@@ -133,6 +141,10 @@ async function withPins<T>(
   const query = (text: string, values: readonly unknown[] = []) =>
     connection.query(values.length === 0 ? { text, types: asText } : { text, values, types: asText });
 
+  // Queries with values are few and come again; what is looked up by name stands in the text of the others.
+  const prepared = (text: string, values: readonly unknown[]) =>
+    connection.query({ name: nameOf(text), text, values, types: asText });
+
   const attempt = async <R>(inner: () => Promise<R>): Promise<R> => {
     await query('savepoint undrop');
     let result: R;
@@ -154,13 +166,13 @@ async function withPins<T>(
 
   const read = async <Row>(text: string, values: readonly unknown[] = []): Promise<Row[]> => {
     const wrapped = `select coalesce(pg_catalog.json_agg(q), '[]')::text as rows from (${text}\n) q`;
-    const { rows } = await query(wrapped, values);
+    const { rows } = await (values.length === 0 ? query(wrapped) : prepared(wrapped, values));
     return JSON.parse(rows[0]?.rows ?? '[]');
   };
 
   return attempt(async () => {
     const found = await describe(connection, onlyReads);
-    await query(setAll, [JSON.stringify({ ...pins, ...pageOrder })]);
+    await query(setAll, [JSON.stringify({ ...pins, ...howToRead })]);
     const session: Session = {
       server: describeServer(found.version, Number(found.versionNumber)),
       database: found.database,
@@ -183,6 +195,10 @@ async function withPins<T>(
     await query(setAll, [found.settings]);
     return result;
   });
+}
+
+function nameOf(text: string): string {
+  return `undrop ${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
 }
 
 const setAll = /* sql */ `
@@ -212,7 +228,7 @@ async function describe(connection: Connection, onlyReads: boolean): Promise<Fou
          from pg_catalog.pg_settings as s
          where pg_catalog.lower(s.name) = any ($1)
            or s.name in ('lock_timeout', 'application_name')) as settings`,
-    values: [Object.keys({ ...pins, ...pageOrder })],
+    values: [Object.keys({ ...pins, ...howToRead })],
     types: asText,
   });
   const found = rows[0] as unknown as Found & { isolation: string; readOnly: string };
