@@ -76,6 +76,11 @@ export function reading<T extends object>(work: (session: Session) => Promise<T>
   return withTarget((knex) => inReadOnlySession(knex, (session) => named(session, work)));
 }
 
+/** ISO 8601 in UTC, to the second. */
+export function moment(time: string): string {
+  return `${new Date(time).toISOString().slice(0, 19)}Z`;
+}
+
 async function named<T extends object>(session: Session, work: (session: Session) => Promise<T>) {
   return { database: session.database, ...(await work(session)) };
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { printable } from '../src/printable.ts';
 import { readStatus, type Status } from '../src/status.ts';
-import { migrationsFolder, reading, run } from './command.ts';
+import { migrationsFolder, moment, reading, run } from './command.ts';
 
 export default function define(command: Command): void {
   command.action(() =>
@@ -66,9 +66,4 @@ function align(rows: readonly (readonly string[])[]): string[] {
       .join('  ')
       .trimEnd(),
   );
-}
-
-/** ISO 8601 in UTC, to the second. */
-function moment(time: string): string {
-  return `${new Date(time).toISOString().slice(0, 19)}Z`;
 }

@@ -1,4 +1,8 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { Knex } from 'knex';
+import type { Submittable } from 'pg';
+import { type CopyToStreamQuery, from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { describeServer, type Server } from './catalog/server.ts';
 import { type ErrorCode, isUndropError, sqlState, UndropError } from './errors.ts';
 
@@ -15,6 +19,10 @@ export interface Session {
   write<Row extends object>(sql: string, values: readonly unknown[]): Promise<Row[]>;
   /** Statements without values, sent as they are. */
   run(sql: string): Promise<void>;
+  /** `copy … from stdin`, in the text format; the embedded server takes none. */
+  copyIn(sql: string, rows: AsyncIterable<Buffer>): Promise<void>;
+  /** `copy … to stdout`, in the text format; gives the number of rows. */
+  copyOut(sql: string, put: (rows: Buffer) => Promise<void>): Promise<number>;
   /** Does the work in a savepoint; what it throws is thrown after the savepoint has been rolled back. */
   attempt<T>(work: () => Promise<T>): Promise<T>;
   /** Does the work in a savepoint and then takes it back. */
@@ -25,6 +33,7 @@ interface Connection {
   query(config: { text: string; values?: readonly unknown[]; types: object }): Promise<{
     rows: Record<string, string | null>[];
   }>;
+  query<Stream extends Submittable>(stream: Stream): Stream;
 }
 
 /**
@@ -162,7 +171,7 @@ async function withPins<T>(
     const found = await describe(connection, onlyReads);
     await query(setAll, [JSON.stringify({ ...pins, ...pageOrder })]);
     const session: Session = {
-      server: describeServer(found.version, Number(found.versionNumber)),
+      server: describeServer(found.version, Number(found.versionNumber), found.build),
       database: found.database,
       role: found.role,
       schemas: JSON.parse(found.schemas),
@@ -171,6 +180,8 @@ async function withPins<T>(
       run: async (text) => {
         await query(text);
       },
+      copyIn: (text, rows) => pipeline(Readable.from(rows), connection.query(copyFrom(text))),
+      copyOut: (text, put) => drain(connection.query(copyTo(text)), put),
       attempt,
       rehearse: async (inner) => {
         await query('savepoint undrop_rehearsal');
@@ -185,12 +196,26 @@ async function withPins<T>(
   });
 }
 
+/** Reads to the end even where nothing can be done with it: the server goes on only then. */
+async function drain(stream: CopyToStreamQuery, put: (rows: Buffer) => Promise<void>): Promise<number> {
+  let failed: { error: unknown } | undefined;
+  for await (const rows of stream) {
+    if (failed !== undefined) continue;
+    await put(rows).catch((error: unknown) => {
+      failed = { error };
+    });
+  }
+  if (failed !== undefined) throw failed.error;
+  return stream.rowCount;
+}
+
 const setAll = /* sql */ `
   select pg_catalog.set_config(s.key, s.value, true)
   from pg_catalog.jsonb_each_text($1::jsonb) as s`;
 
 interface Found {
   version: string;
+  build: string;
   versionNumber: string;
   database: string;
   role: string;
@@ -202,6 +227,7 @@ async function describe(connection: Connection, onlyReads: boolean): Promise<Fou
   const { rows } = await connection.query({
     text: /* sql */ `
       select pg_catalog.current_setting('server_version') as version,
+        pg_catalog.version() as build,
         pg_catalog.current_setting('server_version_num') as "versionNumber",
         pg_catalog.current_database()::text as database,
         current_user::text as role,

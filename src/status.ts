@@ -4,6 +4,7 @@ import { backupsSql, hasArchive } from './archive-schema.ts';
 import { type KeptEntry, readEntries } from './entries.ts';
 import { withoutExtension } from './knex/ledger.ts';
 import { UndropMigrationSource } from './knex/source.ts';
+import { findLedgers } from './ledgers.ts';
 import { parseTableName, quoteName } from './name.ts';
 import type { Options } from './options.ts';
 import { dropOptionsOf } from './reversible-drop.ts';
@@ -47,7 +48,7 @@ export interface BackupStatus {
  * @throws UndropError `bad-options` for approvals that cannot be read; what a migration throws while it loads
  */
 export async function readStatus(session: Session, folder: string): Promise<Status> {
-  const ledger = await findLedger(session);
+  const [ledger = null] = await findLedgers(session);
   const rows = ledger === null ? [] : await readLedger(session, ledger);
   const archive = await readEntries(session);
   const loaded = await loadMigrations(folder, rows);
@@ -58,23 +59,6 @@ export async function readStatus(session: Session, folder: string): Promise<Stat
     approvals: await describeApprovals(session, rows, loaded, archive),
     backups: await readBackups(session),
   };
-}
-
-// Ours first, then that of the project which had one before.
-const ledgersSql = /* sql */ `
-  select pg_catalog.format('%I.%I', n.nspname, c.relname) as name
-  from pg_catalog.pg_class as c
-  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-  where c.relname = 'knex_migrations' and c.relkind in ('r', 'p')
-    and 3 = (
-      select pg_catalog.count(*) from pg_catalog.pg_attribute as a
-      where a.attrelid = c.oid and a.attname in ('name', 'batch', 'migration_time'))
-  order by n.nspname <> 'undrop', n.nspname <> 'public', n.nspname
-  limit 1`;
-
-async function findLedger(session: Session): Promise<string | null> {
-  const [ledger] = await session.read<{ name: string }>(ledgersSql);
-  return ledger?.name ?? null;
 }
 
 interface LedgerRow {
