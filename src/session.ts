@@ -1,5 +1,9 @@
 import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { Knex } from 'knex';
+import type { Submittable } from 'pg';
+import { type CopyToStreamQuery, from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { describeServer, type Server } from './catalog/server.ts';
 import { type ErrorCode, isUndropError, sqlState, UndropError } from './errors.ts';
 
@@ -16,6 +20,10 @@ export interface Session {
   write<Row extends object>(sql: string, values: readonly unknown[]): Promise<Row[]>;
   /** Statements without values, sent as they are. */
   run(sql: string): Promise<void>;
+  /** `copy … from stdin`, in the text format; the embedded server takes none. */
+  copyIn(sql: string, rows: AsyncIterable<Buffer>): Promise<void>;
+  /** `copy … to stdout`, in the text format; gives the number of rows. */
+  copyOut(sql: string, put: (rows: Buffer) => Promise<void>): Promise<number>;
   /** Does the work in a savepoint; what it throws is thrown after the savepoint has been rolled back. */
   attempt<T>(work: () => Promise<T>): Promise<T>;
   /** Does the work in a savepoint and then takes it back. */
@@ -26,6 +34,7 @@ interface Connection {
   query(config: { name?: string; text: string; values?: readonly unknown[]; types: object }): Promise<{
     rows: Record<string, string | null>[];
   }>;
+  query<Stream extends Submittable>(stream: Stream): Stream;
 }
 
 /**
@@ -174,7 +183,7 @@ async function withPins<T>(
     const found = await describe(connection, onlyReads);
     await query(setAll, [JSON.stringify({ ...pins, ...howToRead })]);
     const session: Session = {
-      server: describeServer(found.version, Number(found.versionNumber)),
+      server: describeServer(found.version, Number(found.versionNumber), found.build),
       database: found.database,
       role: found.role,
       schemas: JSON.parse(found.schemas),
@@ -183,6 +192,8 @@ async function withPins<T>(
       run: async (text) => {
         await query(text);
       },
+      copyIn: (text, rows) => pipeline(Readable.from(rows), connection.query(copyFrom(text))),
+      copyOut: (text, put) => drain(connection.query(copyTo(text)), put),
       attempt,
       rehearse: async (inner) => {
         await query('savepoint undrop_rehearsal');
@@ -201,12 +212,26 @@ function nameOf(text: string): string {
   return `undrop ${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
 }
 
+/** Reads to the end even where nothing can be done with it: the server goes on only then. */
+async function drain(stream: CopyToStreamQuery, put: (rows: Buffer) => Promise<void>): Promise<number> {
+  let failed: { error: unknown } | undefined;
+  for await (const rows of stream) {
+    if (failed !== undefined) continue;
+    await put(rows).catch((error: unknown) => {
+      failed = { error };
+    });
+  }
+  if (failed !== undefined) throw failed.error;
+  return stream.rowCount;
+}
+
 const setAll = /* sql */ `
   select pg_catalog.set_config(s.key, s.value, true)
   from pg_catalog.jsonb_each_text($1::jsonb) as s`;
 
 interface Found {
   version: string;
+  build: string;
   versionNumber: string;
   database: string;
   role: string;
@@ -218,6 +243,7 @@ async function describe(connection: Connection, onlyReads: boolean): Promise<Fou
   const { rows } = await connection.query({
     text: /* sql */ `
       select pg_catalog.current_setting('server_version') as version,
+        pg_catalog.version() as build,
         pg_catalog.current_setting('server_version_num') as "versionNumber",
         pg_catalog.current_database()::text as database,
         current_user::text as role,
