@@ -37,6 +37,13 @@ interface Connection {
   query<Stream extends Submittable>(stream: Stream): Stream;
 }
 
+export interface SessionKind {
+  /** It changes nothing, so that a standby will do. */
+  onlyReads?: boolean;
+  /** It changes nothing and sees the database as it was at one moment: REPEATABLE READ, in a transaction of its own. */
+  oneSnapshot?: boolean;
+}
+
 /**
  * Settings that the deparsers and the replay depend on.
  * https://www.postgresql.org/docs/current/runtime-config-client.html
@@ -81,13 +88,13 @@ const asText = { getTypeParser: () => (value: string) => value };
  * (`--disable-transactions`). Whatever `work` throws leaves no trace, and the settings are put back, since
  * Knex may run another migration in the same transaction.
  *
- * @param onlyReads where `work` changes nothing, so that a standby will do
+ * @param kind what `work` makes of it
  * @throws UndropError `unsupported-server`; whatever `work` throws
  */
 export async function inSession<T>(
   knex: Knex,
   work: (session: Session) => Promise<T>,
-  { onlyReads = false } = {},
+  kind: SessionKind = {},
 ): Promise<T> {
   const dialect = knex.client.config.client;
   if (knex.client.driverName !== 'pg' || knex.client.dialect !== 'postgresql') {
@@ -99,16 +106,36 @@ export async function inSession<T>(
     });
   }
   if (!knex.isTransaction) {
-    return knex.transaction((transaction) => inSession(transaction, work, { onlyReads }), {
-      isolationLevel: 'read committed',
-    });
+    return inTransaction(knex, (transaction) => inSession(transaction, work, kind), kind);
   }
   const connection: Connection = await knex.client.acquireConnection();
   try {
-    return await withPins(connection, work, onlyReads);
+    return await withPins(connection, work, kind);
   } catch (error) {
     throw explain(error);
   }
+}
+
+/** Throws what the work throws, also where a connection that is gone can roll nothing back. */
+async function inTransaction<T>(
+  knex: Knex,
+  work: (transaction: Knex) => Promise<T>,
+  kind: SessionKind,
+): Promise<T> {
+  let first: unknown;
+  const attempt = (transaction: Knex): Promise<T> =>
+    work(transaction).catch((error: unknown) => {
+      first = error;
+      throw error;
+    });
+  const how = { isolationLevel: isolationOf(kind), readOnly: kind.oneSnapshot === true };
+  return knex.transaction(attempt, how).catch((error: unknown) => {
+    throw first ?? error;
+  });
+}
+
+function isolationOf({ oneSnapshot }: SessionKind): 'repeatable read' | 'read committed' {
+  return oneSnapshot ? 'repeatable read' : 'read committed';
 }
 
 /** What the server says and no stage has explained, in words of ours. */
@@ -145,7 +172,7 @@ const explanations: Readonly<Record<string, readonly [code: ErrorCode, message: 
 async function withPins<T>(
   connection: Connection,
   work: (session: Session) => Promise<T>,
-  onlyReads: boolean,
+  kind: SessionKind,
 ): Promise<T> {
   const query = (text: string, values: readonly unknown[] = []) =>
     connection.query(values.length === 0 ? { text, types: asText } : { text, values, types: asText });
@@ -179,8 +206,8 @@ async function withPins<T>(
     return JSON.parse(rows[0]?.rows ?? '[]');
   };
 
-  return attempt(async () => {
-    const found = await describe(connection, onlyReads);
+  const act = async (): Promise<T> => {
+    const found = await describe(connection, kind);
     await query(setAll, [JSON.stringify({ ...pins, ...howToRead })]);
     const session: Session = {
       server: describeServer(found.version, Number(found.versionNumber), found.build),
@@ -205,7 +232,9 @@ async function withPins<T>(
     const result = await work(session);
     await query(setAll, [found.settings]);
     return result;
-  });
+  };
+  // A savepoint could not export its snapshot, and has nothing to take back.
+  return kind.oneSnapshot ? act() : attempt(act);
 }
 
 function nameOf(text: string): string {
@@ -239,7 +268,7 @@ interface Found {
   settings: string;
 }
 
-async function describe(connection: Connection, onlyReads: boolean): Promise<Found> {
+async function describe(connection: Connection, kind: SessionKind): Promise<Found> {
   const { rows } = await connection.query({
     text: /* sql */ `
       select pg_catalog.current_setting('server_version') as version,
@@ -258,7 +287,7 @@ async function describe(connection: Connection, onlyReads: boolean): Promise<Fou
     types: asText,
   });
   const found = rows[0] as unknown as Found & { isolation: string; readOnly: string };
-  if (found.isolation !== 'read committed') {
+  if (found.isolation !== isolationOf(kind)) {
     throw new UndropError('unsupported-server', {
       subject: found.isolation,
       message: `The transaction runs at isolation level ${found.isolation}.`,
@@ -266,7 +295,7 @@ async function describe(connection: Connection, onlyReads: boolean): Promise<Fou
       next: 'Run the migration at READ COMMITTED.',
     });
   }
-  if (found.readOnly === 'on' && !onlyReads) {
+  if (found.readOnly === 'on' && !kind.onlyReads && !kind.oneSnapshot) {
     throw new UndropError('unsupported-server', {
       subject: found.database,
       message: `${found.database} can only be read here.`,
