@@ -1,16 +1,28 @@
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Attested, attest } from '../src/backup/attest.ts';
 import { type Backup, type BackupOptions, backup } from '../src/backup/backup.ts';
 import { progressLine, sizeInWords } from '../src/backup/progress.ts';
 import { proofs } from '../src/backup/prove.ts';
+import { type Pruned, pruneBackups } from '../src/backup/prune.ts';
+import { type BackupRecord, readBackups } from '../src/backup/records.ts';
 import { interruptible } from '../src/interruptible.ts';
 import { projectFolder } from '../src/knex/connection.ts';
 import { printable } from '../src/printable.ts';
-import { run, withTarget } from './command.ts';
+import type { Session } from '../src/session.ts';
+import { reading, run, withTarget, writing } from './command.ts';
+import { backupLine, section } from './lines.ts';
 
 interface Given extends Pick<BackupOptions, 'jobs' | 'compress' | 'lockWaitTimeout' | 'prove'> {
   folder?: string;
   dumpFormat?: BackupOptions['format'];
+}
+
+interface Options extends Given {
+  attest?: string;
+  list?: true;
+  prune?: true;
+  keep?: number;
 }
 
 export default function define(command: Command): void {
@@ -33,7 +45,49 @@ export default function define(command: Command): void {
     )
     .option('--lock-wait-timeout <time>', 'longest wait for a locked table: 500ms, 5min (default: 30s)')
     .addOption(new Option('--prove <proof>', 'how it is proved (default: contents)').choices(proofs))
-    .action((given: Given) => run(command, () => take(given), print));
+    .option('--attest <words>', 'record one that others have taken: which it is, and who vouches for it')
+    .option('--list', 'show the backups that are recorded')
+    .option('--prune', 'remove backups of this database, but for the newest, and those that a drop relies on')
+    .option('--keep <count>', 'with --prune: how many stay', count)
+    .action(({ attest: words, list, prune, keep, ...given }: Options) => {
+      const others = [words !== undefined, list === true, prune === true].filter(Boolean).length;
+      if (others > 1 || (others === 1 && Object.keys(given).some((key) => !everywhere.includes(key)))) {
+        command.error('error: --attest, --list and --prune go alone');
+      }
+      if ((keep !== undefined) !== (prune === true) || keep === 0) {
+        command.error('error: --prune and --keep go together, and one backup at least is kept');
+      }
+      if (words !== undefined)
+        return run(command, () => writing((session) => attest(session, words)), printAttested);
+      if (list) return run(command, () => reading(readList), printList);
+      if (keep !== undefined)
+        return run(command, () => writing((session) => pruneBackups(session, keep)), printPruned);
+      return run(command, () => take(given), print);
+    });
+}
+
+const everywhere = ['format', 'json'];
+
+async function readList(session: Session) {
+  return { backups: await readBackups(session) };
+}
+
+function printList({ backups }: { backups: readonly BackupRecord[] }): string {
+  return section('Backups', backups.map(backupLine));
+}
+
+function printAttested({ attestation, tables }: Attested): string {
+  return printable(`attested, not proved: ${attestation}; it counts for the ${tables} tables of now`).concat(
+    '\n',
+  );
+}
+
+function printPruned({ removed, left }: Pruned): string {
+  const lines = [
+    ...removed.map((file) => `removed  ${file}`),
+    ...left.map(({ backup: file, reason }) => `kept     ${file}: ${reason}`),
+  ];
+  return lines.map((line) => `${printable(line)}\n`).join('') || 'There is nothing to remove.\n';
 }
 
 function take({ folder = join(projectFolder(), 'backups'), dumpFormat, ...options }: Given) {

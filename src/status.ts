@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { type Approval, readApprovals } from './approvals.ts';
-import { backupsSql, hasArchive } from './archive-schema.ts';
+import { type BackupRecord, readBackups } from './backup/records.ts';
 import { type KeptEntry, readEntries } from './entries.ts';
 import { withoutExtension } from './knex/ledger.ts';
 import { UndropMigrationSource } from './knex/source.ts';
+import { findLedgers } from './ledgers.ts';
 import { parseTableName, quoteName } from './name.ts';
 import type { Options } from './options.ts';
 import { dropOptionsOf } from './reversible-drop.ts';
@@ -17,7 +18,7 @@ export interface Status {
   readonly archive: readonly KeptEntry[];
   readonly approvals: readonly { table: string; fingerprint: string | null; note: string }[];
   /** The newest, newest first. */
-  readonly backups: readonly BackupStatus[];
+  readonly backups: readonly BackupRecord[];
 }
 
 export interface MigrationStatus {
@@ -29,17 +30,6 @@ export interface MigrationStatus {
   readonly note: string | null;
 }
 
-export interface BackupStatus {
-  readonly finishedAt: string;
-  readonly file: string;
-  readonly format: string;
-  readonly bytes: string;
-  readonly proof: string;
-  readonly host: string;
-  /** Of this database, not of one that it was copied from. */
-  readonly own: boolean;
-}
-
 /**
  * Ledger, archive, approvals and backups. Makes none of them.
  *
@@ -47,7 +37,7 @@ export interface BackupStatus {
  * @throws UndropError `bad-options` for approvals that cannot be read; what a migration throws while it loads
  */
 export async function readStatus(session: Session, folder: string): Promise<Status> {
-  const ledger = await findLedger(session);
+  const [ledger = null] = await findLedgers(session);
   const rows = ledger === null ? [] : await readLedger(session, ledger);
   const archive = await readEntries(session);
   const loaded = await loadMigrations(folder, rows);
@@ -56,25 +46,8 @@ export async function readStatus(session: Session, folder: string): Promise<Stat
     migrations: describeMigrations(rows, loaded, archive),
     archive,
     approvals: await describeApprovals(session, rows, loaded, archive),
-    backups: await readBackups(session),
+    backups: (await readBackups(session)).slice(0, 3),
   };
-}
-
-// Ours first, then that of the project which had one before.
-const ledgersSql = /* sql */ `
-  select pg_catalog.format('%I.%I', n.nspname, c.relname) as name
-  from pg_catalog.pg_class as c
-  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-  where c.relname = 'knex_migrations' and c.relkind in ('r', 'p')
-    and 3 = (
-      select pg_catalog.count(*) from pg_catalog.pg_attribute as a
-      where a.attrelid = c.oid and a.attname in ('name', 'batch', 'migration_time'))
-  order by n.nspname <> 'undrop', n.nspname <> 'public', n.nspname
-  limit 1`;
-
-async function findLedger(session: Session): Promise<string | null> {
-  const [ledger] = await session.read<{ name: string }>(ledgersSql);
-  return ledger?.name ?? null;
 }
 
 interface LedgerRow {
@@ -130,7 +103,9 @@ function describeMigrations(
   const kept = new Set(archive.map(({ migration }) => migration));
   const completed = ledger.map(({ name, batch, time }): MigrationStatus => {
     const one = byName.get(withoutExtension(name));
-    let note: string | null = null;
+    const key = one?.options?.name;
+    let note =
+      archive.find(({ migration, restoredAt }) => migration === key && restoredAt === null)?.note ?? null;
     if (one === undefined) note = 'its file is not here';
     else if (one.options !== undefined && !open.has(one.options.name)) {
       note = kept.has(one.options.name)
@@ -200,15 +175,4 @@ async function isThere(session: Session, table: string): Promise<boolean> {
   const schemas = schema === undefined ? session.schemas : [schema];
   const names = schemas.map((one) => `${quoteName(one)}.${quoteName(name)}`);
   return (await readPresent(session, names)).length > 0;
-}
-
-const newestSql = /* sql */ `
-  select b.finished_at as "finishedAt", b.file, b.format, b.bytes::text as bytes, b.proof, b.host,
-    b.own
-  from (${backupsSql}) as b
-  order by b.finished_at desc, b.id desc
-  limit 3`;
-
-async function readBackups(session: Session): Promise<BackupStatus[]> {
-  return (await hasArchive(session)) ? session.read<BackupStatus>(newestSql) : [];
 }
