@@ -189,7 +189,8 @@ function notMeant({ settings: { database } }: Target, name: string): UndropError
   });
 }
 
-function refuseEmbedded({ embedded }: Target): void {
+/** @throws UndropError `bad-options` */
+export function refuseEmbedded({ embedded }: Target): void {
   if (embedded === undefined) return;
   throw new UndropError('bad-options', {
     subject: '--from-backup',
