@@ -1,5 +1,6 @@
 import { placeSql } from '../archive-schema.ts';
 import { readBlockers } from '../blockers.ts';
+import { readFactDigests } from '../catalog/fact-digests.ts';
 import { sqlState, UndropError } from '../errors.ts';
 import { readInventory } from '../inventory.ts';
 import { identifier } from '../name.ts';
@@ -104,8 +105,7 @@ export async function readContents(session: Session, lockTimeoutMs: number): Pro
       return { schema, name, sql, oid, hasRows: kind === 'r', bytes: sizes[index]?.bytes ?? 0 };
     }),
     objects: await readInventory(session),
-    // The seam for readFactDigests(session).
-    facts: {},
+    facts: await readFactDigests(session),
   };
 }
 
