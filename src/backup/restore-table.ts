@@ -13,7 +13,7 @@ import { UndropError } from '../errors.ts';
 import { findTables } from '../gate.ts';
 import type { Target } from '../knex/connection.ts';
 import { lockClosure, withLockTries } from '../lock.ts';
-import { parseTableName, quoteName } from '../name.ts';
+import { parseTableName } from '../name.ts';
 import { parseOptions } from '../options.ts';
 import { checkPrerequisites } from '../prerequisites.ts';
 import { inReadOnlySession } from '../read-only.ts';
@@ -100,7 +100,7 @@ async function withCaptured<T>(
   path: string,
   written: string,
   signal: AbortSignal | undefined,
-  work: (captured: CapturedTable & { table: string }, source: Source) => Promise<T>,
+  work: (captured: CapturedTable, source: Source) => Promise<T>,
 ): Promise<T> {
   refuseEmbedded(target);
   const backup = await openBackup(path);
@@ -112,16 +112,11 @@ async function withCaptured<T>(
     const captured = await withKnex(source.schema, (pool) =>
       inSession(pool, (session) => captureSource(session, wanted, isThere), { onlyReads: true }),
     );
-    const table = `${quoteName(wanted.schema)}.${quoteName(wanted.name)}`;
-    return work({ ...captured, table }, source);
+    return work(captured, source);
   });
 }
 
-async function bring(
-  session: Session,
-  captured: CapturedTable & { table: string },
-  from: Session,
-): Promise<RestoredTable> {
+async function bring(session: Session, captured: CapturedTable, from: Session): Promise<RestoredTable> {
   const { tables, left } = captured;
   const [found] = await session.read<{ sql: string }>('select pg_catalog.to_regclass($1)::text as sql', [
     captured.table,
@@ -137,20 +132,23 @@ async function bring(
   return { table: captured.table, rows, migration: open?.migration ?? null, rest, left };
 }
 
+const hostsSql = /* sql */ `
+  select c.oid::bigint as oid
+  from pg_catalog.jsonb_to_recordset($1::jsonb) as p (type text, names text[])
+  join pg_catalog.pg_namespace as n on n.nspname = p.names[1]
+  join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = p.names[2]
+  where p.type in ('table', 'table column', 'table constraint')
+  group by c.oid
+  order by c.oid`;
+
 async function bringNew(
   session: Session,
-  captured: CapturedTable & { table: string },
+  captured: CapturedTable,
   kept: readonly KeptRows[],
   from: Session,
 ): Promise<void> {
   await checkPrerequisites(session, captured.prerequisites);
-  const referenced = captured.prerequisites.flatMap(
-    ({ identity }) => /^table ("?.*)$/s.exec(identity)?.[1] ?? [],
-  );
-  const hosts = await session.read<{ oid: number }>(
-    'select t.oid::bigint as oid from pg_catalog.unnest($1::text[]) as n (name), pg_catalog.to_regclass(n.name) as t (oid) where t.oid is not null',
-    [referenced],
-  );
+  const hosts = await session.read<{ oid: number }>(hostsSql, [JSON.stringify(captured.prerequisites)]);
   await withLockTries(
     session,
     patience(captured.table),
@@ -168,7 +166,7 @@ async function bringNew(
  */
 async function bringInstead(
   session: Session,
-  captured: CapturedTable & { table: string },
+  captured: CapturedTable,
   kept: readonly KeptRows[],
   from: Session,
   { migration }: { migration: string },
