@@ -6,6 +6,7 @@ import { fail, makeCommand, withFormat } from './command.ts';
 type Define = (command: Command) => void;
 
 const commands: Readonly<Record<string, [summary: string, load: () => Promise<{ default: Define }>]>> = {
+  audit: ['judge every table: who needs it, which are ghosts and why', () => import('./audit.ts')],
   backup: ['dump the database, prove the file, record it', () => import('./backup.ts')],
   verify: ['check that the database is as the drops have left it', () => import('./verify.ts')],
   restore: ['bring tables back', () => import('./restore.ts')],

@@ -13,6 +13,8 @@ export interface Server {
   readonly publicationColumns: boolean;
   /** Membership in a role may come without the right to act as it (16). */
   readonly setOption: boolean;
+  /** Says when a table or index was last read (16). */
+  readonly lastReads: boolean;
 }
 
 const oldest = 14;
@@ -39,5 +41,6 @@ export function describeServer(version: string, versionNumber: number): Server {
     generatedInChildren: major >= 16,
     publicationColumns: major >= 15,
     setOption: major >= 16,
+    lastReads: major >= 16,
   };
 }
