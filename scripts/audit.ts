@@ -14,7 +14,10 @@ interface Options {
 export default function define(command: Command): void {
   withMarkdown(command)
     .option('--schema <name...>', 'only the tables of these schemas (default: all but those of the system)')
-    .option('--decisions <file>', 'what was decided by people (default: decisions.json in the project folder)')
+    .option(
+      '--decisions <file>',
+      'what was decided by people (default: decisions.json in the project folder)',
+    )
     .action(({ schema, decisions }: Options) =>
       run(
         command,

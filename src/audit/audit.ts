@@ -1,8 +1,8 @@
 import { readEntries } from '../entries.ts';
 import { sqlState } from '../errors.ts';
 import type { Session } from '../session.ts';
-import type { CodeReference, CodeSearch } from './code/search.ts';
 import { makeScanner } from './code/scanner.ts';
+import type { CodeReference, CodeSearch } from './code/search.ts';
 import type { Decided, Decision } from './decisions.ts';
 import {
   agelessWords,
@@ -216,7 +216,9 @@ function gather(evidence: Evidence, search: CodeSearch | null): Known[] {
         found: 'it was not looked into',
       },
       referencedBy: [
-        ...own.filter(({ direction }) => direction === 'in').map(({ kind, identity }) => `${kind} ${identity}`),
+        ...own
+          .filter(({ direction }) => direction === 'in')
+          .map(({ kind, identity }) => `${kind} ${identity}`),
         ...(inBodies.get(table.oid) ?? []).map((identity) => `${identity}, whose text names it`),
       ],
       targets: own.flatMap(({ target }) => target ?? []),
@@ -251,7 +253,9 @@ function describe(
   decision: Decided | undefined,
 ): TableEvidence {
   const of = (direction: Link['direction'], ...kinds: readonly string[]) =>
-    links.filter((one) => one.direction === direction && kinds.includes(one.kind)).map(({ identity }) => identity);
+    links
+      .filter((one) => one.direction === direction && kinds.includes(one.kind))
+      .map(({ identity }) => identity);
   const views = ['view', 'materialized view'];
   const told = ['foreign key', 'publication', 'function', 'procedure', 'policy', ...views];
   const inText = referencedBy.filter((one) => one.endsWith(', whose text names it'));
@@ -322,11 +326,16 @@ function summarise(search: CodeSearch, tables: readonly TableAudit[]): CodeSumma
     roots: search.roots,
     files: search.files,
     missing: search.missing,
-    unnamed: tables.filter(({ evidence }) => evidence.code?.length === 0).map(({ schema, name }) => `${schema}.${name}`),
+    unnamed: tables
+      .filter(({ evidence }) => evidence.code?.length === 0)
+      .map(({ schema, name }) => `${schema}.${name}`),
   };
 }
 
-export function groupBy<Value, Key>(values: readonly Value[], keyOf: (value: Value) => Key): Map<Key, Value[]> {
+export function groupBy<Value, Key>(
+  values: readonly Value[],
+  keyOf: (value: Value) => Key,
+): Map<Key, Value[]> {
   const groups = new Map<Key, Value[]>();
   for (const value of values) {
     const group = groups.get(keyOf(value));

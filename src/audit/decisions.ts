@@ -53,7 +53,8 @@ function parse(written: string, value: unknown, problems: string[]): Decided[] {
   }
   const { decision, reason, by, when, ...rest } = value;
   const before = problems.length;
-  if (decision !== 'keep' && decision !== 'drop') problems.push(`${about}: decision is neither keep nor drop`);
+  if (decision !== 'keep' && decision !== 'drop')
+    problems.push(`${about}: decision is neither keep nor drop`);
   if (typeof reason !== 'string' || reason.trim() === '') problems.push(`${about}: reason is missing`);
   for (const [key, word] of Object.entries({ by, when }))
     if (word !== undefined && typeof word !== 'string') problems.push(`${about}: ${key} is not a text`);
@@ -63,7 +64,14 @@ function parse(written: string, value: unknown, problems: string[]): Decided[] {
     if (problems.length > before) return [];
     const words = { by: (by as string | undefined) ?? null, when: (when as string | undefined) ?? null };
     return [
-      { written, schema, name, decision: decision as Decision['decision'], reason: reason as string, ...words },
+      {
+        written,
+        schema,
+        name,
+        decision: decision as Decision['decision'],
+        reason: reason as string,
+        ...words,
+      },
     ];
   } catch (error) {
     problems.push((error as Error).message);

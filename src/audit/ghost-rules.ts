@@ -1,5 +1,5 @@
-import type { Counting, Table } from './tables.ts';
 import type { RowCount } from './row-counts.ts';
+import type { Counting, Table } from './tables.ts';
 import { endsWith, isPlural, isSameName, isSameWord, type NameIndex, wordsOf } from './words.ts';
 
 export type RuleName =
@@ -70,7 +70,11 @@ export function notWritten({ table, since }: Known, { server, reason }: Counting
   if (table.written === null) return { rule, holds: null, found: `nothing is counted of it on ${server}` };
   const when = `since ${moment(since)} on ${server}`;
   if (table.written === 0) return { rule, holds: true, found: `nothing written ${when}` };
-  return { rule, holds: false, found: `${table.written === 1 ? '1 row' : `${table.written} rows`} written ${when}` };
+  return {
+    rule,
+    holds: false,
+    found: `${table.written === 1 ? '1 row' : `${table.written} rows`} written ${when}`,
+  };
 }
 
 /** ISO 8601 to the minute, in UTC. */
@@ -179,7 +183,8 @@ export function superseded({ table, targets }: Known, filled: NameIndex<Known>):
     .map((peer) => ({ peer, ...likeness(words, columns, peer.table) }))
     .filter(({ same, share }) => same || share >= 0.5)
     .sort((a, b) => Number(b.same) - Number(a.same) || b.share - a.share)[0];
-  if (best === undefined) return { rule: 'superseded', holds: false, found: 'no table of a like name has rows' };
+  if (best === undefined)
+    return { rule: 'superseded', holds: false, found: 'no table of a like name has rows' };
   const { peer, shared } = best;
   const { rows, estimated } = peer.count;
   return {

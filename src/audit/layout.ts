@@ -3,13 +3,19 @@ import { printable } from '../printable.ts';
 /** The columns of a terminal that a report may take. */
 export const width = 100;
 
-const wide = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
+const wide =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
 
 /** How many columns of a terminal the text takes. */
 export function columnsOf(text: string): number {
+  if (isPlain(text)) return text.length;
   let columns = 0;
   for (const character of text) columns += wide.test(character) ? 2 : /\p{M}|\p{Cf}/u.test(character) ? 0 : 1;
   return columns;
+}
+
+function isPlain(text: string): boolean {
+  return /^[\x20-\x7e]*$/.test(text);
 }
 
 /** Filled up with blanks. */
@@ -19,6 +25,7 @@ export function pad(text: string, columns: number): string {
 
 /** Lines of at most `width` columns, the first after `first`, the others indented; broken at blanks where there are any. */
 export function wrap(first: string, text: string, indent = columnsOf(first)): string[] {
+  if (isPlain(first + text) && first.length + text.length <= width) return [(first + text).trimEnd()];
   const lines: string[] = [];
   let line = first;
   let filled = columnsOf(first);

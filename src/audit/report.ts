@@ -39,7 +39,7 @@ function longLines(table: TableAudit): string[] {
   return [
     ...wrap('  ', `${nameOf(table)}  ${describeBytes(evidence.bytes)}`),
     ...(comment === null ? [] : wrap('    comment         ', comment)),
-    ...rules.map(({ rule, holds, found }) => wrap(`    ${sign(holds)} ${pad(rule, 13)} `, found)).flat(),
+    ...rules.flatMap(({ rule, holds, found }) => wrap(`    ${sign(holds)} ${pad(rule, 13)} `, found)),
     ...describeUsage(table).flatMap((line) => wrap('    reads           ', line)),
   ];
 }
@@ -120,7 +120,10 @@ export function formatAuditMarkdown(audit: Audit): string {
         `In the code, but not in the database: ${missing.length}`,
         missing.map(({ name, file, line }) => `- ${code(name)} ${code(`${file}:${line}`)}`),
       ),
-      ...folded(`In the database, but not in the code: ${unnamed.length}`, unnamed.map((name) => `- ${code(name)}`)),
+      ...folded(
+        `In the database, but not in the code: ${unnamed.length}`,
+        unnamed.map((name) => `- ${code(name)}`),
+      ),
     );
   }
   for (const warning of audit.warnings) lines.push(`- warning: ${code(warning)}`);
@@ -133,7 +136,9 @@ function markdownTable(tables: readonly TableAudit[], withRules: boolean): strin
     code(nameOf(table)),
     describeRows(table.rows, table.evidence.rowsEstimated).replace(/ rows?$/, ''),
     describeBytes(table.evidence.bytes),
-    withRules ? table.rules.map(({ holds, found }) => `${sign(holds)} ${code(found)}`).join('<br>') : code(table.why),
+    withRules
+      ? table.rules.map(({ holds, found }) => `${sign(holds)} ${code(found)}`).join('<br>')
+      : code(table.why),
   ]);
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
 }

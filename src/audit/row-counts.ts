@@ -58,8 +58,8 @@ async function countBatch(session: Session, tables: readonly Table[]): Promise<M
 async function look(session: Session, tables: readonly Table[]): Promise<Map<number, RowCount>> {
   const selects = tables.map(({ oid, sql, rowBytes }) =>
     rowBytes <= countedBytes
-      ? `select ${oid}::bigint as oid, (select pg_catalog.count(*) from only ${sql}) as count, true as exact`
-      : `select ${oid}::bigint, (select pg_catalog.count(*) from (select from only ${sql} limit 1) as r), false`,
+      ? `select ${oid}::bigint as oid, pg_catalog.count(*) as count, true as exact from only ${sql}`
+      : `select ${oid}::bigint, pg_catalog.count(*), false from (select from only ${sql} limit 1) as r`,
   );
   const rows = await session.attempt(() =>
     session.rehearse(async () => {
@@ -73,7 +73,10 @@ async function look(session: Session, tables: readonly Table[]): Promise<Map<num
       const { count, exact } = byOid.get(oid) ?? { count: 0, exact: true };
       if (exact || count === 0) return [oid, exactly(count, 'counted')];
       const rows = estimate > 0 ? Math.round(estimate) : null;
-      return [oid, { empty: false, rows, estimated: true, found: 'a row was found, their number is estimated' }];
+      return [
+        oid,
+        { empty: false, rows, estimated: true, found: 'a row was found, their number is estimated' },
+      ];
     }),
   );
 }
@@ -93,7 +96,9 @@ function addPartitioned(tables: readonly Table[], counts: Map<number, RowCount>)
     const of = (parts.get(table.oid) ?? []).map(add);
     const full = of.some(({ empty }) => empty === false);
     const unseen = of.find(({ empty }) => empty === null);
-    const rows = of.some((part) => part.rows === null) ? null : of.reduce((sum, part) => sum + (part.rows ?? 0), 0);
+    const rows = of.some((part) => part.rows === null)
+      ? null
+      : of.reduce((sum, part) => sum + (part.rows ?? 0), 0);
     const estimated = of.some((part) => part.estimated);
     const count =
       unseen === undefined || full

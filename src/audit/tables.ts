@@ -15,8 +15,9 @@ export interface Table {
   readonly extension: string | null;
   readonly comment: string | null;
   readonly columns: readonly Column[];
-  /** Of its rows alone, and with its indexes and what is stored apart. */
+  /** Of its file: what holds the rows. */
   readonly rowBytes: number;
+  /** With indexes and with what is stored apart; these as counted by the last VACUUM, ANALYZE or CREATE INDEX. */
   readonly totalBytes: number;
   /** What the last ANALYZE made of it; -1 where there was none. */
   readonly estimate: number;
@@ -50,8 +51,10 @@ const tablesSql = (lastReads: boolean) => /* sql */ `
     case when c.relispartition then i.inhparent::bigint end as parent,
     pg_catalog.pg_get_userbyid(c.relowner) as owner,
     e.extname as extension, m.description as comment, coalesce(a.columns, '[]') as columns,
-    coalesce(pg_catalog.pg_relation_size(c.oid), 0) as "rowBytes",
-    coalesce(pg_catalog.pg_total_relation_size(c.oid), 0) as "totalBytes",
+    z.bytes as "rowBytes",
+    -- looking at every file would take longer than all the rest
+    z.bytes + (coalesce(x.pages, 0) + coalesce(o.relpages, 0))
+      * pg_catalog.current_setting('block_size')::bigint as "totalBytes",
     c.reltuples as estimate,
     pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select')
       and not pg_catalog.row_security_active(c.oid) as readable,
@@ -63,6 +66,8 @@ const tablesSql = (lastReads: boolean) => /* sql */ `
     ${lastReads ? 'pg_catalog.pg_stat_get_lastscan(c.oid)' : 'null'} as "lastTableRead"
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  cross join lateral (select coalesce(pg_catalog.pg_relation_size(c.oid), 0) as bytes offset 0) as z
+  left join pg_catalog.pg_class as o on o.oid = c.reltoastrelid
   left join pg_catalog.pg_inherits as i on i.inhrelid = c.oid and c.relispartition
   left join pg_catalog.pg_depend as d
     on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.objsubid = 0
@@ -71,9 +76,11 @@ const tablesSql = (lastReads: boolean) => /* sql */ `
   left join pg_catalog.pg_description as m
     on m.objoid = c.oid and m.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass and m.objsubid = 0
   left join (
-    select x.indrelid, pg_catalog.sum(pg_catalog.pg_stat_get_numscans(x.indexrelid)) as reads,
+    select x.indrelid, pg_catalog.sum(i.relpages)::bigint as pages,
+      pg_catalog.sum(pg_catalog.pg_stat_get_numscans(x.indexrelid)) as reads,
       ${lastReads ? 'pg_catalog.max(pg_catalog.pg_stat_get_lastscan(x.indexrelid))' : 'null'} as last
     from pg_catalog.pg_index as x
+    join pg_catalog.pg_class as i on i.oid = x.indexrelid
     group by x.indrelid
   ) as x on x.indrelid = c.oid
   left join (

@@ -34,7 +34,8 @@ export function judge(
   if (decision?.decision === 'drop') return { verdict: 'candidate', why: describeDecision(decision) };
 
   const signs = [rule('vanished-name'), rule('superseded')].filter((one) => one?.holds === true);
-  if (signs.length === 0) return { verdict: 'ask', why: 'empty and unreferenced, and no more is known of it' };
+  if (signs.length === 0)
+    return { verdict: 'ask', why: 'empty and unreferenced, and no more is known of it' };
   const why = signs.map((one) => one?.found).join('; ');
   const written = rule('not-written');
   if (written?.holds === false) return { verdict: 'ask', why: `${why}; but ${written.found}` };

@@ -1,5 +1,6 @@
 /** The words of a name in lower case: `recipe_run_id` and `recipeRunId` are recipe, run, id. */
 export function wordsOf(name: string): string[] {
+  if (/^[a-z0-9_]+$/.test(name)) return name.split('_').filter((word) => word !== '');
   return name
     .replaceAll(/(\p{Ll}|\d)(\p{Lu})/gu, '$1_$2')
     .toLowerCase()
