@@ -15,6 +15,7 @@ import {
   unreferenced,
   vanishedName,
 } from './ghost-rules.ts';
+import { groupBy } from './group-by.ts';
 import { type Body, type Link, readBodies, readLinks } from './relations.ts';
 import { countRows, type RowCount } from './row-counts.ts';
 import { type Counting, readCounting, readRelationNames, readTables, type Table } from './tables.ts';
@@ -330,17 +331,4 @@ function summarise(search: CodeSearch, tables: readonly TableAudit[]): CodeSumma
       .filter(({ evidence }) => evidence.code?.length === 0)
       .map(({ schema, name }) => `${schema}.${name}`),
   };
-}
-
-export function groupBy<Value, Key>(
-  values: readonly Value[],
-  keyOf: (value: Value) => Key,
-): Map<Key, Value[]> {
-  const groups = new Map<Key, Value[]>();
-  for (const value of values) {
-    const group = groups.get(keyOf(value));
-    if (group === undefined) groups.set(keyOf(value), [value]);
-    else group.push(value);
-  }
-  return groups;
 }

@@ -27,11 +27,15 @@ function hashOf(bytes: Uint8Array): number {
   return hash;
 }
 
-export function makeScanner(names: readonly string[]): Scanner {
+const quotes = Buffer.from('"\'`');
+const backslash = 92;
+
+/** @param afterQuotes more names, counted on from the others, that are looked for only where a quote stands before */
+export function makeScanner(names: readonly string[], afterQuotes: readonly string[] = []): Scanner {
   const known = new Uint8Array(buckets);
   const byHash = new Map<number, { name: number; folded: Buffer }[]>();
   const odd: { name: number; bytes: Buffer }[] = [];
-  for (const [name, text] of names.entries()) {
+  for (const [name, text] of [...names, ...afterQuotes].entries()) {
     if (!/^[A-Za-z0-9_]+$/.test(text)) {
       odd.push({ name, bytes: Buffer.from(text) });
       continue;
@@ -55,7 +59,8 @@ export function makeScanner(names: readonly string[]): Scanner {
       }
       if (at > start && known[hash & (buckets - 1)] === 1) {
         for (const { name, folded } of byHash.get(hash) ?? [])
-          if (isAt(bytes, start, at, folded)) hits.push({ name, offset: start });
+          if (isAt(bytes, start, at, folded) && (name < names.length || opensText(bytes, start, at)))
+            hits.push({ name, offset: start });
       }
       hash = 0;
       start = at + 1;
@@ -65,6 +70,16 @@ export function makeScanner(names: readonly string[]): Scanner {
     return hits.sort((a, b) => a.offset - b.offset);
   };
   return { find };
+}
+
+/** Whether a quote stands before the word, and a blank or an escaped one behind it. */
+function opensText(bytes: Uint8Array, start: number, end: number): boolean {
+  const next = bytes[end] ?? 0;
+  if (next > 32 && next !== backslash) return false;
+  let at = start - 1;
+  // Blanks and line breaks may stand between.
+  while (at >= 0 && (bytes[at] as number) <= 32) at -= 1;
+  return at >= 0 && quotes.includes(bytes[at] as number);
 }
 
 function isAt(bytes: Uint8Array, start: number, end: number, folded: Uint8Array): boolean {
