@@ -1,22 +1,33 @@
 import type { Command } from 'commander';
+import type { Wanted } from '../src/choose-entry.ts';
 import { printable } from '../src/printable.ts';
+import { planRestore, restoreArchive } from '../src/restore-archive.ts';
 import { restoreDdl } from '../src/restore-ddl.ts';
 import { type Settled, settleEntries } from '../src/settle-entries.ts';
-import { run, writing } from './command.ts';
+import { reading, run, writing } from './command.ts';
 
 interface Options {
   fromDdl?: string;
   markRestored?: true;
+  migration?: string;
+  table?: string;
+  dryRun?: true;
 }
 
 export default function define(command: Command): void {
   command
     .option('--from-ddl <file>', 'replay a file that undrop ddl wrote: structure, no rows')
     .option('--mark-restored', 'record drops whose tables are back, by whatever means, as restored')
-    .action(({ fromDdl, markRestored }: Options) => {
-      if ((fromDdl === undefined) === (markRestored === undefined)) {
-        command.error('error: give either --from-ddl or --mark-restored');
+    .option('--migration <name>', 'bring back from the archive what this migration dropped')
+    .option('--table <name>', 'bring back this table alone, with its rows; the others stay dropped')
+    .option('--dry-run', 'with these two: print the statements, change nothing')
+    .action(({ fromDdl, markRestored, dryRun, ...wanted }: Options) => {
+      const fromArchive = wanted.migration !== undefined || wanted.table !== undefined;
+      if ([fromDdl !== undefined, markRestored === true, fromArchive].filter(Boolean).length !== 1) {
+        command.error('error: give --migration or --table, or --from-ddl, or --mark-restored');
       }
+      if (dryRun && !fromArchive) command.error('error: --dry-run goes with --migration or --table');
+      if (fromArchive) return dryRun ? planFromArchive(command, wanted) : fromTheArchive(command, wanted);
       if (fromDdl === undefined) {
         return run(
           command,
@@ -31,6 +42,29 @@ export default function define(command: Command): void {
           tables.map((table) => `restored  ${printable(table)}\n`).join('') + describe(entries),
       );
     });
+}
+
+function fromTheArchive(command: Command, wanted: Wanted): Promise<void> {
+  return run(
+    command,
+    () => writing((session) => restoreArchive(session, wanted)),
+    ({ tables, rest }) =>
+      [
+        ...tables.map((table) => `restored  ${table}`),
+        ...(rest?.tables ?? []).map((table) => `dropped   ${table}, in entry ${rest?.entry}`),
+        ...(rest?.waiting ?? []).map(({ kind, identity }) => `waiting   ${kind} ${identity}`),
+      ]
+        .map((line) => `${printable(line)}\n`)
+        .join(''),
+  );
+}
+
+function planFromArchive(command: Command, wanted: Wanted): Promise<void> {
+  return run(
+    command,
+    () => reading((session) => planRestore(session, wanted)),
+    ({ statements }) => statements.map((sql) => `${sql};\n`).join(''),
+  );
 }
 
 function describe(entries: readonly Settled[]): string {

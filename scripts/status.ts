@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { printable } from '../src/printable.ts';
 import { readStatus, type Status } from '../src/status.ts';
 import { migrationsFolder, reading, run } from './command.ts';
+import { backupLine, moment, section } from './lines.ts';
 
 export default function define(command: Command): void {
   command.action(() =>
@@ -29,7 +29,8 @@ function print({ ledger, migrations, archive, approvals, backups }: Status): str
         entry.restoredAt === null
           ? 'can be rolled back'
           : `restored ${moment(entry.restoredAt)} by ${entry.restoredBy}`,
-        entry.tables.map(({ written }) => written).join(', '),
+        entry.tables.map(({ written }) => written).join(', ') +
+          (entry.note === null ? '' : ` (${entry.note})`),
       ]),
     ),
     section(
@@ -39,35 +40,6 @@ function print({ ledger, migrations, archive, approvals, backups }: Status): str
         note,
       ]),
     ),
-    section(
-      'Backups',
-      backups.map((backup) => [
-        moment(backup.finishedAt),
-        backup.file,
-        `${backup.bytes} bytes, ${backup.format}`,
-        `proof: ${backup.proof}`,
-        backup.own ? `on ${backup.host}` : `on ${backup.host}, of another database`,
-      ]),
-    ),
+    section('Backups', backups.map(backupLine)),
   ].join('\n');
-}
-
-function section(title: string, rows: readonly (readonly string[])[]): string {
-  const lines = rows.length === 0 ? ['none'] : align(rows.map((row) => row.map(printable)));
-  return [title, ...lines.map((line) => `  ${line}`), ''].join('\n');
-}
-
-function align(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
-}
-
-/** ISO 8601 in UTC, to the second. */
-function moment(time: string): string {
-  return `${new Date(time).toISOString().slice(0, 19)}Z`;
 }

@@ -82,7 +82,8 @@ const firstFormat = /* sql */ `
     primary key (drop_id, table_name)
   )`;
 
-// Backups that others have taken are attested, and have no file. https://www.postgresql.org/docs/current/datatype-pg-lsn.html
+// Backups that others have taken are attested, and have no file. An entry of which one table was restored alone is
+// split: what stays dropped is in an entry of its own. https://www.postgresql.org/docs/current/datatype-pg-lsn.html
 const secondFormat = /* sql */ `
   alter table undrop.backups
     add column started_at timestamptz,
@@ -96,10 +97,11 @@ const secondFormat = /* sql */ `
     alter column pg_dump_version drop not null;
   alter table undrop.drops
     add column lsn pg_catalog.pg_lsn,
-    add column restore_point text`;
+    add column restore_point text,
+    add column split_into bigint references undrop.drops on delete set null`;
 
 /** What makes each format of the archive out of the one before, the first out of nothing. */
-const formats = [firstFormat, secondFormat];
+export const formats = [firstFormat, secondFormat];
 
 /**
  * Where this is, as no copy of the database has it: one made from a template carries the same random identity but

@@ -6,6 +6,7 @@ import type { Difference } from './compare.ts';
 import { UndropError } from './errors.ts';
 import type { Table } from './gate.ts';
 import type { Options } from './options.ts';
+import type { WalPlace } from './restore-point.ts';
 import type { KeptRows } from './rows.ts';
 import type { Session } from './session.ts';
 
@@ -133,19 +134,60 @@ export async function archive(
   );
 }
 
-/** What of the hosts the drop has changed, and the schema's comment: known only once they are. */
+/** What is known only once the tables have gone: what that has changed of the hosts, say. */
+export interface Aftermath {
+  readonly hostChanges: readonly Difference[];
+  readonly schemaComment: SchemaComment | undefined;
+  readonly place: WalPlace;
+}
+
 export async function amendEntry(
   session: Session,
   id: number,
-  hostChanges: readonly Difference[],
-  schemaComment: SchemaComment | undefined,
+  { hostChanges, schemaComment, place }: Aftermath,
 ): Promise<void> {
-  await session.write('update undrop.drops set host_changes = $2, schema_comment = $3 where id = $1', [
-    id,
-    JSON.stringify(hostChanges),
-    schemaComment === undefined ? null : JSON.stringify(schemaComment),
-  ]);
+  await session.write(
+    /* sql */ `
+    update undrop.drops set host_changes = $2, schema_comment = $3, lsn = $4::text::pg_catalog.pg_lsn, restore_point = $5
+    where id = $1`,
+    [
+      id,
+      JSON.stringify(hostChanges),
+      schemaComment === undefined ? null : JSON.stringify(schemaComment),
+      place.lsn,
+      place.restorePoint,
+    ],
+  );
 }
+
+/**
+ * An entry that holds the rest of another one takes over what that knew of the drop: when, by whom, with which
+ * approvals and backup, where in the write-ahead log, and the comment on the schema, which is still to be put back.
+ */
+export async function takeOver(
+  session: Session,
+  id: number,
+  from: number,
+  hostChanges: readonly Difference[],
+): Promise<void> {
+  await session.write(takeOverSql, [id, from, JSON.stringify(hostChanges)]);
+  await session.write(takeEvidenceSql, [id, from]);
+  await session.write('update undrop.drops set split_into = $1 where id = $2', [id, from]);
+}
+
+const takeOverSql = /* sql */ `
+  update undrop.drops as d
+  set host_changes = $3, schema_comment = o.schema_comment, dropped_at = o.dropped_at, dropped_by = o.dropped_by,
+    dropped_from = o.dropped_from, overrides = o.overrides, approvals = o.approvals, backup_id = o.backup_id,
+    lsn = o.lsn, restore_point = o.restore_point
+  from undrop.drops as o
+  where d.id = $1 and o.id = $2`;
+
+const takeEvidenceSql = /* sql */ `
+  update undrop.evidence as e
+  set usage = o.usage
+  from undrop.evidence as o
+  where e.drop_id = $1 and o.drop_id = $2 and o.table_name = e.table_name`;
 
 /** The entry is done with: what it kept of rows goes, what it knows of them stays. */
 export async function markRestored(session: Session, id: number): Promise<void> {

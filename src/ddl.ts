@@ -1,7 +1,7 @@
 import { loadCapture } from './archive.ts';
 import { captureStatements, notReproducible, type Statement } from './capture.ts';
 import { outsiders, readClosure } from './catalog/closure.ts';
-import { readEntries } from './entries.ts';
+import { chooseEntry } from './choose-entry.ts';
 import { UndropError } from './errors.ts';
 import { findTables } from './gate.ts';
 import { parseTableName } from './name.ts';
@@ -51,18 +51,7 @@ export async function liveDdl(session: Session, names: readonly string[]): Promi
  * @throws UndropError `archive-missing`, `archive-damaged`
  */
 export async function archivedDdl(session: Session, migration: string): Promise<Ddl> {
-  const entries = await readEntries(session);
-  const own = entries.filter((entry) => entry.migration === migration);
-  const entry = own.find(({ restoredAt }) => restoredAt === null) ?? own.at(-1);
-  if (entry === undefined) {
-    const known = [...new Set(entries.map((one) => one.migration))];
-    throw new UndropError('archive-missing', {
-      subject: migration,
-      message: `The archive in ${session.database} has no entry for ${migration}.`,
-      reason: known.length === 0 ? 'It holds nothing.' : `It holds ${known.join(', ')}.`,
-      next: 'Correct --migration, or name tables that are there to print the DDL of these.',
-    });
-  }
+  const { entry } = await chooseEntry(session, { migration });
   const { statements, rows } = await loadCapture(session, entry);
   const withoutRows = rows.map(({ table }) => table);
   if (rows.length > 0) {

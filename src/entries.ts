@@ -1,5 +1,6 @@
 import type { Entry } from './archive.ts';
 import { hasArchive } from './archive-schema.ts';
+import { countTables } from './say.ts';
 import type { Session } from './session.ts';
 
 /** An entry with what people ask of it. Times are ISO 8601. */
@@ -7,17 +8,50 @@ export interface KeptEntry extends Entry {
   readonly droppedBy: string;
   readonly restoredBy: string | null;
   readonly fingerprint: string;
+  /** Where the drop stands in the write-ahead log, and the restore point that was set before it. */
+  readonly lsn: string | null;
+  readonly restorePoint: string | null;
+  /** The entry that holds the rest, where one table was restored alone. */
+  readonly splitInto: number | null;
+  /** `1 of 6 tables restored on …, 5 wait` */
+  readonly note: string | null;
 }
 
 const entriesSql = /* sql */ `
   select d.id, d.migration, d.tables, d.dropped_at as "droppedAt", d.dropped_by as "droppedBy",
     d.server_version as "serverVersion", d.fingerprint, d.prerequisites, d.hosts,
     d.host_changes as "hostChanges", d.schema_comment as "schemaComment",
-    d.restored_at as "restoredAt", d.restored_by as "restoredBy"
+    d.restored_at as "restoredAt", d.restored_by as "restoredBy",
+    -- of the second format
+    pg_catalog.to_jsonb(d) ->> 'lsn' as lsn, pg_catalog.to_jsonb(d) ->> 'restore_point' as "restorePoint",
+    (pg_catalog.to_jsonb(d) ->> 'split_into')::bigint as "splitInto"
   from undrop.drops as d
-  order by d.id`;
+  order by d.dropped_at, d.id`;
 
-/** All entries of the archive, oldest first, not locked; none where there is no archive. */
+/** All entries of the archive, oldest drop first, not locked; none where there is no archive. */
 export async function readEntries(session: Session): Promise<KeptEntry[]> {
-  return (await hasArchive(session)) ? session.read<KeptEntry>(entriesSql) : [];
+  if (!(await hasArchive(session))) return [];
+  const entries = await session.read<Omit<KeptEntry, 'note'>>(entriesSql);
+  return entries.map((entry) => ({ ...entry, note: describeSplit(entry, entries) }));
+}
+
+type Split = Pick<KeptEntry, 'id' | 'tables' | 'restoredAt' | 'splitInto'>;
+
+/** How far an entry has come whose tables are restored one by one. */
+function describeSplit(entry: Split, entries: readonly Split[]): string | null {
+  const rest = entries.find(({ id }) => id === entry.splitInto);
+  if (rest !== undefined) {
+    const restored = entry.tables.length - rest.tables.length;
+    return `${restored} of ${countTables(entry.tables)}, the others are in entry ${rest.id}`;
+  }
+  const before = entries.find(({ splitInto }) => splitInto === entry.id);
+  if (before === undefined || entry.restoredAt !== null) return null;
+  const all = countTables(firstOf(before, entries).tables);
+  const restored = firstOf(before, entries).tables.length - entry.tables.length;
+  return `${restored} of ${all} restored, the last on ${before.restoredAt}; ${entry.tables.length} wait`;
+}
+
+function firstOf(entry: Split, entries: readonly Split[]): Split {
+  const before = entries.find(({ splitInto }) => splitInto === entry.id);
+  return before === undefined ? entry : firstOf(before, entries);
 }

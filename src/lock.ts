@@ -5,6 +5,9 @@ import type { Table } from './gate.ts';
 import type { Options } from './options.ts';
 import type { Session } from './session.ts';
 
+/** How long locks are tried for, and whose they are. */
+export type Patience = Pick<Options, 'name' | 'lockTimeoutMs' | 'lockTries'>;
+
 interface Lock {
   oid: number;
   identity: string;
@@ -57,7 +60,7 @@ const shortTryMs = 300;
 export async function lockClosure(
   session: Session,
   tables: readonly Table[],
-  options: Options,
+  options: Patience,
 ): Promise<Closure> {
   const oids = tables.map(({ oid }) => oid);
   let asked: readonly number[] = [];
@@ -77,6 +80,12 @@ export async function lockClosure(
   );
 }
 
+/** Locks relations that stay as a drop of what they are tied to will lock them, so far as this role may. */
+export async function lockHosts(session: Session, hosts: readonly { oid: number }[]): Promise<void> {
+  const locks = await session.read<Lock>(locksSql, [hosts.map(({ oid }) => oid), []]);
+  for (const { sql } of locks) await session.run(sql);
+}
+
 /**
  * Does work that waits for locks. A try in which one is not to be had in time is taken back, with all its locks, and
  * made again after a pause; short tries come first.
@@ -86,7 +95,7 @@ export async function lockClosure(
  */
 export async function withLockTries<T>(
   session: Session,
-  options: Options,
+  options: Patience,
   asked: () => readonly number[],
   work: () => Promise<T>,
 ): Promise<T> {
@@ -136,7 +145,7 @@ function covers(plan: Closure, closure: Closure): boolean {
 async function lockTimeout(
   session: Session,
   asked: readonly number[],
-  options: Options,
+  options: Patience,
 ): Promise<UndropError> {
   const showQueries = process.env.UNDROP_SHOW_QUERIES === '1';
   const blockers = await session.read<{

@@ -1,11 +1,11 @@
-import type { Capture } from './capture.ts';
+import type { Archived } from './archive-closure.ts';
 import type { Closure } from './catalog/closure.ts';
-import { readHostFacts } from './catalog/facts.ts';
+import { type Facts, readHostFacts } from './catalog/facts.ts';
 import { compareFacts, type Difference, describeDifferences } from './compare.ts';
 import { UndropError } from './errors.ts';
 import type { Table } from './gate.ts';
 import { readRestored, replay } from './restore.ts';
-import { compareRows, type KeptRows } from './rows.ts';
+import { compareRows } from './rows.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -17,7 +17,7 @@ import type { Session } from './session.ts';
 export async function rehearse(
   session: Session,
   tables: readonly Table[],
-  capture: Omit<Capture, 'rows'> & { readonly rows: readonly KeptRows[] },
+  capture: Archived['capture'],
 ): Promise<void> {
   await session.rehearse(async () => {
     await replay(session, capture.statements, 'not-reproducible');
@@ -41,10 +41,6 @@ export async function rehearse(
 }
 
 /** What the drop has changed of the hosts: a table that lost a default, say. Nothing, mostly. */
-export async function hostChanges(
-  session: Session,
-  closure: Closure,
-  capture: Capture,
-): Promise<Difference[]> {
-  return compareFacts(capture.facts.hosts, await readHostFacts(session, closure.hosts));
+export async function hostChanges(session: Session, closure: Closure, facts: Facts): Promise<Difference[]> {
+  return compareFacts(facts.hosts, await readHostFacts(session, closure.hosts));
 }

@@ -56,6 +56,12 @@ export function tablesToApprove(migrations: readonly { module: object }[]): stri
   });
 }
 
+/** Whether a loaded migration asks for a backup, as the environment is now. */
+export function asksForBackup(module: object): boolean {
+  const options = 'up' in module ? dropOptionsOf(module.up) : undefined;
+  return options?.backup === 'required';
+}
+
 function isReady({ approval, tables }: Options): boolean {
   if (approval === 'none') return true;
   const approvals = readApprovals();

@@ -26,7 +26,8 @@ export async function setSchemaComment(
 export async function restoreSchemaComment(session: Session, kept: SchemaComment): Promise<void> {
   const now = await readComment(session, kept.schema);
   if (now === kept.after) await write(session, kept.schema, kept.before);
-  else say(`The comment on schema ${kept.schema} has been changed since the drop; it stays as it is.`);
+  else if (now !== kept.before)
+    say(`The comment on schema ${kept.schema} has been changed since the drop; it stays as it is.`);
 }
 
 export async function readComment(session: Session, schema: string): Promise<string | null> {
@@ -34,13 +35,22 @@ export async function readComment(session: Session, schema: string): Promise<str
   return row?.comment ?? null;
 }
 
-async function write(session: Session, schema: string, comment: string | null): Promise<void> {
+/** The statement that sets the comment. */
+export async function schemaCommentSql(
+  session: Session,
+  schema: string,
+  comment: string | null,
+): Promise<string> {
   const [row] = await session.read<{ sql: string }>(
     `select pg_catalog.format('comment on schema %I is %L', $1::text, $2::text) as sql`,
     [schema, comment],
   );
+  return row?.sql ?? '';
+}
+
+async function write(session: Session, schema: string, comment: string | null): Promise<void> {
   try {
-    await session.run(row?.sql ?? '');
+    await session.run(await schemaCommentSql(session, schema, comment));
   } catch (error) {
     if (sqlState(error) !== '42501') throw error;
     throw new UndropError('insufficient-privilege', {

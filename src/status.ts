@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { type Approval, readApprovals } from './approvals.ts';
-import { backupsSql, hasArchive } from './archive-schema.ts';
+import { type BackupRecord, readBackups } from './backup/records.ts';
 import { type KeptEntry, readEntries } from './entries.ts';
 import { withoutExtension } from './knex/ledger.ts';
 import { UndropMigrationSource } from './knex/source.ts';
@@ -17,7 +17,7 @@ export interface Status {
   readonly archive: readonly KeptEntry[];
   readonly approvals: readonly { table: string; fingerprint: string | null; note: string }[];
   /** The newest, newest first. */
-  readonly backups: readonly BackupStatus[];
+  readonly backups: readonly BackupRecord[];
 }
 
 export interface MigrationStatus {
@@ -27,17 +27,6 @@ export interface MigrationStatus {
   readonly time: string | null;
   /** What it waits for, or what is odd about it. */
   readonly note: string | null;
-}
-
-export interface BackupStatus {
-  readonly finishedAt: string;
-  readonly file: string;
-  readonly format: string;
-  readonly bytes: string;
-  readonly proof: string;
-  readonly host: string;
-  /** Of this database, not of one that it was copied from. */
-  readonly own: boolean;
 }
 
 /**
@@ -56,7 +45,7 @@ export async function readStatus(session: Session, folder: string): Promise<Stat
     migrations: describeMigrations(rows, loaded, archive),
     archive,
     approvals: await describeApprovals(session, rows, loaded, archive),
-    backups: await readBackups(session),
+    backups: (await readBackups(session)).slice(0, 3),
   };
 }
 
@@ -130,7 +119,9 @@ function describeMigrations(
   const kept = new Set(archive.map(({ migration }) => migration));
   const completed = ledger.map(({ name, batch, time }): MigrationStatus => {
     const one = byName.get(withoutExtension(name));
-    let note: string | null = null;
+    const key = one?.options?.name;
+    let note =
+      archive.find(({ migration, restoredAt }) => migration === key && restoredAt === null)?.note ?? null;
     if (one === undefined) note = 'its file is not here';
     else if (one.options !== undefined && !open.has(one.options.name)) {
       note = kept.has(one.options.name)
@@ -200,15 +191,4 @@ async function isThere(session: Session, table: string): Promise<boolean> {
   const schemas = schema === undefined ? session.schemas : [schema];
   const names = schemas.map((one) => `${quoteName(one)}.${quoteName(name)}`);
   return (await readPresent(session, names)).length > 0;
-}
-
-const newestSql = /* sql */ `
-  select b.finished_at as "finishedAt", b.file, b.format, b.bytes::text as bytes, b.proof, b.host,
-    b.own
-  from (${backupsSql}) as b
-  order by b.finished_at desc, b.id desc
-  limit 3`;
-
-async function readBackups(session: Session): Promise<BackupStatus[]> {
-  return (await hasArchive(session)) ? session.read<BackupStatus>(newestSql) : [];
 }

@@ -1,4 +1,5 @@
 import { backupsSql, hasArchive } from './archive-schema.ts';
+import { nameOf } from './backup/records.ts';
 import { type KeptEntry, readEntries } from './entries.ts';
 import { type ErrorCode, sqlState, UndropError } from './errors.ts';
 import { readInventory } from './inventory.ts';
@@ -68,7 +69,7 @@ async function checkGone(session: Session, open: readonly KeptEntry[]): Promise<
 }
 
 const recordSql = /* sql */ `
-  select b.finished_at as "finishedAt", b.file, b.objects
+  select b.file, b.attestation, b.objects
   from (${backupsSql}) as b
   where b.own
   order by b.finished_at desc, b.id desc
@@ -80,7 +81,7 @@ const droppedSql = /* sql */ `
 async function checkOthers(session: Session, open: readonly KeptEntry[]): Promise<Check> {
   const name = 'nothing else is gone';
   const records = (await hasArchive(session))
-    ? await session.read<{ finishedAt: string; file: string; objects: string[] }>(recordSql)
+    ? await session.read<{ file: string | null; attestation: string | null; objects: string[] }>(recordSql)
     : [];
   const [record] = records;
   if (record === undefined) {
@@ -92,7 +93,7 @@ async function checkOthers(session: Session, open: readonly KeptEntry[]): Promis
   const known = new Set(dropped.map(({ identity }) => identity));
   const missing = record.objects.filter((object) => !there.has(object));
   const gone = missing.filter((object) => !known.has(object));
-  const since = `recorded with ${record.file}`;
+  const since = `recorded with ${record.file ?? `the backup ${nameOf(record)}`}`;
   if (gone.length > 0) return { name, state: 'failed', found: `${list(gone)}, ${since}` };
   const kept = record.objects.length - missing.length;
   return { name, state: 'ok', found: `${kept} objects there, ${missing.length} dropped, ${since}` };

@@ -1,10 +1,19 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { basename, isAbsolute, join, relative } from 'node:path';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { ensureArchive } from '../src/archive-schema.ts';
+import { attest } from '../src/backup/attest.ts';
 import { type Backup, backup } from '../src/backup/backup.ts';
 import { requireBackup } from '../src/backup/required.ts';
 import { findTables } from '../src/gate.ts';
@@ -234,7 +243,7 @@ describe('the gate of backups', () => {
       truncateSync(file, bytes - 1);
       expect(await refusalOf(require(names), 'backup-unproved')).to.include({
         subject: file,
-        reason: `The file has ${bytes - 1} bytes; when it was proved it had ${bytes}.`,
+        reason: `The file has ${bytes - 1} bytes; when it was recorded it had ${bytes}.`,
       });
       rmSync(file);
       expect((await refusalOf(require(names), 'backup-unproved')).reason).to.include('ENOENT');
@@ -242,13 +251,61 @@ describe('the gate of backups', () => {
       expect(await require(names)).to.equal(id);
     });
 
-    it('takes none that was not proved', async () => {
-      await take();
+    it('reads it from its first byte to its last', async () => {
+      const { id, file } = await take();
+      const text = readFileSync(file);
+      const { atime, mtime } = statSync(file);
+      text[text.length >> 1] = (text[text.length >> 1] ?? 0) ^ 1;
+      writeFileSync(file, text);
+      utimesSync(file, atime, mtime);
+      expect((await refusalOf(require(names), 'backup-unproved')).reason).to.include('SHA-256');
+      await run.knex.raw(`update undrop.backups set host = 'elsewhere'`);
+      await refusalOf(require(names), 'backup-unproved');
+      text[text.length >> 1] = (text[text.length >> 1] ?? 0) ^ 1;
+      writeFileSync(file, text);
+      expect(await require(names)).to.equal(id);
+    });
+
+    it('takes none that has not the proof that is asked for', async () => {
+      const { file } = await take();
+      const refused = (options: Partial<DropOptions>) =>
+        refusalOf(require(names, options), 'backup-unproved');
+      const weaker = await refused({ backupProof: 'restore' });
+      expect(weaker).to.include({
+        subject: file,
+        reason: 'It was proved by its contents, not by a restore; asked for is restore.',
+      });
+      expect(weaker.next).to.include('--prove restore').and.include('UNDROP_BACKUP_PROOF=contents');
       await run.knex.raw(`update undrop.backups set proof = 'off'`);
-      expect(await refusalOf(require(names), 'backup-unproved')).to.have.property(
-        'reason',
-        'It was taken without a proof.',
-      );
+      expect((await refused({})).reason).to.equal('It was taken without a proof; asked for is contents.');
+      await refused({ backupProof: 'attested' });
+    });
+
+    it('goes by an attested one only where that is said to do', async () => {
+      const words = 'RDS snapshot before-044, by Ada';
+      const { id, tables } = await inSession(run.knex, (session) => attest(session, ` ${words} `));
+      expect(tables).to.equal(3);
+      const error = await refusalOf(require(names), 'backup-unproved');
+      expect(error).to.include({
+        subject: words,
+        reason: 'It was attested, not proved; asked for is contents.',
+      });
+      expect(error.next).to.include('UNDROP_BACKUP_PROOF=attested');
+      expect(await require(names, { backupProof: 'attested' })).to.equal(id);
+      await run.knex.raw('create table new ()');
+      expect(
+        (await refusalOf(require(['new'], { backupProof: 'attested' }), 'backup-missing')).reason,
+      ).to.equal(`The newest, attested as ${words}, does not hold public.new.`);
+    });
+
+    it('takes no attestation that says nothing, or too much', async () => {
+      for (const words of [' ', 'see postgres://ada:secret@db/turing']) {
+        const error = await refusalOf(
+          inSession(run.knex, (session) => attest(session, words)),
+          'bad-options',
+        );
+        expect(String(error)).not.to.include('secret@');
+      }
     });
 
     it('changes nothing when it is refused', async () => {

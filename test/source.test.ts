@@ -112,6 +112,36 @@ describe('Knex', () => {
       expect(await list([['1', '1.js']])).to.deep.equal([['1.ts', '1.js']]);
     });
 
+    it('has the long work before a migration done once, before there is a transaction', async () => {
+      write('migrations/1.cjs', table('1_one'));
+      write('migrations/2.cjs', table('2_two'));
+      const inTransaction: string[] = [];
+      const migrationSource = new UndropMigrationSource({
+        folder: join(root, 'migrations'),
+        completed: async () => {
+          const ran = await names(
+            "select substr(tablename, 1, 1) as name from pg_tables where tablename in ('1_one', '2_two')",
+          );
+          return new Map(ran.map((name) => [name, name]));
+        },
+        beforeUp: async () => {
+          const [row] = await server.sql<{ open: string }>(
+            'postgres',
+            `select count(xact_start) as open from pg_stat_activity where datname = '${database}'`,
+          );
+          inTransaction.push(row?.open ?? '');
+        },
+      });
+      knex = knexFactory({ client: 'pg', connection: server.url(database), migrations: { migrationSource } });
+      await knex.migrate.list();
+      expect(inTransaction).to.deep.equal([]);
+      await knex.migrate.up();
+      await knex.migrate.latest();
+      expect(inTransaction).to.deep.equal(['0', '0']);
+      await knex.migrate.rollback();
+      expect(inTransaction).to.have.length(2);
+    });
+
     it('says which folder is not there', async () => {
       rmSync(join(root, 'migrations'), { recursive: true });
       const error = await failure(() => list());

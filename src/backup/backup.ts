@@ -3,10 +3,10 @@ import { resolve } from 'node:path';
 import type { Knex } from 'knex';
 import { ensureArchive, placeSql } from '../archive-schema.ts';
 import { UndropError } from '../errors.ts';
-import { readInventory } from '../inventory.ts';
 import type { Target } from '../knex/connection.ts';
-import { inSession, type Session } from '../session.ts';
+import { inSession } from '../session.ts';
 import { uniqueBackupName, writeWhole } from './backup-file.ts';
+import { look } from './look.ts';
 import { type BackupFormat, runPgDump } from './pg-dump.ts';
 import { proveContents } from './proof.ts';
 
@@ -81,26 +81,6 @@ const recordSql = /* sql */ `
     p.database, p.database_oid, p.system_identifier, p.identity
   from (${placeSql}) as p
   returning id`;
-
-// Tables that belong to an extension come back with it, and pg_dump leaves them out.
-const tablesSql = /* sql */ `
-  select n.nspname as schema, c.relname as name, pg_catalog.format('%I.%I', n.nspname, c.relname) as sql
-  from pg_catalog.pg_class as c
-  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-  where c.relkind in ('r', 'p') and c.relpersistence <> 't'
-    and n.nspname <> 'information_schema' and not pg_catalog.starts_with(n.nspname::text, 'pg_')
-    and not exists (
-      select from pg_catalog.pg_depend as d
-      where d.classid = c.tableoid and d.objid = c.oid and d.deptype = 'e')
-  order by n.nspname, c.relname`;
-
-async function look(session: Session) {
-  return {
-    serverMajor: session.server.major,
-    tables: await session.read<{ schema: string; name: string; sql: string }>(tablesSql),
-    objects: await readInventory(session),
-  };
-}
 
 async function write(
   { settings, embedded }: Target,

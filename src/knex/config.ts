@@ -2,11 +2,13 @@ import { existsSync, readdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Knex } from 'knex';
 import { checkApprovals } from '../approvals.ts';
+import { readNewestBackup } from '../backup/required.ts';
 import { UndropError } from '../errors.ts';
-import { tablesToApprove } from '../reversible-drop.ts';
+import { asksForBackup, tablesToApprove } from '../reversible-drop.ts';
 import { say } from '../say.ts';
 import { describeTarget, isEmbedded, loadEnv, resolveTarget, type Target } from './connection.ts';
 import type { Ledger } from './ledger.ts';
+import { waitForLedger } from './ledger-lock.ts';
 import { preparation } from './preparation.ts';
 import { UndropMigrationSource } from './source.ts';
 
@@ -55,7 +57,7 @@ export function undropConfig(options: UndropConfigOptions): Knex.Config {
     if (config.connection !== connection) throw overridden();
     return { schemaName, tableName: config.migrations?.tableName ?? tableName, given };
   };
-  const { completed, connection, pool } = preparation(findTarget, ledger, usesEmbedded(options));
+  const { completed, visit, pids, connection, pool } = preparation(findTarget, ledger, usesEmbedded(options));
 
   const seeds = resolve(options.root, options.seeds ?? 'seeds');
   const config: Knex.Config = {
@@ -69,6 +71,12 @@ export function undropConfig(options: UndropConfigOptions): Knex.Config {
         completed,
         // A misspelt approval is an error when the list is read, not a table that silently stays.
         check: (loaded) => checkApprovals(tablesToApprove(loaded)),
+        beforeUp: async (module) => {
+          await visit(async (client) => {
+            await waitForLedger(client, ledger(), pids());
+            if (asksForBackup(module)) await readNewestBackup(client);
+          });
+        },
       }),
       schemaName,
       tableName,
@@ -101,10 +109,12 @@ function seedExtensions(folder: string): string[] {
   return sources ? ['.ts'] : ['.js', '.mjs', '.cjs'];
 }
 
-/** Knex would write warnings to stdout, and say these two here as well as in what it throws. */
+/** Knex would write warnings to stdout, and say these here as well as in what it throws. */
 function warn(message: unknown): void {
-  if (!/^(Acquire connection error|migration failed with error):/.test(String(message))) say(String(message));
+  if (!saidTwice.test(String(message))) say(String(message));
 }
+
+const saidTwice = /^(Acquire connection error|Connection Error|migration failed with error):/;
 
 function checkKeys(options: UndropConfigOptions): void {
   const unknown = Object.keys(options).filter((key) => !keys.includes(key));

@@ -1,5 +1,6 @@
 import type { ClientBase } from 'pg';
 import { UndropError } from '../errors.ts';
+import { healLedger } from './ledger-lock.ts';
 
 /** Where Knex records which migrations have run. */
 export interface Ledger {
@@ -10,7 +11,8 @@ export interface Ledger {
 }
 
 /**
- * What must be so before Knex reads its ledger: the schema is there, closed to PUBLIC if this made it.
+ * What must be so before Knex reads its ledger: the schema is there, closed to PUBLIC if this made it; so are the tables,
+ * which Knex would not make safely for two who come at the same time; nobody who is dead holds its lock.
  *
  * @returns the recorded names of completed migrations by their names without extension
  * @throws UndropError `bad-options` for a second ledger, `insufficient-privilege`
@@ -23,7 +25,12 @@ export async function prepareLedger(client: ClientBase, ledger: Ledger): Promise
     place = await findPlace(client, ledger);
   }
   if (!place.mayUse || !(place.mayCreate || place.hasTable)) throw noRight(ledger, place);
-  return place.hasTable ? readCompleted(client, ledger, place) : new Map();
+  if (!place.hasTable) {
+    await createTables(client, place);
+    place = await findPlace(client, ledger);
+  }
+  await healLedger(client, ledger);
+  return readCompleted(client, ledger, place);
 }
 
 /** `045_x` for `045_x.ts`. */
@@ -40,6 +47,7 @@ interface Place {
   /** Quoted for SQL. */
   schema: string;
   table: string;
+  lockTable: string;
   role: string;
 }
 
@@ -53,6 +61,7 @@ async function findPlace(client: ClientBase, { schemaName, tableName }: Ledger):
       coalesce(pg_catalog.has_table_privilege(c.oid, 'select'), false) as "mayRead",
       pg_catalog.quote_ident(w.schema) as schema,
       pg_catalog.format('%I.%I', w.schema, w.name) as table,
+      pg_catalog.format('%I.%I', w.schema, w.name || '_lock') as "lockTable",
       pg_catalog.quote_ident(current_user) as role
     from (values ($1::text, $2::text)) as w (schema, name)
     left join pg_catalog.pg_namespace as n on n.nspname = w.schema
@@ -73,6 +82,16 @@ async function createSchema(client: ClientBase, ledger: Ledger, { schema }: Plac
     // Another process made it in the same moment.
     if (code !== '42P06' && code !== '23505') throw error;
   }
+}
+
+// As Knex makes them (migrations/migrate/table-creator.js). Sent together, it is one transaction.
+async function createTables(client: ClientBase, { table, lockTable }: Place): Promise<void> {
+  await client.query(/* sql */ `
+    select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('undrop.ledger'));
+    create table if not exists ${table}
+      (id serial primary key, name varchar(255), batch integer, migration_time timestamptz);
+    create table if not exists ${lockTable} (index serial primary key, is_locked integer);
+    insert into ${lockTable} (is_locked) select 0 where not exists (select from ${lockTable});`);
 }
 
 async function readCompleted(client: ClientBase, ledger: Ledger, place: Place): Promise<Map<string, string>> {

@@ -2,10 +2,15 @@ import type { Knex } from 'knex';
 import type { Client } from 'pg';
 import { clientConfig, connect, type Target } from './connection.ts';
 import { type Ledger, prepareLedger } from './ledger.ts';
+import { holdLedger } from './ledger-lock.ts';
 
 export interface Preparation {
   /** Checks the server, prepares the ledger, and reads it: for the migration source. */
   completed(): Promise<ReadonlyMap<string, string>>;
+  /** Does the work on a connection that the pool knows nothing of, and that is closed again. */
+  visit<T>(work: (client: Client) => Promise<T>): Promise<T>;
+  /** Process IDs of the connections that the pool has. */
+  pids(): number[];
   /** Settings for the pool, once the server has been checked and what goes on in `completed` is over. */
   connection(): Promise<Knex.PgConnectionConfig>;
   pool: Knex.PoolConfig;
@@ -23,11 +28,12 @@ export function preparation(
 ): Preparation {
   let preparing: Promise<ReadonlyMap<string, string>> | undefined;
   let checked = false;
-  let pooled: Client | undefined;
+  let migrates = false;
+  const pooled = new Set<Client>();
 
   const visit = async <T>(work: (client: Client) => Promise<T>): Promise<T> => {
     // The embedded server takes one client at a time.
-    await pooled?.end();
+    if (embedded) for (const client of pooled) await client.end();
     const client = await connect(await findTarget());
     try {
       checked = true;
@@ -39,6 +45,7 @@ export function preparation(
 
   const completed = (): Promise<ReadonlyMap<string, string>> => {
     const place = ledger();
+    migrates = true;
     preparing ??= visit((client) => prepareLedger(client, place)).finally(() => {
       preparing = undefined;
     });
@@ -54,10 +61,20 @@ export function preparation(
     return config;
   };
 
-  const afterCreate = (client: Client, done: () => void): void => {
-    pooled = client;
-    done();
+  const afterCreate = (client: Client, done: (error?: Error) => void): void => {
+    pooled.add(client);
+    client.once('end', () => pooled.delete(client));
+    const held = migrates ? holdLedger(client, ledger()) : Promise.resolve();
+    held.then(() => done(), done);
   };
+  // The types leave it out.
+  const pids = () => [...pooled].map((client) => (client as unknown as { processID: number }).processID);
 
-  return { completed, connection, pool: embedded ? { min: 0, max: 1, afterCreate } : {} };
+  return {
+    completed,
+    visit,
+    pids,
+    connection,
+    pool: { ...(embedded ? { min: 0, max: 1 } : {}), afterCreate },
+  };
 }

@@ -13,6 +13,8 @@ export interface SourceOptions {
   completed: () => Promise<ReadonlyMap<string, string>>;
   /** Looks at all migrations before any is offered; what it throws reaches the user. */
   check?: ((migrations: { name: string; module: object }[]) => void) | undefined;
+  /** What takes long and needs no transaction, of a migration that is about to run; once for every listing. */
+  beforeUp?: ((module: object) => Promise<void>) | undefined;
 }
 
 /** What Knex gets to see of a migration. */
@@ -46,6 +48,8 @@ const said = new Set<string>();
 /** The migrations of one folder, under names that sources and their compiled build share. */
 export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntry> {
   readonly #options: SourceOptions;
+  /** Names of migrations that have not run and that Knex has not asked for since the last listing. */
+  #pending = new Set<string>();
 
   constructor(options: SourceOptions) {
     this.#options = options;
@@ -56,6 +60,7 @@ export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntr
     const { folder, check } = this.#options;
     // First, and without waiting for anything: the connection of Knex waits for what this starts.
     const completed = await this.#options.completed();
+    this.#pending.clear();
     const offered: MigrationEntry[] = [];
     const loaded: { name: string; module: object }[] = [];
     for (const { stem, file } of await listFiles(folder)) {
@@ -66,9 +71,11 @@ export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntr
         offered.push(entry);
         continue;
       }
-      const module = await this.getMigration(entry);
+      const module = await load(entry);
       loaded.push({ name: stem, module });
-      if (recorded !== undefined || (await isReady(stem, module.ready))) offered.push(entry);
+      if (recorded === undefined && !(await isReady(stem, module.ready))) continue;
+      offered.push(entry);
+      if (recorded === undefined) this.#pending.add(name);
     }
     check?.(loaded);
     return offered;
@@ -78,11 +85,18 @@ export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntr
     return entry.name;
   }
 
+  /** Knex asks for those that it is about to run, before it opens the transaction for all of them. */
   async getMigration(entry: MigrationEntry): Promise<MigrationModule> {
-    const module = await import(pathToFileURL(entry.path).href);
-    // Of a CommonJS file Node finds the named exports only where they are plain to see.
-    return typeof module.up === 'function' ? module : (module.default ?? module);
+    const module = await load(entry);
+    if (this.#pending.delete(entry.name)) await this.#options.beforeUp?.(module);
+    return module;
   }
+}
+
+async function load(entry: MigrationEntry): Promise<MigrationModule> {
+  const module = await import(pathToFileURL(entry.path).href);
+  // Of a CommonJS file Node finds the named exports only where they are plain to see.
+  return typeof module.up === 'function' ? module : (module.default ?? module);
 }
 
 async function listFiles(folder: string): Promise<{ stem: string; file: string }[]> {

@@ -1,0 +1,38 @@
+import { archive, type KeptApproval, newEntry } from './archive.ts';
+import { type Capture, captureClosure } from './capture.ts';
+import type { Closure } from './catalog/closure.ts';
+import { fingerprintOf } from './fingerprint.ts';
+import type { Table } from './gate.ts';
+import type { Options } from './options.ts';
+import { readPrerequisites } from './prerequisites.ts';
+import { type KeptRows, keepRows } from './rows.ts';
+import type { Session } from './session.ts';
+
+/** A closure in the archive: the number of its entry, and what was captured and kept. */
+export interface Archived {
+  readonly entry: number;
+  readonly fingerprint: string;
+  readonly capture: Omit<Capture, 'rows'> & { readonly rows: readonly KeptRows[] };
+}
+
+/**
+ * Captures a closure and writes it into the archive, its rows included where the options say so.
+ *
+ * @throws UndropError `not-reproducible`, `insufficient-privilege`
+ */
+export async function archiveClosure(
+  session: Session,
+  tables: readonly Table[],
+  closure: Closure,
+  options: Options,
+  { approvals, backup }: { approvals: readonly KeptApproval[]; backup: number | null },
+): Promise<Archived> {
+  const entry = await newEntry(session);
+  const captured = await captureClosure(session, closure, options.rows === 'archive' ? entry : undefined);
+  const prerequisites = await readPrerequisites(session, closure);
+  const fingerprint = fingerprintOf(captured.facts.own);
+  const capture = { ...captured, rows: await keepRows(session, captured.rows) };
+  const circumstances = { fingerprint, prerequisites, hosts: closure.hosts, approvals, backup };
+  await archive(session, entry, tables, capture, circumstances, options);
+  return { entry, fingerprint, capture };
+}

@@ -1,0 +1,138 @@
+import { type Entry, findEntry } from './archive.ts';
+import { type KeptEntry, readEntries } from './entries.ts';
+import { UndropError } from './errors.ts';
+import { parseTableName, type TableName } from './name.ts';
+import type { Session } from './session.ts';
+
+/** What is wanted of the archive: a whole migration, or one table, of a migration where several have dropped it. */
+export interface Wanted {
+  readonly migration?: string | undefined;
+  readonly table?: string | undefined;
+}
+
+export interface Chosen<Of extends Entry = KeptEntry> {
+  readonly entry: Of;
+  /** Where one was asked for: qualified and quoted. */
+  readonly table: string | undefined;
+}
+
+/**
+ * The entry that holds what is wanted. Of a migration it is the open one, or else the latest; of a table the open one.
+ *
+ * @throws UndropError `archive-missing` where none does, saying what became of it; `bad-options` where several do
+ */
+export async function chooseEntry(session: Session, { migration, table }: Wanted): Promise<Chosen> {
+  const entries = await readEntries(session);
+  const own = migration === undefined ? entries : entries.filter((entry) => entry.migration === migration);
+  if (migration !== undefined && own.length === 0) throw unknownMigration(session, migration, entries);
+  if (table !== undefined) return chooseTable(session, own, table);
+  const entry = own.find(({ restoredAt }) => restoredAt === null) ?? own.at(-1);
+  if (entry === undefined) throw unknownMigration(session, migration ?? '', entries);
+  return { entry, table };
+}
+
+/**
+ * As `chooseEntry`, and the entry is locked until the transaction ends.
+ *
+ * @throws UndropError as `chooseEntry`
+ */
+export async function lockEntry(session: Session, wanted: Wanted): Promise<Chosen<Entry>> {
+  const { entry: chosen, table } = await chooseEntry(session, wanted);
+  const entry = await findEntry(session, chosen.migration);
+  const same = entry?.id === chosen.id && (entry.restoredAt === null) === (chosen.restoredAt === null);
+  // Else another session has restored it while this one waited for the lock.
+  return same ? { entry, table } : lockEntry(session, wanted);
+}
+
+async function chooseTable(
+  session: Session,
+  entries: readonly KeptEntry[],
+  written: string,
+): Promise<Chosen> {
+  const wanted = parseTableName(written);
+  const all = entries.flatMap((entry) =>
+    entry.tables.filter(({ sql }) => isMeant(wanted, sql)).map(({ sql }) => ({ entry, table: sql })),
+  );
+  const open = all.filter(({ entry }) => entry.restoredAt === null);
+  const [found, ...others] = open;
+  if (found === undefined) throw await notOpen(session, written, entries, all.at(-1)?.entry);
+  if (others.length === 0) return found;
+  throw new UndropError('bad-options', {
+    subject: written,
+    message: `${written} can be restored from several drops.`,
+    reason: open.map(({ entry, table }) => `${table} of ${entry.migration} (entry ${entry.id})`).join('\n'),
+    next: 'Say which: name the table with its schema, and the migration with --migration.',
+  });
+}
+
+function isMeant({ schema, name }: TableName, sql: string): boolean {
+  const table = parseTableName(sql);
+  return table.name === name && (schema === undefined || table.schema === schema);
+}
+
+function unknownMigration(session: Session, migration: string, entries: readonly KeptEntry[]): UndropError {
+  const known = [...new Set(entries.map((entry) => entry.migration))];
+  return new UndropError('archive-missing', {
+    subject: migration,
+    message: `The archive in ${session.database} has no entry for ${migration}.`,
+    reason: known.length === 0 ? 'It holds nothing.' : `It holds ${known.join(', ')}.`,
+    next: 'Correct --migration, or the connection.',
+  });
+}
+
+async function notOpen(
+  session: Session,
+  table: string,
+  entries: readonly KeptEntry[],
+  last: KeptEntry | undefined,
+): Promise<UndropError> {
+  const open = entries.filter(({ restoredAt }) => restoredAt === null);
+  const [reason, next] = last === undefined ? await unknown(session, table, open) : restored(last);
+  return new UndropError('archive-missing', {
+    subject: table,
+    message: `${table} cannot be restored: no open entry of the archive in ${session.database} has it.`,
+    reason,
+    next,
+  });
+}
+
+function restored({ id, migration, restoredAt, restoredBy }: KeptEntry): [string, string] {
+  return [
+    `It was restored on ${restoredAt} by ${restoredBy} (entry ${id} of ${migration}).`,
+    'If it has gone since by other means, restore it from a backup, or replay its DDL: undrop ddl --migration.',
+  ];
+}
+
+const alongSql = /* sql */ `
+  select f.drop_id as id, f.identity from undrop.facts as f
+  where f.drop_id = any ($1) and f.catalog = 'pg_class' and pg_catalog.starts_with(f.identity, 'table ')
+  order by f.drop_id, f.identity`;
+
+async function unknown(
+  session: Session,
+  table: string,
+  open: readonly KeptEntry[],
+): Promise<[string, string]> {
+  const wanted = parseTableName(table);
+  const ids = open.map(({ id }) => id);
+  const along =
+    open.length === 0 ? [] : await session.read<{ id: number; identity: string }>(alongSql, [ids]);
+  const part = along.find(({ identity }) => isMeant(wanted, identity.replace(/^table /, '')));
+  const entry = open.find(({ id }) => id === part?.id);
+  if (entry !== undefined) {
+    return [
+      `It went along with ${names(entry)}, which ${entry.migration} dropped (entry ${entry.id}).`,
+      'Restore that table, or all of them with --migration.',
+    ];
+  }
+  if (open.length === 0)
+    return ['No drop stands that could be restored.', 'Correct the name, or the connection.'];
+  return [
+    `It was never dropped here. What can be restored: ${open.map(names).join(', ')}.`,
+    'Correct the name, or the connection.',
+  ];
+}
+
+function names({ tables }: KeptEntry): string {
+  return tables.map(({ sql }) => sql).join(', ');
+}

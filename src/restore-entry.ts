@@ -1,0 +1,162 @@
+import { type Entry, loadCapture, markRestored } from './archive.ts';
+import type { Statement } from './capture.ts';
+import type { Host } from './catalog/closure.ts';
+import { type Fact, readHostFacts } from './catalog/facts.ts';
+import { compareFacts, type Difference, describeDifferences } from './compare.ts';
+import { UndropError } from './errors.ts';
+import { type Patience, withLockTries } from './lock.ts';
+import { checkPrerequisites } from './prerequisites.ts';
+import { readRestored, replay } from './restore.ts';
+import { checkStores, compareRows, countRows, type KeptRows } from './rows.ts';
+import { countTables, say } from './say.ts';
+import { restoreSchemaComment } from './schema-comment.ts';
+import type { Session } from './session.ts';
+
+/**
+ * Brings back all of an open entry, shows by the facts that it is what it was, and marks the entry restored.
+ *
+ * @throws UndropError as `replayEntry`; `lock-timeout`
+ */
+export async function restoreEntry(session: Session, entry: Entry, patience: Patience): Promise<void> {
+  // The restore locks referenced tables: whoever uses them must not have to queue behind it.
+  const hosts = await readHosts(session, entry);
+  const rows = await withLockTries(
+    session,
+    patience,
+    () => hosts.map(({ oid }) => oid),
+    async () => {
+      const replayed = await replayEntry(session, entry, hosts);
+      if (entry.schemaComment !== null) await restoreSchemaComment(session, entry.schemaComment);
+      await markRestored(session, entry.id);
+      return replayed;
+    },
+  );
+  say(
+    `${entry.migration}: ${countTables(entry.tables)} ${rows.length === 0 ? '' : `with ${countRows(rows)} `}` +
+      `restored, equal to what was dropped on ${entry.droppedAt}`,
+  );
+}
+
+/**
+ * Replays an entry and compares; marks nothing.
+ *
+ * @throws UndropError `archive-damaged`, `name-taken`, `prerequisite-gone`, `restore-failed`, `restore-differs`
+ */
+export async function replayEntry(
+  session: Session,
+  entry: Entry,
+  hosts: readonly Host[],
+): Promise<readonly KeptRows[]> {
+  const { statements, facts, rows } = await readReplay(session, entry);
+  const before = { hosts, facts: await readHostFacts(session, hosts) };
+  await replay(session, statements, 'restore-failed');
+  await compareRestored(session, entry, { facts, rows }, before);
+  return rows;
+}
+
+/**
+ * What a replay of the entry would run. Changes nothing.
+ *
+ * @throws UndropError `archive-damaged`, `name-taken`, `prerequisite-gone` where it could not be run
+ */
+export async function readReplay(
+  session: Session,
+  entry: Entry,
+): Promise<{ statements: Statement[]; facts: Fact[]; rows: KeptRows[] }> {
+  const capture = await loadCapture(session, entry);
+  await checkStores(session, capture.rows);
+  await checkNames(session, capture.facts);
+  await checkPrerequisites(session, entry.prerequisites);
+  return capture;
+}
+
+const survivorsSql = /* sql */ `
+  select pg_catalog.to_regclass(h.identity)::oid::bigint as oid, h.kind, h.identity
+  from pg_catalog.jsonb_to_recordset($1::jsonb) as h (kind text, identity text)
+  where pg_catalog.to_regclass(h.identity) is not null
+  order by h.identity`;
+
+/** The relations that the drop left but took something of, as far as they are still there. */
+export function readHosts(session: Session, entry: Entry): Promise<Host[]> {
+  return session.read<Host>(survivorsSql, [JSON.stringify(entry.hosts)]);
+}
+
+/**
+ * @throws UndropError `name-taken` naming every relation of the entry that is there
+ */
+async function checkNames(session: Session, facts: readonly Fact[]): Promise<void> {
+  const relations = facts
+    .filter(({ catalog }) => catalog === 'pg_class')
+    .map(({ identity, columns }) => ({ identity, schema: columns.relnamespace, name: columns.relname }));
+  const taken = await session.read<{ identity: string }>(takenSql, [JSON.stringify(relations)]);
+  if (taken.length === 0) return;
+  const names = taken.map(({ identity }) => identity).join(', ');
+  throw new UndropError('name-taken', {
+    subject: names,
+    message: `${names} ${taken.length === 1 ? 'is' : 'are'} there already.`,
+    reason: 'The restore makes objects of the same names, and overwrites nothing.',
+    next: 'Rename or drop what stands there now, then roll back again.',
+  });
+}
+
+const takenSql = /* sql */ `
+  select r.identity
+  from pg_catalog.jsonb_to_recordset($1::jsonb) as r (identity text, schema text, name text)
+  where exists (
+    select from pg_catalog.pg_class as c
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    where c.relname = r.name and 'schema ' || pg_catalog.quote_ident(n.nspname) = r.schema)
+  order by r.identity`;
+
+interface Survivors {
+  readonly hosts: readonly Host[];
+  readonly facts: readonly Fact[];
+}
+
+/**
+ * The closure must be exactly what was archived. The hosts may have changed meanwhile: of them, only what the drop
+ * took must be what the restore gave back.
+ *
+ * @throws UndropError `restore-differs`
+ */
+async function compareRestored(
+  session: Session,
+  entry: Entry,
+  archived: { readonly facts: readonly Fact[]; readonly rows: readonly KeptRows[] },
+  before: Survivors,
+): Promise<void> {
+  const { facts } = await readRestored(
+    session,
+    entry.tables.map(({ sql }) => sql),
+  );
+  const given = compareFacts(before.facts, await readHostFacts(session, before.hosts));
+  const differences = [
+    ...compareFacts(archived.facts, facts.own),
+    ...compareChanges(entry.hostChanges, given),
+    ...(await compareRows(session, archived.rows)),
+  ];
+  if (differences.length === 0) return;
+  throw new UndropError('restore-differs', {
+    subject: [...new Set(differences.map(({ object }) => object))].join(', '),
+    message: 'What was restored is not what was dropped.',
+    reason: describeDifferences(differences),
+    next: 'Nothing was changed. Undo what has changed around the tables since the drop, then roll back again.',
+  });
+}
+
+/** What was given back but not taken, and what was taken but not given back. */
+function compareChanges(taken: readonly Difference[], given: readonly Difference[]): Difference[] {
+  const undone = given.map((difference) => ({
+    ...difference,
+    before: difference.after,
+    after: difference.before,
+  }));
+  const key = ({ object, catalog, column, before, after }: Difference) =>
+    JSON.stringify([object, catalog, column, before, after]);
+  const takenKeys = new Set(taken.map(key));
+  const undoneKeys = new Set(undone.map(key));
+  return [
+    ...given.filter((_, index) => !takenKeys.has(key(undone[index] as Difference))),
+    ...taken.filter((difference) => !undoneKeys.has(key(difference))),
+  ];
+}

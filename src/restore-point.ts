@@ -1,0 +1,67 @@
+import { sqlState } from './errors.ts';
+import { printable } from './printable.ts';
+import type { Session } from './session.ts';
+
+/** A place in the write-ahead log, for recovery to a point in time. */
+export interface WalPlace {
+  /** Such as `0/16B3748`; null where the server does not say. */
+  readonly lsn: string | null;
+  /** What `recovery_target_name` takes; null where the role or the server sets none. */
+  readonly restorePoint: string | null;
+}
+
+// Other servers than PostgreSQL's own have taken these functions away, or closed them: nothing rests on them here.
+const mayMarkSql = /* sql */ `
+  select pg_catalog.has_function_privilege('pg_catalog.pg_create_restore_point(text)', 'execute')
+    and pg_catalog.current_setting('wal_level') <> 'minimal' and not pg_catalog.pg_is_in_recovery() as may`;
+
+/**
+ * Marks the moment in the write-ahead log, with a named restore point where the role may set one, and never fails: a
+ * drop does not depend on it. The mark stays, whatever becomes of the transaction.
+ */
+export async function markWal(session: Session, migration: string, entry: number): Promise<WalPlace> {
+  const mayMark = await tried<{ may: boolean }>(session, mayMarkSql);
+  if (mayMark?.may === true) {
+    const name = restorePointName(migration, entry);
+    const set = await tried<{ lsn: string }>(
+      session,
+      'select pg_catalog.pg_create_restore_point($1::text)::text as lsn',
+      [name],
+    );
+    if (set !== undefined) return { lsn: set.lsn, restorePoint: name };
+  }
+  const now = await tried<{ lsn: string }>(
+    session,
+    'select pg_catalog.pg_current_wal_insert_lsn()::text as lsn',
+  );
+  return { lsn: now?.lsn ?? null, restorePoint: null };
+}
+
+// https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-BACKUP
+const mostBytes = 63;
+
+/** `undrop 044_cleanup_legacy_tables #12`, with as much of the migration's name as there is room for. */
+export function restorePointName(migration: string, entry: number): string {
+  const room = mostBytes - Buffer.byteLength(`undrop  #${entry}`);
+  let name = '';
+  for (const character of printable(migration)) {
+    if (Buffer.byteLength(name + character) > room) break;
+    name += character;
+  }
+  return `undrop ${name} #${entry}`;
+}
+
+/** The row, or undefined where the server refuses. */
+async function tried<Row extends object>(
+  session: Session,
+  sql: string,
+  values: readonly unknown[] = [],
+): Promise<Row | undefined> {
+  try {
+    const [row] = await session.attempt(() => session.read<Row>(sql, values));
+    return row;
+  } catch (error) {
+    if (sqlState(error) === undefined) throw error;
+    return undefined;
+  }
+}

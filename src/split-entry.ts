@@ -1,0 +1,111 @@
+import { type Entry, markRestored, takeOver } from './archive.ts';
+import { archiveClosure } from './archive-closure.ts';
+import { ensureArchive } from './archive-schema.ts';
+import { type Closure, outsiders } from './catalog/closure.ts';
+import { check } from './check.ts';
+import { drop } from './drop.ts';
+import { UndropError } from './errors.ts';
+import { findTables, type Table } from './gate.ts';
+import { lockClosure, lockHosts, withLockTries } from './lock.ts';
+import { parseTableName } from './name.ts';
+import { type Options, parseOptions } from './options.ts';
+import { hostChanges, rehearse } from './rehearse.ts';
+import { readHosts, replayEntry, restoreEntry } from './restore-entry.ts';
+import { say } from './say.ts';
+import type { Session } from './session.ts';
+
+/** What stays dropped when one table of an entry comes back. */
+export interface Rest {
+  /** The new open entry. */
+  readonly entry: number;
+  /** Qualified and quoted. */
+  readonly tables: readonly string[];
+  /** What the table that is back lacks as long as these are gone, such as a foreign key to one of them. */
+  readonly waiting: readonly { kind: string; identity: string }[];
+}
+
+/**
+ * Brings back one table of an open entry: all of them are restored and compared, as `down` does it, and the others
+ * dropped again, as `up` does it, into a new entry of the same migration. So the table is exact, and a later `down`
+ * brings the rest.
+ *
+ * @param table qualified and quoted, one of the entry's
+ * @returns null where there were no others
+ * @throws UndropError what restore and drop throw; `prerequisite-gone` where the table cannot be without the others
+ */
+export async function splitEntry(session: Session, entry: Entry, table: string): Promise<Rest | null> {
+  const options = optionsOf(entry);
+  const others = entry.tables.filter(({ sql }) => sql !== table);
+  if (others.length === entry.tables.length) throw new Error(`${table} is not in entry ${entry.id}`);
+  if (others.length === 0) {
+    await restoreEntry(session, entry, options);
+    return null;
+  }
+  await ensureArchive(session);
+  const hosts = await readHosts(session, entry);
+  const rest = await withLockTries(
+    session,
+    options,
+    () => hosts.map(({ oid }) => oid),
+    async () => {
+      // What the drop of the others will ask for is asked for first.
+      await lockHosts(session, hosts);
+      await replayEntry(session, entry, hosts);
+      await markRestored(session, entry.id);
+      return dropRest(session, entry, table, await findRest(session, others), options);
+    },
+  );
+  say(
+    `${entry.migration}: ${table} restored, equal to what was dropped on ${entry.droppedAt}; ` +
+      `${rest.tables.join(', ')} ${rest.tables.length === 1 ? 'stays' : 'stay'} dropped (entry ${rest.entry})`,
+  );
+  return rest;
+}
+
+async function dropRest(
+  session: Session,
+  from: Entry,
+  table: string,
+  tables: readonly Table[],
+  options: Options,
+): Promise<Rest> {
+  const closure = await lockClosure(session, tables, options);
+  refusePart(closure, table);
+  await check(session, closure, options);
+  const { entry, capture } = await archiveClosure(session, tables, closure, options, {
+    approvals: [],
+    backup: null,
+  });
+  await drop(session, tables, closure);
+  const changes = await hostChanges(session, closure, capture.facts);
+  await rehearse(session, tables, capture);
+  await takeOver(session, entry, from.id, changes);
+  const waiting = outsiders(closure).map(({ kind, identity }) => ({ kind, identity }));
+  return { entry, tables: tables.map(({ sql }) => sql), waiting };
+}
+
+/** All that goes again has just been restored from the entry, so whatever goes along was a part of it. */
+function optionsOf({ migration, tables }: Entry): Options {
+  return parseOptions(
+    { name: migration, tables: tables.map(({ written }) => written), outsiders: 'cascade', rows: 'archive' },
+    {},
+  );
+}
+
+/** The tables that are to go again, written and reasoned as they were. */
+async function findRest(session: Session, others: Entry['tables']): Promise<Table[]> {
+  const wanted = others.map(({ sql, reason }) => ({ ...parseTableName(sql), reason: reason ?? undefined }));
+  const { tables } = await findTables(session, wanted);
+  return tables.map((table, index) => ({ ...table, written: others[index]?.written ?? table.written }));
+}
+
+function refusePart({ members }: Closure, table: string): void {
+  if (!members.some(({ kind, identity }) => kind === 'table' && identity === table)) return;
+  throw new UndropError('prerequisite-gone', {
+    subject: table,
+    message: `${table} cannot be restored alone.`,
+    reason:
+      'It is a part of another table of the same entry, which would take it along: its parent, or of its type.',
+    next: 'Nothing was changed. Restore the whole entry with --migration.',
+  });
+}

@@ -1,0 +1,435 @@
+import { expect } from 'chai';
+import { chooseEntry, type Wanted } from '../src/choose-entry.ts';
+import { readEntries } from '../src/entries.ts';
+import type { DropOptions } from '../src/options.ts';
+import { inReadOnlySession } from '../src/read-only.ts';
+import { planRestore, restoreArchive } from '../src/restore-archive.ts';
+import { restorePointName } from '../src/restore-point.ts';
+import { reversibleDrop } from '../src/reversible-drop.ts';
+import { quietly } from '../src/say.ts';
+import { inSession } from '../src/session.ts';
+import { settleEntries } from '../src/settle-entries.ts';
+import { verifyDatabase } from '../src/verify-database.ts';
+import { type Runner, refusalOf, runner } from './support/migrate.ts';
+import { pgDump } from './support/pg-dump.ts';
+import { makeProject, type Project } from './support/project.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+describe('restore from the archive', () => {
+  let server: TestServer;
+  let database: TestDatabase;
+  let run: Runner;
+
+  before(async () => {
+    server = await testServer();
+  });
+
+  beforeEach(async () => {
+    database = await server.createDatabase();
+    run = runner(database.url);
+    await run.knex.raw(`
+      create table kept (id int primary key);
+      insert into kept values (1);
+      create table a (id int generated always as identity primary key, kept_id int references kept, v text);
+      create table b (id serial primary key, a_id int references a, twice int generated always as (a_id * 2) stored);
+      create table c (id int primary key, a_id int constraint to_a references a, b_id int constraint to_b references b);
+      create view of_a as select v from a;
+      create view of_b as select a.v from a join b on b.a_id = a.id;
+      insert into a (kept_id, v) select 1, 'v' || g from generate_series(1, 500) as g;
+      insert into b (a_id) select g from generate_series(1, 300) as g;
+      insert into c select g, g, g from generate_series(1, 100) as g;
+      comment on schema public is 'as it was'`);
+  });
+
+  afterEach(async () => {
+    await run.end();
+    await server.dropDatabase(database.name);
+  });
+
+  const make = (options: Partial<DropOptions> = {}) =>
+    reversibleDrop({
+      name: 'm',
+      tables: { a: 'old', b: 'older', c: 'oldest' },
+      rows: 'archive',
+      outsiders: 'cascade',
+      schemaComment: 'they are gone',
+      ...options,
+    });
+  // PostgreSQL orders some statements by their OIDs.
+  const look = async () =>
+    (await pgDump(database.url, ['--exclude-schema=undrop'])).split(';\n').sort().join(';\n');
+  const restore = (wanted: Wanted) => inSession(run.knex, (session) => restoreArchive(session, wanted));
+  const entries = () => inReadOnlySession(run.knex, readEntries);
+  const tables = async () =>
+    (
+      await run.rows<{ name: string }>(
+        `select tablename as name from pg_tables where schemaname = 'public' order by 1`,
+      )
+    ).map(({ name }) => name);
+  const comment = async () =>
+    (await run.rows<{ text: string }>(`select obj_description('public'::regnamespace) as text`))[0]?.text;
+
+  describe('all of a migration', () => {
+    it('comes back, and a rollback finds it restored', async () => {
+      const before = await look();
+      await run.up(make());
+      const { tables: restored, rest } = await restore({ migration: 'm' });
+      expect(restored).to.deep.equal(['public.a', 'public.b', 'public.c']);
+      expect(rest).to.equal(null);
+      expect(await look()).to.equal(before);
+      await run.down(make());
+      expect(await look()).to.equal(before);
+      expect((await restore({ migration: 'm' })).tables).to.deep.equal([]);
+    });
+
+    it('is refused as the rollback would refuse it', async () => {
+      await refusalOf(restore({ migration: 'm' }), 'archive-missing');
+      await run.up(make());
+      const unknown = await refusalOf(restore({ migration: 'n' }), 'archive-missing');
+      expect(unknown.reason).to.equal('It holds m.');
+      await run.knex.raw('create table a ()');
+      await refusalOf(restore({ migration: 'm' }), 'name-taken');
+      await run.knex.raw('drop table a; drop table kept');
+      await refusalOf(restore({ migration: 'm' }), 'prerequisite-gone');
+    });
+  });
+
+  describe('one table', () => {
+    it('comes back with its rows while the others stay dropped; a rollback brings the rest', async () => {
+      const before = await look();
+      await run.up(make());
+      const [dropped] = await entries();
+      const { rest } = await restore({ table: 'public.c' });
+      expect(await tables()).to.deep.equal(['c', 'kept']);
+      expect(await run.rows('select * from c')).to.have.length(100);
+      expect(await comment()).to.equal('they are gone');
+      expect(rest).to.deep.equal({
+        entry: 2,
+        tables: ['public.a', 'public.b'],
+        waiting: [
+          { kind: 'table constraint', identity: 'to_a on public.c' },
+          { kind: 'table constraint', identity: 'to_b on public.c' },
+          { kind: 'view', identity: 'public.of_a' },
+          { kind: 'view', identity: 'public.of_b' },
+        ],
+      });
+
+      const [old, open] = await entries();
+      expect(old).to.include({ id: 1, splitInto: 2, note: '1 of 3 tables, the others are in entry 2' });
+      expect(open).to.include({ id: 2, restoredAt: null, droppedAt: dropped?.droppedAt, lsn: dropped?.lsn });
+      expect(open?.restorePoint).to.equal(dropped?.restorePoint);
+      expect(open?.note).to.match(/^1 of 3 tables restored, the last on .*; 2 wait$/);
+      expect(open?.tables).to.deep.equal([
+        { sql: 'public.a', reason: 'old', written: 'a' },
+        { sql: 'public.b', reason: 'older', written: 'b' },
+      ]);
+      const stores = await run.rows(
+        `select relname from pg_class where relname ~ '^rows_.*' and relkind = 'r'`,
+      );
+      expect(stores).to.have.length(2);
+
+      // Whoever uses it meanwhile changes what a key that waits has to get past.
+      await run.knex.raw('insert into c values (101, 400, 300)');
+      await run.down(make());
+      await run.knex.raw('delete from c where id = 101');
+      expect(await look()).to.equal(before);
+      await run.down(make());
+    });
+
+    it('after another, until none is left, is the same as all at once', async () => {
+      const before = await look();
+      await run.up(make());
+      for (const table of ['b', 'a', 'c']) await restore({ table });
+      expect(await look()).to.equal(before);
+      await run.down(make());
+      const kept = await entries();
+      expect(kept.map(({ restoredAt }) => restoredAt === null)).to.deep.equal([false, false, false]);
+      expect(kept[1]?.note).to.equal('1 of 2 tables, the others are in entry 3');
+      await run.up(make());
+      await run.down(make());
+      expect(await look()).to.equal(before);
+    });
+
+    it('keeps how the others were used, approved and backed up', async () => {
+      await run.up(make());
+      await run.knex.raw(`
+        update undrop.drops set approvals = '[{"table": "a"}]', backup_id = 7, overrides = '["X=1"]', dropped_by = 'who';
+        update undrop.evidence set usage = jsonb_build_object('of', table_name)`);
+      await restore({ table: 'a' });
+      const [entry] = await run.rows('select * from undrop.drops where restored_at is null');
+      expect(entry).to.deep.include({
+        approvals: [{ table: 'a' }],
+        backup_id: '7',
+        overrides: ['X=1'],
+        dropped_by: 'who',
+        schema_comment: { schema: 'public', before: 'as it was', after: 'they are gone' },
+      });
+      const usage = await run.rows('select usage from undrop.evidence where drop_id = 2 order by table_name');
+      expect(usage).to.deep.equal([{ usage: { of: 'public.b' } }, { usage: { of: 'public.c' } }]);
+    });
+
+    it('leaves the comment on the schema to the rest, after a later drop too', async () => {
+      await run.up(make({ tables: ['a', 'b'] }));
+      await run.knex.raw('create table d ()');
+      await run.up(make({ name: 'n', tables: ['d'], schemaComment: 'and another' }));
+      await restore({ table: 'a' });
+      expect(await comment()).to.equal('and another');
+      const { checks } = await inReadOnlySession(run.knex, (session) => verifyDatabase(session, 3));
+      expect(checks.map(({ state }) => state)).to.deep.equal(['ok', 'ok', 'not checked', 'ok', 'ok']);
+      await run.down(make({ name: 'n' }));
+      await run.down(make());
+      expect(await comment()).to.equal('as it was');
+    });
+
+    it('is the whole entry where there is but one', async () => {
+      const before = await look();
+      const one = make({ tables: ['c'] });
+      await run.up(one);
+      expect((await restore({ table: 'c' })).rest).to.equal(null);
+      expect(await look()).to.equal(before);
+      await run.down(one);
+    });
+
+    it('can be settled with the rest, where that came back by other means', async () => {
+      await run.knex.raw('create table d (id int); create table e (id int)');
+      await run.up(make({ tables: ['d', 'e'] }));
+      await restore({ table: 'd' });
+      await run.knex.raw('create table e (id int)');
+      const settled = await inSession(run.knex, settleEntries);
+      expect(settled).to.deep.equal([{ migration: 'm', id: 2, restored: true, reason: null }]);
+      expect(await comment()).to.equal('as it was');
+    });
+
+    it('of several drops needs to be told apart', async () => {
+      await run.knex.raw('create schema app; create table app.c (); create table d ()');
+      await run.up(make({ tables: ['c'] }));
+      await run.up(reversibleDrop({ name: 'n', tables: ['app.c', 'd'] }));
+      const error = await refusalOf(restore({ table: 'c' }), 'bad-options');
+      expect(error.reason).to.equal('public.c of m (entry 1)\napp.c of n (entry 2)');
+      await restore({ table: 'app.c' });
+      await restore({ table: 'c', migration: 'm' });
+      expect(await tables()).to.deep.equal(['a', 'b', 'c', 'kept']);
+    });
+
+    it('that no open entry has is refused, with what became of it', async () => {
+      const none = await refusalOf(restore({ table: 'a' }), 'archive-missing');
+      expect(none.reason).to.equal('No drop stands that could be restored.');
+      await run.up(make());
+      const never = await refusalOf(restore({ table: 'kept' }), 'archive-missing');
+      expect(never.reason).to.equal(
+        'It was never dropped here. What can be restored: public.a, public.b, public.c.',
+      );
+      await restore({ table: 'a' });
+      const restored = await refusalOf(restore({ table: 'a' }), 'archive-missing');
+      expect(restored.reason).to.match(/^It was restored on 2\S+ by postgres \(entry 1 of m\)\.$/);
+    });
+
+    it('that is a part of another one is refused', async () => {
+      await run.knex.raw(`
+        create table p (id int) partition by list (id);
+        create table p1 partition of p for values in (1);
+        create table p2 partition of p for values in (2)`);
+      const parted = make({ tables: ['p', 'p1'] });
+      await run.up(parted);
+      const along = await refusalOf(restore({ table: 'p2' }), 'archive-missing');
+      expect(along.reason).to.equal('It went along with public.p, public.p1, which m dropped (entry 1).');
+      const alone = await refusalOf(restore({ table: 'p1' }), 'prerequisite-gone');
+      expect(alone.reason).to.contain('would take it along');
+      expect(await entries()).to.have.length(1);
+      await run.down(parted);
+    });
+
+    it('is refused where its name is taken, or what the others rest on is gone: nothing has changed', async () => {
+      await run.up(make());
+      await run.knex.raw('create view b as select 1 as x');
+      await refusalOf(restore({ table: 'a' }), 'name-taken');
+      await run.knex.raw('drop view b; drop table kept');
+      await refusalOf(restore({ table: 'c' }), 'prerequisite-gone');
+      expect(await tables()).to.deep.equal([]);
+      expect((await entries()).map(({ restoredAt }) => restoredAt)).to.deep.equal([null]);
+    });
+
+    it('waits for locks as the drop does, and gives them up', async () => {
+      await run.up(make());
+      const other = await server.client(database.name);
+      await other.query('begin; select * from kept');
+      const end = setTimeout(() => other.query('commit'), 500);
+      await restore({ table: 'c' });
+      clearTimeout(end);
+      await other.end();
+      expect(await tables()).to.deep.equal(['c', 'kept']);
+    });
+
+    it('comes back by one of two who want it at once', async () => {
+      await run.up(make());
+      const both = await Promise.allSettled([restore({ table: 'c' }), restore({ table: 'c' })]);
+      expect(both.map(({ status }) => status).sort()).to.deep.equal(['fulfilled', 'rejected']);
+      const refused = both.find((one) => one.status === 'rejected');
+      expect(refused?.reason).to.include({ code: 'archive-missing' });
+      await run.down(make());
+      expect(await tables()).to.deep.equal(['a', 'b', 'c', 'kept']);
+    });
+  });
+
+  describe('a plan', () => {
+    const plan = (wanted: Wanted) => inReadOnlySession(run.knex, (session) => planRestore(session, wanted));
+
+    it('of all prints what would run, which does it', async () => {
+      await run.up(make());
+      const { statements } = await plan({ migration: 'm' });
+      expect(statements.at(-1)).to.equal(`comment on schema public is 'as it was'`);
+      expect(await tables()).to.deep.equal(['kept']);
+      await restore({ migration: 'm' });
+      const again = await plan({ migration: 'm' });
+      expect(again.statements).to.deep.equal([]);
+    });
+
+    it('of one table prints the drop of the others too', async () => {
+      await run.up(make());
+      const { statements } = await plan({ table: 'c' });
+      expect(statements.at(-1)).to.equal('drop table public.a, public.b cascade');
+      expect(statements).to.include(
+        'insert into public.c (id, a_id, b_id) overriding system value\n' +
+          'select s.id, s.a_id, s.b_id from undrop.rows_1_3 as s',
+      );
+      expect(await entries()).to.have.length(1);
+    });
+
+    it('is refused where the restore would be', async () => {
+      await run.up(make());
+      await run.knex.raw('create table a ()');
+      await refusalOf(plan({ table: 'c' }), 'name-taken');
+    });
+  });
+
+  describe('the place in the write-ahead log', () => {
+    const plainly = reversibleDrop({ name: 'm', tables: ['plain'] });
+
+    it('is a named restore point where the role may set one', async () => {
+      await run.up(make());
+      const [entry] = await entries();
+      expect(entry?.restorePoint).to.equal('undrop m #1');
+      expect(entry?.lsn).to.match(/^[0-9A-F]+\/[0-9A-F]+$/);
+      const [row] = await run.rows(`select lsn <= pg_current_wal_insert_lsn() as past from undrop.drops`);
+      expect(row).to.deep.equal({ past: true });
+    });
+
+    it('is a number only where it may not', async () => {
+      await run.knex.raw(`
+        create role case_plain login;
+        grant create on database "${database.name}" to case_plain;
+        grant create on schema public to case_plain;
+        create table plain (); alter table plain owner to case_plain`);
+      const plain = runner(server.url(database.name, 'case_plain'));
+      try {
+        await plain.up(plainly);
+        const [entry] = await inReadOnlySession(plain.knex, readEntries);
+        expect(entry).to.include({ restorePoint: null });
+        expect(entry?.lsn).to.match(/^[0-9A-F]+\/[0-9A-F]+$/);
+        await plain.down(plainly);
+      } finally {
+        await plain.end();
+        await run.knex.raw(
+          'drop schema if exists undrop cascade; reassign owned by case_plain to postgres; drop owned by case_plain; drop role case_plain',
+        );
+      }
+    });
+
+    it('is left out where the server does not tell, and the drop goes on', async () => {
+      await run.knex.raw(`
+        create role case_plain login;
+        grant create on database "${database.name}" to case_plain;
+        grant create on schema public to case_plain;
+        create table plain (); alter table plain owner to case_plain;
+        revoke execute on function pg_current_wal_insert_lsn() from public`);
+      const plain = runner(server.url(database.name, 'case_plain'));
+      try {
+        await plain.up(plainly);
+        const [entry] = await inReadOnlySession(plain.knex, readEntries);
+        expect(entry).to.include({ restorePoint: null, lsn: null });
+      } finally {
+        await plain.end();
+        await run.knex.raw(
+          `drop schema if exists undrop cascade; reassign owned by case_plain to postgres; drop owned by case_plain;
+           drop role case_plain`,
+        );
+      }
+    });
+
+    it('has a name of 63 bytes at the most', () => {
+      expect(restorePointName('044_cleanup_legacy_tables', 12)).to.equal(
+        'undrop 044_cleanup_legacy_tables #12',
+      );
+      const long = restorePointName('ä'.repeat(100), 123);
+      expect(Buffer.byteLength(long)).to.be.within(62, 63);
+      expect(long).to.match(/^undrop ä+ #123$/);
+      expect(restorePointName('two\nlines', 1)).to.equal('undrop two\\u000alines #1');
+    });
+  });
+
+  it('takes the latest entry of a migration that was run twice', async () => {
+    await run.up(make());
+    await run.down(make());
+    await quietly(() => run.up(make()));
+    const { entry } = await inReadOnlySession(run.knex, (session) =>
+      chooseEntry(session, { migration: 'm' }),
+    );
+    expect(entry.id).to.equal(2);
+  });
+});
+
+describe('restore by command', () => {
+  let server: TestServer;
+  let database: TestDatabase;
+  let project: Project;
+
+  before(async function () {
+    this.timeout(60_000);
+    server = await testServer();
+    database = await server.createDatabase();
+    project = makeProject();
+  });
+
+  after(async () => {
+    project?.remove();
+    await server.dropDatabase(database.name);
+  });
+
+  const cleanup = '044_cleanup_legacy_tables';
+  const env = () => ({ DATABASE_URL: database.url, UNDROP_BACKUP: 'off' });
+
+  it('brings one table of 044 back alone, and the rollback the rest', async function () {
+    this.timeout(120_000);
+    const done = async (work: Promise<{ status: number | null; text: string; stdout: string }>) => {
+      const ran = await work;
+      expect(ran.status, ran.text).to.equal(0);
+      return ran.stdout;
+    };
+    const undrop = (args: string) => done(project.undrop(args, { env: env() }));
+    const knex = (args: string) => done(project.knex(args, { env: env() }));
+    await knex('seed:run');
+    const before = await pgDump(database.url, ['--exclude-schema=undrop']);
+    await knex('migrate:latest');
+
+    const plan = await undrop('restore --table career_analyses --dry-run');
+    expect(plan)
+      .to.contain('create table public.career_analyses')
+      .and.match(/drop table public\..* cascade;\n$/);
+    const restored = await undrop('restore --table career_analyses');
+    expect(restored.split('\n')[0]).to.equal('restored  public.career_analyses');
+    await undrop('verify --expect 69');
+    expect(await undrop('status')).to.match(/1 of 6 tables restored, the last on \S+; 5 wait/);
+
+    const wrong = await project.undrop(`restore --dry-run --mark-restored`, { env: env() });
+    expect(wrong.status).to.equal(2);
+    await knex('migrate:rollback');
+    await undrop('verify --expect 74');
+    expect(await pgDump(database.url, ['--exclude-schema=undrop'])).to.equal(before);
+
+    await knex('migrate:latest');
+    await undrop(`restore --migration ${cleanup}`);
+    const rollback = await project.knex('migrate:rollback', { env: env() });
+    expect(rollback.status, rollback.text).to.equal(0);
+    expect(rollback.stderr).to.contain('already restored');
+  });
+});

@@ -1,0 +1,97 @@
+import { createServer, type Server, Socket } from 'node:net';
+
+/** Where a fault strikes: a statement that has not reached the server, or one whose answer has not come back. */
+export interface Strike {
+  /** Counted over all connections, from 1. */
+  readonly statement: number;
+  readonly when: 'before' | 'after';
+  /** The connection waits for it, and goes on if it is still there. */
+  readonly fault: () => void | Promise<void>;
+}
+
+/** Stands between clients and a PostgreSQL server, counts statements, and lets a fault strike at one of them. */
+export interface FaultProxy {
+  readonly port: number;
+  /** Counts from 1 again; without a strike it only counts. */
+  arm(strike?: Strike): void;
+  statements(): number;
+  /** As when the cable is pulled, or the client killed: no side hears from the other again. */
+  cut(): void;
+  stop(): Promise<void>;
+}
+
+export async function startProxy(target: { host: string; port: number }): Promise<FaultProxy> {
+  const sockets = new Set<Socket>();
+  let strike: Strike | undefined;
+  let count = 0;
+
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy();
+    sockets.clear();
+  };
+
+  const join = (client: Socket): void => {
+    const server = new Socket().connect(target.port, target.host);
+    for (const socket of [client, server]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.once('close', () => {
+        sockets.delete(socket);
+        (socket === client ? server : client).destroy();
+      });
+    }
+    let struck: Strike | undefined;
+    let begun = false;
+    let rest = Buffer.alloc(0);
+    let work = Promise.resolve();
+    const forward = async (chunk: Buffer): Promise<void> => {
+      rest = Buffer.concat([rest, chunk]);
+      for (;;) {
+        // The first message of a connection has no letter. https://www.postgresql.org/docs/current/protocol-message-formats.html
+        const at = begun ? 1 : 0;
+        if (rest.length < at + 4) return;
+        const end = at + rest.readUInt32BE(at);
+        if (rest.length < end) return;
+        const message = rest.subarray(0, end);
+        rest = rest.subarray(end);
+        const letter = begun ? String.fromCharCode(message[0] ?? 0) : '';
+        begun = true;
+        // A simple query, or the end of a prepared one.
+        if ((letter === 'Q' || letter === 'S') && ++count === strike?.statement) {
+          if (strike.when === 'before') await strike.fault();
+          else struck = strike;
+        }
+        server.write(message);
+      }
+    };
+    client.on('data', (chunk: Buffer) => {
+      work = work.then(() => forward(chunk));
+    });
+    let answers = Promise.resolve();
+    server.on('data', (chunk: Buffer) => {
+      answers = answers.then(async () => {
+        const now = struck;
+        struck = undefined;
+        await now?.fault();
+        client.write(chunk);
+      });
+    });
+  };
+
+  const listener: Server = createServer(join);
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  const { port } = listener.address() as { port: number };
+  return {
+    port,
+    arm: (next) => {
+      strike = next;
+      count = 0;
+    },
+    statements: () => count,
+    cut,
+    stop: async () => {
+      cut();
+      await new Promise((resolve) => listener.close(resolve));
+    },
+  };
+}
