@@ -142,11 +142,11 @@ function covers(plan: Closure, closure: Closure): boolean {
   );
 }
 
-async function lockTimeout(
+/** Who holds locks on relations, one line each; queries only where the user has asked for them. */
+export async function readBlockers(
   session: Session,
-  asked: readonly number[],
-  options: Patience,
-): Promise<UndropError> {
+  relations: readonly number[],
+): Promise<{ relation: string; line: string }[]> {
   const showQueries = process.env.UNDROP_SHOW_QUERIES === '1';
   const blockers = await session.read<{
     pid: number;
@@ -156,18 +156,27 @@ async function lockTimeout(
     mode: string;
     seconds: number | null;
     query: string | null;
-  }>(blockersSql, [asked, showQueries]);
-  const lines = blockers.map(
-    ({ pid, role, application, relation, mode, seconds, query }) =>
+  }>(blockersSql, [relations, showQueries]);
+  return blockers.map(({ pid, role, application, relation, mode, seconds, query }) => ({
+    relation,
+    line:
       `${relation}: pid ${pid} (${role}${application === '' ? '' : `, ${application}`}) holds ${mode}` +
       (seconds === null ? '' : `, in a transaction of ${seconds} s`) +
       (query === null ? '' : `: ${query}`),
-  );
+  }));
+}
+
+async function lockTimeout(
+  session: Session,
+  asked: readonly number[],
+  options: Patience,
+): Promise<UndropError> {
+  const blockers = await readBlockers(session, asked);
   const subject = [...new Set(blockers.map(({ relation }) => relation))].join(', ') || options.name;
   return new UndropError('lock-timeout', {
     subject,
     message: `The locks that ${options.name} needs were not to be had in ${options.lockTries} tries.`,
-    reason: lines.join('\n') || 'Whoever held them has let go since.',
+    reason: blockers.map(({ line }) => line).join('\n') || 'Whoever held them has let go since.',
     next: 'Run it again when these sessions have ended, or end them with pg_terminate_backend(pid).',
   });
 }
