@@ -18,7 +18,7 @@ export function formatPreflight({ migrations }: Pick<Preflight, 'migrations'>, w
 function migrationLines(one: MigrationPreflight, withDdl: boolean): string[] {
   const { migration, state, tables, gates, statements } = one;
   const widest = Math.min(40, Math.max(0, ...tables.map(({ table }) => columnsOf(printable(table)))));
-  const approval = approvalOf(one);
+  const approvals = approvalsOf(one);
   return [
     ...wrap('', `${migration}: ${words[state]}`),
     ...tables.flatMap(({ table, fingerprint, reason, approved }) => {
@@ -35,7 +35,9 @@ function migrationLines(one: MigrationPreflight, withDdl: boolean): string[] {
     ),
     ...(one.closure.length === 0 ? [] : wrap('  would go: ', countKinds(one))),
     ...(one.locks.length === 0 ? [] : wrap('  locked meanwhile: ', one.locks.join(', '), 4)),
-    ...(approval === '' ? [] : wrap('  to approve what is there now: ', approval, 4)),
+    ...(approvals.length === 0 ? [] : ['  to approve what is there now, in APPROVED_DROPS, with commas:']),
+    // Not broken: it is there to be copied.
+    ...approvals.map((approval) => `    ${printable(approval)}`),
     ...(withDdl
       ? ['  DDL that would be kept:', ...statements.flatMap(({ sql }) => ddlLines(`${sql};`))]
       : []),
@@ -46,11 +48,11 @@ function ddlLines(sql: string): string[] {
   return sql.split('\n').map((line) => `    ${printable(line)}`);
 }
 
-/** `6 tables, 3 indexes; of others: view public.v` */
+/** `table: 6, index: 3; of others view public.v; …` */
 function countKinds({ closure, statements }: MigrationPreflight): string {
   const own = new Map<string, number>();
   for (const { kind, outsider } of closure) if (!outsider) own.set(kind, (own.get(kind) ?? 0) + 1);
-  const counts = [...own].map(([kind, count]) => `${count} ${kind}`).join(', ');
+  const counts = [...own].map(([kind, count]) => `${kind}: ${count}`).join(', ');
   const others = closure
     .filter(({ outsider }) => outsider)
     .map(({ kind, identity }) => `${kind} ${identity}`);
@@ -58,19 +60,17 @@ function countKinds({ closure, statements }: MigrationPreflight): string {
   return `${counts}; ${of}; ${statements.length} statements of DDL would be kept`;
 }
 
-/** What `APPROVED_DROPS` would have to be. */
-function approvalOf({ tables }: MigrationPreflight): string {
-  const open = tables.filter(({ approved }) => approved === false);
-  if (open.length === 0) return '';
-  const all = tables.filter(({ approved }) => approved !== null);
-  return `APPROVED_DROPS=${all.map(({ table, fingerprint }) => `${table}@${fingerprint}`).join(',')}`;
+/** What `APPROVED_DROPS` may hold; none where nothing is to be approved. */
+function approvalsOf({ tables }: MigrationPreflight): string[] {
+  if (tables.every(({ approved }) => approved !== false)) return [];
+  return tables.map(({ table, fingerprint }) => `${table}@${fingerprint}`);
 }
 
 /** The same as the comment on a pull request. */
 export function formatPreflightMarkdown({ migrations }: Pick<Preflight, 'migrations'>): string {
   const parts = migrations.flatMap((one) => {
     const { migration, state, tables, gates, closure, statements } = one;
-    const approval = approvalOf(one);
+    const approvals = approvalsOf(one);
     return [
       `### ${code(migration)}: ${words[state]}`,
       '',
@@ -95,7 +95,9 @@ export function formatPreflightMarkdown({ migrations }: Pick<Preflight, 'migrati
         ]),
       ),
       '',
-      ...(approval === '' ? [] : [`To approve what is there now: ${code(approval)}`, '']),
+      ...(approvals.length === 0
+        ? []
+        : [`To approve what is there now: ${code(`APPROVED_DROPS=${approvals.join(',')}`)}`, '']),
       ...folded(
         `What would go: ${closure.length} objects`,
         closure.map(

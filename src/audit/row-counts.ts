@@ -59,7 +59,7 @@ async function look(session: Session, tables: readonly Table[]): Promise<Map<num
   const selects = tables.map(({ oid, sql, rowBytes }) =>
     rowBytes <= countedBytes
       ? `select ${oid}::bigint as oid, pg_catalog.count(*) as count, true as exact from only ${sql}`
-      : `select ${oid}::bigint, pg_catalog.count(*), false from (select from only ${sql} limit 1) as r`,
+      : `select ${oid}::bigint as oid, pg_catalog.count(*) as count, false as exact from (select from only ${sql} limit 1) as r`,
   );
   const rows = await session.attempt(() =>
     session.rehearse(async () => {
@@ -70,7 +70,9 @@ async function look(session: Session, tables: readonly Table[]): Promise<Map<num
   const byOid = new Map(rows.map((row) => [row.oid, row]));
   return new Map(
     tables.map(({ oid, estimate }) => {
-      const { count, exact } = byOid.get(oid) ?? { count: 0, exact: true };
+      const found = byOid.get(oid);
+      if (found === undefined) return [oid, unknown('it was not looked into')];
+      const { count, exact } = found;
       if (exact || count === 0) return [oid, exactly(count, 'counted')];
       const rows = estimate > 0 ? Math.round(estimate) : null;
       return [
