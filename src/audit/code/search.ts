@@ -121,16 +121,25 @@ function makeReader(): (file: string) => Buffer | string | undefined {
         closeSync(handle);
       }
       const start = buffer.subarray(0, Math.min(length, 8000));
-      if (start[0] === 0xff && start[1] === 0xfe) return Buffer.from(readFileSync(file, 'utf16le'));
+      if (start[0] === 0xff && start[1] === 0xfe)
+        return withoutMark(Buffer.from(readFileSync(file, 'utf16le')));
       // As Git does: a byte of zero near the beginning.
       if (start.includes(0)) return undefined;
-      if (length < buffer.length) return buffer.subarray(0, length);
+      if (length < buffer.length) return withoutMark(buffer.subarray(0, length));
       const whole = readFileSync(file);
-      return whole.length <= mostBytes ? whole : `${file} is too large to be searched: ${whole.length} bytes`;
+      return whole.length <= mostBytes
+        ? withoutMark(whole)
+        : `${file} is too large to be searched: ${whole.length} bytes`;
     } catch (error) {
       return `${file} could not be read: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}`;
     }
   };
+}
+
+/** Some editors begin a file with a mark of its encoding, which is no SQL. */
+function withoutMark(bytes: Buffer): Buffer {
+  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) bytes.fill(' ', 0, 3);
+  return bytes;
 }
 
 function isScript(file: string): boolean {
