@@ -1,4 +1,4 @@
-import { readApprovals } from './approvals.ts';
+import { checkApprovals, readApprovals } from './approvals.ts';
 import { approvedTables, checkFingerprints, tableFingerprint } from './approve.ts';
 import { hasArchive } from './archive-schema.ts';
 import { requireBackup } from './backup/required.ts';
@@ -86,6 +86,11 @@ export async function preflight(session: Session, folder: string): Promise<Prefl
   const ledger = await findLedger(session);
   const rows = ledger === null ? [] : await readLedger(session, ledger);
   const loaded = await loadMigrations(folder, rows);
+  checkApprovals(
+    loaded.flatMap(({ options }) =>
+      options?.approval === 'each-table' ? options.tables.map(({ written }) => written) : [],
+    ),
+  );
   const recorded = new Set(rows.map(({ name }) => withoutExtension(name)));
   const entries = await readEntries(session);
   const migrations: MigrationPreflight[] = [];
