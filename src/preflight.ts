@@ -2,6 +2,7 @@ import { checkApprovals, readApprovals } from './approvals.ts';
 import { approvedTables, checkFingerprints, tableFingerprint } from './approve.ts';
 import { hasArchive } from './archive-schema.ts';
 import { requireBackup } from './backup/required.ts';
+import { readBlockers } from './blockers.ts';
 import { notReproducible, type Statement } from './capture.ts';
 import type { Closure } from './catalog/closure.ts';
 import { check } from './check.ts';
@@ -9,13 +10,13 @@ import { type KeptEntry, readEntries } from './entries.ts';
 import { type ErrorCode, isUndropError, UndropError } from './errors.ts';
 import { findTables, gate, type Table } from './gate.ts';
 import { withoutExtension } from './knex/ledger.ts';
-import { readBlockers } from './lock.ts';
+import { findLedgers } from './ledgers.ts';
 import type { Options } from './options.ts';
 import { type Plan, planTables } from './plan-drop.ts';
 import { findMissingRights } from './preflight-rights.ts';
 import { quietly } from './say.ts';
 import type { Session } from './session.ts';
-import { findLedger, type Loaded, loadMigrations, readLedger } from './status.ts';
+import { type Loaded, loadMigrations, readLedger } from './status.ts';
 import { readPresent, verifyDropped } from './verify.ts';
 
 /** One condition of `up`, and how it stands. */
@@ -83,7 +84,7 @@ export interface Preflight {
  * @throws UndropError `bad-options` for approvals that cannot be read; what a migration throws while it loads
  */
 export async function preflight(session: Session, folder: string): Promise<Preflight> {
-  const ledger = await findLedger(session);
+  const [ledger = null] = await findLedgers(session);
   const rows = ledger === null ? [] : await readLedger(session, ledger);
   const loaded = await loadMigrations(folder, rows);
   checkApprovals(
@@ -269,12 +270,12 @@ async function checkRights(
 
 async function lockGate(session: Session, closure: Closure): Promise<GateState> {
   const relations = lockedRelations(closure);
-  const blockers = await readBlockers(
+  const { lines } = await readBlockers(
     session,
     relations.map(({ oid }) => oid),
   );
   const taken = relations.length === 1 ? '1 relation' : `${relations.length} relations`;
-  if (blockers.length === 0) {
+  if (lines.length === 0) {
     return {
       gate: 'locks',
       state: 'ok',
@@ -282,7 +283,7 @@ async function lockGate(session: Session, closure: Closure): Promise<GateState> 
       refusals: [],
     };
   }
-  const found = `access exclusive on ${taken}; up would wait for ${blockers.map(({ line }) => line).join('; ')}`;
+  const found = `access exclusive on ${taken}; up would wait for ${lines.join('; ')}`;
   return { gate: 'locks', state: 'held', found, refusals: [] };
 }
 

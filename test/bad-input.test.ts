@@ -504,7 +504,7 @@ describe('bad input', function () {
       [['nonsense'], "unknown command 'nonsense'"],
       [['help', 'nonsense'], 'it names no command'],
       [['backup', '--fast'], "unknown option '--fast'"],
-      [['backup', '--dump-format', 'tar'], 'Allowed choices are custom, plain'],
+      [['backup', '--dump-format', 'tar'], 'Allowed choices are custom, directory, plain'],
       [['verify', '--expect', '6e1'], 'It takes a number'],
       [['verify', '--expect'], 'argument missing'],
       [['verify', '68'], 'too many arguments'],

@@ -15,6 +15,8 @@ export interface Server {
   readonly setOption: boolean;
   /** Says when a table or index was last read (16). */
   readonly lastReads: boolean;
+  /** Rows may be sent to it by COPY; the embedded one loses the protocol over them. */
+  readonly copyIn: boolean;
 }
 
 const oldest = 14;
@@ -22,9 +24,10 @@ const newest = 18;
 
 /**
  * @param versionNumber `server_version_num`, such as 150018
+ * @param build as `version()` says it
  * @throws UndropError `unsupported-server`
  */
-export function describeServer(version: string, versionNumber: number): Server {
+export function describeServer(version: string, versionNumber: number, build = version): Server {
   const major = Math.floor(versionNumber / 10_000);
   if (major < oldest || major > newest) {
     throw new UndropError('unsupported-server', {
@@ -42,5 +45,6 @@ export function describeServer(version: string, versionNumber: number): Server {
     publicationColumns: major >= 15,
     setOption: major >= 16,
     lastReads: major >= 16,
+    copyIn: !build.includes('PGlite'),
   };
 }
