@@ -1,5 +1,5 @@
 import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
 import { UndropError } from '../../errors.ts';
 import { type Ignore, parseIgnore } from './ignore.ts';
 
@@ -28,7 +28,7 @@ export function walk(root: string): Found {
   } catch (error) {
     throw notThere(root, error);
   }
-  visit(root, real, ignoresAbove(real), found);
+  visit(root.replace(/(?<=.)[/\\]+$/, ''), real, ignoresAbove(real), found);
   return found;
 }
 
@@ -45,9 +45,9 @@ function visit(shown: string, folder: string, above: readonly Ignore[], found: F
   for (const entry of entries) {
     const isFolder = entry.isDirectory();
     if (isFolder ? skipped.has(entry.name) : !entry.isFile()) continue;
-    const path = join(folder, entry.name);
+    const path = `${folder}${sep}${entry.name}`;
     if (isIgnored(path, isFolder, ignores)) continue;
-    const name = join(shown, entry.name);
+    const name = `${shown}${sep}${entry.name}`;
     if (isFolder) visit(name, path, ignores, found);
     else found.files.push(name);
   }
