@@ -15,6 +15,8 @@ export interface Server {
   readonly setOption: boolean;
   /** Sequences may be unlogged (15); before, those of unlogged tables are logged too. */
   readonly unloggedSequences: boolean;
+  /** Says when a table or index was last read (16). */
+  readonly lastReads: boolean;
   /** Rows may be sent to it by COPY; the embedded one loses the protocol over them. */
   readonly copyIn: boolean;
 }
@@ -45,6 +47,7 @@ export function describeServer(version: string, versionNumber: number, build = v
     publicationColumns: major >= 15,
     setOption: major >= 16,
     unloggedSequences: major >= 15,
+    lastReads: major >= 16,
     copyIn: !build.includes('PGlite'),
   };
 }
