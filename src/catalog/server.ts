@@ -13,6 +13,8 @@ export interface Server {
   readonly publicationColumns: boolean;
   /** Membership in a role may come without the right to act as it (16). */
   readonly setOption: boolean;
+  /** Sequences may be unlogged (15); before, those of unlogged tables are logged too. */
+  readonly unloggedSequences: boolean;
   /** Rows may be sent to it by COPY; the embedded one loses the protocol over them. */
   readonly copyIn: boolean;
 }
@@ -42,6 +44,7 @@ export function describeServer(version: string, versionNumber: number, build = v
     generatedInChildren: major >= 16,
     publicationColumns: major >= 15,
     setOption: major >= 16,
+    unloggedSequences: major >= 15,
     copyIn: !build.includes('PGlite'),
   };
 }
