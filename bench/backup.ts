@@ -41,6 +41,7 @@ const server = await startServer();
 const folder = mkdtempSync(join(tmpdir(), 'undrop-bench-'));
 const { url, name: database } = await server.createDatabase();
 const settings = readSettings({ DATABASE_URL: url });
+const target = { settings, embedded: undefined };
 const pgDump = await pgDumpFor(server.major);
 const knex = createKnex({ client: 'pg', connection: url });
 const program = (path: string, ...args: string[]) =>
@@ -61,9 +62,7 @@ try {
     const to = join(folder, 'ours');
     const theirs = join(folder, 'theirs');
     const take = (where: string) =>
-      quietly(() =>
-        backup(knex, { settings, embedded: undefined }, { ...options, folder: where, prove: 'off' }),
-      );
+      quietly(() => backup(knex, target, { ...options, folder: where, prove: 'off' }));
     const jobs = options.jobs === undefined ? [] : [`--jobs=${options.jobs}`];
     const args = [`--format=${options.format}`, ...jobs, `--file=${theirs}`];
     const taken = await measure(
@@ -81,7 +80,7 @@ try {
     const { file } = await take(to);
     const { manifest } = await readManifest(file);
     const proved = await measure(
-      { name: 'proof', run: () => prove(file, manifest, {}, pgDump) },
+      { name: 'proof', run: () => prove(target, file, manifest, {}, pgDump) },
       {
         name: 'pg_restore',
         run: () => program(join(dirname(pgDump.path), 'pg_restore'), '--file=/dev/null', file),
