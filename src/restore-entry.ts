@@ -1,4 +1,5 @@
 import { type Entry, loadCapture, markRestored } from './archive.ts';
+import { checkKeepers } from './archive-keepers.ts';
 import type { Statement } from './capture.ts';
 import type { Host } from './catalog/closure.ts';
 import { type Fact, readHostFacts } from './catalog/facts.ts';
@@ -47,6 +48,7 @@ export async function replayEntry(
   entry: Entry,
   hosts: readonly Host[],
 ): Promise<readonly KeptRows[]> {
+  await checkKeepers(session);
   const { statements, facts, rows } = await readReplay(session, entry);
   const before = { hosts, facts: await readHostFacts(session, hosts) };
   await replay(session, statements, 'restore-failed');

@@ -159,13 +159,14 @@ async function withPins<T>(
   };
 
   return attempt(async () => {
+    const path = await leavePath(connection);
     const found = await describe(connection, onlyReads);
     await query(setAll, [JSON.stringify({ ...pins, ...pageOrder })]);
     const session: Session = {
       server: describeServer(found.version, Number(found.versionNumber)),
       database: found.database,
       role: found.role,
-      schemas: JSON.parse(found.schemas),
+      schemas: JSON.parse(path.schemas),
       read,
       write,
       run: async (text) => {
@@ -180,7 +181,7 @@ async function withPins<T>(
       },
     };
     const result = await work(session);
-    await query(setAll, [found.settings]);
+    await query(setAll, [JSON.stringify({ ...JSON.parse(found.settings), search_path: path.setting })]);
     return result;
   });
 }
@@ -189,12 +190,26 @@ const setAll = /* sql */ `
   select pg_catalog.set_config(s.key, s.value, true)
   from pg_catalog.jsonb_each_text($1::jsonb) as s`;
 
+/**
+ * Nothing may be looked up in the user's search path, where a function or operator could pass for a built-in one: not
+ * even what reads the settings. This reads the path itself, with nothing in it that is looked up.
+ */
+async function leavePath(connection: Connection): Promise<{ setting: string; schemas: string }> {
+  const { rows } = await connection.query({
+    text: /* sql */ `
+      select pg_catalog.current_setting('search_path') as setting,
+        pg_catalog.array_to_json(pg_catalog.current_schemas(false)) as schemas`,
+    types: asText,
+  });
+  await connection.query({ text: `set local search_path = ${pins.search_path}`, types: asText });
+  return rows[0] as { setting: string; schemas: string };
+}
+
 interface Found {
   version: string;
   versionNumber: string;
   database: string;
   role: string;
-  schemas: string;
   settings: string;
 }
 
@@ -205,7 +220,6 @@ async function describe(connection: Connection, onlyReads: boolean): Promise<Fou
         pg_catalog.current_setting('server_version_num') as "versionNumber",
         pg_catalog.current_database()::text as database,
         current_user::text as role,
-        pg_catalog.to_json(pg_catalog.current_schemas(false))::text as schemas,
         pg_catalog.current_setting('transaction_isolation') as isolation,
         pg_catalog.current_setting('transaction_read_only') as "readOnly",
         (select pg_catalog.json_object_agg(s.name, s.setting)::text
