@@ -5,7 +5,7 @@ import type { Host } from './catalog/closure.ts';
 import { type Fact, readHostFacts } from './catalog/facts.ts';
 import { compareFacts, type Difference, describeDifferences } from './compare.ts';
 import { UndropError } from './errors.ts';
-import { type Patience, withLockTries } from './lock.ts';
+import { type LockMode, type Patience, readHostLocks, takeLocks, withLockTries } from './lock.ts';
 import { checkPrerequisites } from './prerequisites.ts';
 import { readRestored, replay } from './restore.ts';
 import { checkStores, compareRows, countRows, type KeptRows } from './rows.ts';
@@ -21,11 +21,13 @@ import type { Session } from './session.ts';
 export async function restoreEntry(session: Session, entry: Entry, patience: Patience): Promise<void> {
   // The restore locks referenced tables: whoever uses them must not have to queue behind it.
   const hosts = await readHosts(session, entry);
+  const locks = await readHostLocks(session, hosts, await neededMode(session, entry));
   const rows = await withLockTries(
     session,
     patience,
-    () => hosts.map(({ oid }) => oid),
-    async () => {
+    () => locks,
+    async ({ ms }) => {
+      await takeLocks(session, locks, ms);
       const replayed = await replayEntry(session, entry, hosts);
       if (entry.schemaComment !== null) await restoreSchemaComment(session, entry.schemaComment);
       await markRestored(session, entry.id);
@@ -36,6 +38,23 @@ export async function restoreEntry(session: Session, entry: Entry, patience: Pat
     `${entry.migration}: ${countTables(entry.tables)} ${rows.length === 0 ? '' : `with ${countRows(rows)} `}` +
       `restored, equal to what was dropped on ${entry.droppedAt}`,
   );
+}
+
+// Where only foreign keys and triggers come back to them, others may go on reading.
+const modeSql = /* sql */ `
+  select case when d.host_changes <> '[]' or exists (
+      select from undrop.facts as f
+      join pg_catalog.jsonb_to_recordset(d.hosts) as h (kind text, identity text)
+        on h.kind || ' ' || h.identity in
+          (f.columns ->> 'polrelid', f.columns ->> 'adrelid', f.columns ->> 'ev_class', f.columns ->> 'inhparent')
+      where f.drop_id = d.id and f.catalog in ('pg_policy', 'pg_attrdef', 'pg_rewrite', 'pg_inherits'))
+    then 'access exclusive' else 'share row exclusive' end as mode
+  from undrop.drops as d
+  where d.id = $1`;
+
+async function neededMode(session: Session, { id }: Entry): Promise<LockMode> {
+  const [row] = await session.read<{ mode: LockMode }>(modeSql, [id]);
+  return row?.mode ?? 'access exclusive';
 }
 
 /**

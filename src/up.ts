@@ -30,15 +30,20 @@ export async function up(knex: Knex, options: Options): Promise<void> {
 
     const tables = await gate(session, options);
     const backup = await requireBackup(session, tables, options);
-    const closure = await lockClosure(session, tables, options);
-    await check(session, closure, options);
-    const approvals = await checkFingerprints(session, tables, options);
-    const { entry, fingerprint, capture } = await archiveClosure(session, tables, closure, options, {
-      approvals,
-      backup,
-    });
-    const place = await markWal(session, options.name, entry);
-    await drop(session, tables, closure);
+    // A lock that only DROP itself may take can fail it: then all of this is tried again.
+    const { closure, entry, fingerprint, capture, place } = await lockClosure(
+      session,
+      tables,
+      options,
+      async (closure) => {
+        await check(session, closure, options);
+        const approvals = await checkFingerprints(session, tables, options);
+        const archived = await archiveClosure(session, tables, closure, options, { approvals, backup });
+        const place = await markWal(session, options.name, archived.entry);
+        await drop(session, tables, closure);
+        return { closure, place, ...archived };
+      },
+    );
     const changes = await hostChanges(session, closure, capture.facts);
     await rehearse(session, tables, capture);
     const schemaComment =
