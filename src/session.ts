@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import { describeServer, type Server } from './catalog/server.ts';
 import { type ErrorCode, isUndropError, sqlState, UndropError } from './errors.ts';
+import { type Cancellable, stoppable } from './stoppable.ts';
 
 /** One transaction on one connection, with every setting pinned that changes what PostgreSQL prints or does. */
 export interface Session {
@@ -15,13 +16,15 @@ export interface Session {
   write<Row extends object>(sql: string, values: readonly unknown[]): Promise<Row[]>;
   /** Statements without values, sent as they are. */
   run(sql: string): Promise<void>;
+  /** What it is at, for whoever looks at `pg_stat_activity`: `knex-undrop: rehearse`. */
+  phase(name: string): Promise<void>;
   /** Does the work in a savepoint; what it throws is thrown after the savepoint has been rolled back. */
   attempt<T>(work: () => Promise<T>): Promise<T>;
   /** Does the work in a savepoint and then takes it back. */
   rehearse<T>(work: () => Promise<T>): Promise<T>;
 }
 
-interface Connection {
+interface Connection extends Cancellable {
   query(config: { text: string; values?: readonly unknown[]; types: object }): Promise<{
     rows: Record<string, string | null>[];
   }>;
@@ -88,7 +91,7 @@ export async function inSession<T>(
   }
   const connection: Connection = await knex.client.acquireConnection();
   try {
-    return await withPins(connection, work, onlyReads);
+    return await stoppable(connection, (check) => withPins(connection, work, onlyReads, check));
   } catch (error) {
     throw explain(error);
   }
@@ -129,9 +132,12 @@ async function withPins<T>(
   connection: Connection,
   work: (session: Session) => Promise<T>,
   onlyReads: boolean,
+  check: () => void,
 ): Promise<T> {
-  const query = (text: string, values: readonly unknown[] = []) =>
-    connection.query(values.length === 0 ? { text, types: asText } : { text, values, types: asText });
+  const query = async (text: string, values: readonly unknown[] = []) => {
+    check();
+    return connection.query(values.length === 0 ? { text, types: asText } : { text, values, types: asText });
+  };
 
   const attempt = async <R>(inner: () => Promise<R>): Promise<R> => {
     await query('savepoint undrop');
@@ -171,6 +177,9 @@ async function withPins<T>(
       write,
       run: async (text) => {
         await query(text);
+      },
+      phase: async (name) => {
+        await query(`set local application_name = 'knex-undrop: ${name}'`);
       },
       attempt,
       rehearse: async (inner) => {
