@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { describeServer, type Server } from './catalog/server.ts';
+import { describeServer, refuseOtherProducts, type Server } from './catalog/server.ts';
 import { type ErrorCode, isUndropError, sqlState, UndropError } from './errors.ts';
 
 /** One transaction on one connection, with every setting pinned that changes what PostgreSQL prints or does. */
@@ -157,6 +157,10 @@ async function withPins<T>(
     const { rows } = await query(wrapped, values);
     return JSON.parse(rows[0]?.rows ?? '[]');
   };
+
+  // Asked first: some of them do not even know savepoints.
+  const [{ version: banner } = {}] = (await query('select pg_catalog.version() as version')).rows;
+  refuseOtherProducts(banner ?? '');
 
   return attempt(async () => {
     const found = await describe(connection, onlyReads);

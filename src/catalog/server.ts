@@ -20,16 +20,25 @@ const newest = 18;
 
 /**
  * @param versionNumber `server_version_num`, such as 150018
+ * @param env `UNDROP_ALLOW_SERVER`: a major later than those that are known, to be tried all the same
  * @throws UndropError `unsupported-server`
  */
-export function describeServer(version: string, versionNumber: number): Server {
+export function describeServer(
+  version: string,
+  versionNumber: number,
+  env: NodeJS.ProcessEnv = process.env,
+): Server {
   const major = Math.floor(versionNumber / 10_000);
-  if (major < oldest || major > newest) {
+  const allowed = major > newest && env.UNDROP_ALLOW_SERVER === String(major);
+  if (major < oldest || (major > newest && !allowed)) {
     throw new UndropError('unsupported-server', {
       subject: `PostgreSQL ${version}`,
       message: `PostgreSQL ${version} is not supported.`,
-      reason: `What a drop takes along is known, and tested, for PostgreSQL ${oldest} to ${newest}.`,
-      next: major < oldest ? `Upgrade the server to ${oldest} or later.` : 'Use a newer knex-undrop.',
+      reason: `What a drop takes along is known, and tested, for PostgreSQL ${majors.join(', ')}.`,
+      next:
+        major < oldest
+          ? `Upgrade the server to ${oldest} or later.`
+          : `Use a newer knex-undrop; or set UNDROP_ALLOW_SERVER=${major}: what would not come back exactly is refused there too.`,
     });
   }
   return {
@@ -40,4 +49,45 @@ export function describeServer(version: string, versionNumber: number): Server {
     publicationColumns: major >= 15,
     setOption: major >= 16,
   };
+}
+
+const majors = Array.from({ length: newest - oldest + 1 }, (_, index) => oldest + index);
+
+/** What speaks PostgreSQL's protocol, by what its `version()` says, and why it is refused. */
+const products: readonly { name: string; says: RegExp; reason: string }[] = [
+  {
+    name: 'CockroachDB',
+    says: /\bCockroachDB\b/,
+    reason: 'It has neither the catalogs nor the locks that an exact restore rests on.',
+  },
+  {
+    name: 'YugabyteDB',
+    says: /-YB-\d/,
+    reason: 'Its tables are split into tablets, by settings that nothing here reads.',
+  },
+  {
+    name: 'Amazon Redshift',
+    says: /\bRedshift\b/,
+    reason: 'It has no savepoints, and stores how a table is spread where nothing here reads it.',
+  },
+  {
+    name: 'Greenplum',
+    says: /\bGreenplum\b/,
+    reason: 'Its tables are spread over segments, by rules that nothing here reads.',
+  },
+];
+
+/**
+ * @param banner what `version()` gives
+ * @throws UndropError `unsupported-server` where it is not PostgreSQL itself
+ */
+export function refuseOtherProducts(banner: string): void {
+  const product = products.find(({ says }) => says.test(banner));
+  if (product === undefined) return;
+  throw new UndropError('unsupported-server', {
+    subject: banner,
+    message: `${product.name} is not supported.`,
+    reason: product.reason,
+    next: `Connect to PostgreSQL ${oldest} to ${newest}.`,
+  });
 }
