@@ -22,17 +22,20 @@ describe('servers', () => {
     ['18.4', 180004],
   ] as const) {
     it(`${version} is accepted`, () => {
-      expect(describeServer(version, number, {})).to.include({ version, major: Math.floor(number / 10_000) });
+      expect(describeServer(version, number, version, {})).to.include({
+        version,
+        major: Math.floor(number / 10_000),
+      });
     });
   }
 
   it('know what their major brought', () => {
     const features = (number: number) => {
-      const { version: _, major: __, ...known } = describeServer('', number, {});
+      const { version: _, major: __, ...known } = describeServer('', number, '', {});
       return Object.entries(known).flatMap(([name, has]) => (has ? [name] : []));
     };
-    expect(features(140000)).to.deep.equal([]);
-    expect(features(150000)).to.deep.equal(['publicationColumns']);
+    expect(features(140000)).to.deep.equal(['copyIn']);
+    expect(features(150000)).to.have.members(['copyIn', 'publicationColumns']);
     expect(features(160000)).to.have.members([...features(150000), 'generatedInChildren', 'setOption']);
     expect(features(170000)).to.have.members(features(160000));
     expect(features(180000)).to.have.members([...features(170000), 'namedNotNull']);
@@ -44,7 +47,7 @@ describe('servers', () => {
     ['19beta1', 190000, 'UNDROP_ALLOW_SERVER=19'],
   ] as const) {
     it(`${version} is refused, with the list`, () => {
-      const error = refusalOf(() => describeServer(version, number, {}));
+      const error = refusalOf(() => describeServer(version, number, version, {}));
       expect(error.code).to.equal('unsupported-server');
       expect(error.reason).to.include('14, 15, 16, 17, 18');
       expect(error.next).to.include(next);
@@ -52,14 +55,14 @@ describe('servers', () => {
   }
 
   it('that are newer are accepted by name only', () => {
-    expect(describeServer('19beta1', 190000, { UNDROP_ALLOW_SERVER: '19' }).major).to.equal(19);
+    expect(describeServer('19beta1', 190000, '', { UNDROP_ALLOW_SERVER: '19' }).major).to.equal(19);
     for (const [number, allowed] of [
       [190000, '20'],
       [190000, 'yes'],
       [130000, '13'],
     ] as const) {
       const env = { UNDROP_ALLOW_SERVER: allowed };
-      expect(refusalOf(() => describeServer('x', number, env)).code).to.equal('unsupported-server');
+      expect(refusalOf(() => describeServer('x', number, '', env)).code).to.equal('unsupported-server');
     }
   });
 });

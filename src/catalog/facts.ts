@@ -27,7 +27,7 @@ export interface Facts {
  */
 export async function readFacts(session: Session, closure: Closure): Promise<Facts> {
   const catalogs = await describeCatalogs(session);
-  const own = await session.read<Fact>(factsSql(catalogs, Object.keys(rows)), parameters(closure));
+  const own = await session.read<Fact>(factsSql(catalogs, catalogsOf(closure)), parameters(closure));
   const sequences = await readSequenceStates(session, closure);
   return { own: [...own, ...sequences], hosts: await readHostFacts(session, closure.hosts) };
 }
@@ -40,6 +40,15 @@ export async function readHostFacts(session: Session, hosts: readonly Host[]): P
 }
 
 const hostCatalogs = ['pg_class', 'pg_attribute', 'pg_partitioned_table'];
+
+/** Those that can have rows about the closure: the query over all of them takes long to plan. */
+function catalogsOf({ members }: Closure): string[] {
+  const there = new Set(members.map(({ catalog }) => catalog));
+  return Object.keys(rows).filter((name) => {
+    const of = rows[name]?.of;
+    return of === undefined || there.has(of);
+  });
+}
 
 interface CatalogColumn {
   catalog: string;

@@ -13,6 +13,8 @@ export interface Server {
   readonly publicationColumns: boolean;
   /** Membership in a role may come without the right to act as it (16). */
   readonly setOption: boolean;
+  /** Rows may be sent to it by COPY; the embedded one loses the protocol over them. */
+  readonly copyIn: boolean;
 }
 
 const oldest = 14;
@@ -20,12 +22,14 @@ const newest = 18;
 
 /**
  * @param versionNumber `server_version_num`, such as 150018
+ * @param banner what `version()` gives
  * @param env `UNDROP_ALLOW_SERVER`: a major later than those that are known, to be tried all the same
  * @throws UndropError `unsupported-server`
  */
 export function describeServer(
   version: string,
   versionNumber: number,
+  banner = version,
   env: NodeJS.ProcessEnv = process.env,
 ): Server {
   const major = Math.floor(versionNumber / 10_000);
@@ -48,6 +52,7 @@ export function describeServer(
     generatedInChildren: major >= 16,
     publicationColumns: major >= 15,
     setOption: major >= 16,
+    copyIn: !banner.includes('PGlite'),
   };
 }
 
