@@ -1,20 +1,30 @@
 import { UndropError } from '../errors.ts';
 
-/** What this server can do, by name: the only place that compares version numbers. */
-export interface Server {
+/** The server that a session is on. */
+export interface Server extends Features {
   /** As `server_version` prints it, `15.18 (Debian …)`. */
   readonly version: string;
   readonly major: number;
+  /** Rows may be sent to it by COPY; the embedded one loses the protocol over them. */
+  readonly copyIn: boolean;
+}
+
+/** What a major can do, by name: the only place that compares version numbers. */
+export interface Features {
   /** NOT NULL constraints are rows of pg_constraint, with names (18). */
   readonly namedNotNull: boolean;
+  /** Those of domains are so too (17). */
+  readonly namedDomainNotNull: boolean;
   /** A child may say how it generates a column that its parent generates too (16); before, it must not. */
   readonly generatedInChildren: boolean;
   /** A publication may name columns and filter rows (15). */
   readonly publicationColumns: boolean;
   /** Membership in a role may come without the right to act as it (16). */
   readonly setOption: boolean;
-  /** Rows may be sent to it by COPY; the embedded one loses the protocol over them. */
-  readonly copyIn: boolean;
+  /** There is a privilege to VACUUM and the like, which owners have (17). */
+  readonly maintain: boolean;
+  /** The query of a view depends on the view itself (until 15). */
+  readonly viewsNameThemselves: boolean;
 }
 
 const oldest = 14;
@@ -45,14 +55,18 @@ export function describeServer(
           : `Use a newer knex-undrop; or set UNDROP_ALLOW_SERVER=${major}: what would not come back exactly is refused there too.`,
     });
   }
+  return { version, major, copyIn: !banner.includes('PGlite'), ...featuresOf(major) };
+}
+
+export function featuresOf(major: number): Features {
   return {
-    version,
-    major,
     namedNotNull: major >= 18,
+    namedDomainNotNull: major >= 17,
     generatedInChildren: major >= 16,
     publicationColumns: major >= 15,
     setOption: major >= 16,
-    copyIn: !banner.includes('PGlite'),
+    maintain: major >= 17,
+    viewsNameThemselves: major < 16,
   };
 }
 
