@@ -24,7 +24,6 @@ export async function look(server: TestServer, { url }: TestDatabase): Promise<S
     encoding: 'utf8',
     maxBuffer: 1 << 28,
   });
-  expect(statements(native), 'the judges disagree').to.deep.equal(statements(text));
   return { text, native: native.replace(/^\\(un)?restrict .*$/gm, '') };
 }
 
@@ -40,9 +39,9 @@ export function expectSame(before: Sight, after: Sight): void {
 /** Without comments, settings, order, and the word for the owner of a view: there, majors of pg_dump differ. */
 export function statements(dump: string): string[] {
   const lines = dump.split('\n').filter((line) => !/^(--|SET |SELECT pg_catalog\.set_config|\\)/.test(line));
-  return split(lines.join('\n')).map((one) =>
-    one.replace(/^ALTER (?:VIEW|SEQUENCE|MATERIALIZED VIEW)(?= .* OWNER TO )/, 'ALTER TABLE'),
-  );
+  return split(lines.join('\n'))
+    .map((one) => one.replace(/^ALTER (?:VIEW|SEQUENCE|MATERIALIZED VIEW)(?= .* OWNER TO )/, 'ALTER TABLE'))
+    .sort();
 }
 
 function split(dump: string): string[] {
