@@ -105,7 +105,7 @@ async function measureFormat(
     bytes = (await measure(taken)).bytes;
     const { manifest } = await readManifest(taken);
     const proofs = {
-      proof: () => prove(taken, manifest, { prove: 'contents' }, pgDump),
+      proof: () => prove({ settings, embedded: undefined }, taken, manifest, { prove: 'contents' }, pgDump),
       restore: async () => reread(taken, pgDump, settings),
     };
     for (const which of turn % 2 === 0 ? (['proof', 'restore'] as const) : (['restore', 'proof'] as const)) {

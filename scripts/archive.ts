@@ -67,7 +67,9 @@ function describe(entry: ListedEntry): string[] {
     ...(entry.restorePoint === null ? [] : [`restore point: ${entry.restorePoint}`]),
     ...(entry.lsn === null ? [] : [`write-ahead log: ${entry.lsn}`]),
     backup === null
-      ? 'no backup was asked for'
+      ? entry.backupId === null
+        ? 'no backup was asked for'
+        : `backup ${entry.backupId}, which is recorded no more`
       : `backup ${backup.id}: ${backup.file ?? backup.attestation}, ${moment(backup.finishedAt)}, proof: ${backup.proof}`,
   ];
 }

@@ -13,7 +13,7 @@ import type { Session } from '../src/session.ts';
 import { reading, run, withTarget, writing } from './command.ts';
 import { backupLine, section } from './lines.ts';
 
-interface Given extends Pick<BackupOptions, 'jobs' | 'compress' | 'lockWaitTimeout' | 'prove'> {
+interface Given extends Pick<BackupOptions, 'jobs' | 'compress' | 'lockWaitTimeout' | 'prove' | 'proveOn'> {
   folder?: string;
   dumpFormat?: BackupOptions['format'];
 }
@@ -45,6 +45,7 @@ export default function define(command: Command): void {
     )
     .option('--lock-wait-timeout <time>', 'longest wait for a locked table: 500ms, 5min (default: 30s)')
     .addOption(new Option('--prove <proof>', 'how it is proved (default: contents)').choices(proofs))
+    .option('--prove-on <url>', 'with --prove restore: another server to do it on')
     .option('--attest <words>', 'record one that others have taken: which it is, and who vouches for it')
     .option('--list', 'show the backups that are recorded')
     .option('--prune', 'remove backups of this database, but for the newest, and those that a drop relies on')

@@ -52,7 +52,10 @@ export async function backup(knex: Knex, target: Target, options: BackupOptions)
     const finishedAt = await inSession(knex, (session) => readClock(session, began.startedAt));
     await settleDraft(draft);
     const unproved = describe(began, finishedAt, dumped, { file: basename(draft.file), format: plan.format });
-    const manifest = { ...unproved, ...(await prove(draft.partial, unproved, options, dumped.pgDump)) };
+    const manifest = {
+      ...unproved,
+      ...(await prove(target, draft.partial, unproved, options, dumped.pgDump)),
+    };
     const text = formatManifest(manifest);
     const id = await inSession(knex, async (session) => {
       const recorded = await record(session, draft.file, manifest, hashOf(text), dumped);

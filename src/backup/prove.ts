@@ -1,15 +1,19 @@
 import { UndropError } from '../errors.ts';
 import { unlessAborted } from '../interruptible.ts';
+import type { Target } from '../knex/connection.ts';
 import type { PgDump } from './find-pg-dump.ts';
 import type { Manifest, Proof } from './manifest.ts';
 import { proveContents } from './proof.ts';
+import { proveRestore } from './prove-restore.ts';
 
-/** What can be asked for. The seam for `restore`: proveRestore(file, manifest, where, pgDump). */
-export const proofs = ['off', 'contents'] as const satisfies readonly Proof[];
+/** What can be asked for. */
+export const proofs = ['off', 'contents', 'restore'] as const satisfies readonly Proof[];
 
 export interface ProofOptions {
   /** Default `contents`. */
   prove?: (typeof proofs)[number] | undefined;
+  /** Where a proof by restore is made: the URL of another server. Default: the server itself. */
+  proveOn?: string | undefined;
   /** Stops it; what it carries is thrown. */
   signal?: AbortSignal;
 }
@@ -23,22 +27,26 @@ export interface ProofOptions {
  * @throws UndropError `backup-unproved`
  */
 export async function prove(
+  target: Target,
   file: string,
   manifest: Manifest,
-  { prove = 'contents', signal }: ProofOptions,
+  { prove = 'contents', proveOn: on, signal }: ProofOptions,
   pgDump: PgDump | undefined,
 ): Promise<Pick<Manifest, 'proof' | 'differences'>> {
   if (prove === 'off') return { proof: 'off', differences: [] };
-  const { format, database, tables } = manifest;
+  const how = { format: manifest.format, compressed: manifest.file.endsWith('.gz') };
+  const proof = async (): Promise<string[]> => {
+    await proveContents(file, how, manifest.tables, pgDump);
+    if (prove === 'contents') return [];
+    return (await proveRestore(file, manifest, { target, on }, pgDump, signal)).differences;
+  };
   try {
-    const how = { format, compressed: manifest.file.endsWith('.gz') };
-    await unlessAborted(signal, proveContents(file, how, tables, pgDump));
+    return { proof: prove, differences: await unlessAborted(signal, proof()) };
   } catch (error) {
     throw error instanceof UndropError && error.code === 'backup-unproved'
-      ? unproved(database.name, error)
+      ? unproved(manifest.database.name, error)
       : error;
   }
-  return { proof: 'contents', differences: [] };
 }
 
 /** What fails its proof does not stay, since it would look like a backup. */

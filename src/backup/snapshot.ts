@@ -1,5 +1,6 @@
 import { placeSql } from '../archive-schema.ts';
 import { readBlockers } from '../blockers.ts';
+import { readFactDigests } from '../catalog/fact-digests.ts';
 import { sqlState, UndropError } from '../errors.ts';
 import { readInventory } from '../inventory.ts';
 import { identifier } from '../name.ts';
@@ -57,7 +58,10 @@ const sizesSql = /* sql */ `
 const databaseSql = /* sql */ `
   select p.database as name, p.identity, p.database_oid::text as oid, p.system_identifier as "systemIdentifier",
     pg_catalog.pg_get_userbyid(d.datdba) as owner, pg_catalog.pg_encoding_to_char(d.encoding) as encoding,
-    d.datcollate as collate, d.datctype as ctype
+    d.datcollate as collate, d.datctype as ctype,
+    -- columns that came with PostgreSQL 15, and changed their name with 17
+    coalesce(pg_catalog.to_jsonb(d) ->> 'datlocprovider', 'c') as provider,
+    coalesce(pg_catalog.to_jsonb(d) ->> 'datlocale', pg_catalog.to_jsonb(d) ->> 'daticulocale') as locale
   from (${placeSql}) as p
   join pg_catalog.pg_database as d on d.oid = p.database_oid`;
 
@@ -101,8 +105,7 @@ export async function readContents(session: Session, lockTimeoutMs: number): Pro
       return { schema, name, sql, oid, hasRows: kind === 'r', bytes: sizes[index]?.bytes ?? 0 };
     }),
     objects: await readInventory(session),
-    // The seam for readFactDigests(session).
-    facts: {},
+    facts: await readFactDigests(session),
   };
 }
 
@@ -115,7 +118,7 @@ export async function exportSnapshot(session: Session): Promise<string> {
 /** How many rows each table has, children left out; 0 for the parents of partitions. Between two tables it can be stopped. */
 export async function countRows(
   session: Session,
-  tables: readonly SnapshotTable[],
+  tables: readonly Pick<SnapshotTable, 'sql' | 'hasRows'>[],
   signal?: AbortSignal,
 ): Promise<number[]> {
   const counts: number[] = [];

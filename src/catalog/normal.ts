@@ -5,13 +5,17 @@
 
 import { identitySql, withoutMadeUpNumbers } from './identity.ts';
 
-interface Rows {
-  /** The catalog of the members that have such rows; undefined where any may have them. */
-  readonly of: string | undefined;
+export interface Rows {
+  /** The catalog of the members that have such rows; none where any may have them. */
+  readonly of?: string;
   /** Which rows belong: `$1` holds the OIDs of the relations, `$2` and `$3` class and OID of all members. */
   readonly where: string;
   /** The object that the row describes. */
   readonly identity: string;
+  /** What these two refer to beside the row, which is `t`. */
+  readonly join?: string;
+  /** Columns that say nothing more, beside those that never do. */
+  readonly leftOut?: readonly string[];
 }
 
 /** A catalog whose rows are objects of their own. */
@@ -40,14 +44,13 @@ function partsOf(catalog: string, column: string, subobject = '0'): Rows {
 /** A catalog whose rows point at objects of any catalog. */
 function notesOn(classid: string, objid: string, objsubid: string): Rows {
   return {
-    of: undefined,
     where: /* sql */ `(t.${classid}, t.${objid}) in (
       select m.classid, m.objid from unnest($2::oid[], $3::oid[]) as m (classid, objid))`,
     identity: identitySql(`t.${classid}`, `t.${objid}`, objsubid),
   };
 }
 
-export const rows: Readonly<Record<string, Rows>> = {
+export const rows = {
   pg_class: { ...objects('pg_class'), where: 't.oid = any ($1::oid[])' },
   pg_attribute: {
     ...partsOf('pg_class', 'attrelid', 't.attnum'),
@@ -91,7 +94,7 @@ export const rows: Readonly<Record<string, Rows>> = {
         select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
       and ${notesOn('classid', 'objid', 't.objsubid').where}`,
   },
-};
+} satisfies Readonly<Record<string, Rows>>;
 
 /** Columns that say where and how a thing is stored, or what is already said elsewhere. */
 export const noise: Readonly<Record<string, readonly string[]>> = {
@@ -117,6 +120,8 @@ export const noise: Readonly<Record<string, readonly string[]>> = {
   pg_seclabel: ['objoid', 'objsubid'],
   pg_init_privs: ['objoid', 'objsubid'],
   pg_depend: ['objid', 'objsubid', 'refobjsubid'],
+  // The operating system's, when it was made.
+  pg_collation: ['collversion'],
   pg_shdepend: ['dbid', 'objid', 'objsubid'],
 };
 
@@ -152,6 +157,12 @@ export const accessLists: Readonly<Record<string, string>> = {
     select pg_catalog.jsonb_agg(i.item::text order by i.item::text) from pg_catalog.unnest(t.attacl) as i (item))`,
   'pg_type.typacl': accessList('t.typacl', `'T'`, 't.typowner'),
   'pg_proc.proacl': accessList('t.proacl', `'f'`, 't.proowner'),
+  'pg_namespace.nspacl': accessList('t.nspacl', `'n'`, 't.nspowner'),
+  'pg_language.lanacl': accessList('t.lanacl', `'l'`, 't.lanowner'),
+  'pg_foreign_data_wrapper.fdwacl': accessList('t.fdwacl', `'F'`, 't.fdwowner'),
+  'pg_foreign_server.srvacl': accessList('t.srvacl', `'S'`, 't.srvowner'),
+  'pg_default_acl.defaclacl': /* sql */ `(
+    select pg_catalog.jsonb_agg(i.item::text order by i.item::text) from pg_catalog.unnest(t.defaclacl) as i (item))`,
   'pg_init_privs.initprivs': /* sql */ `(
     select pg_catalog.jsonb_agg(i.item::text order by i.item::text) from pg_catalog.unnest(t.initprivs) as i (item))`,
 };

@@ -25,6 +25,10 @@ export interface Features {
   readonly maintain: boolean;
   /** The query of a view depends on the view itself (until 15). */
   readonly viewsNameThemselves: boolean;
+  /** Sequences may be unlogged (15); before, those of unlogged tables are logged too. */
+  readonly unloggedSequences: boolean;
+  /** Says when a table or index was last read (16). */
+  readonly lastReads: boolean;
 }
 
 const oldest = 14;
@@ -67,6 +71,8 @@ export function featuresOf(major: number): Features {
     setOption: major >= 16,
     maintain: major >= 17,
     viewsNameThemselves: major < 16,
+    unloggedSequences: major >= 15,
+    lastReads: major >= 16,
   };
 }
 
