@@ -32,7 +32,13 @@ describe('servers', () => {
   it('know what their major brought', () => {
     const features = (major: number) =>
       Object.entries(featuresOf(major)).flatMap(([name, has]) => (has ? [name] : []));
-    const with16 = ['generatedInChildren', 'lastReads', 'publicationColumns', 'setOption', 'unloggedSequences'];
+    const with16 = [
+      'generatedInChildren',
+      'lastReads',
+      'publicationColumns',
+      'setOption',
+      'unloggedSequences',
+    ];
     const steps = {
       14: ['viewsNameThemselves'],
       15: ['publicationColumns', 'unloggedSequences', 'viewsNameThemselves'],
