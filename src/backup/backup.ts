@@ -50,7 +50,7 @@ export async function backup(knex: Knex, target: Target, options: BackupOptions)
   // Whoever looks for it later may stand in another folder.
   const file = await uniqueBackupName(resolve(options.folder), extensions[format]);
   const written = await write(target, file, format, found.serverMajor, options.onProgress);
-  await proveContents(file, format, found.tables, written.pgDump);
+  await proveContents(file, { format, compressed: false }, found.tables, written.pgDump);
   const { pgDumpVersion, bytes, sha256, seconds } = written;
   const tables = found.tables.map(({ sql }) => sql);
   const [row] = await inSession(knex, (session) =>
