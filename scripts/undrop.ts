@@ -11,6 +11,7 @@ const commands: Readonly<Record<string, [summary: string, load: () => Promise<{ 
   restore: ['bring tables back', () => import('./restore.ts')],
   status: ['show ledger, archive, approvals and backups', () => import('./status.ts')],
   ddl: ['print the DDL that brings tables back', () => import('./ddl.ts')],
+  archive: ['list, export and prune what the drops have kept', () => import('./archive.ts')],
   demo: ['tell the whole story on an embedded database', () => import('./demo.ts')],
   roundtrip: ['drop and restore every table on copies of a database', () => import('./roundtrip.ts')],
   'count-tables': ['print the tables, one name a line', () => import('./count-tables.ts')],

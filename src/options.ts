@@ -165,7 +165,8 @@ function choose<Key extends keyof typeof choices>(
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-function seconds(text: string, subject: string, problems: Problems): number {
+/** `30d` → seconds; what is no time is added to the problems. */
+export function seconds(text: string, subject: string, problems: string[]): number {
   const [, amount, unit = ''] = /^(\d+)(s|m|h|d)$/.exec(text) ?? [];
   if (amount === undefined)
     problems.push(`${subject} is ${JSON.stringify(text)}, not a time such as 90m, 24h or 7d`);

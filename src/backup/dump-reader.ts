@@ -1,3 +1,5 @@
+import { UndropError } from '../errors.ts';
+
 /**
  * A piece of the SQL that pg_dump and pg_restore write. A statement comes whole and without its semicolon; the rows of
  * a COPY come as they are read, in pieces that may end in the middle of a line.
@@ -18,7 +20,7 @@ export type DumpPiece =
 /**
  * Takes a dump apart. Commands of psql are not followed: those by which pg_dump fences itself in are passed over.
  *
- * @throws Error at any other command of psql, which no dump of our own has; whatever the input throws
+ * @throws UndropError `backup-unproved` at any other command of psql; whatever the input throws
  */
 export async function* readDump(input: AsyncIterable<Buffer>): AsyncGenerator<DumpPiece> {
   const splitter = new Splitter();
@@ -209,8 +211,11 @@ function endOfLine(text: string, from: number): number {
   return end < 0 ? text.length : end + 1;
 }
 
-function isCommand(text: string): Error {
-  return new Error(
-    `It holds a command of psql, ${JSON.stringify(text.trim())}, which pg_dump does not write.`,
-  );
+function isCommand(text: string): UndropError {
+  return new UndropError('backup-unproved', {
+    subject: text.trim().slice(0, 60),
+    message: 'The backup holds a command for psql, which pg_dump does not write.',
+    reason: `It says: ${text.trim().slice(0, 200)}`,
+    next: 'Do not run it. Find out who has changed the file, and take another backup.',
+  });
 }

@@ -1,8 +1,7 @@
-import { createReadStream } from 'node:fs';
-import { createGunzip } from 'node:zlib';
-import { findPgDump, type PgDump } from './find-pg-dump.ts';
+import type { PgDump } from './find-pg-dump.ts';
 import type { BackupFormat } from './pg-dump.ts';
-import { runPgRestore } from './pg-restore.ts';
+import { findPgRestore, startPgRestore } from './pg-restore.ts';
+import { openPlain } from './plain-file.ts';
 
 /** How a backup is packed. */
 export interface Packing {
@@ -14,26 +13,18 @@ export interface Packing {
 /**
  * A backup as SQL, whatever its format.
  *
- * @param args what pg_restore is to choose of it; of SQL nothing can be chosen
- * @throws Error where it cannot be read; UndropError `backup-failed` where there is no pg_restore
+ * @param pgDump the one that wrote it, since pg_restore must not be older; default: the one that is found first
+ * @throws UndropError `backup-unproved` and `backup-failed` as pg_restore does; Error as the file does
  */
 export async function* dumpText(
   file: string,
   { format, compressed }: Packing,
-  {
-    pgDump,
-    args = [],
-    signal,
-  }: { pgDump?: PgDump | undefined; args?: readonly string[]; signal?: AbortSignal | undefined },
+  pgDump?: PgDump,
 ): AsyncGenerator<Buffer> {
-  if (format !== 'plain') {
-    const program = pgDump ?? (await findPgDump());
-    yield* runPgRestore(program, { args: [...args, '--file=-', file], signal });
-    return;
-  }
-  const input = createReadStream(file, { highWaterMark: 1 << 18, signal });
-  if (!compressed) return yield* input;
-  const unpacked = createGunzip({ chunkSize: 1 << 18 });
-  input.once('error', (error) => unpacked.destroy(error));
-  yield* input.pipe(unpacked);
+  if (format === 'plain') return yield* openPlain(file, compressed);
+  const { output, ended } = startPgRestore(await findPgRestore(pgDump), { args: [], file });
+  // It is waited for at the end; until then nobody listens.
+  ended.catch(() => undefined);
+  yield* output;
+  await ended;
 }

@@ -42,7 +42,7 @@ async function readContents(file: string, packing: Packing, pgDump: PgDump | und
   let filled = '';
   const add = (key: string, count: number) => rows.set(key, (rows.get(key) ?? 0) + count);
   try {
-    for await (const piece of readDump(dumpText(file, packing, { pgDump }))) {
+    for await (const piece of readDump(dumpText(file, packing, pgDump))) {
       if (piece.kind === 'rows') {
         add(filled, countLines(piece.data));
       } else if (piece.kind === 'complete') {

@@ -26,7 +26,10 @@ export interface Facts {
  * @throws UndropError `unsupported-server` where a catalog has an expression column that nothing is known of
  */
 export async function readFacts(session: Session, closure: Closure): Promise<Facts> {
-  const own = await session.read<Fact>(await factsSql(session, rows), parameters(closure));
+  const own = await session.read<Fact>(
+    await factsSql(session, rows, catalogsOf(closure)),
+    parameters(closure),
+  );
   const sequences = await readSequenceStates(session, closure);
   return { own: [...own, ...sequences], hosts: await readHostFacts(session, closure.hosts) };
 }
@@ -39,6 +42,16 @@ export async function readHostFacts(session: Session, hosts: readonly Host[]): P
 
 const { pg_class, pg_attribute, pg_partitioned_table } = rows;
 const hostRows = { pg_class, pg_attribute, pg_partitioned_table };
+
+/** Those that can have rows about the closure: the query over all of them takes long to plan. */
+function catalogsOf({ members }: Closure): (catalog: string) => boolean {
+  const there = new Set(members.map(({ catalog }) => catalog));
+  const specs: Specs = rows;
+  return (catalog) => {
+    const of = specs[catalog]?.of;
+    return of === undefined || there.has(of);
+  };
+}
 
 interface CatalogColumn {
   catalog: string;
@@ -91,8 +104,13 @@ async function describeCatalogs(session: Session, names: readonly string[]): Pro
   return catalogs;
 }
 
-async function factsSql(session: Session, specs: Specs): Promise<string> {
-  const selects = (await normalRows(session, specs, oneByOne)).map(factsOf);
+async function factsSql(
+  session: Session,
+  specs: Specs,
+  isWanted: (catalog: string) => boolean = () => true,
+): Promise<string> {
+  const all = await normalRows(session, specs, oneByOne);
+  const selects = all.filter(({ catalog }) => isWanted(catalog)).map(factsOf);
   return /* sql */ `
     select f.catalog, f.identity,
       (select pg_catalog.jsonb_object_agg(e.key, e.value order by e.key)

@@ -6,6 +6,8 @@
 import { identitySql, withoutMadeUpNumbers } from './identity.ts';
 
 export interface Rows {
+  /** The catalog of the members that have such rows; none where any may have them. */
+  readonly of?: string;
   /** Which rows belong: `$1` holds the OIDs of the relations, `$2` and `$3` class and OID of all members. */
   readonly where: string;
   /** The object that the row describes. */
@@ -19,6 +21,7 @@ export interface Rows {
 /** A catalog whose rows are objects of their own. */
 function objects(catalog: string): Rows {
   return {
+    of: catalog,
     where: /* sql */ `t.oid in (
       select m.objid from unnest($2::oid[], $3::oid[]) as m (classid, objid)
       where m.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass)`,
@@ -29,6 +32,7 @@ function objects(catalog: string): Rows {
 /** A catalog whose rows add to an object of another one. */
 function partsOf(catalog: string, column: string, subobject = '0'): Rows {
   return {
+    of: catalog,
     where:
       catalog === 'pg_class'
         ? `t.${column} = any ($1::oid[])`
@@ -49,8 +53,8 @@ function notesOn(classid: string, objid: string, objsubid: string): Rows {
 export const rows = {
   pg_class: { ...objects('pg_class'), where: 't.oid = any ($1::oid[])' },
   pg_attribute: {
+    ...partsOf('pg_class', 'attrelid', 't.attnum'),
     where: 't.attrelid = any ($1::oid[]) and t.attnum > 0 and not t.attisdropped',
-    identity: partsOf('pg_class', 'attrelid', 't.attnum').identity,
   },
   pg_attrdef: objects('pg_attrdef'),
   pg_constraint: objects('pg_constraint'),
