@@ -6,6 +6,8 @@ import { fail, makeCommand, withFormat } from './command.ts';
 type Define = (command: Command) => void;
 
 const commands: Readonly<Record<string, [summary: string, load: () => Promise<{ default: Define }>]>> = {
+  audit: ['judge every table: who needs it, which are ghosts and why', () => import('./audit.ts')],
+  preflight: ['show what up would do, and every gate', () => import('./preflight.ts')],
   backup: ['dump the database, prove the file, record it', () => import('./backup.ts')],
   verify: ['check that the database is as the drops have left it', () => import('./verify.ts')],
   restore: ['bring tables back', () => import('./restore.ts')],

@@ -50,19 +50,22 @@ export async function readStatus(session: Session, folder: string): Promise<Stat
   };
 }
 
-interface LedgerRow {
+/** A migration that has run. */
+export interface LedgerRow {
   name: string;
   batch: number;
   time: string;
 }
 
-function readLedger(session: Session, ledger: string): Promise<LedgerRow[]> {
+/** What has run, in order. */
+export function readLedger(session: Session, ledger: string): Promise<LedgerRow[]> {
   return session.read<LedgerRow>(
     `select l.name, l.batch, l.migration_time as time from ${ledger} as l order by l.id`,
   );
 }
 
-interface Loaded {
+/** A migration, loaded. */
+export interface Loaded {
   readonly name: string;
   readonly offered: boolean;
   readonly waitsFor: string | null;
@@ -70,7 +73,8 @@ interface Loaded {
   readonly options: Options | undefined;
 }
 
-async function loadMigrations(folder: string, ledger: readonly LedgerRow[]): Promise<Loaded[]> {
+/** The migrations of a folder, and which of them Knex would be offered. */
+export async function loadMigrations(folder: string, ledger: readonly LedgerRow[]): Promise<Loaded[]> {
   // The package may be in use from scripts alone.
   if (!existsSync(folder)) return [];
   const completed = new Map(ledger.map(({ name }) => [withoutExtension(name), name]));

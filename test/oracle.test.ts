@@ -10,8 +10,7 @@ import { readRestored, replay } from '../src/restore.ts';
 import { reversibleDrop } from '../src/reversible-drop.ts';
 import { quietly } from '../src/say.ts';
 import { inSession, type Session } from '../src/session.ts';
-import { type Case, dropRoles, readCases } from './support/case-folders.ts';
-import { type Runner, runner } from './support/migrate.ts';
+import { type Case, inCase, needs, readCases } from './support/case-folders.ts';
 import { pgDump } from './support/pg-dump.ts';
 import { type TestServer, testServer } from './support/server.ts';
 
@@ -48,27 +47,11 @@ describe('oracles', () => {
     server = await testServer();
   });
 
-  async function inDatabase(
-    schema: string,
-    work: (run: Runner, url: string) => Promise<void>,
-  ): Promise<void> {
-    const database = await server.createDatabase();
-    const run = runner(database.url);
-    try {
-      await server.sql(database.name, schema);
-      await work(run, database.url);
-    } finally {
-      await run.end();
-      await server.dropDatabase(database.name);
-      await dropRoles(server);
-    }
-  }
-
   describe('the closure is what the server says it has dropped', () => {
-    for (const { name, schema, tables, from = 0 } of cases) {
+    for (const { name, schema, tables, from } of cases) {
       it(name, async function () {
-        if (server.major < from) this.skip();
-        await inDatabase(`${schema};\n${watch}`, async ({ knex }) => {
+        needs(this, server, from);
+        await inCase(server, `${schema};\n${watch}`, async ({ knex }) => {
           const { predicted, dropped } = await inSession(knex, (session) => predictAndDrop(session, tables));
           expect(dropped).to.deep.equal(predicted);
           expect(predicted).not.to.have.length(0);
@@ -82,7 +65,7 @@ describe('oracles', () => {
         this.skip();
       }
       const schema = readFileSync(pagila, 'utf8').replace(/^\\.*$/gm, '');
-      await inDatabase(`${schema};\n${watch}`, async ({ knex, rows }) => {
+      await inCase(server, `${schema};\n${watch}`, async ({ knex, rows }) => {
         const names = (await rows<{ name: string }>(pagilaTables)).map(({ name }) => name);
         expect(names).to.have.length(22);
         for (const tables of [...names.map((name) => [name]), names]) {
@@ -99,8 +82,8 @@ describe('oracles', () => {
     const caught = { replay: 0, facts: 0 };
     for (const one of choose(mixed)) {
       it(one.name, async function () {
-        if (server.major < (one.from ?? 0)) this.skip();
-        await inDatabase(one.schema, async ({ knex }) => {
+        needs(this, server, one.from);
+        await inCase(server, one.schema, async ({ knex }) => {
           const missed: string[] = [];
           await inSession(knex, (session) =>
             leaveOneOut(session, one.tables, ({ sql }, by) => {
@@ -120,15 +103,15 @@ describe('oracles', () => {
   });
 
   describe('a rehearsal leaves no trace', () => {
-    for (const { name, schema, tables, options, from = 0 } of choose(mixed)) {
+    for (const { name, schema, tables, options, from } of choose(mixed)) {
       it(name, async function () {
-        if (server.major < from) this.skip();
+        needs(this, server, from);
         let plain = '';
-        await inDatabase(schema, async ({ knex }, url) => {
+        await inCase(server, schema, async ({ knex }, { url }) => {
           await inSession(knex, (session) => dropCascade(session, tables));
           plain = await look(url);
         });
-        await inDatabase(schema, async (run, url) => {
+        await inCase(server, schema, async (run, { url }) => {
           await quietly(() => run.up(reversibleDrop({ name, tables, ...options })));
           expect(await look(url)).to.equal(plain);
         });

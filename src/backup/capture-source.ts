@@ -4,12 +4,13 @@ import { type Closure, type Member, membersIn, outsiders, readClosure } from '..
 import { type Fact, readFacts } from '../catalog/facts.ts';
 import type { Piece } from '../catalog/piece.ts';
 import { UndropError } from '../errors.ts';
-import { quoteName } from '../name.ts';
 import { readPrerequisites } from '../prerequisites.ts';
 import type { Session } from '../session.ts';
 
 /** A table of a backup, with what belongs to it, as the live database is to get it. */
 export interface CapturedTable {
+  /** Qualified and quoted. */
+  readonly table: string;
   /** In replay order; those of the kind `rows` stand where the rows of the table that they name are due. */
   readonly statements: readonly Statement[];
   readonly facts: readonly Fact[];
@@ -41,12 +42,8 @@ export async function captureSource(
   { schema, name }: { schema: string; name: string },
   isThere: (tables: readonly string[]) => Promise<ReadonlySet<string>>,
 ): Promise<CapturedTable> {
-  const sql = `${quoteName(schema)}.${quoteName(name)}`;
-  const [found] = await session.read<{ oid: number | null }>(
-    'select pg_catalog.to_regclass($1)::oid::bigint as oid',
-    [sql],
-  );
-  if (found?.oid == null) throw missing(sql);
+  const [found] = await session.read<{ oid: number; table: string }>(tableSql, [schema, name]);
+  if (found === undefined) throw missing(`${schema}.${name}`);
   const whole = await readClosure(session, [found.oid]);
   const loose = await findLooseKeys(session, whole, isThere);
   const closure = { ...whole, members: whole.members.filter(({ own }) => own) };
@@ -55,6 +52,7 @@ export async function captureSource(
   const { statements, obstacles } = await captureStatements(session, own, placesOfRows(own, tables));
   if (obstacles.length > 0) throw notReproducible(obstacles);
   return {
+    table: found.table,
     statements,
     facts: (await readFacts(session, own)).own,
     prerequisites: await readPrerequisites(session, own),
@@ -62,6 +60,12 @@ export async function captureSource(
     left: [...outsiders(whole), ...loose].map(({ kind, identity }) => ({ kind, identity })),
   };
 }
+
+const tableSql = /* sql */ `
+  select c.oid::bigint as oid, pg_catalog.format('%I.%I', n.nspname, c.relname) as table
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p')`;
 
 /** Where the rows of each table are due among the statements that make it: kind `rows`, and nothing to run. */
 export function placesOfRows(closure: Closure, tables: readonly SourceTable[]): Piece[] {

@@ -63,12 +63,22 @@ async function onEmbedded<T>(work: (target: Target) => Promise<T>): Promise<T> {
 
 async function otherServer(on: string, live: Target): Promise<Target> {
   const other = { settings: readSettings({ DATABASE_URL: on }), embedded: undefined };
+  if (other.settings.password !== undefined) throw passwordShown();
   if ((await placeOf(other)) !== (await placeOf(live))) return other;
   throw new UndropError('bad-options', {
     subject: '--prove-on',
     message: `--prove-on names ${live.settings.database} itself, the database that is backed up.`,
     reason: 'A proof must not come near it.',
     next: 'Name another server, or another database of this one, such as postgres: a scratch database is made beside it.',
+  });
+}
+
+function passwordShown(): UndropError {
+  return new UndropError('bad-options', {
+    subject: '--prove-on',
+    message: '--prove-on has a password in it.',
+    reason: 'Everybody on this machine can read the arguments of a program.',
+    next: 'Leave it out of the URL, and keep it in ~/.pgpass or in the file that PGPASSFILE names.',
   });
 }
 
