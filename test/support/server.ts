@@ -20,6 +20,8 @@ export interface TestServer {
   client(database: string, user?: string, password?: string): Promise<pg.Client>;
   /** Runs statements in a new connection as superuser, and gives the rows of the last one. */
   sql<Row = Record<string, unknown>>(database: string, text: string): Promise<Row[]>;
+  /** Only of an own server: stops it and starts it again. */
+  restart(): void;
   stop(): Promise<void>;
 }
 
@@ -52,9 +54,11 @@ if (typeof globalThis.after === 'function') {
  * Starts a server: the one that npm installed, or other binaries (`native`: a folder with bin, lib, share).
  * With UNDROP_TEST_URL (a superuser's URL) and no `native`, that server is used and none is started.
  */
-export async function startServer(options: { native?: string } = {}): Promise<TestServer> {
+export async function startServer(
+  options: { native?: string; settings?: Readonly<Record<string, string>> } = {},
+): Promise<TestServer> {
   const given = options.native === undefined ? process.env.UNDROP_TEST_URL : undefined;
-  const cluster = given ? undefined : await startCluster(options.native);
+  const cluster = given ? undefined : await startCluster(options.native, options.settings);
   const base = new URL(given || `postgres://postgres@127.0.0.1:${cluster?.port}/postgres`);
   try {
     return await describeServer(base, cluster);
@@ -132,5 +136,6 @@ async function describeServer(base: URL, cluster: Cluster | undefined): Promise<
     own: cluster !== undefined,
     folder: cluster?.folder,
   };
-  return { ...facts, createDatabase, dropDatabase, url, config, client, sql, stop };
+  const restart = (): void => cluster?.restart();
+  return { ...facts, createDatabase, dropDatabase, url, config, client, sql, restart, stop };
 }
