@@ -1,15 +1,28 @@
 import { join } from 'node:path';
-import { type Command, Option } from 'commander';
-import { type Backup, backup } from '../src/backup/backup.ts';
-import type { BackupFormat } from '../src/backup/pg-dump.ts';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Attested, attest } from '../src/backup/attest.ts';
+import { type Backup, type BackupOptions, backup } from '../src/backup/backup.ts';
+import { progressLine, sizeInWords } from '../src/backup/progress.ts';
+import { proofs } from '../src/backup/prove.ts';
+import { type Pruned, pruneBackups } from '../src/backup/prune.ts';
+import { type BackupRecord, readBackups } from '../src/backup/records.ts';
+import { interruptible } from '../src/interruptible.ts';
 import { projectFolder } from '../src/knex/connection.ts';
 import { printable } from '../src/printable.ts';
-import { say } from '../src/say.ts';
-import { run, withTarget } from './command.ts';
+import type { Session } from '../src/session.ts';
+import { reading, run, withTarget, writing } from './command.ts';
+import { backupLine, section } from './lines.ts';
 
-interface Given {
+interface Given extends Pick<BackupOptions, 'jobs' | 'compress' | 'lockWaitTimeout' | 'prove' | 'proveOn'> {
   folder?: string;
-  dumpFormat?: BackupFormat;
+  dumpFormat?: BackupOptions['format'];
+}
+
+interface Options extends Given {
+  attest?: string;
+  list?: true;
+  prune?: true;
+  keep?: number;
 }
 
 export default function define(command: Command): void {
@@ -18,32 +31,96 @@ export default function define(command: Command): void {
     .addOption(
       new Option(
         '--dump-format <format>',
-        'for pg_restore or for psql; the embedded server has only plain',
-      ).choices(['custom', 'plain']),
+        'custom or directory for pg_restore, plain for psql; the embedded server has only plain',
+      ).choices(['custom', 'directory', 'plain']),
     )
-    .action(({ folder, dumpFormat }: Given) =>
-      run(
-        command,
-        () =>
-          withTarget(async (knex, target) => ({
-            database: target.settings.database,
-            ...(await backup(knex, target, {
-              folder: folder ?? join(projectFolder(), 'backups'),
-              format: dumpFormat,
-              onProgress: (bytes) => say(`${bytes} bytes written`),
-            })),
-          })),
-        print,
-      ),
-    );
+    .option(
+      '--jobs <count>',
+      'tables written at once into a directory (default: processors, at most 4)',
+      count,
+    )
+    .option(
+      '--compress <how>',
+      'as pg_dump takes it: 0 to 9, from 16 on zstd:3 and the like; plain: gzip only',
+    )
+    .option('--lock-wait-timeout <time>', 'longest wait for a locked table: 500ms, 5min (default: 30s)')
+    .addOption(new Option('--prove <proof>', 'how it is proved (default: contents)').choices(proofs))
+    .option('--prove-on <url>', 'with --prove restore: another server to do it on')
+    .option('--attest <words>', 'record one that others have taken: which it is, and who vouches for it')
+    .option('--list', 'show the backups that are recorded')
+    .option('--prune', 'remove backups of this database, but for the newest, and those that a drop relies on')
+    .option('--keep <count>', 'with --prune: how many stay', count)
+    .action(({ attest: words, list, prune, keep, ...given }: Options) => {
+      const others = [words !== undefined, list === true, prune === true].filter(Boolean).length;
+      if (others > 1 || (others === 1 && Object.keys(given).some((key) => !everywhere.includes(key)))) {
+        command.error('error: --attest, --list and --prune go alone');
+      }
+      if ((keep !== undefined) !== (prune === true) || keep === 0) {
+        command.error('error: --prune and --keep go together, and one backup at least is kept');
+      }
+      if (words !== undefined)
+        return run(command, () => writing((session) => attest(session, words)), printAttested);
+      if (list) return run(command, () => reading(readList), printList);
+      if (keep !== undefined)
+        return run(command, () => writing((session) => pruneBackups(session, keep)), printPruned);
+      return run(command, () => take(given), print);
+    });
 }
 
-function print({ file, bytes, tables, seconds, sha256, pgDumpVersion }: Backup): string {
+const everywhere = ['format', 'json'];
+
+async function readList(session: Session) {
+  return { backups: await readBackups(session) };
+}
+
+function printList({ backups }: { backups: readonly BackupRecord[] }): string {
+  return section('Backups', backups.map(backupLine));
+}
+
+function printAttested({ attestation, tables }: Attested): string {
+  return printable(`attested, not proved: ${attestation}; it counts for the ${tables} tables of now`).concat(
+    '\n',
+  );
+}
+
+function printPruned({ removed, left }: Pruned): string {
+  const lines = [
+    ...removed.map((file) => `removed  ${file}`),
+    ...left.map(({ backup: file, reason }) => `kept     ${file}: ${reason}`),
+  ];
+  return lines.map((line) => `${printable(line)}\n`).join('') || 'There is nothing to remove.\n';
+}
+
+function take({ folder = join(projectFolder(), 'backups'), dumpFormat, ...options }: Given) {
+  const line = progressLine();
+  return interruptible('The backup', (signal) =>
+    withTarget(async (knex, target) => ({
+      database: target.settings.database,
+      ...(await backup(knex, target, {
+        ...options,
+        ...{ folder, format: dumpFormat, signal, onProgress: line.show },
+      }).finally(line.clear)),
+    })),
+  );
+}
+
+function count(text: string): number {
+  if (/^\d{1,3}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It is not a number.');
+}
+
+const proofsInWords: Readonly<Record<Backup['proof'], string>> = {
+  off: 'not proved, as you asked: no migration takes it for a backup',
+  contents: 'proved: its contents, read to the end, create every table',
+  restore: 'proved: restored, with every table and every row',
+};
+
+function print({ file, bytes, tables, seconds, sha256, pgDumpVersion, lsn, proof }: Backup): string {
   return [
     printable(file),
-    `  ${tables} tables, ${bytes} bytes, ${seconds.toFixed(1)} s, pg_dump ${pgDumpVersion}`,
-    '  proved: its contents, read to the end, create every table',
-    `  sha256 ${sha256}`,
+    `  ${tables} tables, ${bytes} bytes (${sizeInWords(bytes)}), ${seconds.toFixed(1)} s, pg_dump ${pgDumpVersion}`,
+    `  ${proofsInWords[proof]}`,
+    `  sha256 ${sha256}, write-ahead log ${lsn}`,
     '',
   ].join('\n');
 }

@@ -4,6 +4,7 @@ import createKnex, { type Knex } from 'knex';
 import { exitCodeOf, isUndropError, sqlState, UndropError } from '../src/errors.ts';
 import { undropConfig } from '../src/knex/config.ts';
 import { loadEnv, projectFolder, resolveTarget, type Target } from '../src/knex/connection.ts';
+import { control, printable } from '../src/printable.ts';
 import { inReadOnlySession } from '../src/read-only.ts';
 import { inSession, type Session } from '../src/session.ts';
 
@@ -20,6 +21,13 @@ export function withFormat(command: Command): Command {
   return command
     .addOption(new Option('--format <format>', 'what to print').choices(['text', 'json']).default('text'))
     .addOption(new Option('--json', 'the same as --format json').implies({ format: 'json' }));
+}
+
+/** For a command whose output may go into the comment on a pull request. */
+export function withMarkdown(command: Command): Command {
+  const format = command.options.find(({ long }) => long === '--format');
+  format?.choices(['text', 'json', 'markdown']);
+  return command;
 }
 
 /** What a command gives: with a failure, it has looked and found something that is not as it should be. */
@@ -95,7 +103,11 @@ function report(error: UndropError, thrown: unknown = error): void {
 }
 
 function writeJson(value: object): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  // JSON may hold what steers a terminal, as text; escaped, it means the same.
+  const text = JSON.stringify(value, null, 2).replace(control, (character) =>
+    character === '\n' ? character : printable(character),
+  );
+  process.stdout.write(`${text}\n`);
 }
 
 function describe({ code, subject, message, reason, next }: UndropError) {

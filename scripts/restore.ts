@@ -5,8 +5,12 @@ import { planRestore, restoreArchive } from '../src/restore-archive.ts';
 import { restoreDdl } from '../src/restore-ddl.ts';
 import { type Settled, settleEntries } from '../src/settle-entries.ts';
 import { reading, run, writing } from './command.ts';
+import { fromBackup } from './restore-backup.ts';
 
 interface Options {
+  fromBackup?: string;
+  into?: string;
+  replace?: string;
   fromDdl?: string;
   markRestored?: true;
   migration?: string;
@@ -20,11 +24,27 @@ export default function define(command: Command): void {
     .option('--mark-restored', 'record drops whose tables are back, by whatever means, as restored')
     .option('--migration <name>', 'bring back from the archive what this migration dropped')
     .option('--table <name>', 'bring back this table alone, with its rows; the others stay dropped')
+    .option(
+      '--from-backup <file>',
+      'from a backup instead: --table alone, or the whole --into a new database',
+    )
+    .option('--into <database>', 'with --from-backup: a new database on the same server')
+    .option(
+      '--replace <database>',
+      'with --from-backup: in the place of the live one, which stays under another name',
+    )
     .option('--dry-run', 'with these two: print the statements, change nothing')
-    .action(({ fromDdl, markRestored, dryRun, ...wanted }: Options) => {
+    .action(({ fromBackup: file, into, replace, ...others }: Options) => {
+      if (file !== undefined) return fromBackup(command, { ...others, file, into, replace });
+      if (into !== undefined || replace !== undefined) {
+        command.error('error: --into and --replace go with --from-backup');
+      }
+      const { fromDdl, markRestored, dryRun, ...wanted } = others;
       const fromArchive = wanted.migration !== undefined || wanted.table !== undefined;
       if ([fromDdl !== undefined, markRestored === true, fromArchive].filter(Boolean).length !== 1) {
-        command.error('error: give --migration or --table, or --from-ddl, or --mark-restored');
+        command.error(
+          'error: give --migration or --table, or --from-backup, or --from-ddl, or --mark-restored',
+        );
       }
       if (dryRun && !fromArchive) command.error('error: --dry-run goes with --migration or --table');
       if (fromArchive) return dryRun ? planFromArchive(command, wanted) : fromTheArchive(command, wanted);

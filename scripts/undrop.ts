@@ -6,11 +6,14 @@ import { fail, makeCommand, withFormat } from './command.ts';
 type Define = (command: Command) => void;
 
 const commands: Readonly<Record<string, [summary: string, load: () => Promise<{ default: Define }>]>> = {
+  audit: ['judge every table: who needs it, which are ghosts and why', () => import('./audit.ts')],
+  preflight: ['show what up would do, and every gate', () => import('./preflight.ts')],
   backup: ['dump the database, prove the file, record it', () => import('./backup.ts')],
   verify: ['check that the database is as the drops have left it', () => import('./verify.ts')],
   restore: ['bring tables back', () => import('./restore.ts')],
   status: ['show ledger, archive, approvals and backups', () => import('./status.ts')],
   ddl: ['print the DDL that brings tables back', () => import('./ddl.ts')],
+  archive: ['list, export and prune what the drops have kept', () => import('./archive.ts')],
   demo: ['tell the whole story on an embedded database', () => import('./demo.ts')],
   roundtrip: ['drop and restore every table on copies of a database', () => import('./roundtrip.ts')],
   'count-tables': ['print the tables, one name a line', () => import('./count-tables.ts')],

@@ -6,6 +6,10 @@ export interface Approval {
   readonly fingerprint: string | undefined;
 }
 
+// A part in double quotes may hold commas and at signs.
+const items = /((?:"(?:[^"]|"")*"|[^",])*)(?:,|$)/gsy;
+const item = /^((?:"(?:[^"]|"")*"|[^"@])+)(?:@(.*))?$/s;
+
 /**
  * `APPROVED_DROPS=interaction_lineage,organizations@3f2a9c1b0d4e`: approvals by table name as the migration
  * writes it. A fingerprint may be shortened to eight digits.
@@ -14,13 +18,12 @@ export interface Approval {
  */
 export function readApprovals(env: NodeJS.ProcessEnv = process.env): ReadonlyMap<string, Approval> {
   const approvals = new Map<string, Approval>();
-  for (const item of (env.APPROVED_DROPS ?? '').split(',').map((text) => text.trim())) {
-    if (item === '') continue;
-    const [, table = '', fingerprint] = /^(.*?)(?:@(.*))?$/s.exec(item) ?? [];
+  for (const text of split(env.APPROVED_DROPS ?? '')) {
+    const [, table = '', fingerprint] = item.exec(text) ?? [];
     if (table === '' || (fingerprint !== undefined && !/^[0-9a-f]{8,12}$/.test(fingerprint))) {
       throw new UndropError('bad-options', {
         subject: 'APPROVED_DROPS',
-        message: `APPROVED_DROPS holds ${JSON.stringify(item)}, which is not an approval.`,
+        message: `APPROVED_DROPS holds ${JSON.stringify(text)}, which is not an approval.`,
         reason: 'An approval is a table, or table@fingerprint with 8 to 12 hexadecimal digits.',
         next: 'Correct APPROVED_DROPS, in the environment or in .env.',
       });
@@ -28,6 +31,14 @@ export function readApprovals(env: NodeJS.ProcessEnv = process.env): ReadonlyMap
     approvals.set(table, { table, fingerprint });
   }
   return approvals;
+}
+
+function split(list: string): string[] {
+  const parts = [...list.matchAll(items)];
+  const end = parts.reduce((sum, [whole]) => sum + whole.length, 0);
+  // A quote that is never closed ends the list: what is left is one item, and no approval.
+  const texts = [...parts.map(([, text = '']) => text), list.slice(end)];
+  return texts.map((text) => text.trim()).filter((text) => text !== '');
 }
 
 /**

@@ -53,6 +53,7 @@ export async function checkFingerprints(
       fingerprint: approval.fingerprint ?? null,
       by: process.env.APPROVED_BY ?? null,
       note: process.env.APPROVAL_NOTE ?? null,
+      at: new Date().toISOString(),
     });
   }
   if (stale.length === 0) return kept;
@@ -60,7 +61,7 @@ export async function checkFingerprints(
     subject: options.name,
     message: 'Tables have changed since they were approved.',
     reason: stale.join('\n'),
-    next: 'Look at them again, and approve what is there now.',
+    next: 'Look at them again with npm run preflight, and approve what is there now.',
   });
 }
 

@@ -16,12 +16,7 @@ export interface Circumstances {
   readonly prerequisites: readonly Prerequisite[];
   /** The relations that stay but hold, or are held by, a part of the closure. */
   readonly hosts: readonly Host[];
-  readonly approvals: readonly {
-    table: string;
-    fingerprint: string | null;
-    by: string | null;
-    note: string | null;
-  }[];
+  readonly approvals: readonly KeptApproval[];
   readonly backup: number | null;
 }
 
@@ -31,6 +26,8 @@ export interface KeptApproval {
   readonly fingerprint: string | null;
   readonly by: string | null;
   readonly note: string | null;
+  /** When the approval was used, ISO 8601. */
+  readonly at: string;
 }
 
 /** Something outside the closure that it depends on, as `pg_get_object_address` takes it. */

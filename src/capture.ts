@@ -33,9 +33,10 @@ export async function captureClosure(
   closure: Closure,
   entry: number | undefined,
 ): Promise<Capture> {
-  const { statements, obstacles, rows } = await captureStatements(session, closure, entry);
+  const rows = entry === undefined ? { tables: [], pieces: [] } : await captureRows(session, closure, entry);
+  const { statements, obstacles } = await captureStatements(session, closure, rows.pieces);
   if (obstacles.length > 0) throw notReproducible(obstacles);
-  return { statements, facts: await readFacts(session, closure), rows };
+  return { statements, facts: await readFacts(session, closure), rows: rows.tables };
 }
 
 export function notReproducible(obstacles: readonly Obstacle[]): UndropError {
@@ -47,17 +48,19 @@ export function notReproducible(obstacles: readonly Obstacle[]): UndropError {
   });
 }
 
-/** The statements in replay order, and what stands in the way of a capture. */
+/**
+ * The statements in replay order, and what stands in the way of a capture.
+ *
+ * @param rows what brings the rows back, to be put in its place among them
+ */
 export async function captureStatements(
   session: Session,
   closure: Closure,
-  entry?: number,
-): Promise<{ statements: Statement[]; obstacles: Obstacle[]; rows: RowTable[] }> {
+  rows: readonly Piece[] = [],
+): Promise<{ statements: Statement[]; obstacles: Obstacle[] }> {
   const known = await findObstacles(session, closure);
-  const pieces: Piece[] = [];
+  const pieces: Piece[] = [...rows];
   for (const capture of Object.values(families)) pieces.push(...(await capture(session, closure)));
-  const rows = entry === undefined ? { tables: [], pieces: [] } : await captureRows(session, closure, entry);
-  pieces.push(...rows.pieces);
   const maker = findMakers(closure.members, pieces);
   const named = new Set(known.map(({ identity }) => identity));
   const unmade = closure.members
@@ -67,7 +70,7 @@ export async function captureStatements(
   const statements = order.flatMap(({ kind, identity, sql }) =>
     sql.map((text) => ({ kind, identity, sql: text })),
   );
-  return { statements, obstacles: [...known, ...unmade, ...cycle], rows: rows.tables };
+  return { statements, obstacles: [...known, ...unmade, ...cycle] };
 }
 
 /** Which piece makes a member. A part of another object, and what PostgreSQL keeps for it, comes with that object. */

@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'restore-failed'
   | 'drop-differs'
   | 'count-differs'
+  | 'code-differs'
   | 'approval-missing'
   | 'approval-stale'
   | 'backup-missing'
@@ -85,6 +86,7 @@ const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'has-outsiders',
   'not-reproducible',
   'rehearsal-differs',
+  'code-differs',
   'approval-missing',
   'approval-stale',
   'backup-missing',

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readBlockers } from './blockers.ts';
 import { type Closure, readClosure } from './catalog/closure.ts';
 import { sqlState, UndropError } from './errors.ts';
 import type { Table } from './gate.ts';
@@ -37,18 +38,6 @@ const locksSql = /* sql */ `
       or c.relkind in ('r', 'p', 'S', 'v', 'm') and c.oid = any ($2)
         and pg_catalog.pg_has_role(c.relowner, 'usage'))
   order by c.oid`;
-
-const blockersSql = /* sql */ `
-  select distinct a.pid, coalesce(a.usename, '?')::text as role, coalesce(a.application_name, '') as application,
-    c.oid::pg_catalog.regclass::text as relation, l.mode,
-    pg_catalog.round(extract(epoch from pg_catalog.clock_timestamp() - a.xact_start))::int as seconds,
-    case when $2 then a.query end as query
-  from pg_catalog.pg_locks as l
-  join pg_catalog.pg_class as c on c.oid = l.relation
-  left join pg_catalog.pg_stat_activity as a on a.pid = l.pid
-  where l.granted and l.pid <> pg_catalog.pg_backend_pid() and l.relation = any ($1)
-    and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
-  order by a.pid, relation`;
 
 /** Modes of LOCK TABLE. https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES */
 export type LockMode = 'access exclusive' | 'share row exclusive';
@@ -217,25 +206,9 @@ async function lockTimeout(
   asked: readonly number[],
   options: Patience,
 ): Promise<UndropError> {
-  const showQueries = process.env.UNDROP_SHOW_QUERIES === '1';
-  const blockers = await session.read<{
-    pid: number;
-    role: string;
-    application: string;
-    relation: string;
-    mode: string;
-    seconds: number | null;
-    query: string | null;
-  }>(blockersSql, [asked, showQueries]);
-  const lines = blockers.map(
-    ({ pid, role, application, relation, mode, seconds, query }) =>
-      `${relation}: pid ${pid} (${role}${application === '' ? '' : `, ${application}`}) holds ${mode}` +
-      (seconds === null ? '' : `, in a transaction of ${seconds} s`) +
-      (query === null ? '' : `: ${query}`),
-  );
-  const subject = [...new Set(blockers.map(({ relation }) => relation))].join(', ') || options.name;
+  const { relations, lines } = await readBlockers(session, asked);
   return new UndropError('lock-timeout', {
-    subject,
+    subject: relations.join(', ') || options.name,
     message: `The locks that ${options.name} needs were not to be had in ${options.lockTries} tries.`,
     reason: lines.join('\n') || 'Whoever held them has let go since.',
     next: 'Run it again when these sessions have ended, or end them with pg_terminate_backend(pid).',

@@ -171,7 +171,8 @@ function isText(value: unknown): boolean {
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-function seconds(text: unknown, subject: string, problems: Problems): number {
+/** `30d` → seconds; what is no time is added to the problems. */
+export function seconds(text: unknown, subject: string, problems: string[]): number {
   const value = duration(text, /^(\d{1,9})(s|m|h|d)$/);
   if (value === undefined) problems.push(`${subject} is ${shown(text)}, not a time such as 90m, 24h or 7d`);
   return (value ?? 0) / 1000;

@@ -1,5 +1,6 @@
-import { readDdl } from './ddl-file.ts';
 import { sqlState, UndropError } from './errors.ts';
+import { insertRows } from './insert-rows.ts';
+import { readScript, type ScriptPart } from './read-script.ts';
 import type { Session } from './session.ts';
 import { type Settled, settleEntries } from './settle-entries.ts';
 
@@ -21,27 +22,37 @@ const tablesSql = /* sql */ `
   order by n.nspname, c.relname`;
 
 /**
- * Replays a file that `ddl` wrote, all of it or nothing.
+ * Replays a file that `ddl` or `archive --export` wrote, all of it or nothing.
  *
  * @throws UndropError `bad-options`, `name-taken`, `insufficient-privilege`, `restore-failed`
  */
 export async function restoreDdl(session: Session, file: string): Promise<RestoredDdl> {
-  const statements = await readDdl(file);
   const before = await session.read<{ oid: number }>(tablesSql, [[]]);
-  for (const [index, sql] of statements.entries()) {
-    try {
-      await session.run(sql);
-    } catch (error) {
-      throw explain(error, file, `Statement ${index + 1} of ${statements.length} in ${file}`);
+  const statements = await readScript(file, async (parts) => {
+    let count = 0;
+    for await (const part of parts) {
+      count++;
+      try {
+        await runPart(session, part);
+      } catch (error) {
+        throw explain(error, file, `Statement ${count} in ${file}`);
+      }
     }
-  }
+    return count;
+  });
   const made = await session.read<{ name: string }>(tablesSql, [before.map(({ oid }) => oid)]);
   return {
     file,
-    statements: statements.length,
+    statements,
     tables: made.map(({ name }) => name),
     entries: await settleEntries(session),
   };
+}
+
+async function runPart(session: Session, { sql, rows }: ScriptPart): Promise<void> {
+  if (rows === undefined) await session.run(sql);
+  else if (session.server.copyIn) await session.copyIn(sql, rows);
+  else await insertRows(session, sql, rows);
 }
 
 // A relation, a function, a schema, a column, or another object of that name.

@@ -32,7 +32,7 @@ export async function keepRows(session: Session, tables: readonly RowTable[]): P
       for await (const { table, store, keep } of withProgress('keep rows', tables, ({ table }) => table)) {
         try {
           await session.run(keep);
-          rows.push({ table, store, ...(await digest(session, table)) });
+          rows.push({ table, store, ...(await digestRows(session, table)) });
         } catch (error) {
           throw explain(error, table);
         }
@@ -48,7 +48,7 @@ export async function compareRows(session: Session, rows: readonly KeptRows[]): 
   const differences: Difference[] = [];
   await unforced(session, tables, async () => {
     for await (const { table, ...kept } of withProgress('compare rows', rows, ({ table }) => table)) {
-      const is = await digest(session, table);
+      const is = await digestRows(session, table);
       for (const column of ['count', 'digest'] as const) {
         if (kept[column] === is[column]) continue;
         const about = { object: `table ${table}`, catalog: 'rows', column };
@@ -82,9 +82,13 @@ export function countRows(rows: readonly KeptRows[]): string {
   return sum === 1n ? '1 row' : `${sum} rows`;
 }
 
-// Sums, since no order is promised: of two hashes of the text of each row. Hash functions of text stay the same over
-// major versions, since partitions rest on them. The offset keeps the text from being made twice.
-async function digest(session: Session, table: string): Promise<Pick<KeptRows, 'count' | 'digest'>> {
+/** How many rows a table has, children left out, and a digest of them in which their order does not count. */
+// Sums, of two hashes of the text of each row. Hash functions of text stay the same over major versions, since
+// partitions rest on them. The offset keeps the text from being made twice.
+export async function digestRows(
+  session: Session,
+  table: string,
+): Promise<Pick<KeptRows, 'count' | 'digest'>> {
   const [found] = await session.read<{ count: string; digest: string }>(/* sql */ `
     select pg_catalog.count(*)::text as count,
       pg_catalog.format('%s %s',

@@ -1,4 +1,9 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { Knex } from 'knex';
+import type { Submittable } from 'pg';
+import { type CopyToStreamQuery, from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { describeServer, type Server } from './catalog/server.ts';
 import { type ErrorCode, isUndropError, sqlState, UndropError } from './errors.ts';
 import { type Cancellable, stoppable } from './stoppable.ts';
@@ -16,6 +21,10 @@ export interface Session {
   write<Row extends object>(sql: string, values: readonly unknown[]): Promise<Row[]>;
   /** Statements without values, sent as they are. */
   run(sql: string): Promise<void>;
+  /** `copy … from stdin`, in the text format; the embedded server takes none. */
+  copyIn(sql: string, rows: AsyncIterable<Buffer>): Promise<void>;
+  /** `copy … to stdout`, in the text format; gives the number of rows. */
+  copyOut(sql: string, put: (rows: Buffer) => Promise<void>): Promise<number>;
   /** What it is at, for whoever looks at `pg_stat_activity`: `knex-undrop: rehearse`. */
   phase(name: string): Promise<void>;
   /** Does the work in a savepoint; what it throws is thrown after the savepoint has been rolled back. */
@@ -25,9 +34,17 @@ export interface Session {
 }
 
 interface Connection extends Cancellable {
-  query(config: { text: string; values?: readonly unknown[]; types: object }): Promise<{
+  query(config: { name?: string; text: string; values?: readonly unknown[]; types: object }): Promise<{
     rows: Record<string, string | null>[];
   }>;
+  query<Stream extends Submittable>(stream: Stream): Stream;
+}
+
+export interface SessionKind {
+  /** It changes nothing, so that a standby will do. */
+  onlyReads?: boolean;
+  /** It changes nothing and sees the database as it was at one moment: REPEATABLE READ, in a transaction of its own. */
+  oneSnapshot?: boolean;
 }
 
 /**
@@ -56,8 +73,15 @@ export const pins: Readonly<Record<string, string>> = {
   jit: 'off',
 };
 
-/** Rows are read in the order of their pages, as pg_dump reads them. */
-const pageOrder = { synchronize_seqscans: 'off', enable_indexonlyscan: 'off' };
+/**
+ * Rows are read in the order of their pages, as pg_dump reads them. To plan a query over thirty catalogs takes longer
+ * than to run it, so it is planned once.
+ */
+const howToRead = {
+  synchronize_seqscans: 'off',
+  enable_indexonlyscan: 'off',
+  plan_cache_mode: 'force_generic_plan',
+};
 
 // Values arrive as PostgreSQL writes them, whatever parsers the application has set for the driver.
 const asText = { getTypeParser: () => (value: string) => value };
@@ -67,13 +91,13 @@ const asText = { getTypeParser: () => (value: string) => value };
  * (`--disable-transactions`). Whatever `work` throws leaves no trace, and the settings are put back, since
  * Knex may run another migration in the same transaction.
  *
- * @param onlyReads where `work` changes nothing, so that a standby will do
+ * @param kind what `work` makes of it
  * @throws UndropError `unsupported-server`; whatever `work` throws
  */
 export async function inSession<T>(
   knex: Knex,
   work: (session: Session) => Promise<T>,
-  { onlyReads = false } = {},
+  kind: SessionKind = {},
 ): Promise<T> {
   const dialect = knex.client.config.client;
   if (knex.client.driverName !== 'pg' || knex.client.dialect !== 'postgresql') {
@@ -85,16 +109,36 @@ export async function inSession<T>(
     });
   }
   if (!knex.isTransaction) {
-    return knex.transaction((transaction) => inSession(transaction, work, { onlyReads }), {
-      isolationLevel: 'read committed',
-    });
+    return inTransaction(knex, (transaction) => inSession(transaction, work, kind), kind);
   }
   const connection: Connection = await knex.client.acquireConnection();
   try {
-    return await stoppable(connection, (check) => withPins(connection, work, onlyReads, check));
+    return await stoppable(connection, (check) => withPins(connection, work, kind, check));
   } catch (error) {
     throw explain(error);
   }
+}
+
+/** Throws what the work throws, also where a connection that is gone can roll nothing back. */
+async function inTransaction<T>(
+  knex: Knex,
+  work: (transaction: Knex) => Promise<T>,
+  kind: SessionKind,
+): Promise<T> {
+  let first: unknown;
+  const attempt = (transaction: Knex): Promise<T> =>
+    work(transaction).catch((error: unknown) => {
+      first = error;
+      throw error;
+    });
+  const how = { isolationLevel: isolationOf(kind), readOnly: kind.oneSnapshot === true };
+  return knex.transaction(attempt, how).catch((error: unknown) => {
+    throw first ?? error;
+  });
+}
+
+function isolationOf({ oneSnapshot }: SessionKind): 'repeatable read' | 'read committed' {
+  return oneSnapshot ? 'repeatable read' : 'read committed';
 }
 
 /** What the server says and no stage has explained, in words of ours. */
@@ -131,12 +175,18 @@ const explanations: Readonly<Record<string, readonly [code: ErrorCode, message: 
 async function withPins<T>(
   connection: Connection,
   work: (session: Session) => Promise<T>,
-  onlyReads: boolean,
+  kind: SessionKind,
   check: () => void,
 ): Promise<T> {
   const query = async (text: string, values: readonly unknown[] = []) => {
     check();
     return connection.query(values.length === 0 ? { text, types: asText } : { text, values, types: asText });
+  };
+
+  // Queries with values are few and come again; what is looked up by name stands in the text of the others.
+  const prepared = async (text: string, values: readonly unknown[]) => {
+    check();
+    return connection.query({ name: nameOf(text), text, values, types: asText });
   };
 
   const attempt = async <R>(inner: () => Promise<R>): Promise<R> => {
@@ -160,16 +210,16 @@ async function withPins<T>(
 
   const read = async <Row>(text: string, values: readonly unknown[] = []): Promise<Row[]> => {
     const wrapped = `select coalesce(pg_catalog.json_agg(q), '[]')::text as rows from (${text}\n) q`;
-    const { rows } = await query(wrapped, values);
+    const { rows } = await (values.length === 0 ? query(wrapped) : prepared(wrapped, values));
     return JSON.parse(rows[0]?.rows ?? '[]');
   };
 
-  return attempt(async () => {
+  const act = async (): Promise<T> => {
     const path = await leavePath(connection);
-    const found = await describe(connection, onlyReads);
-    await query(setAll, [JSON.stringify({ ...pins, ...pageOrder })]);
+    const found = await describe(connection, kind);
+    await query(setAll, [JSON.stringify({ ...pins, ...howToRead })]);
     const session: Session = {
-      server: describeServer(found.version, Number(found.versionNumber)),
+      server: describeServer(found.version, Number(found.versionNumber), found.build),
       database: found.database,
       role: found.role,
       schemas: JSON.parse(path.schemas),
@@ -178,6 +228,8 @@ async function withPins<T>(
       run: async (text) => {
         await query(text);
       },
+      copyIn: (text, rows) => pipeline(Readable.from(rows), connection.query(copyFrom(text))),
+      copyOut: (text, put) => drain(connection.query(copyTo(text)), put),
       phase: async (name) => {
         await query(`set local application_name = 'knex-undrop: ${name}'`);
       },
@@ -192,7 +244,26 @@ async function withPins<T>(
     const result = await work(session);
     await query(setAll, [JSON.stringify({ ...JSON.parse(found.settings), search_path: path.setting })]);
     return result;
-  });
+  };
+  // A savepoint could not export its snapshot, and has nothing to take back.
+  return kind.oneSnapshot ? act() : attempt(act);
+}
+
+function nameOf(text: string): string {
+  return `undrop ${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
+}
+
+/** Reads to the end even where nothing can be done with it: the server goes on only then. */
+async function drain(stream: CopyToStreamQuery, put: (rows: Buffer) => Promise<void>): Promise<number> {
+  let failed: { error: unknown } | undefined;
+  for await (const rows of stream) {
+    if (failed !== undefined) continue;
+    await put(rows).catch((error: unknown) => {
+      failed = { error };
+    });
+  }
+  if (failed !== undefined) throw failed.error;
+  return stream.rowCount;
 }
 
 const setAll = /* sql */ `
@@ -216,16 +287,18 @@ async function leavePath(connection: Connection): Promise<{ setting: string; sch
 
 interface Found {
   version: string;
+  build: string;
   versionNumber: string;
   database: string;
   role: string;
   settings: string;
 }
 
-async function describe(connection: Connection, onlyReads: boolean): Promise<Found> {
+async function describe(connection: Connection, kind: SessionKind): Promise<Found> {
   const { rows } = await connection.query({
     text: /* sql */ `
       select pg_catalog.current_setting('server_version') as version,
+        pg_catalog.version() as build,
         pg_catalog.current_setting('server_version_num') as "versionNumber",
         pg_catalog.current_database()::text as database,
         current_user::text as role,
@@ -235,11 +308,11 @@ async function describe(connection: Connection, onlyReads: boolean): Promise<Fou
          from pg_catalog.pg_settings as s
          where pg_catalog.lower(s.name) = any ($1)
            or s.name in ('lock_timeout', 'application_name')) as settings`,
-    values: [Object.keys({ ...pins, ...pageOrder })],
+    values: [Object.keys({ ...pins, ...howToRead })],
     types: asText,
   });
   const found = rows[0] as unknown as Found & { isolation: string; readOnly: string };
-  if (found.isolation !== 'read committed') {
+  if (found.isolation !== isolationOf(kind)) {
     throw new UndropError('unsupported-server', {
       subject: found.isolation,
       message: `The transaction runs at isolation level ${found.isolation}.`,
@@ -247,7 +320,7 @@ async function describe(connection: Connection, onlyReads: boolean): Promise<Fou
       next: 'Run the migration at READ COMMITTED.',
     });
   }
-  if (found.readOnly === 'on' && !onlyReads) {
+  if (found.readOnly === 'on' && !kind.onlyReads && !kind.oneSnapshot) {
     throw new UndropError('unsupported-server', {
       subject: found.database,
       message: `${found.database} can only be read here.`,

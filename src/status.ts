@@ -4,6 +4,7 @@ import { type BackupRecord, readBackups } from './backup/records.ts';
 import { type KeptEntry, readEntries } from './entries.ts';
 import { withoutExtension } from './knex/ledger.ts';
 import { UndropMigrationSource } from './knex/source.ts';
+import { findLedgers } from './ledgers.ts';
 import { parseTableName, quoteName } from './name.ts';
 import type { Options } from './options.ts';
 import { dropOptionsOf } from './reversible-drop.ts';
@@ -36,7 +37,7 @@ export interface MigrationStatus {
  * @throws UndropError `bad-options` for approvals that cannot be read; what a migration throws while it loads
  */
 export async function readStatus(session: Session, folder: string): Promise<Status> {
-  const ledger = await findLedger(session);
+  const [ledger = null] = await findLedgers(session);
   const rows = ledger === null ? [] : await readLedger(session, ledger);
   const archive = await readEntries(session);
   const loaded = await loadMigrations(folder, rows);
@@ -49,36 +50,22 @@ export async function readStatus(session: Session, folder: string): Promise<Stat
   };
 }
 
-// Ours first, then that of the project which had one before.
-const ledgersSql = /* sql */ `
-  select pg_catalog.format('%I.%I', n.nspname, c.relname) as name
-  from pg_catalog.pg_class as c
-  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-  where c.relname = 'knex_migrations' and c.relkind in ('r', 'p')
-    and 3 = (
-      select pg_catalog.count(*) from pg_catalog.pg_attribute as a
-      where a.attrelid = c.oid and a.attname in ('name', 'batch', 'migration_time'))
-  order by n.nspname <> 'undrop', n.nspname <> 'public', n.nspname
-  limit 1`;
-
-async function findLedger(session: Session): Promise<string | null> {
-  const [ledger] = await session.read<{ name: string }>(ledgersSql);
-  return ledger?.name ?? null;
-}
-
-interface LedgerRow {
+/** A migration that has run. */
+export interface LedgerRow {
   name: string;
   batch: number;
   time: string;
 }
 
-function readLedger(session: Session, ledger: string): Promise<LedgerRow[]> {
+/** What has run, in order. */
+export function readLedger(session: Session, ledger: string): Promise<LedgerRow[]> {
   return session.read<LedgerRow>(
     `select l.name, l.batch, l.migration_time as time from ${ledger} as l order by l.id`,
   );
 }
 
-interface Loaded {
+/** A migration, loaded. */
+export interface Loaded {
   readonly name: string;
   readonly offered: boolean;
   readonly waitsFor: string | null;
@@ -86,7 +73,8 @@ interface Loaded {
   readonly options: Options | undefined;
 }
 
-async function loadMigrations(folder: string, ledger: readonly LedgerRow[]): Promise<Loaded[]> {
+/** The migrations of a folder, and which of them Knex would be offered. */
+export async function loadMigrations(folder: string, ledger: readonly LedgerRow[]): Promise<Loaded[]> {
   // The package may be in use from scripts alone.
   if (!existsSync(folder)) return [];
   const completed = new Map(ledger.map(({ name }) => [withoutExtension(name), name]));

@@ -1,10 +1,10 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { hashOf, uniqueBackupName } from '../src/backup/backup-file.ts';
-import { findPgDump } from '../src/backup/find-pg-dump.ts';
-import { type PgDumpOptions, runPgDump } from '../src/backup/pg-dump.ts';
+import { findPgDump, type PgDump, pgDumpFor } from '../src/backup/find-pg-dump.ts';
+import { type BackupFormat, type PgDumpOptions, runPgDump } from '../src/backup/pg-dump.ts';
+import { PgDumpWords } from '../src/backup/pg-dump-words.ts';
 import { proveContents } from '../src/backup/proof.ts';
 import { UndropError } from '../src/errors.ts';
 import { systemPgDump } from './support/pg-dump.ts';
@@ -26,10 +26,13 @@ describe('backup by pg_dump', () => {
       name,
     }));
     let server: TestServer;
+    let native: PgDump;
 
     before(async function () {
       server = await testServer();
-      if (!(await systemPgDump(server.major))) {
+      const found = await systemPgDump(server.major);
+      if (found) native = found;
+      else {
         this.test?.parent?.tests.forEach((test) => {
           test.title += ` (no pg_dump of ${server.major} or later is installed)`;
         });
@@ -61,36 +64,34 @@ CREATE TABLE public.in_a_comment (';`,
 
     after(() => server.dropDatabase(database));
 
-    for (const format of ['custom', 'plain'] as const) {
-      it(`writes a whole ${format} file for its owner alone, and proves it`, async () => {
-        const file = join(folder, 'backup');
-        const made = await runPgDump(optionsFor(server, { file, format }));
-        expect(made).to.include({ file, bytes: statSync(file).size, sha256: await hashOf(file) });
-        expect(made.pgDumpVersion).to.match(/^\d+/);
-        expect(statSync(file).mode & 0o777).to.equal(0o600);
-        expect(readdirSync(folder)).to.deep.equal(['backup']);
-        await proveContents(file, format, [...tables, { schema: 'public', name: 'not_logged' }], made.pgDump);
+    for (const format of ['custom', 'directory', 'plain'] as const) {
+      it(`writes a whole ${format} backup, and proves it`, async () => {
+        const file = await write(format);
+        const all = [...tables, { schema: 'public', name: 'not_logged' }];
+        await proveContents(file, { format, compressed: false }, all, native);
       });
 
-      it(`names every table that a ${format} file does not create, wherever else its text stands`, async () => {
-        const file = join(folder, 'backup');
-        await runPgDump(optionsFor(server, { file, format, args: ['--exclude-table=public."a b"'] }));
+      it(`names every table that a ${format} backup does not create, wherever else its text stands`, async () => {
+        const file = await write(format, ['--exclude-table=public."a b"']);
         const missing = ['a b', 'in_a_row', 'in_a_body', 'in_a_comment', 'a'].map((name) => ({
           schema: 'public',
           name,
         }));
-        const error = await refusal(proveContents(file, format, [...tables, ...missing.slice(1)]));
+        const how = { format, compressed: false };
+        const error = await refusal(proveContents(file, how, [...tables, ...missing.slice(1)], native));
         expect(error.code).to.equal('backup-unproved');
         for (const { name } of missing) expect(error.reason).to.include(`"public"."${name}"`);
         expect(error.reason.split(', ')).to.have.length(missing.length);
       });
+    }
 
+    for (const format of ['custom', 'plain'] as const) {
       it(`does not prove a ${format} file that was cut off`, async () => {
-        const file = join(folder, 'backup');
-        await runPgDump(optionsFor(server, { file, format }));
+        const file = await write(format);
         const bytes = readFileSync(file);
         writeFileSync(file, bytes.subarray(0, bytes.length - 200));
-        expect((await refusal(proveContents(file, format, tables))).code).to.equal('backup-unproved');
+        const work = proveContents(file, { format, compressed: false }, tables, native);
+        expect((await refusal(work)).code).to.equal('backup-unproved');
       });
     }
 
@@ -100,61 +101,65 @@ CREATE TABLE public.in_a_comment (';`,
         this.skip();
       }
       await server.sql('postgres', `create role pw_user superuser login password 'ge:h\\eim'`);
-      const file = join(folder, 'backup');
-      const as = (password: string) => ({ ...optionsFor(server).connection, user: 'pw_user', password });
-      await runPgDump(optionsFor(server, { file, connection: as('ge:h\\eim') }));
-      rmSync(file);
-      const error = await refusal(runPgDump(optionsFor(server, { file, connection: as('falsch') })));
+      const as = (password: string) => ({ connection: { ...connection(), user: 'pw_user', password } });
+      await write('custom', [], as('ge:h\\eim'));
+      const error = await refusal(write('custom', [], as('falsch')));
       expect(error.reason).to.include('password authentication failed for user "pw_user"');
       expect(`${error}`).not.to.include('falsch');
-      expect(readdirSync(folder)).to.deep.equal([]);
       await server.sql('postgres', 'drop role pw_user');
     });
+
+    const connection = () => ({ ...server.config(database), ssl: { mode: 'disable' as const } });
+
+    async function write(format: BackupFormat, args: string[] = [], more: Partial<PgDumpOptions> = {}) {
+      const file = join(folder, 'backup');
+      const all = ['--no-password', `--format=${format}`, `--file=${file}`, ...args];
+      await runPgDump({ pgDump: native, connection: connection(), args: all, output: undefined, ...more });
+      return file;
+    }
   });
 
   describe('that fails', () => {
-    it('leaves nothing when pg_dump fails, and gives its last words without the password', async () => {
-      const error = await refusal(runFake('echo begun; echo "bad geheim at 4711" >&2; exit 1'));
+    it('gives its words about errors without the password', async () => {
+      const error = await refusal(runFake('echo "bad geheim at 4711" >&2; exit 1'));
       expect(error.code).to.equal('backup-failed');
       expect(error.reason).to.equal('bad *** at 4711\nIt ended with exit code 1.');
-      expect(readdirSync(folder)).to.deep.equal(['pg_dump']);
     });
 
-    it('leaves nothing when pg_dump is killed', async () => {
-      const error = await refusal(runFake('echo begun; kill -9 $$'));
-      expect(error.reason).to.equal('It was ended by SIGKILL.');
-      expect(readdirSync(folder)).to.deep.equal(['pg_dump']);
+    it('says by what it was killed', async () => {
+      expect((await refusal(runFake('kill -9 $$'))).reason).to.equal('It was ended by SIGKILL.');
+      const tooLarge = await refusal(runFake('kill -XFSZ $$'));
+      expect(tooLarge.reason).to.equal('It was ended by SIGXFSZ: the file is as large as ulimit -f allows.');
     });
 
-    it('refuses a pg_dump older than the server, with the way to a newer one', async () => {
-      const error = await refusal(runFake('exit 0', { serverMajor: 18 }));
+    it('is ended with its workers when it is to stop, and when it has died', async () => {
+      const controller = new AbortController();
+      const stopped = new Error('stopped');
+      const start = performance.now();
+      setTimeout(() => controller.abort(stopped), 300);
+      const work = runFake('sleep 50 & sleep 50', { signal: controller.signal });
+      expect(await work.catch((error: unknown) => error)).to.equal(stopped);
+      expect((await refusal(runFake('sleep 50 & kill -9 $$'))).reason).to.include('SIGKILL');
+      expect(performance.now() - start).to.be.below(10_000);
+    });
+
+    it('is refused where it is older than the server, with the way to a newer one', async () => {
+      const path = fake('exit 0', join(folder, 'pg_dump'));
+      const error = await refusal(pgDumpFor(18, { PG_DUMP: path }));
       expect(error.message).to.include('is of version 15.2 (Fake), the server of 18');
       expect(error.next).to.include('postgresql-client-18');
-    });
-
-    it('does not write over what is there', async () => {
-      writeFileSync(join(folder, 'out'), 'precious');
-      const error = await refusal(runFake('echo new'));
-      expect(error.reason).to.equal('Something of that name is there already.');
-      expect(readFileSync(join(folder, 'out'), 'utf8')).to.equal('precious');
-      expect(existsSync(join(folder, 'out.partial'))).to.equal(false);
-    });
-
-    it('says that the folder is not there, or is a file', async () => {
-      const nowhere = await refusal(runFake('exit 0', { file: join(folder, 'no', 'out') }));
-      expect(nowhere.reason).to.equal('The folder is not there.');
-      const below = await refusal(runFake('exit 0', { file: join(folder, 'pg_dump', 'out') }));
-      expect(below.reason).to.equal('A part of the path is a file, not a folder.');
     });
   });
 
   it('keeps the password and the database out of the arguments, and other connections out of the environment', async () => {
     const env = { PGSERVICE: 'elsewhere', PGHOSTADDR: '10.0.0.1', DATABASE_URL: 'postgres://elsewhere/x' };
-    await runFake('echo "$*"; env', { env });
-    const [args = '', ...lines] = readFileSync(join(folder, 'out'), 'utf8').split('\n');
-    expect(args).to.equal('--no-password --format=custom');
-    const variables = lines.filter((line) => /^(PG|DATABASE_URL)/.test(line)).sort();
+    const out = join(folder, 'out');
+    await runFake(`(echo "$*"; env) > '${out}'`, { env, args: ['--no-password'] });
+    const [args = '', ...lines] = readFileSync(out, 'utf8').split('\n');
+    expect(args).to.equal('--no-password');
+    const variables = lines.filter((line) => /^(PG|DATABASE_URL|LC_)/.test(line)).sort();
     expect(variables).to.deep.equal([
+      'LC_ALL=C',
       'PGDATABASE=a=b',
       'PGHOST=127.0.0.1',
       'PGPASSWORD=geheim',
@@ -165,10 +170,28 @@ CREATE TABLE public.in_a_comment (';`,
     ]);
   });
 
-  it('tells how far it is', async () => {
-    const seen: number[] = [];
-    await runFake('echo 123; sleep 1.5', { onProgress: (bytes) => seen.push(bytes) });
-    expect(seen).to.deep.equal([4]);
+  describe('what it says', () => {
+    it('is which table it is at, and what went wrong', () => {
+      const seen: string[] = [];
+      const words = new PgDumpWords((name) => seen.push(name));
+      const said = `pg_dump: last built-in OID is 16383
+pg_dump: dumping contents of table "public.a b"
+pg_dump: dumping contents of table "public.a
+b"
+pg_dump: error: query failed: ERROR:  permission denied
+LINE 1: select
+pg_dump: detail: Query was: LOCK TABLE public.a IN ACCESS SHARE MODE
+pg_dump: dumping contents of table "Odd ""s".""t"""
+pg_dump: error: the end, without a new line`;
+      for (let at = 0; at < said.length; at += 7) words.add(said.slice(at, at + 7));
+      expect(seen).to.deep.equal(['public.a b', 'Odd ""s".""t""']);
+      expect(words.errors()).to.deep.equal([
+        'pg_dump: error: query failed: ERROR:  permission denied',
+        'LINE 1: select',
+        'pg_dump: detail: Query was: LOCK TABLE public.a IN ACCESS SHARE MODE',
+        'pg_dump: error: the end, without a new line',
+      ]);
+    });
   });
 
   describe('findPgDump', () => {
@@ -185,39 +208,6 @@ CREATE TABLE public.in_a_comment (';`,
     });
   });
 
-  describe('uniqueBackupName', () => {
-    const now = new Date('2025-11-24T23:05:09.123Z');
-
-    it('carries the time in UTC, and a number where that is taken', async () => {
-      const inside = join(folder, 'new', 'backups');
-      const names: string[] = [];
-      for (const ending of ['', '.partial', '']) {
-        const file = await uniqueBackupName(inside, 'dump', now);
-        names.push(file.slice(inside.length + 1));
-        writeFileSync(file + ending, '');
-      }
-      expect(names).to.deep.equal([
-        'by_pre_cleanup_20251124_230509.dump',
-        'by_pre_cleanup_20251124_230509_2.dump',
-        'by_pre_cleanup_20251124_230509_3.dump',
-      ]);
-      expect(statSync(inside).mode & 0o777).to.equal(0o700);
-    });
-
-    it('refuses a folder that is a file', async () => {
-      const file = join(folder, 'file');
-      writeFileSync(file, '');
-      for (const path of [file, join(file, 'below')]) {
-        expect((await refusal(uniqueBackupName(path, 'dump', now))).code).to.equal('backup-failed');
-      }
-    });
-  });
-
-  function optionsFor(server: TestServer, more: Partial<PgDumpOptions> = {}): PgDumpOptions {
-    const connection = { ...server.config(`it's a=b "c"`), ssl: { mode: 'disable' as const } };
-    return { connection, serverMajor: server.major, file: join(folder, 'out'), format: 'custom', ...more };
-  }
-
   /** A program that says it is pg_dump 15.2, and then does as it is told. */
   function fake(body: string, path: string): string {
     const version = `[ "$1" = --version ] && { echo "pg_dump (PostgreSQL) 15.2 (Fake)"; exit 0; }`;
@@ -225,22 +215,12 @@ CREATE TABLE public.in_a_comment (';`,
     return path;
   }
 
-  function runFake(
-    body: string,
-    { env = {}, ...more }: Partial<PgDumpOptions> = {},
-  ): ReturnType<typeof runPgDump> {
+  async function runFake(body: string, more: Partial<PgDumpOptions> = {}): Promise<void> {
     const ssl = { mode: 'disable' as const };
     const connection = { host: '127.0.0.1', port: 1, user: 'me', database: 'a=b', password: 'geheim', ssl };
-    const path = fake(body, join(folder, 'pg_dump'));
-    const all = { PATH: process.env.PATH, PG_DUMP: path, ...env };
-    return runPgDump({
-      connection,
-      serverMajor: 15,
-      file: join(folder, 'out'),
-      format: 'custom',
-      env: all,
-      ...more,
-    });
+    const pgDump = await findPgDump({ PG_DUMP: fake(body, join(folder, 'pg_dump')) });
+    const env = { PATH: process.env.PATH, ...more.env };
+    await runPgDump({ pgDump, connection, args: [], output: undefined, ...more, env });
   }
 });
 

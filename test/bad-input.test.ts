@@ -405,7 +405,7 @@ describe('bad input', function () {
       expectOneMessage(none, {
         status: 1,
         code: 'backup-failed',
-        says: ['package.json', 'choose another folder'],
+        says: ['package.json', 'is a file, not a folder'],
       });
       expect(await recorded()).to.equal(0);
       if (process.getuid?.() === 0) return; // root may write everywhere
@@ -504,7 +504,7 @@ describe('bad input', function () {
       [['nonsense'], "unknown command 'nonsense'"],
       [['help', 'nonsense'], 'it names no command'],
       [['backup', '--fast'], "unknown option '--fast'"],
-      [['backup', '--dump-format', 'tar'], 'Allowed choices are custom, plain'],
+      [['backup', '--dump-format', 'tar'], 'Allowed choices are custom, directory, plain'],
       [['verify', '--expect', '6e1'], 'It takes a number'],
       [['verify', '--expect'], 'argument missing'],
       [['verify', '68'], 'too many arguments'],

@@ -321,7 +321,7 @@ describe('commands', () => {
         changed: out.replace('integer', 'bigint'),
         cut: out.slice(0, -20),
         other: readFileSync(join(root, 'package.json'), 'utf8'),
-        newer: out.replace('format 1', 'format 2'),
+        newer: out.replace('format 1', 'format 3'),
       };
       const runs = Object.entries(texts).map(([name, text]) => {
         writeFileSync(join(folder, name), text);

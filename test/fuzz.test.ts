@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import pg from 'pg';
 import { checkApprovals, readApprovals } from '../src/approvals.ts';
-import { formatDdl, parseDdl } from '../src/ddl-file.ts';
+import { formatDdl } from '../src/ddl-file.ts';
 import { isUndropError } from '../src/errors.ts';
 import { type DropOptions, reversibleDrop, undropConfig } from '../src/index.ts';
 import { libpqVariables, readSettings } from '../src/knex/settings.ts';
@@ -13,7 +13,9 @@ import { tlsOptions } from '../src/knex/tls.ts';
 import { identifier, parseTableName, quoteName } from '../src/name.ts';
 import { parseOptions } from '../src/options.ts';
 import { control } from '../src/printable.ts';
+import { readScript } from '../src/read-script.ts';
 import { quietly } from '../src/say.ts';
+import { scripted } from '../src/script.ts';
 import { cut, name, runs, text } from './support/hostile-names.ts';
 import { runner } from './support/migrate.ts';
 import { dataText, schemaText } from './support/pg-dump.ts';
@@ -38,6 +40,10 @@ function orRefused<T>(work: () => T): T | undefined {
     expect(String(error)).not.to.include(secret);
     return undefined;
   }
+}
+
+function raise(error: unknown): never {
+  throw error;
 }
 
 describe(`fuzz (UNDROP_SEED=${parameters.seed})`, function () {
@@ -224,23 +230,39 @@ describe(`fuzz (UNDROP_SEED=${parameters.seed})`, function () {
     count('configurations');
   });
 
-  it('files of DDL are taken apart as they were put together', () => {
-    const statement = fc.record({ kind: text, identity: text, sql: text });
-    fc.assert(
-      fc.property(fc.array(statement), text, (statements, any) => {
-        const file = formatDdl({ statements, withoutRows: [] });
-        expect(parseDdl(file, 'file')).to.deep.equal(statements.map(({ sql }) => `${sql};`));
-        expect(
-          orRefused(() => parseDdl(any, 'file')),
-          'something else',
-        ).to.equal(undefined);
-        expect(
-          orRefused(() => parseDdl(file.slice(0, -1), 'file')),
-          'cut off',
-        ).to.equal(undefined);
-      }),
-      parameters,
-    );
+  it('files of DDL are taken apart as they were put together', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'undrop-fuzz-'));
+    const file = join(folder, 'file.sql');
+    const read = (content: string): Promise<string[]> => {
+      writeFileSync(file, content);
+      return readScript(file, async (parts) => {
+        const read: string[] = [];
+        for await (const { sql } of parts) read.push(sql);
+        return read;
+      });
+    };
+    const refusalOf = async (content: string) => {
+      const thrown: unknown = await read(content).then(
+        () => new Error('it was taken'),
+        (error) => error,
+      );
+      expect(orRefused(() => raise(thrown))).to.equal(undefined);
+    };
+    const stored = text.map((given) => given.replaceAll(/\p{Surrogate}/gu, ''));
+    const statement = fc.record({ kind: stored, identity: stored, sql: stored });
+    try {
+      await fc.assert(
+        fc.asyncProperty(fc.array(statement), text, async (statements, any) => {
+          const content = formatDdl({ statements, withoutRows: [] });
+          expect(await read(content)).to.deep.equal(statements.map(({ sql }) => scripted(sql)));
+          await refusalOf(any);
+          await refusalOf(content.slice(0, -1));
+        }),
+        parameters,
+      );
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
     count('files');
   });
 

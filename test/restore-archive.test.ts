@@ -400,7 +400,7 @@ describe('restore by command', () => {
   const env = () => ({ DATABASE_URL: database.url, UNDROP_BACKUP: 'off' });
 
   it('brings one table of 044 back alone, and the rollback the rest', async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     const done = async (work: Promise<{ status: number | null; text: string; stdout: string }>) => {
       const ran = await work;
       expect(ran.status, ran.text).to.equal(0);
@@ -421,8 +421,21 @@ describe('restore by command', () => {
     await undrop('verify --expect 69');
     expect(await undrop('status')).to.match(/1 of 6 tables restored, the last on \S+; 5 wait/);
 
-    const wrong = await project.undrop(`restore --dry-run --mark-restored`, { env: env() });
-    expect(wrong.status).to.equal(2);
+    const list = await undrop('archive');
+    expect(list)
+      .to.contain('1 of 6 tables, the others are in entry 2')
+      .and.match(/^2 {2}044_cleanup_legacy_tables: .*\n {2}dropped .*\n {2}open: can be rolled back$/m);
+    const exported = await undrop('archive --export kept');
+    expect(exported).to.contain('kept/044_cleanup_legacy_tables_2.sql');
+    expect(await undrop('archive --prune')).to.match(/^kept {5}1 {2}044_cleanup_legacy_tables: the others/);
+    const wrong = [
+      'restore --dry-run --mark-restored',
+      'restore',
+      'archive --entry 1',
+      'archive --list --prune',
+    ];
+    const ran = await Promise.all(wrong.map((args) => project.undrop(args, { env: env() })));
+    expect(ran.map(({ status }) => status)).to.deep.equal([2, 2, 2, 2]);
     await knex('migrate:rollback');
     await undrop('verify --expect 74');
     expect(await pgDump(database.url, ['--exclude-schema=undrop'])).to.equal(before);

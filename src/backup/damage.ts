@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
-import { hashOf } from './backup-file.ts';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { manifestOf } from './manifest.ts';
+import { hashOf, measure } from './measure.ts';
 
 /** What the archive knows of the file of a backup. */
 export interface Recorded {
@@ -21,11 +21,11 @@ export interface Damage {
 /** Why a backup is not what was recorded; undefined where it is, from its first byte to its last. */
 export async function findDamage(backup: Recorded): Promise<Damage | undefined> {
   try {
-    const { size } = await stat(backup.file);
-    if (String(size) !== backup.bytes) {
-      return altered(`The file has ${size} bytes; when it was recorded it had ${backup.bytes}.`);
+    const found = await look(backup.file);
+    if (String(found.bytes) !== backup.bytes) {
+      return altered(`The file has ${found.bytes} bytes; when it was recorded it had ${backup.bytes}.`);
     }
-    if ((await knownHash(backup.file)) !== backup.sha256) {
+    if ((await knownHash(backup.file, found.state)) !== backup.sha256) {
       return altered(
         'Its SHA-256 is not the one that was recorded: it was changed, or the disk has lost it.',
       );
@@ -44,23 +44,32 @@ function altered(reason: string): Damage {
   return { reason, gone: false };
 }
 
-/** The SHA-256 of files as they were when this process has read them: large ones are not read twice. */
+/** The size of a file, or of the files of a folder, and what changes when anybody touches them. */
+async function look(path: string): Promise<{ bytes: bigint; state: string }> {
+  const isFolder = (await stat(path)).isDirectory();
+  const files = isFolder ? (await readdir(path)).sort().map((name) => join(path, name)) : [path];
+  let bytes = 0n;
+  const states: string[] = [];
+  for (const file of files) {
+    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true });
+    bytes += size;
+    states.push([file, dev, ino, size, mtimeNs, ctimeNs].join(' '));
+  }
+  return { bytes, state: states.join('\n') };
+}
+
+/** Checksums of what this process has read: large backups are not read twice. */
 const hashes = new Map<string, Promise<string>>();
 
-async function knownHash(file: string): Promise<string> {
-  const { dev, ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true });
-  const key = [file, dev, ino, size, mtimeNs, ctimeNs].join('\n');
-  let hash = hashes.get(key);
-  if (hash === undefined) {
-    hash = hashOf(file);
-    hashes.set(key, hash);
-    hash.catch(() => hashes.delete(key));
-  }
+function knownHash(path: string, state: string): Promise<string> {
+  const known = hashes.get(state);
+  if (known !== undefined) return known;
+  const hash = measure(path).then(({ sha256 }) => sha256);
+  hashes.set(state, hash);
+  hash.catch(() => hashes.delete(state));
   return hash;
 }
 
 async function manifestHash(file: string): Promise<string> {
-  return createHash('sha256')
-    .update(await readFile(manifestOf(file)))
-    .digest('hex');
+  return hashOf(await readFile(manifestOf(file), 'utf8'));
 }

@@ -14,6 +14,22 @@ export interface PgDump {
 }
 
 /**
+ * The user's own pg_dump, for a server of this major.
+ *
+ * @throws UndropError `backup-failed` where there is none, or where it is older than the server
+ */
+export async function pgDumpFor(serverMajor: number, env: NodeJS.ProcessEnv = process.env): Promise<PgDump> {
+  const pgDump = await findPgDump(env, serverMajor);
+  if (pgDump.major >= serverMajor) return pgDump;
+  throw new UndropError('backup-failed', {
+    subject: pgDump.path,
+    message: `${pgDump.path} is of version ${pgDump.version}, the server of ${serverMajor}.`,
+    reason: 'pg_dump refuses servers newer than itself.',
+    next: howToInstall(serverMajor),
+  });
+}
+
+/**
  * The user's own pg_dump: PG_DUMP, which is then the only one looked at; else the first of PATH and of the
  * folders where packages keep theirs (newest major first) that is of major `atLeast` or later; else simply the first.
  *
@@ -49,7 +65,7 @@ export async function findPgDump(env: NodeJS.ProcessEnv = process.env, atLeast =
 }
 
 /** What to do to have a pg_dump of this major. */
-export function howToInstall(major: number): string {
+function howToInstall(major: number): string {
   const of = major > 0 ? `-${major}` : '';
   return `Install it (Debian: apt install postgresql-client${of}; macOS: brew install libpq), or set PG_DUMP to its path.`;
 }

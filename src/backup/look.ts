@@ -13,10 +13,15 @@ const tablesSql = /* sql */ `
       where d.classid = c.tableoid and d.objid = c.oid and d.deptype = 'e')
   order by n.nspname, c.relname`;
 
-/** What a backup of the whole database has to hold. */
-export async function look(session: Session) {
+export interface Seen {
+  readonly tables: readonly { schema: string; name: string; sql: string }[];
+  /** By name, as `verify` compares them. */
+  readonly objects: readonly string[];
+}
+
+/** What a backup of the whole database has to hold, as somebody says that one does. */
+export async function look(session: Session): Promise<Seen> {
   return {
-    serverMajor: session.server.major,
     tables: await session.read<{ schema: string; name: string; sql: string }>(tablesSql),
     objects: await readInventory(session),
   };

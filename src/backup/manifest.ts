@@ -20,6 +20,9 @@ export interface Manifest {
     readonly encoding: string;
     readonly collate: string;
     readonly ctype: string;
+    /** `c`, `i` or `b`, as `datlocprovider` has it, and the locale of the latter two. */
+    readonly provider: string;
+    readonly locale: string | null;
   };
   readonly serverVersion: string;
   readonly pgDumpVersion: string;

@@ -2,107 +2,93 @@ import { spawn } from 'node:child_process';
 import type { FileHandle } from 'node:fs/promises';
 import { UndropError } from '../errors.ts';
 import { libpqVariables, type Settings } from '../knex/settings.ts';
-import { writeWhole } from './backup-file.ts';
-import { findPgDump, howToInstall, type PgDump } from './find-pg-dump.ts';
+import type { PgDump } from './find-pg-dump.ts';
+import { PgDumpWords } from './pg-dump-words.ts';
 
 /** A file or a folder that pg_restore reads, or SQL that psql reads. */
 export type BackupFormat = 'custom' | 'directory' | 'plain';
 
 export interface PgDumpOptions {
+  pgDump: PgDump;
   connection: Settings;
-  /** Major version of the server, for example 15. */
-  serverMajor: number;
-  /** Where the backup goes; nothing of that name may be there. */
-  file: string;
-  format: BackupFormat;
-  /** More arguments, for example `--exclude-schema=undrop`. Nothing secret: others on the machine can read them. */
-  args?: readonly string[];
-  /** Told about once a second how many bytes are written. */
-  onProgress?: (bytes: number) => void;
-  /** For PG_DUMP and PATH. Default: that of this process. */
+  /** Nothing secret: others on the machine can read them. */
+  args: readonly string[];
+  /** Takes what it writes to its standard output. */
+  output: FileHandle | undefined;
+  /** Told of each table that it begins with, as `schema.name`, where the arguments ask it to be verbose. */
+  onTable?: (name: string) => void;
+  /** Ends it. */
+  signal?: AbortSignal;
+  /** Default: that of this process. */
   env?: NodeJS.ProcessEnv;
 }
 
-export interface BackupFile {
-  file: string;
-  bytes: number;
-  /** In hexadecimal digits. */
-  sha256: string;
-  pgDumpVersion: string;
-  seconds: number;
-  /** The program that wrote it; pg_restore is beside it. */
-  pgDump: PgDump;
-}
-
 /**
- * Dumps a database with the user's own pg_dump, all or nothing: `file` is there only if pg_dump succeeded.
+ * Runs pg_dump to its end.
  *
- * @throws UndropError `backup-failed`, with pg_dump's last lines and never with the password
+ * @throws UndropError `backup-failed`, with what pg_dump says of it and never with the password
  */
-export async function runPgDump(options: PgDumpOptions): Promise<BackupFile> {
-  const { connection, serverMajor, file, format, args = [], onProgress, env = process.env } = options;
-  const pgDump = await findPgDump(env, serverMajor);
-  if (pgDump.major < serverMajor) throw tooOld(pgDump, serverMajor);
-  const start = performance.now();
-  const written = await writeWhole(file, async (handle) => {
-    const timer = setInterval(async () => onProgress?.((await handle.stat()).size), 1000);
-    const all = ['--no-password', `--format=${format}`, ...args];
-    const failure = await run(pgDump, all, childEnvironment(env, connection), handle).finally(() =>
-      clearInterval(timer),
-    );
-    if (failure !== undefined) throw failed(connection, pgDump, failure);
-  });
-  const seconds = (performance.now() - start) / 1000;
-  return { file, ...written, pgDumpVersion: pgDump.version, seconds, pgDump };
-}
-
-/** Why it failed; undefined when it did not. */
-function run(
-  pgDump: PgDump,
-  args: string[],
-  env: NodeJS.ProcessEnv,
-  output: FileHandle,
-): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const child = spawn(pgDump.path, args, { env, stdio: ['ignore', output.fd, 'pipe'] });
-    const killed = (): void => void child.kill();
-    process.once('exit', killed);
-    let words = '';
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      words = (words + text).slice(-10_000);
-    });
-    child.once('error', (error) => resolve(error.message));
-    child.once('close', (status, signal) => {
-      process.off('exit', killed);
-      if (status === 0) return resolve(undefined);
-      const end = signal ? `It was ended by ${signal}.` : `It ended with exit code ${status}.`;
-      const last = words.trim().split('\n').slice(-5).join('\n');
-      resolve(last === '' ? end : `${last}\n${end}`);
-    });
-  });
-}
-
-/** The connection and nothing else of libpq's, so that a PGSERVICE or PGHOSTADDR leads nowhere else. */
-function childEnvironment(env: NodeJS.ProcessEnv, connection: Settings): NodeJS.ProcessEnv {
-  const kept = Object.entries(env).filter(([name]) => !name.startsWith('PG') && name !== 'DATABASE_URL');
-  const passfile = env.PGPASSFILE === undefined ? {} : { PGPASSFILE: env.PGPASSFILE };
-  return { ...Object.fromEntries(kept), ...passfile, PG_COLOR: 'never', ...libpqVariables(connection) };
-}
-
-function failed({ database, password }: Settings, pgDump: PgDump, words: string): UndropError {
-  return new UndropError('backup-failed', {
+export async function runPgDump(options: PgDumpOptions): Promise<void> {
+  const { pgDump, connection, signal } = options;
+  signal?.throwIfAborted();
+  const failure = await run(options);
+  signal?.throwIfAborted();
+  if (failure === undefined) return;
+  const { database, password } = connection;
+  throw new UndropError('backup-failed', {
     subject: database,
     message: `pg_dump could not dump ${database}.`,
-    reason: password ? words.replaceAll(password, '***') : words,
+    reason: password ? failure.replaceAll(password, '***') : failure,
     next: `Correct what it names and take the backup again; nothing is left of this one. It was ${pgDump.path}.`,
   });
 }
 
-function tooOld(pgDump: PgDump, serverMajor: number): UndropError {
-  return new UndropError('backup-failed', {
-    subject: pgDump.path,
-    message: `${pgDump.path} is of version ${pgDump.version}, the server of ${serverMajor}.`,
-    reason: 'pg_dump refuses servers newer than itself.',
-    next: howToInstall(serverMajor),
+/** Why it failed; undefined when it did not. */
+function run({ pgDump, connection, args, output, onTable, signal, env }: PgDumpOptions) {
+  return new Promise<string | undefined>((resolve) => {
+    const words = new PgDumpWords(onTable);
+    const child = spawn(pgDump.path, args, {
+      env: childEnvironment(env ?? process.env, connection),
+      stdio: ['ignore', output?.fd ?? 'ignore', 'pipe'],
+      // A group of its own: Ctrl-C is for us, who end it and its workers.
+      detached: process.platform !== 'win32',
+    });
+    const end = (): void => endGroup(child.pid);
+    process.once('exit', end);
+    signal?.addEventListener('abort', end);
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => words.add(text));
+    child.once('error', (error) => words.add(`${error.message}\n`));
+    // Its workers would else go on to the end of their tables.
+    child.once('exit', (status) => status === 0 || end());
+    child.once('close', (status, endedBy) => {
+      process.off('exit', end);
+      signal?.removeEventListener('abort', end);
+      if (status === 0) return resolve(undefined);
+      resolve([...words.errors(), endOf(status, endedBy)].filter((line) => line !== '').join('\n'));
+    });
   });
+}
+
+function endGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(process.platform === 'win32' ? pid : -pid);
+  } catch {
+    // They have ended already.
+  }
+}
+
+function endOf(status: number | null, signal: NodeJS.Signals | null): string {
+  if (signal === 'SIGXFSZ') return 'It was ended by SIGXFSZ: the file is as large as ulimit -f allows.';
+  if (signal !== null) return `It was ended by ${signal}.`;
+  return status !== null && status >= 0 ? `It ended with exit code ${status}.` : '';
+}
+
+/** The connection and nothing else of libpq's, so that a PGSERVICE or PGHOSTADDR leads nowhere else. */
+export function childEnvironment(env: NodeJS.ProcessEnv, connection: Settings): NodeJS.ProcessEnv {
+  const kept = Object.entries(env).filter(([name]) => !name.startsWith('PG') && name !== 'DATABASE_URL');
+  const passfile = env.PGPASSFILE === undefined ? {} : { PGPASSFILE: env.PGPASSFILE };
+  // Its words are read here, in English.
+  const words = { PG_COLOR: 'never', LC_ALL: 'C' };
+  return { ...Object.fromEntries(kept), ...passfile, ...words, ...libpqVariables(connection) };
 }

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { pipeline } from 'node:stream';
+import { createGunzip } from 'node:zlib';
 import { UndropError } from '../errors.ts';
 import { quoteName } from '../name.ts';
 import { type DumpContents, readDump, tableKey } from './dump-reader.ts';
@@ -16,13 +18,13 @@ import type { BackupFormat } from './pg-dump.ts';
  */
 export async function proveContents(
   file: string,
-  format: BackupFormat,
+  { format, compressed }: { format: BackupFormat; compressed: boolean },
   expectedTables: readonly { schema: string; name: string }[],
   pgDump?: PgDump,
 ): Promise<void> {
   const contents =
     format === 'plain'
-      ? await readPlain(file)
+      ? await readPlain(file, compressed)
       : await readCustom(file, pgRestoreBeside(pgDump ?? (await findPgDump())));
   const missing = expectedTables.filter((table) => !contents.tables.has(tableKey(table)));
   if (!contents.complete)
@@ -32,8 +34,10 @@ export async function proveContents(
   throw unproved(file, `It does not create ${names.join(', ')}.`);
 }
 
-async function readPlain(file: string): Promise<DumpContents> {
-  return readDump(createReadStream(file)).catch((error: Error) => {
+async function readPlain(file: string, compressed: boolean): Promise<DumpContents> {
+  const bytes = createReadStream(file);
+  const text = compressed ? pipeline(bytes, createGunzip(), () => undefined) : bytes;
+  return readDump(text).catch((error: Error) => {
     throw unproved(file, error.message);
   });
 }

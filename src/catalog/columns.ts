@@ -122,7 +122,14 @@ const columnsSql = /* sql */ `
 // https://www.postgresql.org/docs/18/sql-createtable.html: a NOT NULL constraint keeps its name as a table constraint.
 const notNullSql = /* sql */ `
   select k.conrelid::bigint as relation,
-    case when k.conislocal or c.relispartition then
+    case when k.conislocal or c.relispartition and not exists (
+        -- comes with the parent's, which is not valid, and is validated then
+        select from pg_catalog.pg_inherits as h
+        join pg_catalog.pg_constraint as o on o.conrelid = h.inhparent and o.contype = 'n' and not o.convalidated
+        join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+        join pg_catalog.pg_attribute as oa on oa.attrelid = o.conrelid and oa.attnum = o.conkey[1]
+        where h.inhrelid = k.conrelid and h.inhparent = any ($1) and oa.attname = a.attname)
+    then
       pg_catalog.format('constraint %I %s', k.conname, pg_catalog.pg_get_constraintdef(k.oid))
     end as definition,
     null as inherited,

@@ -15,6 +15,9 @@ interface ConstraintRow {
   /** What has to be there first, as far as it is in the closure. */
   needs: ObjectKey[];
   rename: string | null;
+  /** The same of parents that come back not valid, although this one is: it has to be validated. */
+  unproved: ObjectKey[] | null;
+  validate: string;
   /** `pg_get_constraintdef` leaves out the options and the tablespace of the index. */
   index: string[];
 }
@@ -140,8 +143,21 @@ end $undrop$$rename$,
       join pg_catalog.pg_namespace as n on n.oid = i.relnamespace
       join pg_catalog.pg_tablespace as s on s.oid = i.reltablespace
       where i.oid = k.conindid and k.contype in ('p', 'u', 'x')
-    ) as index
+    ) as index,
+    u.keys as unproved,
+    pg_catalog.format('alter table %I.%I validate constraint %I', k.nspname, k.relname, k.conname) as validate
   from constraints as k
+  cross join lateral (
+    select pg_catalog.array_agg(o.tableoid::bigint || '/' || o.oid::bigint) as keys
+    from pg_catalog.pg_inherits as h
+    join pg_catalog.pg_constraint as o
+      on o.conrelid = h.inhparent and o.contype = k.contype and not o.convalidated and o.oid = any ($1)
+    where h.inhrelid = k.conrelid and k.convalidated and not k.conislocal
+      and (k.contype = 'c' and o.conname = k.conname
+        or k.contype = 'n' and (
+          select a.attname from pg_catalog.pg_attribute as a where a.attrelid = k.conrelid and a.attnum = k.conkey[1])
+          = (select a.attname from pg_catalog.pg_attribute as a where a.attrelid = o.conrelid and a.attnum = o.conkey[1]))
+  ) as u
   order by k.nspname, k.relname, k.conname`;
 
 const phaseOf: Partial<Record<ConstraintRow['type'], Phase>> = {
@@ -161,8 +177,15 @@ export async function captureConstraints(session: Session, closure: Closure): Pr
   return rows.flatMap((row) => {
     const member = members.get(row.oid);
     const phase = phaseOf[row.type];
-    return member === undefined || phase === undefined ? [] : [pieceOf(row, member, phase)];
+    if (member === undefined) return [];
+    const made = phase === undefined ? [] : [pieceOf(row, member, phase)];
+    return row.unproved === null ? made : [...made, validation(row, member, row.unproved)];
   });
+}
+
+function validation({ validate }: ConstraintRow, member: Member, unproved: readonly ObjectKey[]): Piece {
+  const { kind, identity } = member;
+  return { phase: 'clone', kind, identity, creates: [], needs: [member.key, ...unproved], sql: [validate] };
 }
 
 function pieceOf(row: ConstraintRow, member: Member, phase: Phase): Piece {

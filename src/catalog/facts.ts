@@ -2,7 +2,7 @@ import { UndropError } from '../errors.ts';
 import type { Session } from '../session.ts';
 import type { Closure, Host } from './closure.ts';
 import { identitySql } from './identity.ts';
-import { accessLists, attnumArrays, expressions, noise, overrides, rows } from './normal.ts';
+import { accessLists, attnumArrays, expressions, noise, overrides, type Rows, rows } from './normal.ts';
 
 /** One catalog row, with OIDs and column numbers replaced by names and physical columns left out. */
 export interface Fact {
@@ -26,8 +26,10 @@ export interface Facts {
  * @throws UndropError `unsupported-server` where a catalog has an expression column that nothing is known of
  */
 export async function readFacts(session: Session, closure: Closure): Promise<Facts> {
-  const catalogs = await describeCatalogs(session);
-  const own = await session.read<Fact>(factsSql(catalogs, Object.keys(rows)), parameters(closure));
+  const own = await session.read<Fact>(
+    await factsSql(session, rows, catalogsOf(closure)),
+    parameters(closure),
+  );
   const sequences = await readSequenceStates(session, closure);
   return { own: [...own, ...sequences], hosts: await readHostFacts(session, closure.hosts) };
 }
@@ -35,11 +37,21 @@ export async function readFacts(session: Session, closure: Closure): Promise<Fac
 /** The facts of relations that stay, by their OIDs. */
 export async function readHostFacts(session: Session, hosts: readonly Host[]): Promise<Fact[]> {
   if (hosts.length === 0) return [];
-  const catalogs = await describeCatalogs(session);
-  return session.read<Fact>(factsSql(catalogs, hostCatalogs), [hosts.map((host) => host.oid)]);
+  return session.read<Fact>(await factsSql(session, hostRows), [hosts.map((host) => host.oid)]);
 }
 
-const hostCatalogs = ['pg_class', 'pg_attribute', 'pg_partitioned_table'];
+const { pg_class, pg_attribute, pg_partitioned_table } = rows;
+const hostRows = { pg_class, pg_attribute, pg_partitioned_table };
+
+/** Those that can have rows about the closure: the query over all of them takes long to plan. */
+function catalogsOf({ members }: Closure): (catalog: string) => boolean {
+  const there = new Set(members.map(({ catalog }) => catalog));
+  const specs: Specs = rows;
+  return (catalog) => {
+    const of = specs[catalog]?.of;
+    return of === undefined || there.has(of);
+  };
+}
 
 interface CatalogColumn {
   catalog: string;
@@ -70,10 +82,11 @@ const columnsSql = /* sql */ `
 type Catalogs = ReadonlyMap<string, readonly CatalogColumn[]>;
 const described = new Map<string, Catalogs>();
 
-async function describeCatalogs(session: Session): Promise<Catalogs> {
-  const known = described.get(session.server.version);
+async function describeCatalogs(session: Session, names: readonly string[]): Promise<Catalogs> {
+  const key = [session.server.version, ...names].join(' ');
+  const known = described.get(key);
   if (known !== undefined) return known;
-  const columns = await session.read<CatalogColumn>(columnsSql, [Object.keys(rows)]);
+  const columns = await session.read<CatalogColumn>(columnsSql, [names]);
   for (const { catalog, column, type } of columns) {
     if (type === 'pg_node_tree' && expressions[`${catalog}.${column}`] === undefined) {
       throw new UndropError('unsupported-server', {
@@ -87,15 +100,17 @@ async function describeCatalogs(session: Session): Promise<Catalogs> {
   const catalogs = new Map<string, CatalogColumn[]>();
   for (const column of columns)
     catalogs.set(column.catalog, [...(catalogs.get(column.catalog) ?? []), column]);
-  described.set(session.server.version, catalogs);
+  described.set(key, catalogs);
   return catalogs;
 }
 
-function factsSql(catalogs: Catalogs, wanted: readonly string[]): string {
-  const hosts = wanted === hostCatalogs;
-  const selects = wanted
-    .filter((name) => catalogs.has(name))
-    .map((name) => catalogSql(name, catalogs.get(name) ?? [], hosts));
+async function factsSql(
+  session: Session,
+  specs: Specs,
+  isWanted: (catalog: string) => boolean = () => true,
+): Promise<string> {
+  const all = await normalRows(session, specs, oneByOne);
+  const selects = all.filter(({ catalog }) => isWanted(catalog)).map(factsOf);
   return /* sql */ `
     select f.catalog, f.identity,
       (select pg_catalog.jsonb_object_agg(e.key, e.value order by e.key)
@@ -104,40 +119,93 @@ function factsSql(catalogs: Catalogs, wanted: readonly string[]): string {
     order by f.catalog, f.identity, f.row::text`;
 }
 
-function catalogSql(name: string, columns: readonly CatalogColumn[], hosts: boolean): string {
-  const spec = rows[name];
-  if (spec === undefined) throw new Error(`no rows are described for ${name}`);
-  const replaced = new Map<string, string>();
-  const removed = new Set<string>(['oid', ...(noise[name] ?? [])]);
-  for (const column of columns) {
-    if (removed.has(column.column)) continue;
-    const sql = valueSql(column);
-    if (sql !== undefined) replaced.set(column.column, sql);
-  }
-  const pairs = [...replaced].map(([column, sql]) => `'${column}', ${sql}`);
-  const leftOut = [...removed, ...replaced.keys()].map((column) => `'${column}'`).join(', ');
-  const where = hosts ? spec.where.replaceAll(/\$\d+/g, '$1') : spec.where;
+function factsOf({ catalog, identity, leftOut, columns, from }: NormalRows): string {
+  const replaced = columns.filter(({ plain }) => !plain);
+  const pairs = replaced.map(({ name, sql }) => `'${name}', ${sql}`);
+  const keys = [...leftOut, ...replaced.map(({ name }) => name)].map((name) => `'${name}'`).join(', ');
   return /* sql */ `
-    select '${name}' as catalog, ${spec.identity} as identity,
-      (pg_catalog.to_jsonb(t) - array[${leftOut}]::text[]) || pg_catalog.jsonb_build_object(${pairs.join(',\n')}) as row
-    from pg_catalog.${name} as t
-    where ${where}`;
+    select '${catalog}' as catalog, ${identity} as identity,
+      (pg_catalog.to_jsonb(t) - array[${keys}]::text[]) || pg_catalog.jsonb_build_object(${pairs.join(',\n')}) as row
+    from ${from}`;
 }
 
-/** The normal form of one column; undefined where its value is one already. */
-function valueSql({ catalog, column, type, target, isArray, relation }: CatalogColumn): string | undefined {
-  const name = `${catalog}.${column}`;
-  const override = overrides[name] ?? expressions[name] ?? accessLists[name];
-  if (override !== undefined) return override;
+type Specs = Readonly<Record<string, Rows>>;
+
+interface Pointer extends CatalogColumn {
+  target: string;
+}
+
+/** How values are brought into their normal form that take another look into the catalogs. */
+export interface Notation {
+  /** The name of what an OID points to, and a join that it needs. */
+  pointer(column: Pointer): { sql: string; join?: string };
+  /** Text of an expression tree, by the function that prints it. */
+  expression(column: CatalogColumn, sql: string): string;
+}
+
+const oneByOne: Notation = {
+  pointer: (column) => ({ sql: pointerSql(column, `t.${column.column}`) }),
+  expression: (_, sql) => sql,
+};
+
+/** How to select the rows of a catalog, `t`, in their normal form. */
+export interface NormalRows {
+  readonly catalog: string;
+  readonly identity: string;
+  readonly leftOut: readonly string[];
+  /** The other columns; plain ones have their normal form already. */
+  readonly columns: readonly { name: string; sql: string; plain: boolean }[];
+  /** What comes after FROM, conditions included. */
+  readonly from: string;
+}
+
+/**
+ * The rows that the specs ask for, as far as the server has these catalogs.
+ *
+ * @throws UndropError `unsupported-server` where a catalog has an expression column that nothing is known of
+ */
+export async function normalRows(session: Session, specs: Specs, notation: Notation): Promise<NormalRows[]> {
+  const catalogs = await describeCatalogs(session, Object.keys(specs));
+  return Object.entries(specs).flatMap(([catalog, spec]) => {
+    const all = catalogs.get(catalog);
+    if (all === undefined) return [];
+    const leftOut = ['oid', ...(noise[catalog] ?? []), ...(spec.leftOut ?? [])];
+    const values = all
+      .filter(({ column }) => !leftOut.includes(column))
+      .map((column) => ({ name: column.column, ...valueSql(column, notation) }));
+    const columns = values.map(({ name, sql }) => ({
+      name,
+      sql: sql ?? `t.${name}`,
+      plain: sql === undefined,
+    }));
+    const joins = [spec.join, ...values.map(({ join }) => join)].filter((join) => join !== undefined);
+    const from = [`pg_catalog.${catalog} as t`, ...joins, `where ${spec.where}`].join('\n');
+    return [{ catalog, identity: spec.identity, leftOut, columns, from }];
+  });
+}
+
+/** The normal form of one column; none where it has that already. */
+function valueSql(column: CatalogColumn, notation: Notation): { sql?: string; join?: string } {
+  const { catalog, type, target, isArray, relation } = column;
+  const name = `${catalog}.${column.column}`;
+  const override = overrides[name] ?? accessLists[name];
+  if (override !== undefined) return { sql: override };
+  const expression = expressions[name];
+  if (expression !== undefined) return { sql: notation.expression(column, expression) };
   const numbersOf = relation ?? attnumArrays[name];
-  if (numbersOf !== undefined)
-    return columnNames(`t.${column}`, `t.${numbersOf}`, isArray || type !== 'smallint');
-  if (target === null) return undefined;
+  if (numbersOf !== undefined) {
+    return { sql: columnNames(`t.${column.column}`, `t.${numbersOf}`, isArray || type !== 'smallint') };
+  }
+  return target === null ? {} : notation.pointer({ ...column, target });
+}
+
+/** The name, or names, of what the value of an OID column points to. */
+export function pointerSql({ target, isArray }: Pointer, value: string): string {
   const identity = (oid: string) => identitySql(`'pg_catalog.${target}'::pg_catalog.regclass`, oid, '0');
-  if (!isArray) return identity(`t.${column}`);
+  if (!isArray) return identity(value);
   return /* sql */ `(
     select pg_catalog.jsonb_agg(${identity('u.oid')} order by u.position)
-    from pg_catalog.unnest(t.${column}::oid[]) with ordinality as u (oid, position))`;
+    from pg_catalog.unnest(${value}::oid[]) with ordinality as u (oid, position))`;
 }
 
 function columnNames(numbers: string, relation: string, isArray: boolean): string {

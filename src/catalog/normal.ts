@@ -5,16 +5,23 @@
 
 import { identitySql, withoutMadeUpNumbers } from './identity.ts';
 
-interface Rows {
+export interface Rows {
+  /** The catalog of the members that have such rows; none where any may have them. */
+  readonly of?: string;
   /** Which rows belong: `$1` holds the OIDs of the relations, `$2` and `$3` class and OID of all members. */
   readonly where: string;
   /** The object that the row describes. */
   readonly identity: string;
+  /** What these two refer to beside the row, which is `t`. */
+  readonly join?: string;
+  /** Columns that say nothing more, beside those that never do. */
+  readonly leftOut?: readonly string[];
 }
 
 /** A catalog whose rows are objects of their own. */
 function objects(catalog: string): Rows {
   return {
+    of: catalog,
     where: /* sql */ `t.oid in (
       select m.objid from unnest($2::oid[], $3::oid[]) as m (classid, objid)
       where m.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass)`,
@@ -25,6 +32,7 @@ function objects(catalog: string): Rows {
 /** A catalog whose rows add to an object of another one. */
 function partsOf(catalog: string, column: string, subobject = '0'): Rows {
   return {
+    of: catalog,
     where:
       catalog === 'pg_class'
         ? `t.${column} = any ($1::oid[])`
@@ -42,11 +50,11 @@ function notesOn(classid: string, objid: string, objsubid: string): Rows {
   };
 }
 
-export const rows: Readonly<Record<string, Rows>> = {
+export const rows = {
   pg_class: { ...objects('pg_class'), where: 't.oid = any ($1::oid[])' },
   pg_attribute: {
+    ...partsOf('pg_class', 'attrelid', 't.attnum'),
     where: 't.attrelid = any ($1::oid[]) and t.attnum > 0 and not t.attisdropped',
-    identity: partsOf('pg_class', 'attrelid', 't.attnum').identity,
   },
   pg_attrdef: objects('pg_attrdef'),
   pg_constraint: objects('pg_constraint'),
@@ -86,7 +94,7 @@ export const rows: Readonly<Record<string, Rows>> = {
         select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
       and ${notesOn('classid', 'objid', 't.objsubid').where}`,
   },
-};
+} satisfies Readonly<Record<string, Rows>>;
 
 /** Columns that say where and how a thing is stored, or what is already said elsewhere. */
 export const noise: Readonly<Record<string, readonly string[]>> = {
@@ -112,6 +120,8 @@ export const noise: Readonly<Record<string, readonly string[]>> = {
   pg_seclabel: ['objoid', 'objsubid'],
   pg_init_privs: ['objoid', 'objsubid'],
   pg_depend: ['objid', 'objsubid', 'refobjsubid'],
+  // The operating system's, when it was made.
+  pg_collation: ['collversion'],
   pg_shdepend: ['dbid', 'objid', 'objsubid'],
 };
 
@@ -147,6 +157,12 @@ export const accessLists: Readonly<Record<string, string>> = {
     select pg_catalog.jsonb_agg(i.item::text order by i.item::text) from pg_catalog.unnest(t.attacl) as i (item))`,
   'pg_type.typacl': accessList('t.typacl', `'T'`, 't.typowner'),
   'pg_proc.proacl': accessList('t.proacl', `'f'`, 't.proowner'),
+  'pg_namespace.nspacl': accessList('t.nspacl', `'n'`, 't.nspowner'),
+  'pg_language.lanacl': accessList('t.lanacl', `'l'`, 't.lanowner'),
+  'pg_foreign_data_wrapper.fdwacl': accessList('t.fdwacl', `'F'`, 't.fdwowner'),
+  'pg_foreign_server.srvacl': accessList('t.srvacl', `'S'`, 't.srvowner'),
+  'pg_default_acl.defaclacl': /* sql */ `(
+    select pg_catalog.jsonb_agg(i.item::text order by i.item::text) from pg_catalog.unnest(t.defaclacl) as i (item))`,
   'pg_init_privs.initprivs': /* sql */ `(
     select pg_catalog.jsonb_agg(i.item::text order by i.item::text) from pg_catalog.unnest(t.initprivs) as i (item))`,
 };

@@ -26,6 +26,17 @@ const relationsSql = /* sql */ `
     union all
     select 'a subscription copies into it, which leaves no trace to restore'
     where exists (select from pg_catalog.pg_subscription_rel as s where s.srrelid = c.oid)
+    union all
+    select pg_catalog.format('it lacks the index %s of %s, and would get it when it is attached again', i.identity, p.identity)
+    from pg_catalog.pg_inherits as h
+    join pg_catalog.pg_index as x on x.indrelid = h.inhparent
+    cross join lateral pg_catalog.pg_identify_object(c.tableoid, x.indexrelid, 0) as i
+    cross join lateral pg_catalog.pg_identify_object(c.tableoid, h.inhparent, 0) as p
+    where h.inhrelid = c.oid and c.relispartition and c.relkind in ('r', 'p') and h.inhparent <> all ($1::oid[])
+      and not exists (
+        select from pg_catalog.pg_index as own
+        join pg_catalog.pg_inherits as part on part.inhrelid = own.indexrelid
+        where own.indrelid = c.oid and part.inhparent = x.indexrelid)
   ) as o
   where c.oid = any ($1::oid[])
   order by i.identity, o.reason`;

@@ -26,7 +26,7 @@ const sequencesSql = /* sql */ `
     pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(c.relowner)) as owner,
     case when d.deptype = 'a' then pg_catalog.format('%I.%I.%I', tn.nspname, t.relname, a.attname) end as "ownedBy",
     s.seqstart::text as start,
-    case when d.deptype = 'i' and c.relpersistence <> t.relpersistence then
+    case when $2 and d.deptype = 'i' and c.relpersistence <> t.relpersistence then
       pg_catalog.format('alter sequence %I.%I set %s', n.nspname, c.relname,
         case c.relpersistence when 'u' then 'unlogged' else 'logged' end)
     end as persistence
@@ -48,7 +48,10 @@ export async function captureSequences(session: Session, closure: Closure): Prom
   const members = new Map(
     closure.members.filter((member) => member.kind === 'sequence').map((member) => [member.objid, member]),
   );
-  const rows = await session.read<SequenceRow>(sequencesSql, [[...members.keys()]]);
+  const rows = await session.read<SequenceRow>(sequencesSql, [
+    [...members.keys()],
+    session.server.unloggedSequences,
+  ]);
   const states = await readStates(session, rows);
   return rows.flatMap((row, index) => {
     const member = members.get(row.oid);

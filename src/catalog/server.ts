@@ -13,6 +13,12 @@ export interface Server {
   readonly publicationColumns: boolean;
   /** Membership in a role may come without the right to act as it (16). */
   readonly setOption: boolean;
+  /** Sequences may be unlogged (15); before, those of unlogged tables are logged too. */
+  readonly unloggedSequences: boolean;
+  /** Says when a table or index was last read (16). */
+  readonly lastReads: boolean;
+  /** Rows may be sent to it by COPY; the embedded one loses the protocol over them. */
+  readonly copyIn: boolean;
 }
 
 const oldest = 14;
@@ -20,9 +26,10 @@ const newest = 18;
 
 /**
  * @param versionNumber `server_version_num`, such as 150018
+ * @param build as `version()` says it
  * @throws UndropError `unsupported-server`
  */
-export function describeServer(version: string, versionNumber: number): Server {
+export function describeServer(version: string, versionNumber: number, build = version): Server {
   const major = Math.floor(versionNumber / 10_000);
   if (major < oldest || major > newest) {
     throw new UndropError('unsupported-server', {
@@ -39,5 +46,8 @@ export function describeServer(version: string, versionNumber: number): Server {
     generatedInChildren: major >= 16,
     publicationColumns: major >= 15,
     setOption: major >= 16,
+    unloggedSequences: major >= 15,
+    lastReads: major >= 16,
+    copyIn: !build.includes('PGlite'),
   };
 }

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findPgDump } from '../backup/find-pg-dump.ts';
+import { findPgDump, type PgDump } from '../backup/find-pg-dump.ts';
 import { runPgDump } from '../backup/pg-dump.ts';
 import { isUndropError } from '../errors.ts';
 import type { Settings } from '../knex/settings.ts';
@@ -13,8 +13,10 @@ export type Dump = (connection: Settings) => Promise<string[]>;
  * pg_dump as a witness, or why there is none.
  */
 export async function findDump(serverMajor: number): Promise<Dump | string> {
+  let pgDump: PgDump;
   try {
-    const { path, version, major } = await findPgDump(process.env, serverMajor);
+    pgDump = await findPgDump(process.env, serverMajor);
+    const { path, version, major } = pgDump;
     if (major < serverMajor) return `${path} is of version ${version}, the server of ${serverMajor}`;
   } catch (error) {
     if (isUndropError(error)) return error.message;
@@ -24,8 +26,8 @@ export async function findDump(serverMajor: number): Promise<Dump | string> {
     const folder = await mkdtemp(join(tmpdir(), 'undrop-roundtrip-'));
     try {
       const file = join(folder, 'schema.sql');
-      const args = ['--schema-only', '--exclude-schema=undrop'];
-      await runPgDump({ connection, serverMajor, file, format: 'plain', args });
+      const args = ['--no-password', '--schema-only', '--exclude-schema=undrop', `--file=${file}`];
+      await runPgDump({ pgDump, connection, args, output: undefined });
       return dumpedStatements(await readFile(file, 'utf8'));
     } finally {
       await rm(folder, { recursive: true });

@@ -36,7 +36,7 @@ export interface Project {
   remove(): void;
 }
 
-const parts = ['knexfile.ts', 'migrations', 'package.json', 'scripts', 'seeds', 'src'];
+const parts = ['decisions.json', 'knexfile.ts', 'migrations', 'package.json', 'scripts', 'seeds', 'src'];
 const source = fileURLToPath(new URL('../..', import.meta.url));
 const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 

@@ -1,0 +1,59 @@
+import { execFile } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import createKnex, { type Knex } from 'knex';
+import { seed } from '../seeds/01_turing.ts';
+import { findPgDump } from '../src/backup/find-pg-dump.ts';
+import { libpqVariables, readSettings } from '../src/knex/settings.ts';
+import { startServer, type TestServer } from '../test/support/server.ts';
+
+/** A database on a server of its own, with PostgreSQL's programs to work on it. */
+export interface Bench {
+  readonly server: TestServer;
+  readonly knex: Knex;
+  readonly url: string;
+  pgDump(...args: string[]): Promise<string>;
+  psql(...args: string[]): Promise<string>;
+  end(): Promise<void>;
+}
+
+/** The seeded turing database, of 74 tables. */
+export async function openTuring(): Promise<Bench> {
+  const server = await startServer();
+  const { url } = await server.createDatabase();
+  const knex = createKnex({ client: 'pg', connection: url, pool: { min: 1, max: 2 } });
+  await seed(knex);
+  const { path } = await findPgDump(process.env, server.major);
+  const env = { ...process.env, ...libpqVariables(readSettings({ DATABASE_URL: url })) };
+  const program = async (name: string, args: string[]): Promise<string> => {
+    const done = promisify(execFile)(join(dirname(path), name), args, { env, maxBuffer: 2 ** 30 });
+    return (await done).stdout;
+  };
+  return {
+    server,
+    knex,
+    url,
+    pgDump: (...args) => program('pg_dump', args),
+    psql: (...args) => program('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', ...args]),
+    end: async () => {
+      await knex.destroy();
+      await server.stop();
+    },
+  };
+}
+
+/** Adds plain tables with a key, an index and a foreign key each, until there are so many. */
+export async function addTables(knex: Knex, upTo: number): Promise<void> {
+  const { rows } = await knex.raw(`select count(*)::int as count from pg_tables where schemaname = 'public'`);
+  for (let number = rows[0].count; number < upTo; number += 200) {
+    const count = Math.min(200, upTo - number);
+    await knex.raw(`
+      do $$ begin
+        for i in ${number} .. ${number + count - 1} loop
+          execute format('create table filler_%s (id serial primary key, name text not null default %L,
+            posting_id int references postings, check (id > 0))', i, 'x');
+          execute format('create index on filler_%s (name)', i);
+        end loop;
+      end $$`);
+  }
+}

@@ -1,0 +1,66 @@
+import { cpus, loadavg } from 'node:os';
+
+/** Two ways of doing the same, prepared and undone outside of what is measured. */
+export interface Side {
+  readonly name: string;
+  run(): Promise<unknown>;
+  before?(): Promise<unknown>;
+  after?(): Promise<unknown>;
+}
+
+export interface Measured {
+  /** Medians in milliseconds. */
+  readonly ours: number;
+  readonly theirs: number;
+  readonly ratio: number;
+}
+
+/** Runs both sides in turn, and gives the medians. One turn before that is not counted. */
+export async function measure(ours: Side, theirs: Side, runs = 9): Promise<Measured> {
+  const times: Record<'ours' | 'theirs', number[]> = { ours: [], theirs: [] };
+  for (let turn = 0; turn <= runs; turn++) {
+    for (const [key, side] of Object.entries({ ours, theirs }) as ['ours' | 'theirs', Side][]) {
+      await side.before?.();
+      const start = performance.now();
+      await side.run();
+      const time = performance.now() - start;
+      await side.after?.();
+      if (turn > 0) times[key].push(time);
+    }
+  }
+  const result = { ours: median(times.ours), theirs: median(times.theirs) };
+  return { ...result, ratio: result.ours / result.theirs };
+}
+
+export function median(times: readonly number[]): number {
+  const sorted = [...times].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1
+    ? (sorted[middle] ?? 0)
+    : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+}
+
+/** One row of the table of results. */
+export function row(
+  what: string,
+  against: string,
+  { ours, theirs, ratio }: Measured,
+  target: number,
+): string {
+  const verdict = ratio <= target ? 'met' : 'not met';
+  const cells = [what, against, ms(ours), ms(theirs), ratio.toFixed(2), `≤ ${target}`, verdict];
+  return `| ${cells.join(' | ')} |`;
+}
+
+export const head = `| what | against | ours | theirs | ratio | target | |
+|---|---|---|---|---|---|---|`;
+
+/** Where it was measured. */
+export function machine(): string {
+  const load = loadavg().map((one) => one.toFixed(1));
+  return `${cpus().length} cores, Node ${process.version}, load ${load.join(' ')}`;
+}
+
+function ms(time: number): string {
+  return time < 100 ? `${time.toFixed(1)} ms` : `${time.toFixed(0)} ms`;
+}

@@ -1,0 +1,64 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { legacyTables } from '../seeds/turing/names.ts';
+import { reversibleDrop } from '../src/index.ts';
+import { quietly } from '../src/say.ts';
+import { addTables, openTuring } from './database.ts';
+import { head, machine, measure, row } from './measure.ts';
+
+/*
+ * `up` and `down` of the six tables of migration 044, on a warm connection, against the careful way by hand: pg_dump of
+ * the six and six DROPs, then that file by psql. In a database of 74 tables, and of 10,000.
+ */
+
+const bench = await openTuring();
+const folder = mkdtempSync(join(tmpdir(), 'undrop-bench-'));
+const file = join(folder, 'six.sql');
+const migration = reversibleDrop({ name: '044', tables: legacyTables });
+const up = () => quietly(() => bench.knex.transaction((transaction) => migration.up(transaction)));
+const down = () => quietly(() => bench.knex.transaction((transaction) => migration.down(transaction)));
+const dump = async () =>
+  writeFileSync(file, await bench.pgDump('-s', ...legacyTables.flatMap((table) => ['-t', table])));
+const drops = legacyTables.map((table) => `drop table ${table}`).join(';\n');
+const drop = () => bench.psql('-1', '-c', drops);
+const replay = () => bench.psql('-1', '-f', file);
+
+try {
+  console.log(`${machine()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
+  const times: number[] = [];
+  for (const tables of [74, 10_000]) {
+    await addTables(bench.knex, tables);
+    await bench.knex.raw('vacuum analyze');
+    const byHand = async () => {
+      await dump();
+      await drop();
+    };
+    const upTimes = await measure(
+      { name: 'up', run: up, after: down },
+      { name: 'pg_dump and psql', run: byHand, after: replay },
+    );
+    console.log(
+      row(
+        `up of six tables among ${tables}`,
+        'pg_dump -s -t, psql: six DROPs',
+        upTimes,
+        tables === 74 ? 0.7 : 0.07,
+      ),
+    );
+    times.push(upTimes.ours);
+    await dump();
+    const downTimes = await measure(
+      { name: 'down', before: up, run: down },
+      { name: 'psql -f', before: drop, run: replay },
+    );
+    console.log(row(`down of six tables among ${tables}`, 'psql -f of the same DDL', downTimes, 1.5));
+  }
+  const [small = 0, large = 0] = times;
+  console.log(
+    row('up among 10,000', 'up among 74', { ours: large, theirs: small, ratio: large / small }, 1.15),
+  );
+} finally {
+  await bench.end();
+  rmSync(folder, { recursive: true });
+}

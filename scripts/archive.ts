@@ -1,0 +1,104 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { type ExportedEntry, exportArchive } from '../src/export-archive.ts';
+import { type ListedEntry, listArchive } from '../src/list-archive.ts';
+import { seconds } from '../src/options.ts';
+import { printable } from '../src/printable.ts';
+import { type Pruned, pruneArchive } from '../src/prune-archive.ts';
+import { reading, run, writing } from './command.ts';
+import { moment } from './lines.ts';
+
+interface Options {
+  list?: true;
+  prune?: true;
+  export?: string;
+  entry?: number;
+  migration?: string;
+  olderThan?: number;
+}
+
+export default function define(command: Command): void {
+  command
+    .option('--list', 'show what the archive keeps (this is the default)')
+    .option('--prune', 'remove the entries that are restored and that nothing asks any more')
+    .option('--older-than <time>', 'with --prune: those restored so long ago, such as 30d', toSeconds)
+    .option('--export <folder>', 'write open entries, rows included, as SQL files into this folder')
+    .option('--entry <number>', 'with --prune or --export: only this one', toNumber)
+    .option('--migration <name>', 'with --prune or --export: only those of this migration')
+    .action(({ list, prune, export: folder, olderThan, ...which }: Options) => {
+      if ([list, prune, folder].filter((one) => one !== undefined).length > 1) {
+        command.error('error: give one of --list, --prune and --export');
+      }
+      if (olderThan !== undefined && !prune) command.error('error: --older-than goes with --prune');
+      if (prune) {
+        const work = () => writing((session) => pruneArchive(session, { ...which, olderThan }));
+        return run(command, work, printPruned);
+      }
+      if (folder !== undefined) {
+        const work = async () =>
+          reading(async (session) => ({ files: await exportArchive(session, folder, which) }));
+        return run(command, work, printExported);
+      }
+      if (Object.keys(which).some((key) => key === 'entry' || key === 'migration')) {
+        command.error('error: --entry and --migration go with --prune or --export');
+      }
+      return run(
+        command,
+        () => reading(async (session) => ({ entries: await listArchive(session) })),
+        printList,
+      );
+    });
+}
+
+function printList({ entries }: { entries: readonly ListedEntry[] }): string {
+  if (entries.length === 0) return 'The archive holds nothing.\n';
+  return entries.map((entry) => `${describe(entry).map(printable).join('\n  ')}\n`).join('');
+}
+
+function describe(entry: ListedEntry): string[] {
+  const { backup } = entry;
+  return [
+    `${entry.id}  ${entry.migration}: ${entry.tables.map(({ sql }) => sql).join(', ')}`,
+    `dropped ${moment(entry.droppedAt)} by ${entry.droppedBy}`,
+    entry.restoredAt === null
+      ? 'open: can be rolled back'
+      : `restored ${moment(entry.restoredAt)} by ${entry.restoredBy}`,
+    ...(entry.note === null ? [] : [entry.note]),
+    ...(entry.rows === '0' ? [] : [`rows: ${entry.rows}, ${entry.bytes} bytes now`]),
+    ...(entry.restorePoint === null ? [] : [`restore point: ${entry.restorePoint}`]),
+    ...(entry.lsn === null ? [] : [`write-ahead log: ${entry.lsn}`]),
+    backup === null
+      ? entry.backupId === null
+        ? 'no backup was asked for'
+        : `backup ${entry.backupId}, which is recorded no more`
+      : `backup ${backup.id}: ${backup.file ?? backup.attestation}, ${moment(backup.finishedAt)}, proof: ${backup.proof}`,
+  ];
+}
+
+function printPruned({ removed, kept }: Pruned): string {
+  const lines = [
+    ...removed.map(({ id, migration }) => `removed  ${id}  ${migration}`),
+    ...kept.map(({ id, migration, reason }) => `kept     ${id}  ${migration}: ${reason}`),
+  ];
+  return lines.map((line) => `${printable(line)}\n`).join('') || 'The archive holds nothing.\n';
+}
+
+function printExported({ files }: { files: readonly ExportedEntry[] }): string {
+  return files
+    .map(({ file, bytes, rows, migration, id }) =>
+      printable(`${file}  ${migration} (entry ${id}): ${rows} rows, ${bytes} bytes`),
+    )
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+function toNumber(text: string): number {
+  if (!/^[1-9]\d{0,14}$/.test(text)) throw new InvalidArgumentError('It takes a number from 1.');
+  return Number(text);
+}
+
+function toSeconds(text: string): number {
+  const problems: string[] = [];
+  const value = seconds(text, '--older-than', problems);
+  if (problems.length > 0) throw new InvalidArgumentError(problems.join('\n'));
+  return value;
+}

@@ -1,0 +1,83 @@
+import type { Command } from 'commander';
+import { type RestoredDatabase, replaceDatabase, restoreDatabase } from '../src/backup/restore-database.ts';
+import { planTable, type RestoredTable, restoreTable } from '../src/backup/restore-table.ts';
+import { interruptible } from '../src/interruptible.ts';
+import { printable } from '../src/printable.ts';
+import { run, withTarget } from './command.ts';
+
+interface Wanted {
+  file: string;
+  table?: string;
+  into?: string | undefined;
+  replace?: string | undefined;
+  dryRun?: true;
+}
+
+/** `restore --from-backup`: one table, or the whole database. */
+export function fromBackup(command: Command, wanted: Wanted): Promise<void> {
+  const { file, table, into, replace, dryRun } = wanted;
+  const known = ['file', 'table', 'into', 'replace', 'dryRun', 'format', 'json'];
+  const given = Object.entries(wanted).filter(([, value]) => value !== undefined);
+  const wheres = [table, into, replace].filter((where) => where !== undefined);
+  if (wheres.length !== 1 || given.some(([key]) => !known.includes(key))) {
+    command.error('error: --from-backup takes one of --table, --into and --replace, and nothing else');
+  }
+  if (table !== undefined) {
+    return dryRun ? plan(command, file, table) : one(command, file, table);
+  }
+  if (dryRun) {
+    command.error(
+      'error: --dry-run goes with --table; of a whole backup, pg_restore --file=- shows the statements',
+    );
+  }
+  const work = (signal: AbortSignal) =>
+    withTarget(async (_, target) => ({
+      database: target.settings.database,
+      ...(replace === undefined
+        ? await restoreDatabase(target, file, into ?? '', signal)
+        : await replaceDatabase(target, file, replace, signal)),
+    }));
+  return run(command, () => interruptible('The restore', work), printDatabase);
+}
+
+function one(command: Command, file: string, table: string): Promise<void> {
+  const work = (signal: AbortSignal) =>
+    withTarget(async (knex, target) => ({
+      database: target.settings.database,
+      ...(await restoreTable(knex, target, file, table, signal)),
+    }));
+  return run(command, () => interruptible('The restore', work), printTable);
+}
+
+function plan(command: Command, file: string, table: string): Promise<void> {
+  const work = (signal: AbortSignal) =>
+    withTarget(async (knex, target) => ({
+      database: target.settings.database,
+      statements: await planTable(knex, target, file, table, signal),
+    }));
+  return run(
+    command,
+    () => interruptible('The restore', work),
+    ({ statements }) => statements.map((sql) => `${sql};\n`).join(''),
+  );
+}
+
+function printTable({ table, rows, migration, rest, left }: RestoredTable): string {
+  const lines = [
+    `restored  ${table}, with ${rows} rows`,
+    ...(rest === null
+      ? []
+      : [`waiting   the other tables of ${migration}, in entry ${rest}: its rollback brings them`]),
+    ...left.map(({ kind, identity }) => `left out  ${kind} ${identity}`),
+  ];
+  return lines.map((line) => `${printable(line)}\n`).join('');
+}
+
+function printDatabase({ restored, before, tables, differences }: RestoredDatabase): string {
+  const lines = [
+    `restored  ${restored}: ${tables} tables, with all of their rows`,
+    ...(before === null ? [] : [`kept      the database that was there, as ${before}`]),
+    ...differences.map((difference) => `otherwise than at the moment of the backup: ${difference}`),
+  ];
+  return lines.map((line) => `${printable(line)}\n`).join('');
+}

@@ -1,0 +1,124 @@
+/** A place where a name occurs as a word. */
+export interface Hit {
+  /** Its place in the list of names. */
+  readonly name: number;
+  /** In bytes. */
+  readonly offset: number;
+}
+
+/** Finds names in the bytes of a text. One pass over the bytes, however many names there are. */
+export interface Scanner {
+  /** In the order of their offsets. Case is not looked at, so that what SQL would fold is found. */
+  find(bytes: Uint8Array): Hit[];
+}
+
+// As grep -w has it in the C locale: whatever is not of these ends a word. Letters count in either case, so that there
+// are 37 of them, numbered from 1.
+const wordBytes = new Uint8Array(256);
+for (let byte = 0; byte < 256; byte++) {
+  const place = 'abcdefghijklmnopqrstuvwxyz0123456789_'.indexOf(String.fromCharCode(byte).toLowerCase());
+  wordBytes[byte] = place + 1;
+}
+
+const quotes = Buffer.from('"\'`');
+const backslash = 92;
+
+/** @param afterQuotes more names, counted on from the others, that are looked for only where a quote stands before */
+export function makeScanner(names: readonly string[], afterQuotes: readonly string[] = []): Scanner {
+  const byHash = new Map<number, { name: number; bytes: Buffer }[]>();
+  const words: Buffer[] = [];
+  const odd: { name: number; bytes: Buffer }[] = [];
+  for (const [name, text] of [...names, ...afterQuotes].entries()) {
+    const bytes = Buffer.from(text);
+    if (!/^[A-Za-z0-9_]+$/.test(text)) {
+      odd.push({ name, bytes });
+      continue;
+    }
+    words.push(bytes);
+    const hash = hashOf(bytes, 0, bytes.length);
+    byHash.set(hash, [...(byHash.get(hash) ?? []), { name, bytes }]);
+  }
+  const shortest = Math.min(...words.map(({ length }) => length));
+  const skips = findSkips(words, shortest);
+
+  const find = (bytes: Uint8Array): Hit[] => {
+    const hits: Hit[] = [];
+    const { length } = bytes;
+    // The last byte of where the beginning of a name may be.
+    let at = shortest - 1;
+    while (at < length) {
+      const byte = wordBytes[bytes[at] as number] as number;
+      const before = at === 0 ? 0 : (wordBytes[bytes[at - 1] as number] as number);
+      const skip = skips[(before << 6) | byte] as number;
+      if (skip > 0) {
+        at += skip;
+        continue;
+      }
+      let start = at;
+      let end = at;
+      while (start > 0 && wordBytes[bytes[start - 1] as number] !== 0) start -= 1;
+      while (end < length && wordBytes[bytes[end] as number] !== 0) end += 1;
+      for (const one of byHash.get(hashOf(bytes, start, end)) ?? [])
+        if (isSame(bytes, start, end, one.bytes) && (one.name < names.length || opensText(bytes, start, end)))
+          hits.push({ name: one.name, offset: start });
+      at = end + shortest;
+    }
+    if (odd.length === 0) return hits;
+    for (const one of odd) hits.push(...findOdd(bytes, one));
+    return hits.sort((a, b) => a.offset - b.offset);
+  };
+  return { find };
+}
+
+/**
+ * How far one may go on from two bytes without passing over the beginning of a name, as Wu and Manber have it: most
+ * bytes of a text are never looked at.
+ */
+function findSkips(words: readonly Uint8Array[], shortest: number): Uint8Array {
+  const skips = new Uint8Array(64 * 64).fill(Math.min(255, Math.max(0, shortest - 1)));
+  for (const word of words) {
+    for (let at = 1; at < shortest; at++) {
+      const pair = ((wordBytes[word[at - 1] ?? 0] ?? 0) << 6) | (wordBytes[word[at] ?? 0] ?? 0);
+      skips[pair] = Math.min(skips[pair] ?? 0, shortest - 1 - at);
+    }
+  }
+  return skips;
+}
+
+function hashOf(bytes: Uint8Array, start: number, end: number): number {
+  let hash = 0;
+  for (let at = start; at < end; at++)
+    hash = (Math.imul(hash, 41) + (wordBytes[bytes[at] as number] as number)) | 0;
+  return hash;
+}
+
+function isSame(bytes: Uint8Array, start: number, end: number, name: Uint8Array): boolean {
+  if (end - start !== name.length) return false;
+  for (let at = start; at < end; at++)
+    if (wordBytes[bytes[at] as number] !== wordBytes[name[at - start] as number]) return false;
+  return true;
+}
+
+/** Whether a quote stands before the word, and a blank or an escaped one behind it. */
+function opensText(bytes: Uint8Array, start: number, end: number): boolean {
+  const next = bytes[end] ?? 0;
+  if (next > 32 && next !== backslash) return false;
+  let at = start - 1;
+  // Blanks and line breaks may stand between.
+  while (at >= 0 && (bytes[at] as number) <= 32) at -= 1;
+  return at >= 0 && quotes.includes(bytes[at] as number);
+}
+
+/** Names that are no words, such as `my table`: between two bytes that would not make them longer. */
+function findOdd(bytes: Uint8Array, one: { name: number; bytes: Buffer }): Hit[] {
+  const hits: Hit[] = [];
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const isWord = (at: number) => wordBytes[bytes[at] ?? 0] !== 0;
+  const { length } = one.bytes;
+  for (let at = text.indexOf(one.bytes); at >= 0; at = text.indexOf(one.bytes, at + 1)) {
+    const joined =
+      (at > 0 && isWord(at) && isWord(at - 1)) || (isWord(at + length - 1) && isWord(at + length));
+    if (!joined) hits.push({ name: one.name, offset: at });
+  }
+  return hits;
+}

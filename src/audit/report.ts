@@ -1,0 +1,148 @@
+import { identifier } from '../name.ts';
+import type { Audit, TableAudit } from './audit.ts';
+import { describeRows, moment } from './ghost-rules.ts';
+import { code, columnsOf, describeBytes, pad, wrap } from './layout.ts';
+import type { Verdict } from './verdict.ts';
+
+const meanings: readonly [Verdict, string][] = [
+  ['candidate', 'empty, unreferenced, and what it was made for is gone'],
+  ['ask', 'empty and unreferenced, and that is all that is known'],
+  ['keep', 'has rows, or is referred to, or was decided on'],
+];
+
+/** The audit for a terminal: no line is longer than 100 columns. */
+export function formatAudit(audit: Audit): string {
+  const lines = [...wrap('', headline(audit)), ...wrap('', countingLine(audit)), ''];
+  for (const [verdict, meaning] of meanings) {
+    const tables = audit.tables.filter((table) => table.verdict === verdict);
+    lines.push(`${verdict}: ${tables.length} (${meaning})`);
+    lines.push(...(verdict === 'keep' ? shortLines(tables) : tables.flatMap(longLines)), '');
+  }
+  lines.push(...codeLines(audit));
+  for (const warning of audit.warnings) lines.push(...wrap('warning: ', warning, 2));
+  return `${lines.join('\n').trimEnd()}\n`;
+}
+
+function headline({ database, counts }: Audit): string {
+  return `${database}: ${counts.tables} tables, ${counts.empty} empty`;
+}
+
+function countingLine({ counting }: Audit): string {
+  return counting.since === null
+    ? `Writes and reads are not counted on ${counting.server}: ${counting.reason}.`
+    : `Writes and reads are counted since ${moment(counting.since)} on ${counting.server}.`;
+}
+
+function longLines(table: TableAudit): string[] {
+  const { rules, evidence } = table;
+  const { comment } = evidence;
+  return [
+    ...wrap('  ', `${nameOf(table)}  ${describeBytes(evidence.bytes)}`),
+    ...(comment === null ? [] : wrap('    comment         ', comment)),
+    ...rules.flatMap(({ rule, holds, found }) => wrap(`    ${sign(holds)} ${pad(rule, 13)} `, found)),
+    ...describeUsage(table).flatMap((line) => wrap('    reads           ', line)),
+  ];
+}
+
+function sign(holds: boolean | null): string {
+  return holds === null ? '?' : holds ? '+' : '-';
+}
+
+function describeUsage({ evidence: { usage } }: TableAudit): string[] {
+  if (usage === null) return [];
+  const times = (count: number | null, last: string | null) =>
+    `${count ?? 'unknown'}${last === null ? '' : `, last ${moment(last)}`}`;
+  return [
+    `of an index: ${times(usage.indexReads, usage.lastIndexRead)}; of the whole table (backups do that too): ` +
+      times(usage.tableReads, usage.lastTableRead),
+  ];
+}
+
+/** Name, rows, size and reason in columns; a long name has a line of its own. */
+function shortLines(tables: readonly TableAudit[]): string[] {
+  const cells = tables.map((table) => [
+    nameOf(table),
+    table.rows === null ? '?' : `${table.evidence.rowsEstimated ? '~' : ''}${table.rows}`,
+    describeBytes(table.evidence.bytes),
+  ]);
+  const widest = (column: number, most: number) =>
+    Math.min(most, Math.max(0, ...cells.map((row) => columnsOf(row[column] ?? ''))));
+  const widths = [widest(0, 40), widest(1, 14), widest(2, 8)] as const;
+  return tables.flatMap((table, index) => {
+    const [name = '', rows = '', bytes = ''] = cells[index] ?? [];
+    const amounts = `${rows.padStart(widths[1])}  ${bytes.padStart(widths[2])}  `;
+    // Why a table with rows is kept needs no words.
+    const why = table.empty === false && table.rows !== null ? '' : table.why;
+    if (columnsOf(name) <= widths[0]) return wrap(`  ${pad(name, widths[0])}  ${amounts}`, why);
+    return [...wrap('  ', name), ...wrap(`  ${' '.repeat(widths[0])}  ${amounts}`, why)];
+  });
+}
+
+function codeLines({ code: search }: Audit): string[] {
+  if (search === null) return [];
+  const missing = search.missing.flatMap(({ name, file, line }) => wrap('  ', `${name}  ${file}:${line}`, 4));
+  const unnamed = search.unnamed.flatMap((name) => wrap('  ', name, 4));
+  return [
+    ...wrap('', `code: ${search.files} files in ${search.roots.join(', ')}`),
+    `tables that SQL in the code names and that do not exist: ${search.missing.length}`,
+    ...missing,
+    `tables that no code names: ${search.unnamed.length}`,
+    ...unnamed,
+    '',
+  ];
+}
+
+function nameOf({ schema, name }: TableAudit): string {
+  return schema === 'public' ? identifier(name) : `${identifier(schema)}.${identifier(name)}`;
+}
+
+/** The audit as the comment on a pull request: the ghosts first, all the rest folded up. */
+export function formatAuditMarkdown(audit: Audit): string {
+  const { counts } = audit;
+  const lines = [
+    `### Tables of ${code(audit.database)}: ${counts.tables}, of which ${counts.empty} are empty`,
+    '',
+    code(countingLine(audit)),
+    '',
+  ];
+  for (const [verdict, meaning] of meanings) {
+    const tables = audit.tables.filter((table) => table.verdict === verdict);
+    const table = markdownTable(tables, verdict !== 'keep');
+    const title = `${verdict}: ${tables.length} (${meaning})`;
+    if (tables.length === 0) lines.push(`**${title}**`, '');
+    else if (verdict === 'keep') lines.push(...folded(title, table));
+    else lines.push(`**${title}**`, '', ...table, '');
+  }
+  if (audit.code !== null) {
+    const { missing, unnamed } = audit.code;
+    lines.push(
+      ...folded(
+        `In the code, but not in the database: ${missing.length}`,
+        missing.map(({ name, file, line }) => `- ${code(name)} ${code(`${file}:${line}`)}`),
+      ),
+      ...folded(
+        `In the database, but not in the code: ${unnamed.length}`,
+        unnamed.map((name) => `- ${code(name)}`),
+      ),
+    );
+  }
+  for (const warning of audit.warnings) lines.push(`- warning: ${code(warning)}`);
+  return `${lines.join('\n').trimEnd()}\n`;
+}
+
+function markdownTable(tables: readonly TableAudit[], withRules: boolean): string[] {
+  const head = ['table', 'rows', 'size', ...(withRules ? ['evidence'] : ['why'])];
+  const rows = tables.map((table) => [
+    code(nameOf(table)),
+    describeRows(table.rows, table.evidence.rowsEstimated).replace(/ rows?$/, ''),
+    describeBytes(table.evidence.bytes),
+    withRules
+      ? table.rules.map(({ holds, found }) => `${sign(holds)} ${code(found)}`).join('<br>')
+      : code(table.why),
+  ]);
+  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
+}
+
+function folded(title: string, lines: readonly string[]): string[] {
+  return ['<details>', `<summary>${title}</summary>`, '', ...lines, '', '</details>', ''];
+}

@@ -1,0 +1,152 @@
+import type { Session } from '../session.ts';
+
+/** A table as the catalogs and the statistics know it. */
+export interface Table {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** Qualified and quoted. */
+  readonly sql: string;
+  /** A partitioned table holds no rows of its own. */
+  readonly partitioned: boolean;
+  /** The OID of the partitioned table that it is a part of. */
+  readonly parent: number | null;
+  readonly owner: string;
+  readonly extension: string | null;
+  readonly comment: string | null;
+  readonly columns: readonly Column[];
+  /** Of its file: what holds the rows. */
+  readonly rowBytes: number;
+  /** With indexes and with what is stored apart; these as counted by the last VACUUM, ANALYZE or CREATE INDEX. */
+  readonly totalBytes: number;
+  /** What the last ANALYZE made of it; -1 where there was none. */
+  readonly estimate: number;
+  /** Whether this role may read all of its rows. */
+  readonly readable: boolean;
+  /** Rows written since the statistics began, also by transactions that were rolled back; null where not counted. */
+  readonly written: number | null;
+  readonly indexReads: number | null;
+  /** Reads of the whole table: pg_dump, an audit and a rehearsal do that too. */
+  readonly tableReads: number | null;
+  /** ISO 8601; null before PostgreSQL 16, or where there was none. */
+  readonly lastIndexRead: string | null;
+  readonly lastTableRead: string | null;
+}
+
+export interface Column {
+  readonly name: string;
+  readonly comment: string | null;
+  /** The key of this very table, or part of a foreign key to another one. */
+  readonly keyed: boolean;
+}
+
+// Names of system schemas; what is in them is nobody's table. The archive is ours.
+const userSchema = /* sql */ `(n.nspname <> all (array['information_schema', 'undrop'])
+    and not pg_catalog.starts_with(n.nspname::text, 'pg_'))`;
+
+const tablesSql = (lastReads: boolean) => /* sql */ `
+  select c.oid::bigint as oid, n.nspname as schema, c.relname as name,
+    pg_catalog.format('%I.%I', n.nspname, c.relname) as sql,
+    c.relkind = 'p' as partitioned,
+    case when c.relispartition then i.inhparent::bigint end as parent,
+    pg_catalog.pg_get_userbyid(c.relowner) as owner,
+    e.extname as extension, m.description as comment, coalesce(a.columns, '[]') as columns,
+    z.bytes as "rowBytes",
+    -- looking at every file would take longer than all the rest
+    z.bytes + (coalesce(x.pages, 0) + coalesce(o.relpages, 0))
+      * pg_catalog.current_setting('block_size')::bigint as "totalBytes",
+    c.reltuples as estimate,
+    pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select')
+      and not pg_catalog.row_security_active(c.oid) as readable,
+    pg_catalog.pg_stat_get_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_tuples_updated(c.oid)
+      + pg_catalog.pg_stat_get_tuples_deleted(c.oid) as written,
+    coalesce(x.reads, 0) as "indexReads",
+    pg_catalog.pg_stat_get_numscans(c.oid) as "tableReads",
+    x.last as "lastIndexRead",
+    ${lastReads ? 'pg_catalog.pg_stat_get_lastscan(c.oid)' : 'null'} as "lastTableRead"
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  cross join lateral (select coalesce(pg_catalog.pg_relation_size(c.oid), 0) as bytes offset 0) as z
+  left join pg_catalog.pg_class as o on o.oid = c.reltoastrelid
+  left join pg_catalog.pg_inherits as i on i.inhrelid = c.oid and c.relispartition
+  left join pg_catalog.pg_depend as d
+    on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.objsubid = 0
+      and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and d.deptype = 'e'
+  left join pg_catalog.pg_extension as e on e.oid = d.refobjid
+  left join pg_catalog.pg_description as m
+    on m.objoid = c.oid and m.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass and m.objsubid = 0
+  left join (
+    select x.indrelid, pg_catalog.sum(i.relpages)::bigint as pages,
+      pg_catalog.sum(pg_catalog.pg_stat_get_numscans(x.indexrelid)) as reads,
+      ${lastReads ? 'pg_catalog.max(pg_catalog.pg_stat_get_lastscan(x.indexrelid))' : 'null'} as last
+    from pg_catalog.pg_index as x
+    join pg_catalog.pg_class as i on i.oid = x.indexrelid
+    group by x.indrelid
+  ) as x on x.indrelid = c.oid
+  left join (
+    select a.attrelid, pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', a.attname, 'comment', m.description, 'keyed', k.attnum is not null) order by a.attnum) as columns
+    from pg_catalog.pg_attribute as a
+    left join pg_catalog.pg_description as m
+      on m.objoid = a.attrelid and m.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass and m.objsubid = a.attnum
+    left join (
+      select distinct k.conrelid, u.attnum
+      from pg_catalog.pg_constraint as k
+      cross join lateral pg_catalog.unnest(k.conkey) as u (attnum)
+      where k.contype = 'f' or k.contype = 'p' and pg_catalog.cardinality(k.conkey) = 1
+    ) as k on k.conrelid = a.attrelid and k.attnum = a.attnum
+    where a.attnum > 0 and not a.attisdropped
+      and a.attrelid in (select t.oid from pg_catalog.pg_class as t where t.relkind in ('r', 'p'))
+    group by a.attrelid
+  ) as a on a.attrelid = c.oid
+  where c.relkind in ('r', 'p') and c.relpersistence <> 't' and ${userSchema}
+  order by n.nspname, c.relname`;
+
+/** Every table of the user schemas, those of the archive left out. */
+export function readTables(session: Session): Promise<Table[]> {
+  return session.read<Table>(tablesSql(session.server.lastReads));
+}
+
+const namesSql = /* sql */ `
+  select distinct c.relname as name
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c') and ${userSchema}
+  order by c.relname`;
+
+/** The names of all relations that something may refer to: tables, views, foreign tables, sequences, types. */
+export async function readRelationNames(session: Session): Promise<string[]> {
+  const rows = await session.read<{ name: string }>(namesSql);
+  return rows.map(({ name }) => name);
+}
+
+/** Since when the statistics count, and where. */
+export interface Counting {
+  /** ISO 8601. Null where nothing is counted here. */
+  readonly since: string | null;
+  /** Address and version of the server that counts. */
+  readonly server: string;
+  /** Why nothing is counted. */
+  readonly reason: string | null;
+}
+
+// After a crash the counters begin again, and so do those that all databases share; when these began is always known.
+// https://www.postgresql.org/docs/current/monitoring-stats.html
+const countingSql = /* sql */ `
+  select pg_catalog.to_json(greatest(
+      pg_catalog.pg_stat_get_db_stat_reset_time(d.oid), pg_catalog.pg_stat_get_bgwriter_stat_reset_time())) as since,
+    coalesce(pg_catalog.host(pg_catalog.inet_server_addr()) || ':' || pg_catalog.inet_server_port(), 'local')
+      || ', PostgreSQL ' || pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1) as server,
+    case
+      when pg_catalog.pg_is_in_recovery() then 'a standby does not count what it replays'
+      when not pg_catalog.current_setting('track_counts')::boolean then 'the setting track_counts is off'
+    end as reason
+  from pg_catalog.pg_database as d
+  where d.datname = pg_catalog.current_database()`;
+
+export async function readCounting(session: Session): Promise<Counting> {
+  const [row] = await session.read<Counting>(countingSql);
+  if (row === undefined) throw new Error('this database is not in pg_database');
+  if (row.reason !== null) return { ...row, since: null };
+  return row.since === null ? { ...row, reason: 'the server does not say since when it counts' } : row;
+}

@@ -1,0 +1,98 @@
+import { type KeptEntry, readEntries } from './entries.ts';
+import { UndropError } from './errors.ts';
+import { withoutExtension } from './knex/ledger.ts';
+import { readRecorded } from './ledgers.ts';
+import type { Session } from './session.ts';
+
+export interface Pruned {
+  readonly removed: readonly { id: number; migration: string }[];
+  readonly kept: readonly { id: number; migration: string; reason: string }[];
+}
+
+/** Which entries are meant: all of them, unless one is named. */
+export interface PruneOptions {
+  readonly entry?: number | undefined;
+  readonly migration?: string | undefined;
+  /** How long ago they must have been restored, in seconds. Default: 0. */
+  readonly olderThan?: number | undefined;
+}
+
+/**
+ * Removes entries that are restored, and keeps those that a rollback or `status` still asks.
+ *
+ * @throws UndropError `archive-missing` where what is named is not there, `bad-options` where it is open
+ */
+export async function pruneArchive(session: Session, options: PruneOptions): Promise<Pruned> {
+  const entries = await readEntries(session);
+  const named = options.entry !== undefined || options.migration !== undefined;
+  const meant = entries.filter(
+    ({ id, migration }) =>
+      (options.entry === undefined || id === options.entry) &&
+      (options.migration === undefined || migration === options.migration),
+  );
+  if (named && meant.length === 0) throw notThere(session, options, entries);
+  const open = meant.find(({ restoredAt }) => restoredAt === null);
+  if (named && open !== undefined) throw stillOpen(open);
+  const recorded = await readRecorded(session);
+  const young = await readYoung(session, options.olderThan ?? 0);
+  const judged = meant.map((entry) => ({ entry, reason: whyKept(entry, entries, recorded, young) }));
+  const about = ({ id, migration }: KeptEntry) => ({ id, migration });
+  const removed = judged.flatMap(({ entry, reason }) => (reason === null ? [about(entry)] : []));
+  const kept = judged.flatMap(({ entry, reason }) => (reason === null ? [] : [{ ...about(entry), reason }]));
+  if (removed.length > 0) await session.write(removeSql, [removed.map(({ id }) => id)]);
+  return { removed, kept };
+}
+
+const removeSql = 'delete from undrop.drops where id = any ($1) and restored_at is not null';
+
+const youngSql = /* sql */ `
+  select d.id from undrop.drops as d
+  where pg_catalog.clock_timestamp() - d.restored_at < pg_catalog.make_interval(secs => $1)`;
+
+async function readYoung(session: Session, seconds: number): Promise<ReadonlySet<number>> {
+  if (seconds === 0) return new Set();
+  const young = await session.read<{ id: number }>(youngSql, [seconds]);
+  return new Set(young.map(({ id }) => id));
+}
+
+function whyKept(
+  entry: KeptEntry,
+  entries: readonly KeptEntry[],
+  recorded: ReadonlySet<string>,
+  young: ReadonlySet<number>,
+): string | null {
+  if (entry.restoredAt === null) return 'its tables are dropped, and it brings them back';
+  const rest = restOf(entry, entries);
+  if (rest.restoredAt === null) return `the others of its tables wait in entry ${rest.id}`;
+  const latest = entries.filter(({ migration }) => migration === entry.migration).at(-1);
+  if (latest === entry && recorded.has(withoutExtension(entry.migration))) {
+    return 'Knex still has the migration as completed: its rollback asks this entry whether the tables are back';
+  }
+  return young.has(entry.id) ? 'it was restored too short a time ago' : null;
+}
+
+/** Where the tables are now that one or more were taken out. */
+function restOf(entry: KeptEntry, entries: readonly KeptEntry[]): KeptEntry {
+  const rest = entries.find(({ id }) => id === entry.splitInto);
+  return rest === undefined ? entry : restOf(rest, entries);
+}
+
+function notThere(session: Session, options: PruneOptions, entries: readonly KeptEntry[]): UndropError {
+  const subject = options.migration ?? `entry ${options.entry}`;
+  const known = entries.map(({ id, migration }) => `${id} (${migration})`);
+  return new UndropError('archive-missing', {
+    subject,
+    message: `The archive in ${session.database} has no such entry: ${subject}.`,
+    reason: known.length === 0 ? 'It holds nothing.' : `It holds ${known.join(', ')}.`,
+    next: 'Correct --entry or --migration.',
+  });
+}
+
+function stillOpen({ id, migration, tables }: KeptEntry): UndropError {
+  return new UndropError('bad-options', {
+    subject: migration,
+    message: `Entry ${id} of ${migration} cannot be removed.`,
+    reason: `It is open: ${tables.map(({ sql }) => sql).join(', ')} can be brought back by it only.`,
+    next: 'Keep it elsewhere with archive --export, or restore it; then it can go.',
+  });
+}

@@ -1,0 +1,390 @@
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import { formats } from '../src/archive-schema.ts';
+import { readEntries } from '../src/entries.ts';
+import { exportArchive } from '../src/export-archive.ts';
+import { listArchive } from '../src/list-archive.ts';
+import type { DropOptions } from '../src/options.ts';
+import { type PruneOptions, pruneArchive } from '../src/prune-archive.ts';
+import { inReadOnlySession } from '../src/read-only.ts';
+import { restoreArchive } from '../src/restore-archive.ts';
+import { restoreDdl } from '../src/restore-ddl.ts';
+import { reversibleDrop } from '../src/reversible-drop.ts';
+import { inSession, type Session } from '../src/session.ts';
+import { readStatus } from '../src/status.ts';
+import { verifyDatabase } from '../src/verify-database.ts';
+import { type Runner, refusalOf, runner } from './support/migrate.ts';
+import { pgDump } from './support/pg-dump.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+const psql = process.env.PSQL ?? '/usr/lib/postgresql/15/bin/psql';
+
+describe('archive', () => {
+  let server: TestServer;
+  let database: TestDatabase;
+  let run: Runner;
+  let folder: string;
+
+  before(async () => {
+    server = await testServer();
+  });
+
+  beforeEach(async () => {
+    database = await server.createDatabase();
+    run = runner(database.url);
+    folder = mkdtempSync(join(tmpdir(), 'undrop-archive-'));
+    await run.knex.raw(`
+      create table a (id int primary key, v text);
+      create table b (id int);
+      insert into a select g, 'v' || g from generate_series(1, 50) as g;
+      create table undrop_ledger (id serial primary key, name text, batch int, migration_time timestamptz)`);
+  });
+
+  afterEach(async () => {
+    await run.end();
+    await server.dropDatabase(database.name);
+    rmSync(folder, { recursive: true });
+  });
+
+  const make = (options: Partial<DropOptions> = {}) =>
+    reversibleDrop({ name: 'm', tables: ['a', 'b'], rows: 'archive', outsiders: 'cascade', ...options });
+  const reading = <T>(work: (session: Session) => Promise<T>) => inReadOnlySession(run.knex, work);
+  const look = async () =>
+    (await pgDump(database.url, ['--exclude-schema=undrop'])).split(';\n').sort().join(';\n');
+
+  describe('a list', () => {
+    it('is empty where there is no archive', async () => {
+      expect(await reading(listArchive)).to.deep.equal([]);
+    });
+
+    it('has what each entry keeps', async () => {
+      await run.up(make());
+      await run.knex.raw(`
+        insert into undrop.backups (host, proof, server_version, database, database_oid, system_identifier, identity,
+          tables, objects, attestation)
+        select '', 'attested', '', '', 0, '', id, '[]', '[]', 'snapshot 7' from undrop.identity;
+        update undrop.drops set backup_id = 1`);
+      const [open] = await reading(listArchive);
+      expect(open).to.deep.include({ id: 1, migration: 'm', rows: '50', restoredAt: null, note: null });
+      expect(Number(open?.bytes)).to.be.greaterThan(8000);
+      expect(open?.restorePoint).to.equal('undrop m #1');
+      expect(open?.backup).to.include({ id: 1, file: null, proof: 'attested', attestation: 'snapshot 7' });
+      await run.down(make());
+      const [restored] = await reading(listArchive);
+      expect(restored).to.deep.include({ rows: '50', bytes: '0', restoredBy: 'postgres' });
+    });
+  });
+
+  describe('pruned', () => {
+    const prune = (options: PruneOptions = {}) =>
+      inSession(run.knex, (session) => pruneArchive(session, options));
+    const ids = async () => (await reading(readEntries)).map(({ id }) => id);
+    const record = (name: string) =>
+      run.knex('undrop_ledger').insert({ name, batch: 1, migration_time: new Date() });
+
+    it('loses what is restored, with all that it kept', async () => {
+      await run.up(make());
+      await run.down(make());
+      await run.up(make());
+      const { removed, kept } = await prune();
+      expect(removed).to.deep.equal([{ id: 1, migration: 'm' }]);
+      expect(kept).to.deep.equal([
+        { id: 2, migration: 'm', reason: 'its tables are dropped, and it brings them back' },
+      ]);
+      for (const table of ['statements', 'facts', 'rows', 'evidence']) {
+        const left = await run.rows(`select distinct drop_id::int from undrop.${table}`);
+        expect(left, table).to.deep.equal([{ drop_id: 2 }]);
+      }
+      await run.down(make());
+    });
+
+    it('keeps what is named and open, and says why', async () => {
+      await run.up(make());
+      for (const options of [{ entry: 1 }, { migration: 'm' }]) {
+        const error = await refusalOf(prune(options), 'bad-options');
+        expect(error.reason).to.equal('It is open: public.a, public.b can be brought back by it only.');
+      }
+      const none = await refusalOf(prune({ entry: 7 }), 'archive-missing');
+      expect(none.reason).to.equal('It holds 1 (m).');
+      expect(await ids()).to.deep.equal([1]);
+    });
+
+    it('keeps the entry that a rollback asks, whatever the ledger is called', async () => {
+      await run.up(make());
+      await run.down(make());
+      await run.up(make());
+      await record('m.ts');
+      await inSession(run.knex, (session) => restoreArchive(session, { migration: 'm' }));
+      const { removed, kept } = await prune();
+      expect(removed).to.deep.equal([{ id: 1, migration: 'm' }]);
+      expect(kept[0]?.reason).to.contain('Knex still has the migration as completed');
+      await run.down(make());
+      await run.knex('undrop_ledger').delete();
+      expect((await prune()).removed).to.deep.equal([{ id: 2, migration: 'm' }]);
+    });
+
+    it('keeps what the rest of its tables came from until these are back too', async () => {
+      await run.up(make());
+      await inSession(run.knex, (session) => restoreArchive(session, { table: 'a' }));
+      const { kept } = await prune();
+      expect(kept.map(({ reason }) => reason)).to.deep.equal([
+        'the others of its tables wait in entry 2',
+        'its tables are dropped, and it brings them back',
+      ]);
+      await run.down(make());
+      expect((await prune()).removed).to.have.length(2);
+    });
+
+    it('keeps what is younger than asked for', async () => {
+      await run.up(make());
+      await run.down(make());
+      await run.up(make({ name: 'n' }));
+      await run.down(make({ name: 'n' }));
+      await run.knex.raw(`update undrop.drops set restored_at = now() - interval '31 days' where id = 1`);
+      const { removed, kept } = await prune({ olderThan: 30 * 86_400 });
+      expect(removed).to.deep.equal([{ id: 1, migration: 'm' }]);
+      expect(kept).to.deep.equal([{ id: 2, migration: 'n', reason: 'it was restored too short a time ago' }]);
+    });
+  });
+
+  describe('exported', () => {
+    const odd = `
+      create schema "Odd: ""schema""";
+      create type mood as enum ('ok', 'not:"ok"');
+      create table t (
+        id int generated always as identity,
+        twice int generated always as (id * 2) stored,
+        "USER" int default 1,
+        v text, m mood, f float8, d numeric(10, 2), b bytea, t timestamptz, i interval, j jsonb, ia int[], c char(5),
+        kept text collate "C" check (kept <> 'a:"USER"')
+      );
+      alter table t drop column d;
+      insert into t ("USER", v, m, f, b, t, i, j, ia, c, kept) values
+        (1, E'tab\\t back\\\\slash \\\\. cr\\r lf\\n ff\\f vt\\x0b bs\\b', 'not:"ok"', 0.1, '\\x00ff5c', '2026-03-29 01:30+00',
+          '1 day -02:00', '{"a": "\\\\n:x"}', '{1,2,NULL}', 'x', null),
+        (2, '', null, 'nan', '', 'infinity', null, 'null', '{}', '', ''),
+        (3, '\\N', 'ok', -0.0, null, null, null, null, null, null, E'\\\\.'),
+        (4, E'\\\\.\\n\\\\.', null, 1e300, null, null, null, null, null, null, 'größe 🙂');
+      insert into t (v) select repeat('ü' || g, 300000) from generate_series(1, 3) as g;
+      insert into t (v) select 'row ' || g from generate_series(1, 30000) as g;
+      create table "Odd: ""schema"""."two\n--\nlines: :'x'" ("a\n\\.\nb" int, ":""USER""" text);
+      insert into "Odd: ""schema"""."two\n--\nlines: :'x'" values (1, '--'), (2, E'-- copy 1\\n');
+      create table one (v text);
+      insert into one values (''), (null), ('x');
+      create table none ();
+      insert into none default values;
+      insert into none default values;
+      create table only_generated (g int generated always as (1) stored);
+      insert into only_generated default values;
+      create table nothing (id int);
+      create view slice as select ia["USER":2] as s, ia[1:"USER"] as e from t;
+      create function odd() returns text language plpgsql as $f$
+-- it's: :"USER"
+begin
+  -- copy 1
+  return ':"USER"'; end $f$;
+      create table rowed (t t);
+      insert into rowed select x from t as x where id < 4;
+      alter table t enable row level security;
+      alter table t force row level security;
+      create policy p on t using (v <> ':x');
+      alter table one add constraint later check (v <> 'x') not valid;
+      comment on table t is E'it''s :"USER" \\\\ :x';
+      comment on schema public is 'before: :"USER"'`;
+    const all = make({
+      tables: [
+        't',
+        'one',
+        'none',
+        'only_generated',
+        'nothing',
+        `"Odd: ""schema"""."two\n--\nlines: :'x'"`,
+        'rowed',
+      ],
+      name: '../odd "name"',
+    });
+    const exporting = (which = {}) => reading((session) => exportArchive(session, folder, which));
+
+    for (const [how, replay] of [
+      ['restore --from-ddl', (file: string) => inSession(run.knex, (session) => restoreDdl(session, file))],
+      [
+        'it by INSERT, where the server takes no COPY',
+        (file: string) =>
+          inSession(run.knex, (session) =>
+            restoreDdl({ ...session, server: { ...session.server, copyIn: false } }, file),
+          ),
+      ],
+      [
+        'psql',
+        async (file: string) => {
+          // Any other style must do.
+          await run.knex.raw(`alter database "${database.name}" set standard_conforming_strings = off`);
+          const env = { PATH: process.env.PATH, PGCLIENTENCODING: 'LATIN1', PGDATESTYLE: 'German' };
+          const args = ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-v', 'x=1', '-v', '2=3', '-d', database.url];
+          await promisify(execFile)(psql, [...args, '-f', file], { env });
+          await run.knex.raw(`alter database "${database.name}" reset standard_conforming_strings`);
+        },
+      ],
+    ] as const) {
+      it(`comes back without the archive by ${how}`, async function () {
+        this.timeout(60_000);
+        if (how === 'psql' && !existsSync(psql)) {
+          if (this.test !== undefined) this.test.title += ` (there is no ${psql})`;
+          this.skip();
+        }
+        await run.knex.raw(odd.replaceAll('?', '\\?'));
+        const before = await look();
+        await run.up(all);
+        const [exported] = await exporting();
+        expect(exported).to.include({ id: 1, migration: '../odd "name"', rows: '30018' });
+        const file = exported?.file ?? '';
+        expect(statSync(file).mode & 0o777).to.equal(0o600);
+        expect(statSync(file).size).to.equal(exported?.bytes);
+        expect(readdirSync(folder)).to.deep.equal(['__odd_name__1.sql']);
+        await run.knex.raw('drop schema undrop cascade');
+        await replay(file);
+        expect(await look()).to.equal(before);
+      });
+    }
+
+    it('with the comment that was on the schema, unless somebody has changed it', async () => {
+      const comment = async () =>
+        (await run.rows(`select obj_description('public'::regnamespace) as text`))[0]?.text;
+      const commenting = make({ schemaComment: `it's :"gone"` });
+      const before = await comment();
+      await run.up(commenting);
+      const [exported] = await exporting({ migration: 'm' });
+      await inSession(run.knex, (session) => restoreDdl(session, exported?.file ?? ''));
+      expect(await comment()).to.equal(before);
+      await run.down(commenting);
+      await run.up(commenting);
+      const [again] = await exporting({ entry: 2 });
+      await run.knex.raw(`comment on schema public is 'mine'`);
+      await inSession(run.knex, (session) => restoreDdl(session, again?.file ?? ''));
+      expect(await comment()).to.equal('mine');
+    });
+
+    it('and replayed while the archive is there, is known to it as restored', async () => {
+      const before = await look();
+      await run.up(make());
+      const [exported] = await exporting();
+      const { entries } = await inSession(run.knex, (session) => restoreDdl(session, exported?.file ?? ''));
+      expect(entries).to.deep.equal([{ migration: 'm', id: 1, restored: true, reason: null }]);
+      await run.down(make());
+      expect(await look()).to.equal(before);
+    });
+
+    it('overwrites nothing, and leaves nothing half written', async () => {
+      await run.up(make());
+      await exporting();
+      await refusalOf(exporting(), 'name-taken');
+      rmSync(join(folder, 'm_1.sql'));
+      await run.knex.raw('delete from undrop.rows_1_1 where id = 7');
+      const error = await refusalOf(exporting(), 'archive-damaged');
+      expect(error.reason).to.equal('undrop.rows_1_1 holds 49 rows; 50 were kept.');
+      expect(readdirSync(folder)).to.deep.equal([]);
+      const file = join(folder, 'file');
+      writeFileSync(file, '');
+      await refusalOf(
+        reading((session) => exportArchive(session, file, {})),
+        'bad-options',
+      );
+    });
+
+    it('is refused where there is nothing open', async () => {
+      await refusalOf(exporting(), 'archive-missing');
+      await run.up(make());
+      await run.down(make());
+      const error = await refusalOf(exporting({ migration: 'm' }), 'archive-missing');
+      expect(error.reason).to.match(/^Entry 1 of m was restored on/);
+    });
+
+    it('is not replayed where a byte of it was changed, or its tail is gone', async () => {
+      await run.up(make());
+      const [exported] = await exporting();
+      await run.knex.raw('drop schema undrop cascade');
+      const file = exported?.file ?? '';
+      const good = readFileSync(file);
+      for (const bad of [good.subarray(0, -1), Buffer.from(good.toString().replace('v7', 'v8'))]) {
+        writeFileSync(file, bad);
+        const error = await refusalOf(
+          inSession(run.knex, (session) => restoreDdl(session, file)),
+          'bad-options',
+        );
+        expect(error.reason).to.contain('It was changed, or cut off');
+      }
+      writeFileSync(file, good);
+      await run.knex.raw('create table b (id int)');
+      const taken = await refusalOf(
+        inSession(run.knex, (session) => restoreDdl(session, file)),
+        'name-taken',
+      );
+      expect(taken.message).to.contain('Statement');
+      expect(await run.rows(`select to_regclass('a') as a`)).to.deep.equal([{ a: null }]);
+    });
+  });
+
+  describe('of the first format', () => {
+    /** As the version before wrote it: its tables, made by its statements, with what it put there. */
+    async function age(): Promise<void> {
+      await run.knex.raw('alter schema undrop rename to newer; create schema undrop');
+      await run.knex.raw((formats[0] ?? '').replaceAll('?', '\\?'));
+      await run.knex.raw(`
+        do $$
+        declare t record;
+        begin
+          delete from undrop.identity;
+          for t in
+            select c.relname,
+              (select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_attribute as a
+               where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
+            from pg_class as c where c.relnamespace = 'undrop'::regnamespace and c.relkind = 'r'
+            order by c.relname not in ('identity', 'backups', 'drops'), c.relname
+          loop
+            execute format('insert into undrop.%1$I (%2$s) overriding system value select %2$s from newer.%1$I', t.relname, t.columns);
+          end loop;
+          for t in select relname from pg_class where relnamespace = 'newer'::regnamespace and relname like 'rows\\_%' and relkind = 'r' loop
+            execute format('alter table newer.%I set schema undrop', t.relname);
+          end loop;
+          update undrop.identity set format = 1;
+          perform setval('undrop.drops_id_seq', (select max(id) from undrop.drops));
+        end $$;
+        drop schema newer cascade`);
+    }
+
+    it('is read as it is', async () => {
+      const before = await look();
+      await run.up(make());
+      await age();
+      const { archive } = await reading((session) => readStatus(session, join(folder, 'none')));
+      expect(archive[0]).to.include({ migration: 'm', lsn: null, restorePoint: null, splitInto: null });
+      const { checks } = await reading((session) => verifyDatabase(session));
+      expect(checks[1]).to.deep.include({ state: 'ok', found: '2 of m' });
+      expect(await reading(listArchive)).to.have.length(1);
+      await run.down(make());
+      expect(await look()).to.equal(before);
+      expect(await run.rows('select format from undrop.identity')).to.deep.equal([{ format: 1 }]);
+      await run.down(make());
+    });
+
+    it('is brought up to date by the next drop, and by a restore of one table', async () => {
+      const before = await look();
+      await run.up(make({ tables: ['a'], name: 'first' }));
+      await age();
+      await run.up(make({ tables: ['b'], name: 'second' }));
+      expect(await run.rows('select format from undrop.identity')).to.deep.equal([{ format: 2 }]);
+      await run.down(make({ name: 'second' }));
+      await run.down(make({ name: 'first' }));
+      expect(await look()).to.equal(before);
+      await run.up(make());
+      await age();
+      await inSession(run.knex, (session) => restoreArchive(session, { table: 'a' }));
+      await run.down(make());
+      expect(await look()).to.equal(before);
+    });
+  });
+});

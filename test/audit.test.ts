@@ -1,0 +1,415 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import createKnex from 'knex';
+import { seed } from '../seeds/01_turing.ts';
+import { legacyTables, optionalTables, waitingTables } from '../seeds/turing/names.ts';
+import { type Audit, auditEvidence, readEvidence, type TableAudit } from '../src/audit/audit.ts';
+import { searchCode } from '../src/audit/code/search.ts';
+import { readDecisions } from '../src/audit/decisions.ts';
+import { columnsOf } from '../src/audit/layout.ts';
+import { formatAudit, formatAuditMarkdown } from '../src/audit/report.ts';
+import { control } from '../src/printable.ts';
+import { inReadOnlySession } from '../src/read-only.ts';
+import { refusalOf } from './support/migrate.ts';
+import { makeProject, type Project } from './support/project.ts';
+import { type TestServer, testServer } from './support/server.ts';
+
+const decisionsFile = join(import.meta.dirname, '../decisions.json');
+const ghosts = [...legacyTables, ...optionalTables];
+
+describe('audit', () => {
+  let server: TestServer;
+  let seeded: string;
+  let folder: string;
+  const made: string[] = [];
+
+  before(async () => {
+    server = await testServer();
+    folder = mkdtempSync(join(tmpdir(), 'undrop-audit-'));
+    seeded = await database();
+    const knex = createKnex({ client: 'pg', connection: server.config(seeded) });
+    await seed(knex).finally(() => knex.destroy());
+  });
+
+  after(async () => {
+    for (const name of made) await server.dropDatabase(name);
+    rmSync(folder, { recursive: true });
+  });
+
+  async function database(template?: string): Promise<string> {
+    const { name } = await server.createDatabase(undefined, template === undefined ? {} : { template });
+    made.push(name);
+    return name;
+  }
+
+  interface Asked {
+    user?: string;
+    schemas?: string[];
+    code?: string[];
+    decisions?: string;
+  }
+
+  async function audit(name: string, { user, schemas, code, decisions }: Asked = {}): Promise<Audit> {
+    const knex = createKnex({ client: 'pg', connection: server.config(name, user) });
+    const evidence = await inReadOnlySession(knex, readEvidence).finally(() => knex.destroy());
+    const search = code === undefined ? null : await searchCode(code, evidence.tables, evidence.relations);
+    const decided = decisions === undefined ? [] : await readDecisions(decisions, true);
+    return auditEvidence(evidence, decided, search, schemas);
+  }
+
+  const named = ({ tables }: Audit, name: string): TableAudit => {
+    const found = tables.find((table) => table.name === name);
+    if (found === undefined) throw new Error(`${name} is not in the audit`);
+    return found;
+  };
+  const namesOf = ({ tables }: Audit, verdict: string) =>
+    tables.filter((table) => table.verdict === verdict).map(({ name }) => name);
+  const rule = (table: TableAudit, name: string) => table.rules.find((one) => one.rule === name);
+
+  describe('of the seeded database', () => {
+    it('comes to what the proposal came to', async () => {
+      const found = await audit(seeded, { decisions: decisionsFile });
+      expect(found.counts).to.deep.equal({ tables: 74, empty: 23, candidate: 6, ask: 3, keep: 65 });
+      expect(namesOf(found, 'candidate')).to.have.members(legacyTables);
+      expect(namesOf(found, 'ask')).to.have.members(optionalTables);
+      const waiting = found.tables.filter(({ empty, verdict }) => empty && verdict === 'keep');
+      expect(waiting.map(({ name }) => name)).to.have.members(waitingTables);
+      for (const { evidence, why } of waiting) {
+        expect(evidence.decision?.decision).to.equal('keep');
+        expect(why).to.include(evidence.decision?.reason).and.include('2025-11-24');
+      }
+      expect(found.warnings).to.deep.equal([]);
+    });
+
+    it('says why', async () => {
+      const found = await audit(seeded, { decisions: decisionsFile });
+      expect(named(found, 'production_runs').why).to.include('recipe_run').and.include('workflow_runs');
+      expect(named(found, 'test_cases_history').why).to.include('speaks of variations');
+      expect(named(found, 'workflow_scripts').why).to.include('stored_scripts');
+      expect(named(found, 'workflow_runs')).to.include({ empty: false, rows: 16 });
+      expect(named(found, 'postings').evidence.views).to.deep.equal(['public.open_postings']);
+      expect(named(found, 'organizations').evidence.foreignKeysOut).to.have.length(2);
+      expect(rule(named(found, 'organizations'), 'not-written')?.found).to.match(
+        /^nothing written since \d{4}-\d\d-\d\dT\d\d:\d\dZ on .*PostgreSQL \d+/,
+      );
+    });
+
+    const changes: Record<string, [rule: string, sql: (table: string) => string]> = {
+      'a foreign key': [
+        'unreferenced',
+        (table) => `create table of_${table} (other ${keyType(table)} references ${table})`,
+      ],
+      'a view': ['unreferenced', (table) => `create view of_${table} as select * from ${table}`],
+      'a function': [
+        'unreferenced',
+        (table) =>
+          `create function of_${table}() returns bigint language sql as 'select count(*) from ${table}'`,
+      ],
+    };
+    const keyType = (table: string) =>
+      ['test_cases_history', 'trigger_executions', 'interaction_lineage'].includes(table)
+        ? 'bigint'
+        : 'integer';
+
+    for (const [what, [changed, sql]] of Object.entries(changes)) {
+      it(`${what} on any of the nine changes its verdict`, async () => {
+        const name = await database(seeded);
+        await server.sql(name, ghosts.map(sql).join(';'));
+        const found = await audit(name);
+        for (const ghost of ghosts) {
+          const table = named(found, ghost);
+          expect(table.verdict, ghost).to.equal('keep');
+          expect(rule(table, changed)?.holds, ghost).to.equal(false);
+          expect(table.why, ghost).to.include(`of_${ghost}`);
+        }
+      });
+    }
+
+    it('a row in any of the nine changes its verdict', async () => {
+      const name = await database(seeded);
+      const columns = await server.sql<{ table: string; column: string; type: string }>(
+        name,
+        `select c.relname as table, a.attname as column, format_type(a.atttypid, null) as type
+         from pg_class c join pg_attribute a on a.attrelid = c.oid
+         where c.relname in ('${ghosts.join("','")}') and attnum > 0 and attnotnull and not atthasdef and attidentity = ''
+         order by a.attnum`,
+      );
+      const inserts = ghosts.map((ghost) => {
+        const own = columns.filter(({ table }) => table === ghost);
+        const values = own.map(({ type }, index) => (type.includes('int') ? index + 1 : `'x'`));
+        return `insert into ${ghost} (${own.map(({ column }) => column).join(', ')}) values (${values.join(', ')})`;
+      });
+      await server.sql(name, `set session_replication_role = replica; ${inserts.join(';')}`);
+      const found = await audit(name);
+      for (const ghost of ghosts)
+        expect(named(found, ghost), ghost).to.include({
+          empty: false,
+          rows: 1,
+          verdict: 'keep',
+          why: '1 row',
+        });
+    });
+
+    it('a reference in code to any of the nine changes its verdict', async () => {
+      const code = mkdtempSync(join(folder, 'code-'));
+      const lines = ghosts.map((ghost) => `run("select * from ${ghost}")\n`);
+      writeFileSync(join(code, 'a.py'), lines.join(''));
+      const found = await audit(seeded, { code: [code] });
+      for (const [index, ghost] of ghosts.entries()) {
+        expect(named(found, ghost).verdict).to.equal('keep');
+        expect(named(found, ghost).why).to.equal(`named in ${join(code, 'a.py')}:${index + 1}`);
+      }
+      expect(named(found, 'human_tasks').verdict).to.equal('ask');
+    });
+  });
+
+  describe('of other databases', () => {
+    it('goes by rules, not by names', async () => {
+      const name = await database();
+      await server.sql(
+        name,
+        `create table customers (id serial primary key, name text, city text);
+         insert into customers (name) values ('a');
+         create table parcel_batch_items (id serial primary key, parcel_batch_id int, n int);
+         create table customers_old (id serial primary key, name text, city text);
+         create table vip_customers (customer_id int references customers, name text, city text);
+         create table archive_of_moves (id int); comment on table archive_of_moves is 'Filled from the warehouses table';
+         create table plain (id int);
+         create table shared (owner_id int, owner_type text, parent_id int, customer_id int);
+         create table written_once (lorry_id int); insert into written_once values (1); delete from written_once`,
+      );
+      await server.sql(name, 'vacuum written_once');
+      const found = await audit(name);
+      expect(namesOf(found, 'candidate')).to.have.members([
+        'parcel_batch_items',
+        'customers_old',
+        'archive_of_moves',
+      ]);
+      expect(namesOf(found, 'ask')).to.have.members(['vip_customers', 'plain', 'shared', 'written_once']);
+      expect(named(found, 'written_once').why).to.include('there is no lorry; but 2 rows written since');
+      expect(named(found, 'customers_old').why).to.include('customers is named alike, has 1 row');
+      expect(named(found, 'archive_of_moves').why).to.include('warehouses');
+    });
+
+    it('finds whatever refers to a table', async () => {
+      const name = await database();
+      await server.sql(
+        name,
+        `create table t_policy (id int); create table t_publication (id int); create table t_default (id serial);
+         create table t_type (id int); create table t_parent (id int); create table t_atomic (id int);
+         create table t_rule (id int); create table t_own (id int primary key, up int references t_own);
+         create table other (a int default nextval('t_default_id_seq'), b t_type, c t_type[]);
+         create policy p on other using (exists (select from t_policy));
+         create rule r as on insert to other do also insert into t_rule values (1);
+         create publication pub for table t_publication;
+         create table t_child () inherits (t_parent);
+         create function f() returns bigint begin atomic select count(*) from t_atomic; end;
+         create function own() returns trigger language plpgsql as 'begin return new; end';
+         create trigger tr before insert on t_own for each row execute function own();
+         create table parts (id int) partition by range (id);
+         create table part_1 partition of parts for values from (0) to (9);
+         create table filled (id int) partition by range (id);
+         create table filled_1 partition of filled default; insert into filled values (1);`,
+      );
+      const found = await audit(name);
+      const reasons: Record<string, RegExp> = {
+        t_policy: /policy p on public.other/,
+        t_publication: /publication pub/,
+        t_default: /default value/,
+        t_type: /table column public.other.b.*public.other.c/,
+        t_parent: /table public.t_child/,
+        t_atomic: /function public.f\(\)/,
+        t_rule: /rule/,
+        part_1: /partitioned table public.parts/,
+        filled: /1 row/,
+      };
+      for (const [table, reason] of Object.entries(reasons)) {
+        expect(named(found, table).verdict, table).to.equal('keep');
+        expect(named(found, table).why, table).to.match(reason);
+      }
+      expect(named(found, 't_own')).to.include({ verdict: 'ask' });
+      expect(named(found, 't_own').evidence.triggers).to.have.length(1);
+      expect(named(found, 'parts')).to.include({ empty: true, verdict: 'ask' });
+      expect(named(found, 'filled')).to.include({ empty: false, rows: 1 });
+    });
+
+    it('estimates the rows of a large table and says so, but never whether it is empty', async () => {
+      const name = await database();
+      await server.sql(
+        name,
+        `create table big as select n, repeat('x', 100) as x from generate_series(1, 20000) as n;
+         create table gone as select n, repeat('x', 100) as x from generate_series(1, 20000) as n;`,
+      );
+      await server.sql(name, 'delete from gone');
+      await server.sql(name, 'analyze big');
+      const found = await audit(name);
+      expect(named(found, 'big')).to.include({ empty: false, rows: 20000 });
+      expect(named(found, 'big').evidence.rowsEstimated).to.equal(true);
+      expect(named(found, 'gone')).to.include({ empty: true, rows: 0 });
+    });
+
+    it('keeps what it may not look into, and says so', async () => {
+      const name = await database();
+      await server.sql(
+        name,
+        `drop role if exists audit_reader; create role audit_reader login;
+         create table hidden (id int); insert into hidden values (1);
+         create table guarded (id int); insert into guarded values (1);
+         alter table guarded enable row level security; grant select on guarded to audit_reader;
+         create table bare (id int)`,
+      );
+      const found = await audit(name, { user: 'audit_reader' });
+      expect(named(found, 'hidden')).to.include({ empty: null, rows: null, verdict: 'keep' });
+      expect(named(found, 'guarded')).to.include({ empty: null, rows: null, verdict: 'keep' });
+      expect(named(found, 'bare')).to.include({ empty: true, verdict: 'ask' });
+      expect(found.warnings.join()).to.include('2 of the tables could not be looked into as audit_reader');
+      await server.dropDatabase(name);
+      await server.sql('postgres', 'drop role audit_reader');
+    });
+
+    it('knows nothing of writes where the server counts none', async () => {
+      const name = await database();
+      await server.sql(name, `create table t (id int); alter database ${name} set track_counts = off`);
+      const found = await audit(name);
+      expect(rule(named(found, 't'), 'not-written')).to.include({ holds: null });
+      expect(named(found, 't').evidence.usage).to.equal(null);
+      expect(found.warnings).to.deep.equal([
+        'writes and reads are not to be known: the setting track_counts is off',
+      ]);
+      expect(formatAudit(found)).to.include('are not counted on');
+    });
+
+    it('keeps to the schemas that are asked for', async () => {
+      const name = await database();
+      await server.sql(name, 'create table a (id int); create schema s; create table s.b (id int)');
+      const found = await audit(name, { schemas: ['s'] });
+      expect(found.tables.map(({ schema, name }) => `${schema}.${name}`)).to.deep.equal(['s.b']);
+      expect(formatAudit(found)).to.include('  s.b ');
+    });
+
+    it('prints any name and comment so that nothing in it takes effect', async () => {
+      const name = await database();
+      const nasty = [
+        'a"b.c',
+        'two\nlines',
+        '<img src=x onerror=alert(1)>',
+        '`code` | **bold** [x](javascript:1) @everyone #1',
+        '\u001b[31mred\u001b]0;title\u0007',
+        'right\u202eleft',
+        '表'.repeat(20),
+        'x'.repeat(63),
+        '\\| pipe \\',
+      ];
+      const client = await server.client(name);
+      for (const [index, table] of nasty.entries()) {
+        const quoted = client.escapeIdentifier(table);
+        await client.query(`create table ${quoted} (id int)`);
+        await client.query(`comment on table ${quoted} is ${client.escapeLiteral(nasty.join(' '))}`);
+        if (index % 2 === 0) await client.query(`insert into ${quoted} values (1)`);
+      }
+      await client.end();
+      const found = await audit(name);
+      expect(found.counts.tables).to.equal(nasty.length);
+      const text = formatAudit(found);
+      const lines = text.split('\n');
+      expect(lines.filter((line) => line.search(control) >= 0)).to.deep.equal([]);
+      expect(lines.filter((line) => columnsOf(line) > 100)).to.deep.equal([]);
+      const markdown = formatAuditMarkdown(found);
+      expect(markdown.split('\n').filter((line) => line.search(control) >= 0)).to.deep.equal([]);
+      const outside = markdown
+        .replace(/^### /, '')
+        .replaceAll(/`[^`\n]*`/g, '')
+        .replaceAll(/<\/?(details|summary|br)>/g, '');
+      expect(outside).not.to.match(/[<@#`[\]]/);
+      for (const line of markdown.split('\n').filter((line) => line.startsWith('| `')))
+        expect(line.split(' | '), line).to.have.length(4);
+    });
+  });
+
+  describe('decisions.json', () => {
+    const write = (text: string) => {
+      const file = join(mkdtempSync(join(folder, 'decisions-')), 'decisions.json');
+      writeFileSync(file, text);
+      return file;
+    };
+
+    it('may say drop, which holds only for what is empty and unreferenced', async () => {
+      const decisions = write(
+        JSON.stringify({
+          organizations: { decision: 'drop', reason: 'Denormalized.', by: 'the owner', when: '2025-11-25' },
+          postings: { decision: 'drop', reason: 'No.' },
+          nonsense: { decision: 'keep', reason: 'It is not there.' },
+        }),
+      );
+      const found = await audit(seeded, { decisions });
+      expect(named(found, 'organizations')).to.include({
+        verdict: 'candidate',
+        why: 'Denormalized. (the owner, 2025-11-25)',
+      });
+      expect(named(found, 'postings').verdict).to.equal('keep');
+      expect(found.warnings).to.have.length(1);
+      expect(found.warnings[0]).to.include('nonsense is decided on, but is no table of');
+    });
+
+    it('is refused with all of its mistakes', async () => {
+      const bad: [string, string[]][] = [
+        ['{', ['not JSON']],
+        ['[]', ['no object of table names']],
+        [
+          '{"a": 1, "b": {"decision": "maybe", "reason": ""}, "c.d.e": {"decision": "keep", "reason": "x"}, "f": {"decision": "keep", "reason": "x", "who": "me", "by": 3}}',
+          ['"a" has no object', '"b": decision', '"b": reason', 'c.d.e', '"f": unknown is who', '"f": by'],
+        ],
+      ];
+      for (const [text, problems] of bad) {
+        const error = await refusalOf(readDecisions(write(text), true), 'bad-options');
+        for (const problem of problems) expect(error.reason).to.include(problem);
+      }
+      await refusalOf(readDecisions(join(folder, 'none.json'), true), 'bad-options');
+      expect(await readDecisions(join(folder, 'none.json'), false)).to.deep.equal([]);
+    });
+  });
+
+  describe('the command', () => {
+    let project: Project;
+    before(() => {
+      project = makeProject();
+      writeFileSync(join(project.folder, 'ünï.txt'), 'users users_2 missing\n');
+    });
+    after(() => project.remove());
+    const run = (args: string, env: Record<string, string> = {}) =>
+      project.undrop(`audit ${args}`.trim(), { env: { DATABASE_URL: server.url(seeded), ...env } });
+
+    it('prints text, Markdown and JSON', async () => {
+      const [text, markdown, json] = await Promise.all([run(''), run('--format markdown'), run('--json')]);
+      expect(text.status, text.text).to.equal(0);
+      expect(text.stdout).to.include('74 tables, 23 empty').and.include('candidate: 6').and.include('ask: 3');
+      expect(text.stdout.split('\n').filter((line) => line.length > 100)).to.deep.equal([]);
+      expect(markdown.stdout).to.match(/^### Tables of `\w+`: 74, of which 23 are empty/);
+      const given = JSON.parse(json.stdout);
+      expect(given).to.include({ formatVersion: 1, command: 'audit', database: seeded });
+      expect(given.tables).to.have.length(74);
+      expect(given.tables[0]).to.include.all.keys(
+        ...['schema', 'name', 'empty', 'rows', 'verdict', 'why', 'rules', 'evidence'],
+      );
+    });
+
+    it('ends with 3 where schema and code are not in step, and with 2 without code', async () => {
+      const [none, strict, loose, gone] = await Promise.all([
+        run('--strict'),
+        run('--strict --json', { CODE_ROOTS: 'ünï.txt' }),
+        run('--code ünï.txt'),
+        run('--code nowhere'),
+      ]);
+      expect(none.status).to.equal(2);
+      expect(strict.status).to.equal(3);
+      expect(JSON.parse(strict.stdout).error).to.include({ code: 'code-differs' });
+      expect(JSON.parse(strict.stdout).code.unnamed).to.have.length(73);
+      expect(loose.status).to.equal(0);
+      expect(loose.stdout).to.include('tables that no code names: 73');
+      expect(gone.status).to.equal(2);
+      expect(gone.stderr).to.include('nowhere cannot be searched');
+    });
+  });
+});

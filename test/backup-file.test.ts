@@ -1,0 +1,255 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import {
+  claimDraft,
+  type Draft,
+  discardDraft,
+  findDrafts,
+  publishDraft,
+  settleDraft,
+  writeDraft,
+} from '../src/backup/backup-file.ts';
+import { dumpArguments, planDump } from '../src/backup/dump-plan.ts';
+import { hashOf, measure, measureGrowing } from '../src/backup/measure.ts';
+import { progressLine, sizeInWords } from '../src/backup/progress.ts';
+import { refusalOf } from './support/migrate.ts';
+
+describe('a draft of a backup', () => {
+  const time = new Date('2025-11-24T23:05:09.123Z');
+  const asFile = { extension: 'dump', format: 'custom' };
+  const asFolder = { extension: 'dir', format: 'directory' };
+  let folder: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'undrop-draft-'));
+  });
+
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  const mode = (path: string) => statSync(path).mode & 0o777;
+  const write = (draft: Draft, text: string) =>
+    writeDraft(draft, async (output) => {
+      await output.writeFile(text);
+    });
+
+  it('has a name with the time in UTC, and a number where that is taken', async () => {
+    const inside = join(folder, 'new', 'backups');
+    const first = await claimDraft(inside, asFile, time);
+    const second = await claimDraft(inside, asFile, time);
+    await publishDraft(second, '{}');
+    await discardDraft(first);
+    writeFileSync(`${first.file}.json`, '{}');
+    const third = await claimDraft(inside, asFile, time);
+    const names = [first, second, third].map(({ file }) => file.slice(inside.length + 1));
+    expect(names).to.deep.equal([
+      'by_pre_cleanup_20251124_230509.dump',
+      'by_pre_cleanup_20251124_230509_2.dump',
+      'by_pre_cleanup_20251124_230509_3.dump',
+    ]);
+    expect(mode(inside)).to.equal(0o700);
+  });
+
+  it('has a name of its own, however many begin at once', async () => {
+    const drafts = await Promise.all(Array.from({ length: 10 }, () => claimDraft(folder, asFile, time)));
+    expect(new Set(drafts.map(({ file }) => file))).to.have.length(10);
+    expect(readdirSync(folder).sort()).to.deep.equal(
+      drafts.map(({ partial }) => partial.slice(folder.length + 1)).sort(),
+    );
+  });
+
+  it('gets its name and its manifest when it is whole, closed to others', async () => {
+    const draft = await claimDraft(folder, asFile, time);
+    await write(draft, 'all of it');
+    await settleDraft(draft);
+    expect(existsSync(draft.file)).to.equal(false);
+    await publishDraft(draft, '{}');
+    expect(readFileSync(draft.file, 'utf8')).to.equal('all of it');
+    expect([mode(draft.file), mode(`${draft.file}.json`)]).to.deep.equal([0o600, 0o600]);
+    expect(readdirSync(folder)).to.have.length(2);
+    expect(await discardDraft(draft)).to.equal(true);
+    expect(readdirSync(folder)).to.have.length(2);
+  });
+
+  it('may be a folder, whose files are closed to others too', async () => {
+    const draft = await claimDraft(folder, asFolder, time);
+    for (const name of ['toc.dat', '2.dat', '10.dat']) writeFileSync(join(draft.partial, name), name);
+    await settleDraft(draft);
+    expect(mode(draft.partial)).to.equal(0o700);
+    for (const name of readdirSync(draft.partial)) expect(mode(join(draft.partial, name))).to.equal(0o600);
+    const list = ['10.dat', '2.dat', 'toc.dat'].map((name) => ({
+      name,
+      bytes: name.length,
+      sha256: hashOf(name),
+    }));
+    expect(await measure(draft.partial)).to.deep.equal({
+      bytes: 18,
+      sha256: hashOf(list.map(({ name, sha256 }) => `${sha256}  ${name}\n`).join('')),
+      files: list,
+    });
+    await publishDraft(draft, '{}');
+    expect(readdirSync(draft.file)).to.have.length(3);
+  });
+
+  it('leaves nothing when it is given up', async () => {
+    const draft = await claimDraft(folder, asFolder, time);
+    writeFileSync(join(draft.partial, 'toc.dat'), '');
+    writeFileSync(`${draft.file}.json.partial`, '');
+    writeFileSync(`${draft.file}.json`, '');
+    expect(await discardDraft(draft)).to.equal(false);
+    expect(readdirSync(folder)).to.deep.equal([]);
+  });
+
+  it('is found again by others', async () => {
+    const draft = await claimDraft(folder, asFile, time);
+    writeFileSync(join(folder, 'other.partial'), '');
+    const found = await findDrafts(folder);
+    expect(found.map(({ path }) => path)).to.deep.equal([draft.partial]);
+    expect(await findDrafts(join(folder, 'nowhere'))).to.deep.equal([]);
+  });
+
+  it('does not take the name of what is there', async () => {
+    const draft = await claimDraft(folder, asFile, time);
+    writeFileSync(draft.file, 'precious');
+    const error = await refusalOf(publishDraft(draft, '{}'), 'backup-failed');
+    expect(error.reason).to.equal('Something of that name is there already.');
+    expect(readFileSync(draft.file, 'utf8')).to.equal('precious');
+  });
+
+  it('is refused where the folder is a file', async () => {
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    for (const path of [file, join(file, 'below')]) {
+      const error = await refusalOf(claimDraft(path, asFile, time), 'backup-failed');
+      expect(error.next).to.match(/another folder|Choose a folder/);
+    }
+  });
+
+  it('says what the operating system says', async () => {
+    const draft = await claimDraft(folder, asFile, time);
+    const full = Object.assign(new Error('ENOSPC'), { code: 'ENOSPC', syscall: 'write' });
+    const work = writeDraft(draft, () => Promise.reject(full));
+    expect(await refusalOf(work, 'backup-failed')).to.have.property(
+      'reason',
+      'No space is left on the disk.',
+    );
+  });
+
+  it('is measured while it is written', async () => {
+    const draft = await claimDraft(folder, asFile, time);
+    const text = 'some of it\n'.repeat(200_000);
+    const written = writeDraft(draft, async (output) => {
+      for (let at = 0; at < text.length; at += 500_000) {
+        await output.write(text.slice(at, at + 500_000));
+        await new Promise((resolve) => setTimeout(resolve, 30));
+      }
+    });
+    expect(await measureGrowing(draft.partial, written)).to.deep.equal(await measure(draft.partial));
+    expect(await measure(draft.partial)).to.include({ bytes: text.length, sha256: hashOf(text) });
+  });
+});
+
+describe('the plan of a backup', () => {
+  it('is custom, and plain where the server is embedded', () => {
+    expect(planDump({}, false)).to.include({ format: 'custom', extension: 'dump', lockTimeoutMs: 30_000 });
+    expect(planDump({}, true)).to.include({ format: 'plain', extension: 'sql', compressed: false });
+  });
+
+  it('packs plain ones by gzip', () => {
+    for (const compress of ['3', 'gzip', 'gzip:9']) {
+      const plan = planDump({ format: 'plain', compress }, false);
+      expect(plan).to.include({ extension: 'sql.gz', compressed: true });
+    }
+    for (const compress of ['0', 'none']) {
+      expect(planDump({ format: 'plain', compress }, false)).to.include({
+        extension: 'sql',
+        compressed: false,
+      });
+    }
+  });
+
+  it('is refused with all its mistakes', async () => {
+    const planning = async (...given: Parameters<typeof planDump>) => planDump(...given);
+    const reasonOf = async (...given: Parameters<typeof planDump>) =>
+      (await refusalOf(planning(...given), 'bad-options')).reason.split('\n');
+    expect(await reasonOf({ format: 'custom', compress: '3' }, true)).to.have.length(2);
+    expect(await reasonOf({ format: 'plain', compress: 'zstd:3', jobs: 2 }, false)).to.deep.equal([
+      'Only the format directory takes jobs; a plain backup is written by one.',
+      'Plain backups are packed by gzip only, not by zstd:3: they are read here without tools.',
+    ]);
+    for (const jobs of [0, 1.5, 65])
+      expect(await reasonOf({ format: 'directory', jobs }, false)).to.have.length(1);
+    for (const lockWaitTimeout of ['', '0', '30 seconds', '-1s', '999h']) {
+      expect(await reasonOf({ lockWaitTimeout }, false), lockWaitTimeout).to.have.length(1);
+    }
+  });
+
+  it('becomes arguments, of which an old pg_dump does not take all', async () => {
+    const plan = planDump(
+      { format: 'directory', jobs: 3, compress: 'zstd:3', lockWaitTimeout: '5min' },
+      false,
+    );
+    const args = (major: number) =>
+      dumpArguments(plan, { path: '', version: `${major}.1`, major }, '1-2', '/b');
+    expect(args(16)).to.include.members([
+      '--snapshot=1-2',
+      '--lock-wait-timeout=300000',
+      '--compress=zstd:3',
+    ]);
+    expect(args(16)).to.include.members(['--jobs=3', '--file=/b', '--format=directory']);
+    const error = await refusalOf((async () => args(15))(), 'bad-options');
+    expect(error.reason).to.include('pg_dump 15.1 compresses at the levels 0 to 9 only');
+  });
+});
+
+describe('sizeInWords', () => {
+  it('has three digits or so', () => {
+    const sizes = [0, 999, 1000, 1234, 99_940, 123_456, 999_499, 999_500, 1_500_000_000, 2e15];
+    expect(sizes.map(sizeInWords)).to.deep.equal([
+      ...[
+        '0 bytes',
+        '999 bytes',
+        '1.0 kB',
+        '1.2 kB',
+        '99.9 kB',
+        '123 kB',
+        '999 kB',
+        '1.0 MB',
+        '1.5 GB',
+        '2.0 PB',
+      ],
+    ]);
+  });
+});
+
+describe('progressLine', () => {
+  const showAll = (out: { isTTY: boolean; columns?: number }) => {
+    let text = '';
+    const write = (piece: string) => {
+      text += piece;
+    };
+    const { show, clear } = progressLine({ ...out, write } as never);
+    for (let seconds = 1; seconds <= 25; seconds++) {
+      show({ seconds, bytes: seconds * 2e6, table: 'public.a\nb', share: 0.125 });
+    }
+    clear();
+    return text;
+  };
+
+  it('is drawn again on a terminal, never longer than a line', () => {
+    const lines = showAll({ isTTY: true, columns: 50 }).split('\r');
+    expect(lines).to.have.length(27);
+    expect(lines[25]).to.equal(
+      `${'50.0 MB written in 25 s, 2.0 MB/s, about 12 % of the tables'.slice(0, 49)}\x1b[K`,
+    );
+    expect(lines[26]).to.equal('\x1b[K');
+  });
+
+  it('is one every ten seconds elsewhere', () => {
+    const at = 'about 12 % of the tables, at public.a\\u000ab';
+    expect(showAll({ isTTY: false })).to.equal(
+      `20.0 MB written in 10 s, 2.0 MB/s, ${at}\n40.0 MB written in 20 s, 2.0 MB/s, ${at}\n`,
+    );
+  });
+});

@@ -1,0 +1,107 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { expect } from 'chai';
+import { manifestOf } from '../src/backup/manifest.ts';
+import { fakePgDump } from './support/fake-pg-dump.ts';
+import { pgDump } from './support/pg-dump.ts';
+import { makeProject, type Project, type Ran } from './support/project.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+describe('which backups are kept', () => {
+  let server: TestServer;
+  let database: TestDatabase;
+  let project: Project;
+  let folder: string;
+
+  before(async () => {
+    server = await testServer();
+    project = makeProject();
+    rmSync(join(project.folder, 'migrations'), { recursive: true });
+    mkdirSync(join(project.folder, 'migrations'));
+    writeFileSync(
+      join(project.folder, 'migrations/1_drop.ts'),
+      `import { reversibleDrop } from '../src/index.ts';
+      export const { up, down } = reversibleDrop({ name: '1_drop', tables: ['old'], backup: 'required' });`,
+    );
+  });
+
+  after(() => project.remove());
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'undrop-kept-'));
+    database = await server.createDatabase();
+    await server.sql(database.name, 'create table old (id int); create table kept (id int)');
+    await undrop(['status']);
+  });
+
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  const env = (more: Record<string, string> = {}) => ({ DATABASE_URL: database.url, ...more });
+  const undrop = (args: string[], more: Record<string, string> = {}): Promise<Ran> =>
+    project.undropWith(args, { env: env(more) });
+  const files = () => readdirSync(folder).filter((name) => name.startsWith('by_'));
+
+  /** By a pg_dump that hands out what the judge has written: on machines without any, too. */
+  async function take(): Promise<string> {
+    const text = join(folder, 'text');
+    // The first one is of a database that has no archive yet.
+    await undrop(['backup', '--attest', 'none, only for the archive']);
+    writeFileSync(text, await pgDump(database.url));
+    const args = ['backup', '--json', '--dump-format', 'plain', '--folder', join(folder)];
+    const ran = await undrop(args, { PG_DUMP: fakePgDump(folder, `cat '${text}'`) });
+    expect(ran.status, ran.text).to.equal(0);
+    return JSON.parse(ran.stdout).file;
+  }
+
+  it('all but the newest are removed, with their manifests and records', async () => {
+    const [first, second, third] = [await take(), await take(), await take()];
+    const ran = await undrop(['backup', '--prune', '--keep', '2']);
+    expect(ran.status, ran.text).to.equal(0);
+    expect(ran.stdout).to.equal(`removed  ${first}\n`);
+    expect(files().sort()).to.deep.equal(
+      [second, third].flatMap((file) => [basename(file), basename(manifestOf(file))]).sort(),
+    );
+    const list = await undrop(['backup', '--list']);
+    expect(list.stdout).to.include(second).and.to.include(third).and.not.to.include(first);
+    expect((await undrop(['backup', '--prune', '--keep', '2'])).stdout).to.equal(
+      'There is nothing to remove.\n',
+    );
+  });
+
+  it('never one that a drop relies on, until that is restored', async () => {
+    const relied = await take();
+    const latest = await project.knex('migrate:latest', { env: env() });
+    expect(latest.status, latest.text).to.equal(0);
+    const newer = await take();
+    const kept = await undrop(['backup', '--prune', '--keep', '1']);
+    expect(kept.stdout).to.equal(
+      `kept     ${relied}: 1_drop relied on it, and what that dropped is not restored\n`,
+    );
+    expect((await undrop(['backup', '--list'])).stdout).to.include('1_drop relies on it');
+    await project.knex('migrate:rollback', { env: env() });
+    expect((await undrop(['backup', '--prune', '--keep', '1'])).stdout).to.equal(`removed  ${relied}\n`);
+    expect(existsSync(newer)).to.equal(true);
+  });
+
+  it('no file is removed that is not what was recorded', async () => {
+    const changed = await take();
+    await take();
+    writeFileSync(changed, 'something else');
+    const ran = await undrop(['backup', '--prune', '--keep', '1']);
+    expect(ran.stdout).to.match(/^kept {5}.*: The file has 14 bytes/);
+    expect(existsSync(changed)).to.equal(true);
+  });
+
+  it('says how it is used', async () => {
+    for (const args of [
+      ['--prune'],
+      ['--prune', '--keep', '0'],
+      ['--keep', '1'],
+      ['--list', '--prune', '--keep', '1'],
+    ]) {
+      expect((await undrop(['backup', ...args])).status, args.join(' ')).to.equal(2);
+    }
+    expect((await undrop(['backup', '--list', '--folder', folder])).status).to.equal(2);
+  });
+});

@@ -1,0 +1,10 @@
+create table parent (a int, b int);
+create table child () inherits (parent);
+create table grandchild () inherits (child);
+alter table parent add constraint parent_a not null a not valid;
+alter table grandchild validate constraint parent_a;
+create table p (a int, b int) partition by list (a);
+create table p1 partition of p for values in (1);
+create table p2 partition of p for values in (2);
+alter table p add constraint p_b not null b not valid;
+alter table p2 validate constraint p_b;

@@ -1,0 +1,31 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { PgDump } from '../../src/backup/find-pg-dump.ts';
+import { fakePgDump } from './fake-pg-dump.ts';
+
+/** A pg_dump that stands still in the middle: in a table of more than a megabyte, while it writes to its standard output. */
+export interface PausedPgDump {
+  /** For PG_DUMP. */
+  readonly path: string;
+  /** Ends when it stands still. */
+  paused(): Promise<void>;
+  resume(): void;
+}
+
+export function pausedPgDump(folder: string, native: PgDump): PausedPgDump {
+  const halted = join(folder, 'halted');
+  const go = join(folder, 'go');
+  const wait = `head -c 20000; touch '${halted}'; until [ -e '${go}' ]; do sleep 0.05; done; cat`;
+  const body = `exec bash -o pipefail -c '"$0" "$@" | { ${wait.replaceAll("'", `'\\''`)}; }' '${native.path}' "$@"`;
+  return {
+    path: fakePgDump(folder, body, native.version),
+    paused: async () => {
+      for (let tries = 0; !existsSync(halted); tries++) {
+        if (tries > 600) throw new Error('pg_dump has not come so far in 30 s');
+        await sleep(50);
+      }
+    },
+    resume: () => writeFileSync(go, ''),
+  };
+}
