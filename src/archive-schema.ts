@@ -1,3 +1,4 @@
+import { checkKeepers } from './archive-keepers.ts';
 import { UndropError } from './errors.ts';
 import type { Session } from './session.ts';
 
@@ -134,7 +135,7 @@ const stateSql = /* sql */ `
  * Makes the archive where there is none yet: a schema of the migrating role's own, closed to everybody else. One of an
  * older format is brought up to date.
  *
- * @throws UndropError `insufficient-privilege`, `archive-damaged` where a newer program has written it
+ * @throws UndropError `insufficient-privilege`, `archive-damaged` where a newer program has written it, or others may
  */
 export async function ensureArchive(session: Session): Promise<void> {
   // Two migrators that start on a fresh database must not both make it.
@@ -144,6 +145,7 @@ export async function ensureArchive(session: Session): Promise<void> {
     if (!state.mayCreate) throw mayNotCreate(session);
     await session.run('create schema undrop; revoke all on schema undrop from public');
   }
+  await checkKeepers(session);
   const known = state?.tables === true ? await checkFormat(session) : 0;
   if (known === formats.length) return;
   for (const sql of formats.slice(known)) await session.run(sql);

@@ -155,6 +155,7 @@ export async function amendEntry(
       place.restorePoint,
     ],
   );
+  await seal(session, id);
 }
 
 /**
@@ -168,6 +169,7 @@ export async function takeOver(
   hostChanges: readonly Difference[],
 ): Promise<void> {
   await session.write(takeOverSql, [id, from, JSON.stringify(hostChanges)]);
+  await seal(session, id);
   await session.write(takeEvidenceSql, [id, from]);
   await session.write('update undrop.drops set split_into = $1 where id = $2', [id, from]);
 }
@@ -185,6 +187,17 @@ const takeEvidenceSql = /* sql */ `
   set usage = o.usage
   from undrop.evidence as o
   where e.drop_id = $1 and o.drop_id = $2 and o.table_name = e.table_name`;
+
+// What became of an entry is written later. A column that a later format adds is null in older entries.
+const headSql = /* sql */ `pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
+  pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(d)
+    - array['digest', 'restored_at', 'restored_by', 'split_into']::text[])::text, 'UTF8')), 'hex')`;
+
+/** Adds to the checksum of the capture that of the entry itself, once all of it is written. */
+async function seal(session: Session, id: number): Promise<void> {
+  const sql = `update undrop.drops as d set digest = d.digest || '.' || ${headSql} where d.id = $1`;
+  await session.write(sql, [id]);
+}
 
 /** The entry is done with: what it kept of rows goes, what it knows of them stays. */
 export async function markRestored(session: Session, id: number): Promise<void> {
@@ -229,15 +242,19 @@ export async function loadCapture(
     [entry.id],
   );
   const rows = await readRows(session, entry.id);
-  const [kept] = await session.read<{ digest: string }>('select digest from undrop.drops where id = $1', [
-    entry.id,
-  ]);
-  if (kept?.digest === digestOf(statements, facts, rows)) return { statements, facts, rows };
+  const [kept] = await session.read<{ digest: string; head: string }>(
+    `select d.digest, ${headSql} as head from undrop.drops as d where d.id = $1`,
+    [entry.id],
+  );
+  // Older entries have no checksum but that of the capture.
+  const [capture, head = kept?.head] = kept?.digest.split('.') ?? [];
+  if (capture === digestOf(statements, facts, rows) && head === kept?.head)
+    return { statements, facts, rows };
   throw new UndropError('archive-damaged', {
     subject: entry.migration,
     message: `What the archive keeps of ${entry.migration} is not what was written.`,
     reason:
-      'The statements, facts or counts of rows of the entry do not have the checksum that it was written with.',
+      'The entry, its statements, facts or counts of rows do not have the checksum that they were written with.',
     next: 'Restore the tables from a backup, or from exported DDL with restore --from-ddl.',
   });
 }

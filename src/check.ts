@@ -1,6 +1,7 @@
 import { type Closure, type Member, outsiders } from './catalog/closure.ts';
 import { sqlState, UndropError } from './errors.ts';
 import type { Options } from './options.ts';
+import { withProgress } from './progress.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -39,7 +40,7 @@ export async function findRows(session: Session, closure: Closure): Promise<Fill
   ]);
   const sized = new Set(sizes.filter((row) => row.sized).map((row) => row.oid));
   const filled: Filled[] = [];
-  for (const { objid, identity } of tables) {
+  for await (const { objid, identity } of withProgress('look for rows', tables, (table) => table.identity)) {
     if (!sized.has(objid)) continue;
     try {
       const [row] = await session.attempt(() =>

@@ -3,27 +3,29 @@ import { readBlockers } from './blockers.ts';
 import { type Closure, readClosure } from './catalog/closure.ts';
 import { sqlState, UndropError } from './errors.ts';
 import type { Table } from './gate.ts';
+import { readLongTransactions } from './long-transactions.ts';
 import type { Options } from './options.ts';
+import { say } from './say.ts';
 import type { Session } from './session.ts';
 
 /** How long locks are tried for, and whose they are. */
 export type Patience = Pick<Options, 'name' | 'lockTimeoutMs' | 'lockTries'>;
 
-interface Lock {
-  oid: number;
-  identity: string;
-  sql: string;
+/** One lock to take. */
+export interface Lock {
+  readonly oid: number;
+  readonly sql: string;
 }
 
 // What DROP takes on the closure and its hosts, taken beforehand in one stable order. LOCK TABLE on a view would lock
 // its base tables, it does not take sequences, and an owner may have given up the rights that it asks for: giving an
 // object the owner that it has locks just that object.
-// What may not be locked here is left to DROP itself, under the same timeout.
+// What may not be locked here is left to DROP itself, under the same timeout and within the same try.
 // https://www.postgresql.org/docs/current/sql-lock.html
 const locksSql = /* sql */ `
-  select c.oid::bigint as oid, pg_catalog.format('%I.%I', n.nspname, c.relname) as identity,
+  select c.oid::bigint as oid,
     case when c.relkind in ('r', 'p') and pg_catalog.has_table_privilege(c.oid, 'update, delete, truncate')
-      then pg_catalog.format('lock table only %I.%I in access exclusive mode', n.nspname, c.relname)
+      then pg_catalog.format('lock table only %I.%I in %s mode', n.nspname, c.relname, $3::text)
       else pg_catalog.format('alter %s %I.%I owner to %I',
         case c.relkind when 'S' then 'sequence' when 'v' then 'view' when 'm' then 'materialized view'
           else 'table only' end,
@@ -37,69 +39,137 @@ const locksSql = /* sql */ `
         and pg_catalog.pg_has_role(c.relowner, 'usage'))
   order by c.oid`;
 
-// Shorter than deadlock_timeout, so that no application is made its victim.
-const shortTryMs = 300;
+/** Modes of LOCK TABLE. https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES */
+export type LockMode = 'access exclusive' | 'share row exclusive';
 
 /**
- * Locks everything that the drop will touch, and reads the closure under the locks. A try that finds that the closure
- * has grown since it was planned lets go of all locks and starts again.
+ * Locks everything that a drop will touch, reads the closure under the locks, and does the work. A try that finds that
+ * the closure has grown since it was planned lets go of all locks and starts again.
  *
- * @throws UndropError `lock-timeout` that names who holds the locks
+ * @throws UndropError `lock-timeout` that names who holds the locks; whatever `work` throws
  */
-export async function lockClosure(
+export async function lockClosure<T>(
   session: Session,
   tables: readonly Table[],
   options: Patience,
-): Promise<Closure> {
+  work: (closure: Closure) => Promise<T>,
+): Promise<T> {
   const oids = tables.map(({ oid }) => oid);
-  let asked: readonly number[] = [];
+  const plan = async () => {
+    const closure = await readClosure(session, oids);
+    return { closure, locks: await readLocks(session, closure) };
+  };
+  let planned = await plan();
   return withLockTries(
     session,
     options,
-    () => asked,
-    async () => {
-      const plan = await readClosure(session, oids);
-      const locks = await readLocks(session, plan);
-      asked = locks.map(({ oid }) => oid);
-      for (const { sql } of locks) await session.run(sql);
+    () => planned.locks,
+    async ({ number, ms }) => {
+      if (number > 1) planned = await plan();
+      await takeLocks(session, planned.locks, ms);
       const closure = await readClosure(session, oids);
-      if (!covers(plan, closure)) throw new ClosureGrew();
-      return closure;
+      if (!covers(planned.closure, closure)) throw new ClosureGrew();
+      return work(closure);
     },
   );
 }
 
-/** Locks relations that stay as a drop of what they are tied to will lock them, so far as this role may. */
-export async function lockHosts(session: Session, hosts: readonly { oid: number }[]): Promise<void> {
-  const locks = await session.read<Lock>(locksSql, [hosts.map(({ oid }) => oid), []]);
-  for (const { sql } of locks) await session.run(sql);
+/** The locks of relations that stay, as a drop or a restore of what they are tied to takes them. */
+export function readHostLocks(
+  session: Session,
+  hosts: readonly { oid: number }[],
+  mode: LockMode,
+): Promise<Lock[]> {
+  return session.read<Lock>(locksSql, [hosts.map(({ oid }) => oid), [], mode]);
 }
+
+/** Takes the locks in their order, all within the time of one try. */
+export async function takeLocks(session: Session, locks: readonly Lock[], ms: number): Promise<void> {
+  const end = performance.now() + ms;
+  for (const { sql } of locks) {
+    const left = Math.max(1, Math.round(end - performance.now()));
+    await session.run(`set local lock_timeout = ${left}; ${sql}`);
+  }
+  await session.run(`set local lock_timeout = ${ms}`);
+}
+
+/** One attempt at all the locks. */
+export interface Try {
+  /** From 1. */
+  readonly number: number;
+  /** How long it may wait, in milliseconds. */
+  readonly ms: number;
+}
+
+// Long enough for short queries to end, and over before the server looks for circles: an application that waits for us
+// while we wait for it is never found in one, and so never ended.
+const shortTryMs = 300;
+
+// Others may have to wait for locks of a migration before, in the same transaction, on tables that are gone too.
+const startSql = /* sql */ `
+  select least(
+      $1::int, $2::int,
+      (select s.setting::int * 6 / 10 from pg_catalog.pg_settings as s where s.name = 'deadlock_timeout')) as short,
+    exists (
+      select from pg_catalog.pg_locks as l
+      left join pg_catalog.pg_class as c on c.oid = l.relation
+      left join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+      where l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation' and l.granted
+        and l.mode in ('ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+        and coalesce(n.nspname, '') not in ('pg_catalog', 'pg_toast', 'undrop')) as holds`;
 
 /**
  * Does work that waits for locks. A try in which one is not to be had in time is taken back, with all its locks, and
- * made again after a pause; short tries come first.
+ * made again after a pause. Tries are short; before the last two, the lock that was not to be had is waited for longer,
+ * while no other is held.
  *
- * @param asked the relations whose locks it may have failed at
+ * @param asked the locks that it may have failed at
  * @throws UndropError `lock-timeout` that names who holds the locks
  */
 export async function withLockTries<T>(
   session: Session,
   options: Patience,
-  asked: () => readonly number[],
-  work: () => Promise<T>,
+  asked: () => readonly Lock[],
+  work: (one: Try) => Promise<T>,
 ): Promise<T> {
-  for (let tries = 1; tries <= options.lockTries; tries++) {
-    const last = tries > options.lockTries - 2;
-    const timeout = last ? options.lockTimeoutMs : Math.min(shortTryMs, options.lockTimeoutMs);
-    await session.run(`set local lock_timeout = ${timeout}`);
+  const oids = () => asked().map(({ oid }) => oid);
+  const [start] = await session.read<{ short: number; holds: boolean }>(startSql, [
+    shortTryMs,
+    options.lockTimeoutMs,
+  ]);
+  const { short: ms = shortTryMs, holds = true } = start ?? {};
+  for (const line of await readLongTransactions(session, oids()))
+    say(`${options.name}: in the way is ${line}`);
+  for (let number = 1; number <= options.lockTries; number++) {
+    const isPatient = !holds && number > Math.max(1, options.lockTries - 2);
+    const awaited = isPatient ? await findHeld(session, asked()) : undefined;
     try {
-      return await session.attempt(work);
+      return await session.attempt(async () => {
+        if (awaited !== undefined)
+          await session.run(`set local lock_timeout = ${options.lockTimeoutMs}; ${awaited.sql}`);
+        await session.run(`set local lock_timeout = ${ms}`);
+        return work({ number, ms });
+      });
     } catch (error) {
       if (!isContention(error)) throw error;
-      if (tries < options.lockTries) await sleep(50 * tries + Math.random() * 150);
+      if (number < options.lockTries) await sleep(50 * number + Math.random() * 150);
     }
   }
-  throw await lockTimeout(session, asked(), options);
+  throw await lockTimeout(session, oids(), options);
+}
+
+// The first in the order of locking, as another session holds it now.
+const heldSql = /* sql */ `
+  select l.relation::bigint as oid
+  from pg_catalog.pg_locks as l
+  where l.granted and l.pid is distinct from pg_catalog.pg_backend_pid() and l.relation = any ($1)
+    and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
+  order by pg_catalog.array_position($1::oid[], l.relation)
+  limit 1`;
+
+async function findHeld(session: Session, locks: readonly Lock[]): Promise<Lock | undefined> {
+  const [held] = await session.read<{ oid: number }>(heldSql, [locks.map(({ oid }) => oid)]);
+  return locks.find(({ oid }) => oid === held?.oid);
 }
 
 /** Another session added to the closure between the plan and the locks. */
@@ -117,7 +187,7 @@ function readLocks(session: Session, closure: Closure): Promise<Lock[]> {
   );
   const own = relations.map((member) => member.objid);
   const hosts = closure.hosts.map((host) => host.oid);
-  return session.read<Lock>(locksSql, [[...own, ...hosts], own]);
+  return session.read<Lock>(locksSql, [[...own, ...hosts], own, 'access exclusive']);
 }
 
 function covers(plan: Closure, closure: Closure): boolean {

@@ -1,5 +1,5 @@
 import { UndropError } from './errors.ts';
-import { control } from './printable.ts';
+import { control, isStorable } from './printable.ts';
 
 /** A table as the user wrote it, taken apart. Without a schema, the search path of the connection decides. */
 export interface TableName {
@@ -16,7 +16,7 @@ export interface TableName {
  */
 export function parseTableName(written: string): TableName {
   const parts = splitQualified(written);
-  if (parts === undefined || parts.length > 2 || parts.some((part) => part === '' || part.includes('\0'))) {
+  if (parts === undefined || parts.length > 2 || parts.some((part) => part === '' || !isStorable(part))) {
     throw new UndropError('bad-options', {
       subject: written,
       message: `${JSON.stringify(written)} is not the name of a table.`,

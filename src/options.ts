@@ -1,5 +1,6 @@
 import { UndropError } from './errors.ts';
 import { parseTableName, type TableName } from './name.ts';
+import { isStorable, shown } from './printable.ts';
 
 /** What `reversibleDrop` takes. All but `name` and `tables` have defaults. */
 export interface DropOptions {
@@ -80,10 +81,12 @@ const known = new Set([
  */
 export function parseOptions(given: DropOptions, env: NodeJS.ProcessEnv = process.env): Options {
   const problems: Problems = [];
+  if (typeof given !== 'object' || given === null) throw badOptions(given, ['They are not an object.']);
   for (const key of Object.keys(given)) {
     if (!known.has(key)) problems.push(`${key} is not an option; known are ${[...known].join(', ')}`);
   }
   if (typeof given.name !== 'string' || given.name.trim() === '') problems.push('name is missing');
+  else if (!isStorable(given.name)) problems.push('name holds a character that PostgreSQL does not take');
 
   const options = {
     name: given.name,
@@ -99,8 +102,8 @@ export function parseOptions(given: DropOptions, env: NodeJS.ProcessEnv = proces
     lockTimeoutMs: milliseconds(given.lockTimeout ?? '2s', problems),
     lockTries: given.lockTries ?? 8,
   };
-  if (given.schemaComment !== undefined && typeof given.schemaComment !== 'string') {
-    problems.push('schemaComment is not a text');
+  if (given.schemaComment !== undefined && !isText(given.schemaComment)) {
+    problems.push('schemaComment is not a text that PostgreSQL takes');
   }
   if (!Number.isInteger(options.lockTries) || options.lockTries < 1)
     problems.push('lockTries is not a number from 1');
@@ -130,8 +133,8 @@ function parseTables(given: DropOptions['tables'], problems: Problems): Options[
   if (entries.length === 0) problems.push('tables names no table');
   const tables: (TableName & { reason: string | undefined })[] = [];
   for (const [written, reason] of entries) {
-    if (typeof written !== 'string' || (reason !== undefined && typeof reason !== 'string')) {
-      problems.push(`tables holds ${JSON.stringify(written)}, which is not a name with a reason`);
+    if (typeof written !== 'string' || (reason !== undefined && !isText(reason))) {
+      problems.push(`tables holds ${shown(written)}, which is not a name with a reason`);
       continue;
     }
     try {
@@ -158,26 +161,36 @@ function choose<Key extends keyof typeof choices>(
 ): (typeof choices)[Key][number] {
   const allowed: readonly string[] = choices[key];
   const value = given[key] ?? fallback;
-  if (!allowed.includes(value))
-    problems.push(`${key} is ${JSON.stringify(value)}, not ${allowed.join(' or ')}`);
+  if (!allowed.includes(value)) problems.push(`${key} is ${shown(value)}, not ${allowed.join(' or ')}`);
   return value as (typeof choices)[Key][number];
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && isStorable(value);
 }
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** `30d` → seconds; what is no time is added to the problems. */
-export function seconds(text: string, subject: string, problems: string[]): number {
-  const [, amount, unit = ''] = /^(\d+)(s|m|h|d)$/.exec(text) ?? [];
-  if (amount === undefined)
-    problems.push(`${subject} is ${JSON.stringify(text)}, not a time such as 90m, 24h or 7d`);
-  return (Number(amount) * (units[unit] ?? 0)) / 1000;
+export function seconds(text: unknown, subject: string, problems: string[]): number {
+  const value = duration(text, /^(\d{1,9})(s|m|h|d)$/);
+  if (value === undefined) problems.push(`${subject} is ${shown(text)}, not a time such as 90m, 24h or 7d`);
+  return (value ?? 0) / 1000;
 }
 
-function milliseconds(text: string, problems: Problems): number {
-  const [, amount, unit = ''] = /^(\d+)(ms|s)$/.exec(text) ?? [];
-  const value = Number(amount) * (units[unit] ?? 0);
-  if (!(value > 0)) problems.push(`lockTimeout is ${JSON.stringify(text)}, not a time such as 500ms or 2s`);
+// The server counts milliseconds in 32 bits.
+const longest = 2 ** 31 - 1;
+
+function milliseconds(text: unknown, problems: Problems): number {
+  const value = duration(text, /^(\d{1,10})(ms|s)$/) ?? 0;
+  if (value === 0 || value > longest)
+    problems.push(`lockTimeout is ${shown(text)}, not a time such as 500ms or 2s`);
   return value;
+}
+
+function duration(text: unknown, pattern: RegExp): number | undefined {
+  const [, amount, unit = ''] = (typeof text === 'string' && pattern.exec(text)) || [];
+  return amount === undefined ? undefined : Number(amount) * (units[unit] ?? 0);
 }
 
 interface Changes {
@@ -232,8 +245,8 @@ function readEnvironment(migration: string, env: NodeJS.ProcessEnv, problems: Pr
 
 function badOptions(name: unknown, problems: Problems): UndropError {
   return new UndropError('bad-options', {
-    subject: String(name),
-    message: `The options of ${JSON.stringify(name)} have ${problems.length === 1 ? 'a mistake' : 'mistakes'}.`,
+    subject: typeof name === 'string' ? name : shown(name),
+    message: `The options of ${shown(name)} have ${problems.length === 1 ? 'a mistake' : 'mistakes'}.`,
     reason: problems.join('\n'),
     next: 'Correct the call of reversibleDrop, or the environment; the README lists both.',
   });

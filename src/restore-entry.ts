@@ -1,11 +1,12 @@
 import { compareArchived } from './across-majors.ts';
 import { type Entry, loadCapture, markRestored } from './archive.ts';
+import { checkKeepers } from './archive-keepers.ts';
 import type { Statement } from './capture.ts';
 import type { Host } from './catalog/closure.ts';
 import { type Fact, readHostFacts } from './catalog/facts.ts';
 import { compareFacts, type Difference, describeDifferences } from './compare.ts';
 import { UndropError } from './errors.ts';
-import { type Patience, withLockTries } from './lock.ts';
+import { type LockMode, type Patience, readHostLocks, takeLocks, withLockTries } from './lock.ts';
 import { checkPrerequisites } from './prerequisites.ts';
 import { readRestored, replay } from './restore.ts';
 import { checkStores, compareRows, countRows, type KeptRows } from './rows.ts';
@@ -21,11 +22,14 @@ import type { Session } from './session.ts';
 export async function restoreEntry(session: Session, entry: Entry, patience: Patience): Promise<void> {
   // The restore locks referenced tables: whoever uses them must not have to queue behind it.
   const hosts = await readHosts(session, entry);
+  const locks = await readHostLocks(session, hosts, await neededMode(session, entry));
+  await session.phase('lock');
   const rows = await withLockTries(
     session,
     patience,
-    () => hosts.map(({ oid }) => oid),
-    async () => {
+    () => locks,
+    async ({ ms }) => {
+      await takeLocks(session, locks, ms);
       const replayed = await replayEntry(session, entry, hosts);
       if (entry.schemaComment !== null) await restoreSchemaComment(session, entry.schemaComment);
       await markRestored(session, entry.id);
@@ -38,6 +42,23 @@ export async function restoreEntry(session: Session, entry: Entry, patience: Pat
   );
 }
 
+// Where only foreign keys and triggers come back to them, others may go on reading.
+const modeSql = /* sql */ `
+  select case when d.host_changes <> '[]' or exists (
+      select from undrop.facts as f
+      join pg_catalog.jsonb_to_recordset(d.hosts) as h (kind text, identity text)
+        on h.kind || ' ' || h.identity in
+          (f.columns ->> 'polrelid', f.columns ->> 'adrelid', f.columns ->> 'ev_class', f.columns ->> 'inhparent')
+      where f.drop_id = d.id and f.catalog in ('pg_policy', 'pg_attrdef', 'pg_rewrite', 'pg_inherits'))
+    then 'access exclusive' else 'share row exclusive' end as mode
+  from undrop.drops as d
+  where d.id = $1`;
+
+async function neededMode(session: Session, { id }: Entry): Promise<LockMode> {
+  const [row] = await session.read<{ mode: LockMode }>(modeSql, [id]);
+  return row?.mode ?? 'access exclusive';
+}
+
 /**
  * Replays an entry and compares; marks nothing.
  *
@@ -48,9 +69,12 @@ export async function replayEntry(
   entry: Entry,
   hosts: readonly Host[],
 ): Promise<readonly KeptRows[]> {
+  await checkKeepers(session);
   const { statements, facts, rows } = await readReplay(session, entry);
   const before = { hosts, facts: await readHostFacts(session, hosts) };
+  await session.phase('restore');
   await replay(session, statements, 'restore-failed');
+  await session.phase('compare');
   await compareRestored(session, entry, { facts, rows }, before);
   return rows;
 }

@@ -2,6 +2,7 @@ import type { Statement } from './capture.ts';
 import { type Closure, readClosure } from './catalog/closure.ts';
 import { type Facts, readFacts } from './catalog/facts.ts';
 import { type ErrorCode, sqlState, UndropError } from './errors.ts';
+import { withProgress } from './progress.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -14,7 +15,9 @@ export async function replay(
   statements: readonly Statement[],
   code: ErrorCode,
 ): Promise<void> {
-  for (const { kind, identity, sql } of statements) {
+  const what = code === 'not-reproducible' ? 'rehearse' : 'restore';
+  const name = ({ kind, identity }: Statement) => `${kind} ${identity}`;
+  for await (const { kind, identity, sql } of withProgress(what, statements, name)) {
     try {
       await session.run(sql);
     } catch (error) {

@@ -1,6 +1,7 @@
 import type { RowTable } from './catalog/rows.ts';
 import type { Difference } from './compare.ts';
 import { sqlState, UndropError } from './errors.ts';
+import { withProgress } from './progress.ts';
 import type { Session } from './session.ts';
 import { readPresent } from './verify.ts';
 
@@ -28,7 +29,7 @@ export async function keepRows(session: Session, tables: readonly RowTable[]): P
     tables.map(({ table }) => table),
     async () => {
       const rows: KeptRows[] = [];
-      for (const { table, store, keep } of tables) {
+      for await (const { table, store, keep } of withProgress('keep rows', tables, ({ table }) => table)) {
         try {
           await session.run(keep);
           rows.push({ table, store, ...(await digestRows(session, table)) });
@@ -46,7 +47,7 @@ export async function compareRows(session: Session, rows: readonly KeptRows[]): 
   const tables = rows.map(({ table }) => table);
   const differences: Difference[] = [];
   await unforced(session, tables, async () => {
-    for (const { table, ...kept } of rows) {
+    for await (const { table, ...kept } of withProgress('compare rows', rows, ({ table }) => table)) {
       const is = await digestRows(session, table);
       for (const column of ['count', 'digest'] as const) {
         if (kept[column] === is[column]) continue;

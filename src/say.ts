@@ -1,10 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { printable } from './printable.ts';
 
 const silence = new AsyncLocalStorage<true>();
 
 /** One line for the operator, on stderr: stdout belongs to the command that runs, Knex's included. */
 export function say(line: string): void {
-  if (silence.getStore() === undefined) process.stderr.write(`${line}\n`);
+  if (silence.getStore() === undefined) process.stderr.write(`${printable(line)}\n`);
 }
 
 /** Does the work without a word to the operator. */

@@ -6,6 +6,7 @@ import type { Submittable } from 'pg';
 import { type CopyToStreamQuery, from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { describeServer, refuseOtherProducts, type Server } from './catalog/server.ts';
 import { type ErrorCode, isUndropError, sqlState, UndropError } from './errors.ts';
+import { type Cancellable, stoppable } from './stoppable.ts';
 
 /** One transaction on one connection, with every setting pinned that changes what PostgreSQL prints or does. */
 export interface Session {
@@ -24,13 +25,15 @@ export interface Session {
   copyIn(sql: string, rows: AsyncIterable<Buffer>): Promise<void>;
   /** `copy … to stdout`, in the text format; gives the number of rows. */
   copyOut(sql: string, put: (rows: Buffer) => Promise<void>): Promise<number>;
+  /** What it is at, for whoever looks at `pg_stat_activity`: `knex-undrop: rehearse`. */
+  phase(name: string): Promise<void>;
   /** Does the work in a savepoint; what it throws is thrown after the savepoint has been rolled back. */
   attempt<T>(work: () => Promise<T>): Promise<T>;
   /** Does the work in a savepoint and then takes it back. */
   rehearse<T>(work: () => Promise<T>): Promise<T>;
 }
 
-interface Connection {
+interface Connection extends Cancellable {
   query(config: { name?: string; text: string; values?: readonly unknown[]; types: object }): Promise<{
     rows: Record<string, string | null>[];
   }>;
@@ -110,7 +113,7 @@ export async function inSession<T>(
   }
   const connection: Connection = await knex.client.acquireConnection();
   try {
-    return await withPins(connection, work, kind);
+    return await stoppable(connection, (check) => withPins(connection, work, kind, check));
   } catch (error) {
     throw explain(error);
   }
@@ -173,13 +176,18 @@ async function withPins<T>(
   connection: Connection,
   work: (session: Session) => Promise<T>,
   kind: SessionKind,
+  check: () => void,
 ): Promise<T> {
-  const query = (text: string, values: readonly unknown[] = []) =>
-    connection.query(values.length === 0 ? { text, types: asText } : { text, values, types: asText });
+  const query = async (text: string, values: readonly unknown[] = []) => {
+    check();
+    return connection.query(values.length === 0 ? { text, types: asText } : { text, values, types: asText });
+  };
 
   // Queries with values are few and come again; what is looked up by name stands in the text of the others.
-  const prepared = (text: string, values: readonly unknown[]) =>
-    connection.query({ name: nameOf(text), text, values, types: asText });
+  const prepared = async (text: string, values: readonly unknown[]) => {
+    check();
+    return connection.query({ name: nameOf(text), text, values, types: asText });
+  };
 
   const attempt = async <R>(inner: () => Promise<R>): Promise<R> => {
     await query('savepoint undrop');
@@ -212,13 +220,14 @@ async function withPins<T>(
   refuseOtherProducts(banner);
 
   const act = async (): Promise<T> => {
+    const path = await leavePath(connection);
     const found = await describe(connection, kind);
     await query(setAll, [JSON.stringify({ ...pins, ...howToRead })]);
     const session: Session = {
       server: describeServer(found.version, Number(found.versionNumber), banner),
       database: found.database,
       role: found.role,
-      schemas: JSON.parse(found.schemas),
+      schemas: JSON.parse(path.schemas),
       read,
       write,
       run: async (text) => {
@@ -226,6 +235,9 @@ async function withPins<T>(
       },
       copyIn: (text, rows) => pipeline(Readable.from(rows), connection.query(copyFrom(text))),
       copyOut: (text, put) => drain(connection.query(copyTo(text)), put),
+      phase: async (name) => {
+        await query(`set local application_name = 'knex-undrop: ${name}'`);
+      },
       attempt,
       rehearse: async (inner) => {
         await query('savepoint undrop_rehearsal');
@@ -235,7 +247,7 @@ async function withPins<T>(
       },
     };
     const result = await work(session);
-    await query(setAll, [found.settings]);
+    await query(setAll, [JSON.stringify({ ...JSON.parse(found.settings), search_path: path.setting })]);
     return result;
   };
   // A savepoint could not export its snapshot, and has nothing to take back.
@@ -263,12 +275,26 @@ const setAll = /* sql */ `
   select pg_catalog.set_config(s.key, s.value, true)
   from pg_catalog.jsonb_each_text($1::jsonb) as s`;
 
+/**
+ * Nothing may be looked up in the user's search path, where a function or operator could pass for a built-in one: not
+ * even what reads the settings. This reads the path itself, with nothing in it that is looked up.
+ */
+async function leavePath(connection: Connection): Promise<{ setting: string; schemas: string }> {
+  const { rows } = await connection.query({
+    text: /* sql */ `
+      select pg_catalog.current_setting('search_path') as setting,
+        pg_catalog.array_to_json(pg_catalog.current_schemas(false)) as schemas`,
+    types: asText,
+  });
+  await connection.query({ text: `set local search_path = ${pins.search_path}`, types: asText });
+  return rows[0] as { setting: string; schemas: string };
+}
+
 interface Found {
   version: string;
   versionNumber: string;
   database: string;
   role: string;
-  schemas: string;
   settings: string;
 }
 
@@ -279,7 +305,6 @@ async function describe(connection: Connection, kind: SessionKind): Promise<Foun
         pg_catalog.current_setting('server_version_num') as "versionNumber",
         pg_catalog.current_database()::text as database,
         current_user::text as role,
-        pg_catalog.to_json(pg_catalog.current_schemas(false))::text as schemas,
         pg_catalog.current_setting('transaction_isolation') as isolation,
         pg_catalog.current_setting('transaction_read_only') as "readOnly",
         (select pg_catalog.json_object_agg(s.name, s.setting)::text

@@ -6,7 +6,7 @@ import { check } from './check.ts';
 import { drop } from './drop.ts';
 import { UndropError } from './errors.ts';
 import { findTables, type Table } from './gate.ts';
-import { lockClosure, lockHosts, withLockTries } from './lock.ts';
+import { lockClosure, readHostLocks, takeLocks, withLockTries } from './lock.ts';
 import { parseTableName } from './name.ts';
 import { type Options, parseOptions } from './options.ts';
 import { hostChanges, rehearse } from './rehearse.ts';
@@ -43,13 +43,14 @@ export async function splitEntry(session: Session, entry: Entry, table: string):
   }
   await ensureArchive(session);
   const hosts = await readHosts(session, entry);
+  // What the drop of the others will ask for is asked for first.
+  const locks = await readHostLocks(session, hosts, 'access exclusive');
   const rest = await withLockTries(
     session,
     options,
-    () => hosts.map(({ oid }) => oid),
-    async () => {
-      // What the drop of the others will ask for is asked for first.
-      await lockHosts(session, hosts);
+    () => locks,
+    async ({ ms }) => {
+      await takeLocks(session, locks, ms);
       await replayEntry(session, entry, hosts);
       await markRestored(session, entry.id);
       return dropRest(session, entry, table, await findRest(session, others), options);
@@ -69,7 +70,7 @@ async function dropRest(
   tables: readonly Table[],
   options: Options,
 ): Promise<Rest> {
-  const closure = await lockClosure(session, tables, options);
+  const closure = await lockClosure(session, tables, options, async (locked) => locked);
   refusePart(closure, table);
   await check(session, closure, options);
   const { entry, capture } = await archiveClosure(session, tables, closure, options, {

@@ -28,18 +28,28 @@ export async function up(knex: Knex, options: Options): Promise<void> {
     const unrestored = await findEntry(session, options.name);
     if (unrestored?.restoredAt === null) return verifyDropped(session, unrestored);
 
+    await session.phase('gate');
     const tables = await gate(session, options);
     const backup = await requireBackup(session, tables, options);
-    const closure = await lockClosure(session, tables, options);
-    await check(session, closure, options);
-    const approvals = await checkFingerprints(session, tables, options);
-    const { entry, fingerprint, capture } = await archiveClosure(session, tables, closure, options, {
-      approvals,
-      backup,
-    });
-    const place = await markWal(session, options.name, entry);
-    await drop(session, tables, closure);
+    await session.phase('lock');
+    // A lock that only DROP itself may take can fail it: then all of this is tried again.
+    const { closure, entry, fingerprint, capture, place } = await lockClosure(
+      session,
+      tables,
+      options,
+      async (closure) => {
+        await session.phase('capture');
+        await check(session, closure, options);
+        const approvals = await checkFingerprints(session, tables, options);
+        const archived = await archiveClosure(session, tables, closure, options, { approvals, backup });
+        const place = await markWal(session, options.name, archived.entry);
+        await session.phase('drop');
+        await drop(session, tables, closure);
+        return { closure, place, ...archived };
+      },
+    );
     const changes = await hostChanges(session, closure, capture.facts);
+    await session.phase('rehearse');
     await rehearse(session, tables, capture);
     const schemaComment =
       options.schemaComment === undefined || tables[0] === undefined

@@ -13,7 +13,7 @@ import {
 } from '../src/backup/backup-file.ts';
 import { dumpArguments, planDump } from '../src/backup/dump-plan.ts';
 import { hashOf, measure, measureGrowing } from '../src/backup/measure.ts';
-import { sizeInWords } from '../src/backup/progress.ts';
+import { progressLine, sizeInWords } from '../src/backup/progress.ts';
 import { refusalOf } from './support/migrate.ts';
 
 describe('a draft of a backup', () => {
@@ -220,5 +220,36 @@ describe('sizeInWords', () => {
         '2.0 PB',
       ],
     ]);
+  });
+});
+
+describe('progressLine', () => {
+  const showAll = (out: { isTTY: boolean; columns?: number }) => {
+    let text = '';
+    const write = (piece: string) => {
+      text += piece;
+    };
+    const { show, clear } = progressLine({ ...out, write } as never);
+    for (let seconds = 1; seconds <= 25; seconds++) {
+      show({ seconds, bytes: seconds * 2e6, table: 'public.a\nb', share: 0.125 });
+    }
+    clear();
+    return text;
+  };
+
+  it('is drawn again on a terminal, never longer than a line', () => {
+    const lines = showAll({ isTTY: true, columns: 50 }).split('\r');
+    expect(lines).to.have.length(27);
+    expect(lines[25]).to.equal(
+      `${'50.0 MB written in 25 s, 2.0 MB/s, about 12 % of the tables'.slice(0, 49)}\x1b[K`,
+    );
+    expect(lines[26]).to.equal('\x1b[K');
+  });
+
+  it('is one every ten seconds elsewhere', () => {
+    const at = 'about 12 % of the tables, at public.a\\u000ab';
+    expect(showAll({ isTTY: false })).to.equal(
+      `20.0 MB written in 10 s, 2.0 MB/s, ${at}\n40.0 MB written in 20 s, 2.0 MB/s, ${at}\n`,
+    );
   });
 });

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import { isUndropError } from '../errors.ts';
+import { unlessAborted } from '../interruptible.ts';
 import type { Target } from '../knex/connection.ts';
 import type { EmbeddedServer } from '../knex/embedded.ts';
 import { inSession, type Session } from '../session.ts';
@@ -69,7 +70,9 @@ export async function dump(
     },
     { oneSnapshot: true },
   );
-  return { ...found, pgDump, pgDumpVersion: pgDump.version };
+  // Not in the session, which keeps others from altering the tables.
+  const measured = found.measured ?? (await unlessAborted(hooks.signal, measure(draft.partial)));
+  return { ...found, pgDump, pgDumpVersion: pgDump.version, measured };
 }
 
 /** It takes one client at a time, so that nothing changes between the look and the dump. */
@@ -134,6 +137,7 @@ async function countUntil(
   }
 }
 
+/** Measures what can be measured while it is written. */
 async function runInto(
   draft: Draft,
   { settings }: Target,
@@ -142,20 +146,20 @@ async function runInto(
   plan: DumpPlan,
   tables: readonly SnapshotTable[],
   { onProgress, signal }: DumpHooks & { signal: AbortSignal },
-): Promise<Measured> {
+): Promise<Measured | undefined> {
   const watch = watchProgress(draft.partial, tables, plan.jobs, (progress) => onProgress?.(progress));
   const { onTable } = watch;
   const run = { pgDump, connection: settings, args, onTable, signal };
   try {
     if (plan.format === 'directory') {
       await runPgDump({ ...run, output: undefined });
-      return await measure(draft.partial);
+      return undefined;
     }
     const written = writeDraft(draft, (output) => runPgDump({ ...run, output }));
     // To a custom one pg_dump adds, at the end, its list of contents at the beginning.
     const growing = plan.format === 'plain' ? measureGrowing(draft.partial, written) : undefined;
     const [, measured] = await Promise.all([written, growing]);
-    return measured ?? (await measure(draft.partial));
+    return measured;
   } finally {
     watch.stop();
   }

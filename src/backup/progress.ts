@@ -29,9 +29,11 @@ export function watchProgress(
   const start = performance.now();
   const begun: string[] = [];
   let done = 0;
+  let isOver = false;
   const timer = setInterval(async () => {
     // It may be gone when the timer comes for the last time.
     const bytes = await sizeOf(path).catch(() => 0);
+    if (isOver) return;
     const share = total === 0 ? 0 : Math.min(1, done / total);
     tell({ seconds: (performance.now() - start) / 1000, bytes, table: begun.at(-1), share });
   }, 1000);
@@ -40,7 +42,10 @@ export function watchProgress(
       begun.push(name);
       if (begun.length > jobs) done += sizes.get(begun.shift() ?? '') ?? 0;
     },
-    stop: () => clearInterval(timer),
+    stop: () => {
+      isOver = true;
+      clearInterval(timer);
+    },
   };
 }
 

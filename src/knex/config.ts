@@ -1,9 +1,10 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Knex } from 'knex';
 import { checkApprovals } from '../approvals.ts';
 import { readNewestBackup } from '../backup/required.ts';
 import { UndropError } from '../errors.ts';
+import { isStorable, shown } from '../printable.ts';
 import { asksForBackup, tablesToApprove } from '../reversible-drop.ts';
 import { say } from '../say.ts';
 import { describeTarget, isEmbedded, loadEnv, resolveTarget, type Target } from './connection.ts';
@@ -27,7 +28,8 @@ export interface UndropConfigOptions {
   tableName?: string;
 }
 
-const keys = ['root', 'migrations', 'seeds', 'connection', 'schemaName', 'tableName'];
+const texts = ['root', 'migrations', 'seeds', 'schemaName', 'tableName'] as const;
+const keys: readonly string[] = [...texts, 'connection'];
 
 const said = new Set<string>();
 
@@ -104,7 +106,7 @@ function usesEmbedded({ connection }: UndropConfigOptions): boolean {
 
 /** A compiled build has `.d.ts` files beside its `.js`, and Knex would take them for seeds. */
 function seedExtensions(folder: string): string[] {
-  const files = existsSync(folder) ? readdirSync(folder) : [];
+  const files = existsSync(folder) && statSync(folder).isDirectory() ? readdirSync(folder) : [];
   const sources = files.some((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'));
   return sources ? ['.ts'] : ['.js', '.mjs', '.cjs'];
 }
@@ -117,9 +119,19 @@ function warn(message: unknown): void {
 const saidTwice = /^(Acquire connection error|Connection Error|migration failed with error):/;
 
 function checkKeys(options: UndropConfigOptions): void {
-  const unknown = Object.keys(options).filter((key) => !keys.includes(key));
+  const given: Partial<Record<string, unknown>> = Object(options);
+  const unknown = Object.keys(given).filter((key) => !keys.includes(key));
   const problems = unknown.map((key) => `It has no option ${JSON.stringify(key)}.`);
-  if (!options.root) problems.push('root is missing: the folder of the knexfile, import.meta.dirname.');
+  if (!given.root) problems.push('root is missing: the folder of the knexfile, import.meta.dirname.');
+  for (const key of texts) {
+    const value = given[key];
+    if (value === undefined || (key === 'root' && !value)) continue;
+    if (typeof value !== 'string' || value === '' || !isStorable(value))
+      problems.push(`${key} is ${shown(value)}, not a text.`);
+  }
+  const { connection } = given;
+  if (!['undefined', 'string'].includes(typeof connection) && !Object.hasOwn(Object(connection), 'settings'))
+    problems.push('connection is not a URL.');
   if (problems.length === 0) return;
   throw new UndropError('bad-options', {
     subject: 'undropConfig',

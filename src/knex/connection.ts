@@ -82,7 +82,11 @@ export async function connect(target: Target): Promise<pg.Client> {
   }
   try {
     await checkVersion(client);
-    if (!target.embedded) await checkPooler(client);
+    if (!target.embedded) {
+      await checkPooler(client);
+      // In the schemas of others, a function or operator could pass for a built-in one.
+      await client.query('set search_path = pg_catalog, pg_temp');
+    }
     return client;
   } catch (error) {
     await client.end();

@@ -23,7 +23,7 @@ const modes: Readonly<Record<string, Tls['mode']>> = {
 
 /** @throws UndropError `no-connection` for an unknown sslmode */
 export function readTls(host: string, sslmode: string, paths: Omit<Tls, 'mode'>): Tls {
-  const mode = modes[sslmode];
+  const mode = Object.hasOwn(modes, sslmode) ? modes[sslmode] : undefined;
   if (mode === undefined) {
     throw new UndropError('no-connection', {
       subject: 'sslmode',

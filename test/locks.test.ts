@@ -1,0 +1,183 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import type pg from 'pg';
+import { reversibleDrop } from '../src/index.ts';
+import { type Runner, refusalOf, runner } from './support/migrate.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+describe('locks on a database in use', function () {
+  this.timeout(60_000);
+  let server: TestServer;
+  let database: TestDatabase;
+  let run: Runner;
+  let others: pg.Client[];
+
+  before(async () => {
+    server = await testServer();
+  });
+
+  beforeEach(async () => {
+    database = await server.createDatabase();
+    run = runner(database.url);
+    others = [];
+    await run.knex.raw(`
+      create table kept (id int primary key);
+      insert into kept values (1);
+      create table gone (id serial primary key, kept_id int references kept);`);
+  });
+
+  afterEach(async () => {
+    for (const client of others) await client.end();
+    await run.end();
+    await server.dropDatabase(database.name);
+  });
+
+  async function another(): Promise<pg.Client> {
+    const client = await server.client(database.name);
+    others.push(client);
+    return client;
+  }
+
+  /** What is written to standard error meanwhile. */
+  async function said(work: () => Promise<unknown>): Promise<string> {
+    const { write } = process.stderr;
+    let text = '';
+    process.stderr.write = ((chunk: string) => {
+      text += chunk;
+      return true;
+    }) as typeof write;
+    try {
+      await work();
+    } finally {
+      process.stderr.write = write;
+    }
+    return text;
+  }
+
+  /** Reads the table over and over, and gives the longest time that it took, and what went wrong. */
+  function watch(client: pg.Client, query: string): () => Promise<{ longest: number; errors: string[] }> {
+    let going = true;
+    let longest = 0;
+    const errors: string[] = [];
+    const loop = (async () => {
+      while (going) {
+        const start = performance.now();
+        await client.query(query).catch((error) => errors.push(String(error)));
+        longest = Math.max(longest, performance.now() - start);
+        await sleep(5);
+      }
+    })();
+    return async () => {
+      going = false;
+      await loop;
+      return { longest, errors };
+    };
+  }
+
+  const migration = (more = {}) => reversibleDrop({ name: 'm', tables: ['gone'], ...more });
+
+  it('names transactions that are long in the way, before the first try', async () => {
+    const client = await another();
+    await client.query(`set application_name = 'report'; begin; select * from kept`);
+    const prepared = await another();
+    await prepared.query(`begin; select * from kept; prepare transaction 'left'`);
+    try {
+      await sleep(5_100);
+      const text = await said(() => refusalOf(run.up(migration({ lockTries: 1 })), 'lock-timeout'));
+      expect(text).to.match(
+        /^m: in the way is pid \d+ \(postgres, report\), \d s old, with AccessShareLock on (public\.)?kept$/m,
+      );
+      expect(text).to.match(/^m: in the way is a prepared transaction, \d s old, with AccessShareLock on/m);
+    } finally {
+      await prepared.query(`rollback prepared 'left'`);
+    }
+  });
+
+  it('holds up others for one try at most while it waits', async () => {
+    const blocker = await another();
+    await blocker.query('begin; select * from kept');
+    const stop = watch(await another(), 'select * from kept');
+    await refusalOf(run.up(migration({ lockTimeout: '800ms', lockTries: 4 })), 'lock-timeout');
+    const { longest, errors } = await stop();
+    expect(errors).to.deep.equal([]);
+    expect(longest).to.be.within(250, 1400);
+  });
+
+  it('waits long for a lock only while it holds no other, so that no application is made a deadlock’s victim', async () => {
+    const timeout = 1000; // deadlock_timeout: an application that has waited this long looks for circles
+    const app = await another();
+    let going = true;
+    const victims: string[] = [];
+    const loop = (async () => {
+      while (going) {
+        try {
+          await app.query('begin; select * from gone');
+          await sleep(150);
+          await app.query(
+            `insert into kept select max(id) + 1 from kept; select pg_sleep(${timeout / 1000}); commit`,
+          );
+        } catch (error) {
+          victims.push(String(error));
+          await app.query('rollback');
+        }
+      }
+    })();
+    // As patient as it can be from the second try on.
+    await Promise.allSettled([run.up(migration({ lockTimeout: '5s', lockTries: 3 }))]);
+    going = false;
+    await loop;
+    expect(victims.filter((text) => !text.includes('does not exist'))).to.deep.equal([]);
+  });
+
+  it('waits for a table that only DROP may lock, again and again', async () => {
+    await run.knex.raw(`
+      create role locks_owner login;
+      create schema o authorization locks_owner;
+      create schema undrop authorization locks_owner;
+      grant references, select on kept to locks_owner;
+      alter table gone set schema o;
+      alter table o.gone owner to locks_owner;`);
+    const owner = runner(server.url(database.name, 'locks_owner'));
+    try {
+      const blocker = await another();
+      await blocker.query('begin; select * from kept');
+      const end = setTimeout(() => blocker.query('commit'), 900);
+      const own = reversibleDrop({ name: 'm', tables: ['o.gone'] });
+      await owner.up(own);
+      clearTimeout(end);
+      await blocker.query('begin; update kept set id = id');
+      const again = setTimeout(() => blocker.query('commit'), 900);
+      await owner.down(own);
+      clearTimeout(again);
+    } finally {
+      await owner.end();
+      await run.knex.raw('drop owned by locks_owner cascade; drop role locks_owner');
+    }
+  });
+
+  it('lets others read what is referenced while a restore goes on', async () => {
+    await run.up(migration());
+    const reader = await another();
+    await reader.query('begin; select * from kept');
+    await run.down(migration({ lockTries: 1 }));
+    await reader.query('commit');
+  });
+
+  it('waits for no lock for long in a transaction that holds some already', async () => {
+    await run.knex.raw('create table second (id int); create table first (id int)');
+    const blocker = await another();
+    await blocker.query('begin; select * from second');
+    const start = performance.now();
+    await refusalOf(
+      run.knex.transaction(async (transaction) => {
+        await reversibleDrop({ name: '1', tables: ['first'] }).up(transaction);
+        await reversibleDrop({ name: '2', tables: ['second'], lockTimeout: '20s', lockTries: 3 }).up(
+          transaction,
+        );
+      }),
+      'lock-timeout',
+    );
+    expect(performance.now() - start).to.be.below(8_000);
+    await blocker.query('commit');
+  });
+});

@@ -1,0 +1,96 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { makeProject, type Project } from './support/project.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+const program = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((path) => existsSync(path));
+
+describe(`behind PgBouncer${program === undefined ? ' (it is not installed)' : ''}`, function () {
+  this.timeout(120_000);
+  let server: TestServer;
+  let database: TestDatabase;
+  let project: Project;
+  let folder: string;
+  let bouncer: ChildProcess | undefined;
+
+  before(async function () {
+    if (program === undefined) return this.skip();
+    server = await testServer();
+    if (!server.own) return this.skip();
+    database = await server.createDatabase();
+    project = makeProject();
+    // PgBouncer refuses to run as root, and the user that it runs as must get in.
+    folder = mkdtempSync('/tmp/undrop-pgbouncer-');
+    chmodSync(folder, 0o777);
+  });
+
+  afterEach(() => {
+    bouncer?.kill('SIGKILL');
+  });
+
+  after(() => {
+    project?.remove();
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function start(poolMode: string): Promise<string> {
+    const { host, port } = server.config('postgres');
+    const listen = await freePort();
+    const [users, config, log] = ['users', `${poolMode}.ini`, `${poolMode}.log`].map((name) =>
+      join(folder, name),
+    );
+    writeFileSync(users as string, '"postgres" ""\n');
+    writeFileSync(
+      config as string,
+      `[databases]\n* = host=${host} port=${port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${listen}\n` +
+        `unix_socket_dir =\nauth_type = trust\nauth_file = ${users}\npool_mode = ${poolMode}\nlogfile = ${log}\n`,
+    );
+    const runAs = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
+    bouncer = spawn(program as string, ['-q', config as string], { ...runAs, stdio: 'ignore' });
+    for (const end = Date.now() + 10_000; ; await sleep(50)) {
+      if (existsSync(log as string) && /process up/.test(readFileSync(log as string, 'utf8'))) break;
+      if (Date.now() > end) throw new Error(`PgBouncer did not start: ${log}`);
+    }
+    return `postgres://postgres@127.0.0.1:${listen}/${database.name}`;
+  }
+
+  for (const poolMode of ['transaction', 'session']) {
+    // One cannot be told from the other.
+    it(`with pool_mode ${poolMode}, knex and our commands refuse at the start`, async () => {
+      const env = { DATABASE_URL: await start(poolMode) };
+      const commands = [
+        project.knex('migrate:latest', { env }),
+        project.knex('migrate:rollback', { env }),
+        project.knex('seed:run', { env }),
+        project.undrop('status', { env }),
+        project.undrop('verify', { env }),
+      ];
+      for (const { status, text } of await Promise.all(commands)) {
+        expect(text).to.match(
+          /^unsupported-server: 127\.0\.0\.1:\d+ is a connection pooler, not the server itself\.$/m,
+        );
+        expect(text).to.include('Connect directly');
+        expect(status).to.equal(1);
+      }
+      const [left] = await server.sql(
+        database.name,
+        `select to_regnamespace('undrop') is null as clean,
+          (select count(*)::int from pg_locks where locktype = 'advisory') as locks`,
+      );
+      expect(left).to.deep.equal({ clean: true, locks: 0 });
+    });
+  }
+});
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const listener = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = listener.address() as { port: number };
+      listener.close(() => resolve(port));
+    });
+  });
+}
