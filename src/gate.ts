@@ -26,6 +26,7 @@ export async function gate(session: Session, options: Options): Promise<Table[]>
   const wanted = approvedTables(options);
   const { tables, missing } = await findTables(session, wanted);
   if (missing.length === 0) return tables;
+  await refuseClosed(session, missing);
   if (options.missing === 'refuse' || tables.length === 0)
     throw missingTables(session, missing, tables.length === 0);
   for (const { written } of missing) say(`${options.name}: ${written} does not exist; skipped`);
@@ -141,6 +142,28 @@ function refuseForeign(session: Session, found: readonly Found[]): void {
     message: `The role ${session.role} does not own ${foreign.join(', ')}.`,
     reason: 'Only the owner, or a member of the owning role, can drop a table and make it again as it was.',
     next: 'Run the migration as the owner.',
+  });
+}
+
+const closedSql = /* sql */ `
+  select pg_catalog.format('%I.%I', n.nspname, c.relname) as table, pg_catalog.quote_ident(n.nspname) as schema
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where c.relname = any ($1) and c.relkind in ('r', 'p') and not pg_catalog.has_schema_privilege(n.oid, 'usage')
+  order by 1`;
+
+/** The search path leaves out the schemas that the role may not enter. */
+async function refuseClosed(session: Session, missing: readonly TableName[]): Promise<void> {
+  const names = missing.filter(({ schema }) => schema === undefined).map(({ name }) => name);
+  const closed = await session.read<{ table: string; schema: string }>(closedSql, [names]);
+  const [first] = closed;
+  if (first === undefined) return;
+  const schemas = [...new Set(closed.map(({ schema }) => schema))].join(', ');
+  throw new UndropError('insufficient-privilege', {
+    subject: schemas,
+    message: `The role ${session.role} may not look into ${schemas}.`,
+    reason: `There are tables of these names: ${closed.map(({ table }) => table).join(', ')}.`,
+    next: `Run the migration as the owner, or let the owner run: grant usage on schema ${first.schema} to ${session.role}`,
   });
 }
 

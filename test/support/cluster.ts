@@ -9,6 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface Cluster {
   port: number;
   folder: string;
+  /** Stops the server, waits until it has written everything, and starts it again at the same port. */
+  restart(): void;
   /** Ends the server and removes its folder. */
   stop(): Promise<void>;
 }
@@ -35,7 +37,7 @@ const settings = {
 const keeper = /* sh */ `
   "$@" &
   cat >/dev/null
-  kill -QUIT $! 2>/dev/null
+  kill -QUIT $! $(head -n 1 "$0/data/postmaster.pid" 2>/dev/null) 2>/dev/null
   wait
   rm -rf "$0"
 `;
@@ -45,23 +47,57 @@ const keeper = /* sh */ `
  * free port of 127.0.0.1, superuser `postgres`, no password. It ends with this process, however that ends.
  * Throws with the server's own words when it does not start.
  */
-export async function startCluster(native: string): Promise<Cluster> {
+export async function startCluster(
+  native: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Cluster> {
   const folder = mkdtempSync(join(asRoot ? '/tmp' : tmpdir(), 'undrop-test-'));
   try {
     copyBinaries(native, folder);
     initialise(folder);
-    for (let tries = 1; ; tries++) {
-      const port = await freePort();
-      const stop = run(folder, port);
-      const log = await started(folder);
-      if (log === undefined) return { port, folder, stop };
-      const taken = /could not bind/.test(log) && tries < 3;
-      if (!taken) throw new Error(`PostgreSQL did not start:\n${log}`);
-    }
+    return await launch(folder, more);
   } catch (error) {
     command('rm', ['-rf', folder]);
     throw error;
   }
+}
+
+/** A hot standby made of a running server, which then gets no more of what that one writes. */
+export async function startStandby(
+  primary: string,
+  backup: { start(): Promise<void>; stop(): Promise<string> },
+): Promise<Cluster> {
+  const folder = mkdtempSync(join(asRoot ? '/tmp' : tmpdir(), 'undrop-test-'));
+  try {
+    command('ln', ['-s', join(primary, 'native'), join(folder, 'native')]);
+    await backup.start();
+    command('cp', ['-R', join(primary, 'data'), join(folder, 'data')]);
+    writeFileSync(join(folder, 'data/backup_label'), await backup.stop());
+    command('cp', ['-R', join(primary, 'data/pg_wal'), join(folder, 'data')]);
+    command('rm', ['-f', join(folder, 'data/postmaster.pid')]);
+    writeFileSync(join(folder, 'data/standby.signal'), '');
+    if (asRoot) command('chown', ['-R', `${runAs.uid}:${runAs.gid}`, folder]);
+    return await launch(folder, {});
+  } catch (error) {
+    command('rm', ['-rf', folder]);
+    throw error;
+  }
+}
+
+async function launch(folder: string, more: Readonly<Record<string, string>>): Promise<Cluster> {
+  for (let tries = 1; ; tries++) {
+    const port = await freePort();
+    const stop = run(folder, port, more);
+    const log = await started(folder);
+    if (log === undefined) return { port, folder, restart: () => restart(folder), stop };
+    const taken = /could not bind/.test(log) && tries < 3;
+    if (!taken) throw new Error(`PostgreSQL did not start:\n${log}`);
+  }
+}
+
+function restart(folder: string): void {
+  const options = ['-D', join(folder, 'data'), '-l', join(folder, 'log'), '-w', '-m', 'fast'];
+  command(join(folder, 'native/bin/pg_ctl'), ['restart', ...options], folder);
 }
 
 function copyBinaries(native: string, folder: string): void {
@@ -88,8 +124,8 @@ function initialise(folder: string): void {
   writeFileSync(hba, `host all pw_user 127.0.0.1/32 scram-sha-256\n${readFileSync(hba, 'utf8')}`);
 }
 
-function run(folder: string, port: number): () => Promise<void> {
-  const options = Object.entries({ ...settings, port }).flatMap(([name, value]) => [
+function run(folder: string, port: number, more: Readonly<Record<string, string>>): () => Promise<void> {
+  const options = Object.entries({ ...settings, ...more, port }).flatMap(([name, value]) => [
     '-c',
     `${name}=${value}`,
   ]);
@@ -116,7 +152,7 @@ function run(folder: string, port: number): () => Promise<void> {
 async function started(folder: string): Promise<string | undefined> {
   for (const end = Date.now() + 30_000; Date.now() < end; await sleep(20)) {
     const log = readFileSync(join(folder, 'log'), 'utf8');
-    if (log.includes('ready to accept connections')) return undefined;
+    if (/ready to accept (read-only )?connections/.test(log)) return undefined;
     if (/FATAL|: not found|error while loading/.test(log)) return log;
   }
   return `not ready after 30 s\n${readFileSync(join(folder, 'log'), 'utf8')}`;

@@ -24,6 +24,8 @@ export interface TestServer {
   client(database: string, user?: string, password?: string): Promise<pg.Client>;
   /** Runs statements in a new connection as superuser, and gives the rows of the last one. */
   sql<Row = Record<string, unknown>>(database: string, text: string): Promise<Row[]>;
+  /** Only of an own server: stops it and starts it again. */
+  restart(): void;
   stop(): Promise<void>;
 }
 
@@ -60,11 +62,20 @@ export const onEmbedded = process.env.UNDROP_TEST_SERVER === 'embedded';
  * binaries (`native`: a folder with bin, lib, share). With UNDROP_TEST_URL (a superuser's URL) and no `native`, that
  * server is used and none is started.
  */
-export async function startServer({ native }: { native?: string } = {}): Promise<TestServer> {
+export async function startServer({
+  native,
+  settings = {},
+}: {
+  native?: string;
+  settings?: Readonly<Record<string, string>>;
+} = {}): Promise<TestServer> {
   const { UNDROP_TEST_URL: given, UNDROP_TEST_SERVER: major } = process.env;
   if (native === undefined && given) return describeServer(new URL(given), undefined);
   if (native === undefined && onEmbedded) return describeEmbedded();
-  const cluster = await startCluster(native ?? (major ? nativeOf(Number(major)) : installedNative()));
+  const cluster = await startCluster(
+    native ?? (major ? nativeOf(Number(major)) : installedNative()),
+    settings,
+  );
   try {
     return await describeServer(new URL(`postgres://postgres@127.0.0.1:${cluster.port}/postgres`), cluster);
   } catch (error) {
@@ -109,6 +120,9 @@ async function describeEmbedded(): Promise<TestServer> {
     config: (database, ...who) => of(database).config('postgres', ...who),
     client: (database, ...who) => of(database).client('postgres', ...who),
     sql: (database, text) => of(database).sql('postgres', text),
+    restart: () => {
+      throw new Error('The embedded server is not restarted.');
+    },
     stop: databases.stop,
   };
 }
@@ -182,5 +196,6 @@ async function describeServer(base: URL, cluster: Cluster | undefined): Promise<
     embedded: false,
     folder: cluster?.folder,
   };
-  return { ...facts, createDatabase, dropDatabase, url, config, client, sql, stop };
+  const restart = (): void => cluster?.restart();
+  return { ...facts, createDatabase, dropDatabase, url, config, client, sql, restart, stop };
 }
