@@ -1,3 +1,4 @@
+import { compareArchived } from './across-majors.ts';
 import { type Entry, loadCapture, markRestored } from './archive.ts';
 import { checkKeepers } from './archive-keepers.ts';
 import type { Statement } from './capture.ts';
@@ -154,8 +155,10 @@ async function compareRestored(
     entry.tables.map(({ sql }) => sql),
   );
   const given = compareFacts(before.facts, await readHostFacts(session, before.hosts));
+  const own = compareArchived(entry.serverVersion, archived.facts, session.server, facts.own);
+  if (own.printed.length > 0) say(describePrinted(entry, own.printed));
   const differences = [
-    ...compareFacts(archived.facts, facts.own),
+    ...own.differences,
     ...compareChanges(entry.hostChanges, given),
     ...(await compareRows(session, archived.rows)),
   ];
@@ -166,6 +169,11 @@ async function compareRestored(
     reason: describeDifferences(differences),
     next: 'Nothing was changed. Undo what has changed around the tables since the drop, then roll back again.',
   });
+}
+
+function describePrinted({ migration, serverVersion }: Entry, printed: readonly Difference[]): string {
+  const objects = [...new Set(printed.map(({ object }) => object))].join(', ');
+  return `${migration}: dropped on PostgreSQL ${serverVersion}, which printed these in other words: ${objects}`;
 }
 
 /** What was given back but not taken, and what was taken but not given back. */

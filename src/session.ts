@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Knex } from 'knex';
 import type { Submittable } from 'pg';
 import { type CopyToStreamQuery, from as copyFrom, to as copyTo } from 'pg-copy-streams';
-import { describeServer, type Server } from './catalog/server.ts';
+import { describeServer, refuseOtherProducts, type Server } from './catalog/server.ts';
 import { type ErrorCode, isUndropError, sqlState, UndropError } from './errors.ts';
 import { onlyRead } from './only-read.ts';
 import { say } from './say.ts';
@@ -249,12 +249,17 @@ async function withPins<T>(
     return JSON.parse(rows[0]?.rows ?? '[]');
   };
 
+  // Asked first: some of them do not even know savepoints.
+  const { rows } = await query('select pg_catalog.version() as banner');
+  const banner = rows[0]?.banner ?? '';
+  refuseOtherProducts(banner);
+
   const act = async (): Promise<T> => {
     const path = await leavePath(connection);
     const found = await describe(connection, kind);
     await query(setAll, [JSON.stringify({ ...pins, ...howToRead })]);
     const session: Session = {
-      server: describeServer(found.version, Number(found.versionNumber), found.build),
+      server: describeServer(found.version, Number(found.versionNumber), banner),
       database: found.database,
       role: found.role,
       schemas: JSON.parse(path.schemas),
@@ -322,7 +327,6 @@ async function leavePath(connection: Connection): Promise<{ setting: string; sch
 
 interface Found {
   version: string;
-  build: string;
   versionNumber: string;
   database: string;
   role: string;
@@ -333,7 +337,6 @@ async function describe(connection: Connection, kind: SessionKind): Promise<Foun
   const { rows } = await connection.query({
     text: /* sql */ `
       select pg_catalog.current_setting('server_version') as version,
-        pg_catalog.version() as build,
         pg_catalog.current_setting('server_version_num') as "versionNumber",
         pg_catalog.current_database()::text as database,
         current_user::text as role,

@@ -1,5 +1,6 @@
+import { compareArchived } from './across-majors.ts';
 import { type Entry, findEntry, loadCapture, markRestored } from './archive.ts';
-import { compareFacts, describeDifferences } from './compare.ts';
+import { describeDifferences } from './compare.ts';
 import { readEntries } from './entries.ts';
 import { isUndropError } from './errors.ts';
 import { readRestored } from './restore.ts';
@@ -47,7 +48,8 @@ async function findDifference(session: Session, entry: Entry): Promise<string | 
       session,
       entry.tables.map(({ sql }) => sql),
     );
-    const differences = [...compareFacts(dropped, facts.own), ...(await compareRows(session, rows))];
+    const own = compareArchived(entry.serverVersion, dropped, session.server, facts.own);
+    const differences = [...own.differences, ...(await compareRows(session, rows))];
     return differences.length === 0 ? null : describeDifferences(differences);
   } catch (error) {
     // What a damaged archive is restored without, it cannot be compared with either.

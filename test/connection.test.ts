@@ -235,6 +235,6 @@ describe('connect', () => {
     );
     const error = await failure(async () => connect(await to(url)));
     expect(error.code).to.equal('unsupported-server');
-    expect(error.reason).to.contain('14 to 18');
+    expect(error.reason).to.contain('14, 15, 16, 17, 18');
   });
 });

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { expect } from 'chai';
+import { statements } from './support/judges.ts';
 import { dataText, pgDump, schemaText, systemPgDump } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
@@ -99,13 +100,3 @@ describe('the judge (pg_dump 18 in WASM)', () => {
     expect(statements(await schemaText(database.url))).to.deep.equal(statements(text));
   });
 });
-
-/** Without comments, settings, order, and the word for the owner of a view: there, majors of pg_dump differ. */
-function statements(dump: string): string[] {
-  const lines = dump.split('\n').filter((line) => !/^(--|SET |SELECT pg_catalog\.set_config|\\)/.test(line));
-  return lines
-    .join('\n')
-    .split(/;\n+/)
-    .map((one) => one.trim().replace(/^ALTER (?:VIEW|SEQUENCE)(?= .* OWNER TO )/, 'ALTER TABLE'))
-    .sort();
-}

@@ -42,7 +42,7 @@ describe('a kill between any two statements', () => {
   before(async function () {
     this.timeout(120_000);
     // One of its own: some of the faults bring it down.
-    server = await startServer({ native: (await import('./support/cluster.ts')).installedNative() });
+    server = await startServer({ native: (await import('./support/binaries.ts')).installedNative() });
     proxy = await startProxy(server.config('postgres'));
     root = mkdtempSync(join(tmpdir(), 'undrop-kills-'));
     mkdirSync(join(root, 'migrations'));

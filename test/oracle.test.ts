@@ -4,14 +4,12 @@ import { expect } from 'chai';
 import { captureClosure, type Statement } from '../src/capture.ts';
 import { readClosure } from '../src/catalog/closure.ts';
 import { compareFacts } from '../src/compare.ts';
-import { findTables } from '../src/gate.ts';
-import { parseTableName } from '../src/name.ts';
 import { readRestored, replay } from '../src/restore.ts';
 import { reversibleDrop } from '../src/reversible-drop.ts';
 import { quietly } from '../src/say.ts';
 import { inSession, type Session } from '../src/session.ts';
-import { type Case, dropRoles, readCases } from './support/case-folders.ts';
-import { type Runner, runner } from './support/migrate.ts';
+import { type Case, inCase, needs, readCases } from './support/case-folders.ts';
+import { dropCascade, namesOf, oidsOf, predictAndDrop, undone, watch } from './support/oracle.ts';
 import { pgDump } from './support/pg-dump.ts';
 import { type TestServer, testServer } from './support/server.ts';
 
@@ -48,27 +46,11 @@ describe('oracles', () => {
     server = await testServer();
   });
 
-  async function inDatabase(
-    schema: string,
-    work: (run: Runner, url: string) => Promise<void>,
-  ): Promise<void> {
-    const database = await server.createDatabase();
-    const run = runner(database.url);
-    try {
-      await server.sql(database.name, schema);
-      await work(run, database.url);
-    } finally {
-      await run.end();
-      await server.dropDatabase(database.name);
-      await dropRoles(server);
-    }
-  }
-
   describe('the closure is what the server says it has dropped', () => {
-    for (const { name, schema, tables, from = 0 } of cases) {
+    for (const { name, schema, tables, from } of cases) {
       it(name, async function () {
-        if (server.major < from) this.skip();
-        await inDatabase(`${schema};\n${watch}`, async ({ knex }) => {
+        needs(this, server, from);
+        await inCase(server, `${schema};\n${watch}`, async ({ knex }) => {
           const { predicted, dropped } = await inSession(knex, (session) => predictAndDrop(session, tables));
           expect(dropped).to.deep.equal(predicted);
           expect(predicted).not.to.have.length(0);
@@ -82,7 +64,7 @@ describe('oracles', () => {
         this.skip();
       }
       const schema = readFileSync(pagila, 'utf8').replace(/^\\.*$/gm, '');
-      await inDatabase(`${schema};\n${watch}`, async ({ knex, rows }) => {
+      await inCase(server, `${schema};\n${watch}`, async ({ knex, rows }) => {
         const names = (await rows<{ name: string }>(pagilaTables)).map(({ name }) => name);
         expect(names).to.have.length(22);
         for (const tables of [...names.map((name) => [name]), names]) {
@@ -99,8 +81,8 @@ describe('oracles', () => {
     const caught = { replay: 0, facts: 0 };
     for (const one of choose(mixed)) {
       it(one.name, async function () {
-        if (server.major < (one.from ?? 0)) this.skip();
-        await inDatabase(one.schema, async ({ knex }) => {
+        needs(this, server, one.from);
+        await inCase(server, one.schema, async ({ knex }) => {
           const missed: string[] = [];
           await inSession(knex, (session) =>
             leaveOneOut(session, one.tables, ({ sql }, by) => {
@@ -120,15 +102,15 @@ describe('oracles', () => {
   });
 
   describe('a rehearsal leaves no trace', () => {
-    for (const { name, schema, tables, options, from = 0 } of choose(mixed)) {
+    for (const { name, schema, tables, options, from } of choose(mixed)) {
       it(name, async function () {
-        if (server.major < from) this.skip();
+        needs(this, server, from);
         let plain = '';
-        await inDatabase(schema, async ({ knex }, url) => {
+        await inCase(server, schema, async ({ knex }, { url }) => {
           await inSession(knex, (session) => dropCascade(session, tables));
           plain = await look(url);
         });
-        await inDatabase(schema, async (run, url) => {
+        await inCase(server, schema, async (run, { url }) => {
           await quietly(() => run.up(reversibleDrop({ name, tables, ...options })));
           expect(await look(url)).to.equal(plain);
         });
@@ -148,48 +130,6 @@ function look(url: string): Promise<string> {
 }
 
 const pagilaTables = `select schemaname || '.' || tablename as name from pg_tables where schemaname = 'public' order by 1`;
-
-const watch = /* sql */ `
-  create schema oracle;
-  create table oracle.dropped (classid oid, objid oid, objsubid int, kind text, identity text);
-  create function oracle.note() returns event_trigger language plpgsql as $$
-    begin
-      insert into oracle.dropped
-      select o.classid, o.objid, o.objsubid, o.object_type, o.object_identity
-      from pg_catalog.pg_event_trigger_dropped_objects() as o;
-    end $$;
-  create event trigger oracle on sql_drop execute function oracle.note();`;
-
-interface Dropped {
-  classid: number;
-  objid: number;
-  objsubid: number;
-  kind: string;
-  identity: string;
-}
-
-async function predictAndDrop(session: Session, names: readonly string[]) {
-  const { members } = await readClosure(session, await oidsOf(session, names));
-  await dropCascade(session, names);
-  const dropped = await session.read<Dropped>(
-    'select classid::bigint, objid::bigint, objsubid, kind, identity from oracle.dropped',
-  );
-  return { predicted: lines(members), dropped: lines(dropped) };
-}
-
-/** The server also names columns one by one that lie on its way to an object which then goes as a whole. */
-function lines(objects: readonly Dropped[]): string[] {
-  const whole = new Set(
-    objects.filter(({ objsubid }) => objsubid === 0).map(({ classid, objid }) => `${classid} ${objid}`),
-  );
-  return objects
-    .filter(({ classid, objid, objsubid }) => objsubid === 0 || !whole.has(`${classid} ${objid}`))
-    .map(
-      ({ classid, objid, objsubid, kind, identity }) =>
-        `${kind} ${identity} (${classid} ${objid} ${objsubid})`,
-    )
-    .sort();
-}
 
 /** Statements that change nothing where they stand, and why they are there even so. */
 const noOps = [
@@ -234,41 +174,4 @@ async function leaveOneOut(
     });
     tell(left, by);
   }
-}
-
-/** What the work gives, and nothing of what it does. */
-async function undone<T>(session: Session, work: () => Promise<T>): Promise<T> {
-  let given: { value: T } | undefined;
-  const undo = new Error('undo');
-  await session
-    .attempt(async () => {
-      given = { value: await work() };
-      throw undo;
-    })
-    .catch((error) => {
-      if (error !== undo) throw error;
-    });
-  if (given === undefined) throw undo;
-  return given.value;
-}
-
-async function found(session: Session, names: readonly string[]) {
-  const { tables } = await findTables(
-    session,
-    names.map((name) => ({ ...parseTableName(name), reason: undefined })),
-  );
-  return tables;
-}
-
-async function oidsOf(session: Session, names: readonly string[]): Promise<number[]> {
-  return (await found(session, names)).map(({ oid }) => oid);
-}
-
-async function namesOf(session: Session, names: readonly string[]): Promise<string[]> {
-  return (await found(session, names)).map(({ sql }) => sql);
-}
-
-async function dropCascade(session: Session, names: readonly string[]): Promise<void> {
-  const sql = await namesOf(session, names);
-  await session.run(`set constraints all immediate; drop table ${sql.join(', ')} cascade`);
 }

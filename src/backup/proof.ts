@@ -1,66 +1,90 @@
-import { spawn } from 'node:child_process';
-import { createReadStream } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { pipeline } from 'node:stream';
-import { createGunzip } from 'node:zlib';
 import { UndropError } from '../errors.ts';
 import { quoteName } from '../name.ts';
-import { type DumpContents, readDump, tableKey } from './dump-reader.ts';
-import { findPgDump, type PgDump } from './find-pg-dump.ts';
-import type { BackupFormat } from './pg-dump.ts';
+import { readDump } from './dump-reader.ts';
+import { countInserted, readTableStatement, type TableName, tableKey } from './dump-statements.ts';
+import { dumpText, type Packing } from './dump-text.ts';
+import type { PgDump } from './find-pg-dump.ts';
+
+/** A table that a backup must hold; where its rows are counted, with so many of them. */
+export interface ExpectedTable extends TableName {
+  readonly rows?: number;
+}
 
 /**
- * Reads a backup from its first byte to its last, and checks that it is whole and creates the expected tables. A
- * custom one is unpacked by pg_restore, rows included; nothing is written anywhere.
+ * Reads a backup from its first byte to its last, and checks that it is whole, creates the tables and fills each with
+ * as many rows as it must. Folders, and files that pg_dump has packed, are unpacked by pg_restore; nothing is written.
  *
  * @param pgDump the one that wrote it, since pg_restore must not be older; default: the one that is found first
- * @throws UndropError `backup-unproved`, naming all missing tables; `backup-failed` where there is no pg_restore
+ * @throws UndropError `backup-unproved`, naming all tables that are missing or differ; `backup-failed` where there is
+ * no pg_restore
  */
 export async function proveContents(
   file: string,
-  { format, compressed }: { format: BackupFormat; compressed: boolean },
-  expectedTables: readonly { schema: string; name: string }[],
+  packing: Packing,
+  expectedTables: readonly ExpectedTable[],
   pgDump?: PgDump,
 ): Promise<void> {
-  const contents =
-    format === 'plain'
-      ? await readPlain(file, compressed)
-      : await readCustom(file, pgRestoreBeside(pgDump ?? (await findPgDump())));
-  const missing = expectedTables.filter((table) => !contents.tables.has(tableKey(table)));
-  if (!contents.complete)
-    throw unproved(file, 'It ends in the middle: the last line of pg_dump is not there.');
-  if (missing.length === 0) return;
-  const names = missing.map(({ schema, name }) => `${quoteName(schema)}.${quoteName(name)}`);
-  throw unproved(file, `It does not create ${names.join(', ')}.`);
+  const { rows, complete } = await readContents(file, packing, pgDump);
+  if (!complete) throw unproved(file, 'It ends in the middle: the last line of pg_dump is not there.');
+  const reasons = [...describeMissing(expectedTables, rows), ...describeCounts(expectedTables, rows)];
+  if (reasons.length > 0) throw unproved(file, reasons.join('\n'));
 }
 
-async function readPlain(file: string, compressed: boolean): Promise<DumpContents> {
-  const bytes = createReadStream(file);
-  const text = compressed ? pipeline(bytes, createGunzip(), () => undefined) : bytes;
-  return readDump(text).catch((error: Error) => {
-    throw unproved(file, error.message);
+interface Contents {
+  /** Of each table that it creates, by `tableKey`, how many rows it has for it. */
+  readonly rows: ReadonlyMap<string, number>;
+  readonly complete: boolean;
+}
+
+async function readContents(file: string, packing: Packing, pgDump: PgDump | undefined): Promise<Contents> {
+  const rows = new Map<string, number>();
+  let complete = false;
+  let filled = '';
+  const add = (key: string, count: number) => rows.set(key, (rows.get(key) ?? 0) + count);
+  try {
+    for await (const piece of readDump(dumpText(file, packing, pgDump))) {
+      if (piece.kind === 'rows') {
+        add(filled, countLines(piece.data));
+      } else if (piece.kind === 'complete') {
+        complete = true;
+      } else if (piece.kind !== 'end of rows') {
+        const found = readTableStatement(piece.text);
+        if (found === undefined) continue;
+        filled = tableKey(found);
+        add(
+          filled,
+          piece.kind === 'statement' && found.does === 'insert' ? countInserted(found, piece.groups) : 0,
+        );
+      }
+    }
+  } catch (error) {
+    throw error instanceof UndropError ? error : unproved(file, (error as Error).message);
+  }
+  return { rows, complete };
+}
+
+/** Bytes are compared one by one: looking for the next end of a line costs more where lines are short. */
+function countLines(data: Buffer): number {
+  let count = 0;
+  for (let index = 0; index < data.length; index++) if (data[index] === 10) count += 1;
+  return count;
+}
+
+function describeMissing(expected: readonly ExpectedTable[], rows: Contents['rows']): string[] {
+  const names = expected.filter((table) => !rows.has(tableKey(table))).map(sqlOf);
+  return names.length === 0 ? [] : [`It does not create ${names.join(', ')}.`];
+}
+
+function describeCounts(expected: readonly ExpectedTable[], rows: Contents['rows']): string[] {
+  return expected.flatMap((table) => {
+    const found = rows.get(tableKey(table));
+    if (found === undefined || table.rows === undefined || found === table.rows) return [];
+    return [`It holds ${found} rows of ${sqlOf(table)}, which had ${table.rows}.`];
   });
 }
 
-async function readCustom(file: string, pgRestore: string): Promise<DumpContents> {
-  const child = spawn(pgRestore, ['--file=-', file], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let words = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    words = (words + text).slice(-10_000);
-  });
-  const ended = new Promise<void>((resolve, reject) => {
-    child.once('error', (error) => reject(noPgRestore(pgRestore, error)));
-    child.once('close', (status, signal) => {
-      if (status === 0) return resolve();
-      reject(unproved(file, words.trim() || `pg_restore ended with ${signal ?? status}.`));
-    });
-  });
-  const [contents] = await Promise.all([readDump(child.stdout), ended]);
-  return contents;
-}
-
-function pgRestoreBeside({ path }: PgDump): string {
-  return join(dirname(path), basename(path).replace('pg_dump', 'pg_restore'));
+function sqlOf({ schema, name }: TableName): string {
+  return `${quoteName(schema)}.${quoteName(name)}`;
 }
 
 function unproved(file: string, reason: string): UndropError {
@@ -69,15 +93,5 @@ function unproved(file: string, reason: string): UndropError {
     message: `The backup ${file} does not hold what it should.`,
     reason,
     next: 'Take another one with npm run backup, and keep this one until that is proved.',
-  });
-}
-
-function noPgRestore(path: string, cause: Error): UndropError {
-  return new UndropError('backup-failed', {
-    subject: path,
-    message: 'The backup cannot be proved without pg_restore.',
-    reason: cause.message,
-    next: 'Install it beside pg_dump, as packages do, or set PG_DUMP to a pg_dump that has it; or use the plain format.',
-    cause,
   });
 }

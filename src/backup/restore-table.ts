@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { PassThrough } from 'node:stream';
 import type { Knex } from 'knex';
 import { findEntry } from '../archive.ts';
 import { hasArchive, placeSql } from '../archive-schema.ts';
@@ -18,20 +16,15 @@ import { parseOptions } from '../options.ts';
 import { checkPrerequisites } from '../prerequisites.ts';
 import { inReadOnlySession } from '../read-only.ts';
 import { readRestored, replay } from '../restore.ts';
-import { compareRows, digestRows, type KeptRows } from '../rows.ts';
+import { compareRows, type KeptRows } from '../rows.ts';
 import { say } from '../say.ts';
 import { inSession, type Session } from '../session.ts';
 import { splitEntry } from '../split-entry.ts';
 import { readPresent } from '../verify.ts';
-import {
-  type CapturedTable,
-  captureSource,
-  placesOfRows,
-  readTables,
-  type SourceTable,
-} from './capture-source.ts';
+import { type CapturedTable, captureSource, placesOfRows, readTables } from './capture-source.ts';
 import type { Manifest } from './manifest.ts';
 import { openBackup } from './open-backup.ts';
+import { copySql, digestAll, play } from './play.ts';
 import { refuseEmbedded } from './restore-database.ts';
 import { withKnex } from './scratch.ts';
 import { type Source, withSource } from './source.ts';
@@ -179,7 +172,25 @@ async function bringInstead(
   if (entry === undefined) throw new Error(`no entry of ${migration}`);
   const rest = await splitEntry(session, entry, captured.table);
   const { tables } = await findTables(session, [{ ...parseTableName(captured.table), reason: undefined }]);
-  const closure = await lockClosure(session, tables, patience(captured.table), async (locked) => locked);
+  await lockClosure(session, tables, patience(captured.table), async (closure) => {
+    const { statements, facts } = await captureUnchanged(session, captured, closure, migration);
+    await drop(session, tables, closure);
+    await play(session, statements, captured.tables, from);
+    const states = captured.statements.filter(({ sql }) => sql.startsWith('select pg_catalog.setval('));
+    await replay(session, states, 'restore-failed');
+    const wanted = [...facts.filter(isNoState), ...captured.facts.filter((fact) => !isNoState(fact))];
+    await compare(session, captured.table, wanted, kept);
+  });
+  return rest?.entry ?? null;
+}
+
+/** The table as it stands, and what others have on it; the rows are due from elsewhere. */
+async function captureUnchanged(
+  session: Session,
+  captured: CapturedTable,
+  closure: Closure,
+  migration: string,
+): Promise<{ statements: Statement[]; facts: readonly Fact[] }> {
   refuseChildren(closure, captured.table);
   const own = { ...closure, members: closure.members.filter((member) => member.own) };
   const changed = compareFacts(
@@ -190,55 +201,11 @@ async function bringInstead(
   const places = placesOfRows(closure, await readTables(session, closure));
   const { statements, obstacles } = await captureStatements(session, closure, places);
   if (obstacles.length > 0) throw notReproducible(obstacles);
-  const facts = (await readFacts(session, closure)).own;
-  await drop(session, tables, closure);
-  await play(session, statements, captured.tables, from);
-  const states = captured.statements.filter(({ sql }) => sql.startsWith('select pg_catalog.setval('));
-  await replay(session, states, 'restore-failed');
-  const wanted = [...facts.filter(isNoState), ...captured.facts.filter((fact) => !isNoState(fact))];
-  await compare(session, captured.table, wanted, kept);
-  return rest?.entry ?? null;
+  return { statements, facts: (await readFacts(session, closure)).own };
 }
 
 function isNoState({ catalog }: Fact): boolean {
   return catalog !== sequenceState;
-}
-
-/** Replays statements; where the rows of a table are due, they come from the unpacked backup. */
-async function play(
-  session: Session,
-  statements: readonly Statement[],
-  tables: readonly SourceTable[],
-  from: Session,
-): Promise<void> {
-  for (const statement of statements) {
-    if (statement.kind === 'rows') await copyRows(session, copySql(tables, statement.identity), from);
-    else await replay(session, [statement], 'restore-failed');
-  }
-}
-
-async function copyRows(session: Session, copy: string, from: Session): Promise<void> {
-  const rows = new PassThrough();
-  const put = async (chunk: Buffer): Promise<void> => {
-    if (!rows.write(chunk)) await once(rows, 'drain');
-  };
-  const read = from.copyOut(`${copy} to stdout`, put).then(() => rows.end());
-  const written = session.copyIn(`${copy} from stdin`, rows);
-  written.catch((error: Error) => rows.destroy(error));
-  await Promise.all([written, read]);
-}
-
-function copySql(tables: readonly SourceTable[], sql: string): string {
-  const table = tables.find((one) => one.sql === sql);
-  if (table === undefined) throw new Error(`${sql} is not in the backup`);
-  // Of a table without columns there is nothing to name.
-  return `copy ${sql}${table.columns === '' ? '' : ` (${table.columns})`}`;
-}
-
-async function digestAll(from: Session, tables: readonly SourceTable[]): Promise<KeptRows[]> {
-  const kept: KeptRows[] = [];
-  for (const { sql } of tables) kept.push({ table: sql, store: '', ...(await digestRows(from, sql)) });
-  return kept;
 }
 
 async function compare(

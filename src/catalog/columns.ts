@@ -38,7 +38,11 @@ const columnsSql = /* sql */ `
         select from pg_catalog.pg_inherits as h
         join pg_catalog.pg_attribute as p
           on p.attrelid = h.inhparent and p.attname = a.attname and p.attgenerated <> ''
-        where h.inhrelid = c.oid and not c.relispartition) as generated_by_parent
+        where h.inhrelid = c.oid and not c.relispartition) as generated_by_parent,
+      exists (
+        select from pg_catalog.pg_inherits as h
+        join pg_catalog.pg_attribute as p on p.attrelid = h.inhparent and p.attname = a.attname and p.attnotnull
+        where h.inhrelid = c.oid and not c.oid = any ($4)) as not_null_by_parent
     from pg_catalog.pg_attribute as a
     join pg_catalog.pg_class as c on c.oid = a.attrelid
     where a.attrelid = any ($1) and a.attnum > 0 and not a.attisdropped
@@ -96,7 +100,8 @@ const columnsSql = /* sql */ `
     case when a.attgenerated <> '' then d.tableoid::bigint end as classid,
     case when a.attgenerated <> '' then d.oid::bigint end as objid,
     array_remove(array[
-      case when a.given and a.attnotnull and not $2 then pg_catalog.format('alter column %I set not null', a.attname) end,
+      -- said twice, it would stay with the child on servers from 18 on, where the parent loses it
+      case when a.given and a.attnotnull and not a.not_null_by_parent and not $2 then pg_catalog.format('alter column %I set not null', a.attname) end,
       -- the default of the parent came with the column
       case when a.given and d.oid is null then pg_catalog.format('alter column %I drop default', a.attname) end,
       case when a.attstorage <> t.typstorage or a.given then pg_catalog.format('alter column %I set storage %s', a.attname,

@@ -199,6 +199,9 @@ export const overrides: Readonly<Record<string, string>> = {
   'pg_attribute.attndims': /* sql */ `
     case when exists (select from pg_catalog.pg_type as y where y.oid = t.atttypid and y.typelem <> 0 and y.typlen = -1)
       then greatest(t.attndims, 1) else t.attndims end`,
+  // The default target is null from 17 on.
+  'pg_attribute.attstattarget': 'nullif(t.attstattarget, -1)',
+  'pg_statistic_ext.stxstattarget': 'nullif(t.stxstattarget, -1)',
   // Servers disagree about it where it means nothing.
   'pg_constraint.connoinherit': /* sql */ `
     case when t.contype in ('p', 'u', 'x', 'f') then null else t.connoinherit end`,

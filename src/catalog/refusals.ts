@@ -1,6 +1,7 @@
 import type { Session } from '../session.ts';
 import type { Closure } from './closure.ts';
 import { findForeignRoles } from './roles.ts';
+import { findSpreadTables } from './spread.ts';
 
 /** One thing that cannot be brought back exactly, and why. */
 export interface Obstacle {
@@ -71,6 +72,7 @@ export async function findObstacles(session: Session, closure: Closure): Promise
     ...extensions,
     ...relations,
     ...labels,
+    ...(await findSpreadTables(session, closure)),
     ...(await findForeignRoles(session, closure)),
   ];
 }

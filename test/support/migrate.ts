@@ -1,6 +1,7 @@
 import knexLib, { type Knex } from 'knex';
 import type { ErrorCode } from '../../src/errors.ts';
 import { isUndropError, type UndropError } from '../../src/errors.ts';
+import { onEmbedded } from './server.ts';
 
 /** Something with `up` and `down`, as Knex has loaded it. */
 interface Migration {
@@ -18,7 +19,9 @@ export interface Runner {
 }
 
 export function runner(url: string): Runner {
-  const knex = knexLib({ client: 'pg', connection: url, pool: { min: 0, max: 2 } });
+  // PGlite takes one client at a time: an idle connection would keep the others out.
+  const idle = onEmbedded ? { idleTimeoutMillis: 1, reapIntervalMillis: 1 } : {};
+  const knex = knexLib({ client: 'pg', connection: url, pool: { min: 0, max: 2, ...idle } });
   return {
     knex,
     up: (migration) => knex.transaction((transaction) => migration.up(transaction)),

@@ -1,5 +1,7 @@
 import pg from 'pg';
+import { installedNative, nativeOf } from './binaries.ts';
 import { type Cluster, startCluster } from './cluster.ts';
+import { startEmbeddedDatabases } from './embedded-databases.ts';
 
 export interface TestServer {
   /** As the server says it, for example `15.18`. */
@@ -7,6 +9,8 @@ export interface TestServer {
   major: number;
   /** False where UNDROP_TEST_URL named the server: then there is no `pw_user` line in its pg_hba.conf. */
   own: boolean;
+  /** PGlite: every database is a server of its own, for one client at a time. */
+  embedded: boolean;
   /** The folder of an own server: `log` is in it. */
   folder: string | undefined;
   /** A new database with a name of its own unless given. Owner: the superuser. */
@@ -50,22 +54,77 @@ if (typeof globalThis.after === 'function') {
   globalThis.after('end the test server', async () => (await shared)?.stop());
 }
 
+/** True where UNDROP_TEST_SERVER asks for PGlite. */
+export const onEmbedded = process.env.UNDROP_TEST_SERVER === 'embedded';
+
 /**
- * Starts a server: the one that npm installed, or other binaries (`native`: a folder with bin, lib, share).
- * With UNDROP_TEST_URL (a superuser's URL) and no `native`, that server is used and none is started.
+ * Starts a server: the one that npm has installed; or the major that UNDROP_TEST_SERVER says, or `embedded`; or other
+ * binaries (`native`: a folder with bin, lib, share). With UNDROP_TEST_URL (a superuser's URL) and no `native`, that
+ * server is used and none is started.
  */
-export async function startServer(
-  options: { native?: string; settings?: Readonly<Record<string, string>> } = {},
-): Promise<TestServer> {
-  const given = options.native === undefined ? process.env.UNDROP_TEST_URL : undefined;
-  const cluster = given ? undefined : await startCluster(options.native, options.settings);
-  const base = new URL(given || `postgres://postgres@127.0.0.1:${cluster?.port}/postgres`);
+export async function startServer({
+  native,
+  settings = {},
+}: {
+  native?: string;
+  settings?: Readonly<Record<string, string>>;
+} = {}): Promise<TestServer> {
+  const { UNDROP_TEST_URL: given, UNDROP_TEST_SERVER: major } = process.env;
+  if (native === undefined && given) return describeServer(new URL(given), undefined);
+  if (native === undefined && onEmbedded) return describeEmbedded();
+  const cluster = await startCluster(
+    native ?? (major ? nativeOf(Number(major)) : installedNative()),
+    settings,
+  );
   try {
-    return await describeServer(base, cluster);
+    return await describeServer(new URL(`postgres://postgres@127.0.0.1:${cluster.port}/postgres`), cluster);
   } catch (error) {
-    await cluster?.stop();
+    await cluster.stop();
     throw error;
   }
+}
+
+/** Each database has a port of its own; all are named `postgres`, whatever name is asked for. */
+async function describeEmbedded(): Promise<TestServer> {
+  const databases = await startEmbeddedDatabases();
+  const servers = new Map<string, { port: number; server: TestServer }>();
+  const of = (name: string): TestServer => {
+    const found = servers.get(name);
+    if (found === undefined) throw new Error(`The embedded server has no database ${name}.`);
+    return found.server;
+  };
+  const create = async (name: string): Promise<TestServer> => {
+    const port = await databases.create();
+    const server = await describeServer(new URL(`postgres://postgres@127.0.0.1:${port}/postgres`), undefined);
+    servers.set(name, { port, server });
+    return server;
+  };
+  const { version, major } = await create('postgres');
+  let count = 0;
+  return {
+    version,
+    major,
+    own: true,
+    embedded: true,
+    folder: undefined,
+    createDatabase: async (name = `undrop_test_${++count}`, options) => {
+      if (options !== undefined) throw new Error('An embedded database has neither template nor owner.');
+      return { name, url: (await create(name)).url('postgres') };
+    },
+    dropDatabase: async (name) => {
+      const { port } = servers.get(name) ?? {};
+      servers.delete(name);
+      if (port !== undefined) await databases.drop(port);
+    },
+    url: (database, ...who) => of(database).url('postgres', ...who),
+    config: (database, ...who) => of(database).config('postgres', ...who),
+    client: (database, ...who) => of(database).client('postgres', ...who),
+    sql: (database, text) => of(database).sql('postgres', text),
+    restart: () => {
+      throw new Error('The embedded server is not restarted.');
+    },
+    stop: databases.stop,
+  };
 }
 
 async function describeServer(base: URL, cluster: Cluster | undefined): Promise<TestServer> {
@@ -134,6 +193,7 @@ async function describeServer(base: URL, cluster: Cluster | undefined): Promise<
     version,
     major: Number.parseInt(version, 10),
     own: cluster !== undefined,
+    embedded: false,
     folder: cluster?.folder,
   };
   const restart = (): void => cluster?.restart();

@@ -1,0 +1,326 @@
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { ensureArchive } from '../src/archive-schema.ts';
+import { type Backup, backup } from '../src/backup/backup.ts';
+import { manifestOf } from '../src/backup/manifest.ts';
+import { openBackup } from '../src/backup/open-backup.ts';
+import { proveRestore } from '../src/backup/prove-restore.ts';
+import { replaceDatabase, restoreDatabase } from '../src/backup/restore-database.ts';
+import { planTable, restoreTable } from '../src/backup/restore-table.ts';
+import { reversibleDrop } from '../src/index.ts';
+import { readSettings } from '../src/knex/settings.ts';
+import { quietly } from '../src/say.ts';
+import { inSession } from '../src/session.ts';
+import { type Runner, refusalOf, runner } from './support/migrate.ts';
+import { dataText, schemaText, systemPgDump } from './support/pg-dump.ts';
+import { startServer, type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+const schema = `
+  create schema app;
+  create type app.mood as enum ('calm', 'cross');
+  create table kept (id int primary key);
+  create table a (id int generated always as identity primary key, kept_id int references kept, mood app.mood,
+    double int generated always as (kept_id * 2) stored, note text);
+  create table b (id serial primary key, a_id int references a, "odd ""name" text check (length("odd ""name") < 9));
+  create table parts (day date, n int) partition by range (day);
+  create table parts_1 partition of parts for values from ('2026-01-01') to ('2026-02-01');
+  create table bare ();
+  create index on a (note) where mood = 'calm';
+  create function touch() returns trigger language plpgsql as 'begin new.note := upper(new.note); return new; end';
+  insert into kept select generate_series(1, 9);
+  insert into a (kept_id, mood, note) select i, 'calm', E'tab\\t\\\\ new\\nline' || i from generate_series(1, 9) as i;
+  insert into a (note) values (null), ('\\.');
+  insert into b (a_id, "odd ""name") values (1, 'x'), (2, '');
+  insert into parts select '2026-01-05', generate_series(1, 5);
+  insert into bare default values;
+  create trigger touch before insert on a for each row execute function touch();
+  create view seen as select a.id, b.id as b from a join b on b.a_id = a.id;
+  create function twice(int) returns int language sql begin atomic select $1; select $1 * 2; end;
+  create rule log as on delete to bare do also (insert into kept values (100); insert into kept values (101););
+  comment on table a is 'it''s; -- "kept"'`;
+
+describe('restores from a backup', () => {
+  let server: TestServer;
+  let database: TestDatabase;
+  let run: Runner;
+  let folder: string;
+  const made: string[] = [];
+
+  before(async function () {
+    server = await testServer();
+    if (await systemPgDump(server.major)) return;
+    this.test?.parent?.tests.forEach((test) => {
+      test.title += ` (no pg_dump of ${server.major} or later is installed)`;
+    });
+    this.skip();
+  });
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'undrop-restore-'));
+    database = await server.createDatabase();
+    await server.sql(database.name, schema);
+    run = runner(database.url);
+  });
+
+  afterEach(async () => {
+    await run?.end();
+    for (const name of [database.name, ...made.splice(0)]) await server.dropDatabase(name);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const target = ({ url }: Pick<TestDatabase, 'url'> = database) => ({
+    settings: readSettings({ DATABASE_URL: url }),
+    embedded: undefined,
+  });
+  const take = (format: 'custom' | 'directory' | 'plain' = 'custom'): Promise<Backup> =>
+    quietly(() => backup(run.knex, target(), { folder, format }));
+  const both = (url = database.url) =>
+    Promise.all([schemaText(url, { exclude: ['undrop'] }), dataText(url, { exclude: ['undrop'] })]);
+  const scratches = async () =>
+    (await server.sql<{ name: string }>('postgres', 'select datname as name from pg_database')).filter(
+      ({ name }) =>
+        name.startsWith('undrop_proof_') ||
+        name.startsWith('undrop_restore_') ||
+        name.startsWith('undrop_rows_'),
+    );
+  const table = (file: string, name: string) => quietly(() => restoreTable(run.knex, target(), file, name));
+
+  for (const format of ['custom', 'directory', 'plain'] as const) {
+    it(`proves a ${format} one by restoring it, and leaves no scratch`, async () => {
+      const taken = await quietly(() => backup(run.knex, target(), { folder, format, prove: 'restore' }));
+      expect(taken).to.include({ proof: 'restore' });
+      expect(taken.differences).to.deep.equal([]);
+      expect(await scratches()).to.deep.equal([]);
+      expect(await run.rows('select proof from undrop.backups')).to.deep.equal([{ proof: 'restore' }]);
+    });
+
+    it(`brings a whole ${format} one into a new database, the same by pg_dump`, async () => {
+      const { file } = await take(format);
+      const before = await both();
+      const name = `${database.name}_new`;
+      made.push(name);
+      const restored = await restoreDatabase(target(), file, name);
+      expect(restored.differences).to.deep.equal([]);
+      expect(await both(server.url(name))).to.deep.equal(before);
+      await refusalOf(restoreDatabase(target(), file, name), 'name-taken');
+    });
+
+    it(`brings one table with its rows from a ${format} one, the same by pg_dump`, async () => {
+      const { file } = await take(format);
+      const before = await both();
+      for (const [name, view] of [
+        ['b', true],
+        ['parts', false],
+        ['bare', false],
+      ] as const) {
+        const definition = 'create view seen as select a.id, b.id as b from a join b on b.a_id = a.id';
+        await run.knex.raw(`drop table ${name} cascade`);
+        const restored = await table(file, name);
+        expect(restored.left.map(({ identity }) => identity)).to.include.members(view ? ['public.seen'] : []);
+        if (view) await run.knex.raw(definition);
+      }
+      expect((await both()).map(sorted)).to.deep.equal(before.map(sorted));
+      expect(await scratches()).to.deep.equal([]);
+    });
+  }
+
+  it('brings one table of a drop while the others stay dropped, and the rollback brings the rest', async () => {
+    const { file } = await take();
+    const before = await both();
+    const drop = reversibleDrop({ name: 'm', tables: ['a', 'b'], outsiders: 'cascade', rows: 'archive' });
+    await quietly(() => run.up(drop));
+    const restored = await table(file, 'a');
+    expect(restored).to.include({ table: 'public.a', rows: 11, migration: 'm' });
+    expect(await run.rows('select count(*)::int as rows from a')).to.deep.equal([{ rows: 11 }]);
+    expect(await run.rows(`select to_regclass('b') is null as gone`)).to.deep.equal([{ gone: true }]);
+    // Identities go on where they were.
+    await run.knex.raw(`begin; insert into a (note) values ('x'); rollback`);
+    await quietly(() => run.down(drop));
+    expect((await schemaText(database.url, { exclude: ['undrop'] })).length).to.equal(before[0].length);
+    expect(
+      sorted(await dataText(database.url, { exclude: ['undrop'] })).filter(
+        (line) => !/setval.*a_id_seq/.test(line),
+      ),
+    ).to.deep.equal(sorted(before[1]).filter((line) => !/setval.*a_id_seq/.test(line)));
+  });
+
+  it('leaves out a key to a table that is still dropped, which the rollback brings', async () => {
+    const { file } = await take();
+    const before = await both();
+    const drop = reversibleDrop({ name: 'm', tables: ['a', 'b'], outsiders: 'cascade', rows: 'archive' });
+    await quietly(() => run.up(drop));
+    const restored = await table(file, 'b');
+    expect(restored.left.map(({ identity }) => identity)).to.include('b_a_id_fkey on public.b');
+    await quietly(() => run.down(drop));
+    expect((await both()).map(sorted)).to.deep.equal(before.map(sorted));
+  });
+
+  it('refuses a table that had changed between the backup and its drop', async () => {
+    const { file } = await take();
+    await run.knex.raw('alter table b add column late int');
+    const drop = reversibleDrop({ name: 'm', tables: ['b'], outsiders: 'cascade', rows: 'archive' });
+    await quietly(() => run.up(drop));
+    const error = await refusalOf(table(file, 'b'), 'restore-differs');
+    expect(error.reason).to.include('late');
+    expect(await run.rows(`select to_regclass('b') is null as gone`)).to.deep.equal([{ gone: true }]);
+    await quietly(() => run.down(drop));
+  });
+
+  it('overwrites nothing, and says what the backup has not', async () => {
+    const { file } = await take();
+    await refusalOf(table(file, 'kept'), 'name-taken');
+    await refusalOf(table(file, 'nothing'), 'missing-table');
+    await refusalOf(restoreTable(run.knex, target(), join(folder, 'none'), 'kept'), 'bad-options');
+  });
+
+  it('shows the statements without running them', async () => {
+    const { file } = await take();
+    await run.knex.raw('drop table bare');
+    const statements = await planTable(run.knex, target(), file, 'bare');
+    expect(statements.join('\n'))
+      .to.include('create table public.bare')
+      .and.to.include('copy public.bare from stdin');
+    expect(await run.rows(`select to_regclass('bare') is null as gone`)).to.deep.equal([{ gone: true }]);
+  });
+
+  it('puts a backup in the place of the live database only by its full name, and keeps that one', async () => {
+    await run.knex.raw(
+      `alter database ${database.name} set work_mem to '5MB'; comment on database ${database.name} is 'x''y'`,
+    );
+    const { file } = await take();
+    const before = await both();
+    await run.knex.raw('drop table b cascade; delete from parts');
+    await refusalOf(replaceDatabase(target(), file, 'other'), 'bad-options');
+    const busy = await refusalOf(replaceDatabase(target(), file, database.name), 'in-use');
+    expect(busy.reason).to.match(/^pid \d+ \(postgres/);
+    await run.end();
+    const replaced = await replaceDatabase(target(), file, database.name);
+    made.push(replaced.before ?? '');
+    run = runner(database.url);
+    expect(await both()).to.deep.equal(before);
+    expect(await run.rows('show work_mem')).to.deep.equal([{ work_mem: '5MB' }]);
+    const old = await server.sql(replaced.before ?? '', `select count(*)::int as rows from parts`);
+    expect(old).to.deep.equal([{ rows: 0 }]);
+  });
+
+  describe('find what is wrong with one:', () => {
+    const refused = (file: string, code: 'backup-unproved' | 'bad-options' = 'backup-unproved') =>
+      refusalOf(restoreDatabase(target(), file, `${database.name}_never`), code);
+
+    it('a flipped byte, a cut tail', async () => {
+      const { file, bytes } = await take();
+      const whole = readFileSync(file);
+      const flipped = Buffer.from(whole);
+      flipped[bytes >> 1] = (flipped[bytes >> 1] ?? 0) ^ 1;
+      writeFileSync(file, flipped);
+      expect((await refused(file)).reason).to.include('SHA-256');
+      writeFileSync(file, whole);
+      truncateSync(file, bytes - 1);
+      expect((await refused(file)).reason).to.include(`${bytes - 1} bytes, not ${bytes}`);
+    });
+
+    it('an edited manifest, that of another backup, none', async () => {
+      const first = await take();
+      await run.knex.raw('create table more ()');
+      const second = await take('plain');
+      const text = readFileSync(first.manifest, 'utf8');
+      writeFileSync(first.manifest, text.replace('"rows": 9', '"rows": 8'));
+      expect((await refused(first.file)).reason).to.include('checksum');
+      renameSync(second.manifest, first.manifest);
+      expect((await refused(first.file)).message).to.include('not the one that its manifest is of');
+      expect((await refused(second.file)).reason).to.include('ENOENT');
+    });
+
+    it('one of another database; one of which this is a copy will do', async () => {
+      const { file } = await take();
+      const other = await server.createDatabase();
+      const stranger = runner(other.url);
+      try {
+        await inSession(stranger.knex, ensureArchive);
+        const error = await refusalOf(
+          restoreTable(stranger.knex, target(other), file, 'b'),
+          'backup-unproved',
+        );
+        expect(error.reason).to.include(database.name);
+      } finally {
+        await stranger.end();
+        await server.dropDatabase(other.name);
+      }
+      await run.end();
+      const copy = await server.createDatabase(undefined, { template: database.name });
+      made.push(copy.name);
+      run = runner(copy.url);
+      await run.knex.raw('drop table b cascade');
+      const restored = await quietly(() => restoreTable(run.knex, target(copy), file, 'b'));
+      expect(restored.rows).to.equal(2);
+    });
+
+    it('rows that are not there, for a proof by restore', async () => {
+      const { file } = await take('plain');
+      const { manifest } = await openBackup(file);
+      const tables = manifest.tables.map((one) => (one.name === 'b' ? { ...one, rows: 3 } : one));
+      const more = [...tables, { schema: 'public', name: 'more', rows: 0 }];
+      const error = await refusalOf(
+        proveRestore(file, { ...manifest, tables: more }, { target: target() }),
+        'backup-unproved',
+      );
+      expect(error.reason).to.equal('"public"."b" has 2 rows; 3 were there\n"public"."more" is missing');
+      expect(await scratches()).to.deep.equal([]);
+    });
+
+    it('a command for psql in it', async () => {
+      const { file } = await take('plain');
+      const { manifest } = await openBackup(file);
+      writeFileSync(
+        file,
+        readFileSync(file, 'utf8').replace(
+          '\nCREATE SCHEMA',
+          '\n\\! touch /tmp/undrop-was-here\nCREATE SCHEMA',
+        ),
+      );
+      const error = await refusalOf(proveRestore(file, manifest, { target: target() }), 'backup-unproved');
+      expect(error.reason).to.include('touch');
+    });
+  });
+
+  describe('prove elsewhere', () => {
+    it('on another server, not on the live database, and with no password to be seen', async () => {
+      const other = await startServer();
+      try {
+        const options = { folder, prove: 'restore' as const };
+        const take = (proveOn: string) => quietly(() => backup(run.knex, target(), { ...options, proveOn }));
+        const taken = await take(other.url('postgres'));
+        expect(taken).to.include({ proof: 'restore' });
+        await refusalOf(take(database.url), 'bad-options');
+        const shown = await refusalOf(take(server.url('postgres', 'postgres', 'geheim')), 'bad-options');
+        expect(String(shown)).not.to.include('geheim');
+        await run.knex.raw(
+          'drop role if exists undrop_only_here; create role undrop_only_here; alter table b owner to undrop_only_here',
+        );
+        const missing = await refusalOf(take(other.url('postgres')), 'prerequisite-gone');
+        expect(missing.subject).to.equal('undrop_only_here');
+        expect(readdirSync(folder).filter((name) => name.endsWith('.partial'))).to.deep.equal([]);
+        expect(statSync(manifestOf(taken.file)).mode & 0o777).to.equal(0o600);
+      } finally {
+        await run.knex.raw('alter table b owner to postgres; drop role if exists undrop_only_here');
+        await other.stop();
+      }
+    });
+  });
+});
+
+/** The same statements, whatever their order. */
+function sorted(text: string): string[] {
+  return text.split('\n').sort();
+}

@@ -1,0 +1,14 @@
+create table t (a int not null, b int constraint "b There" not null, c int, d int, e int);
+alter table t add constraint d_here not null d no inherit;
+comment on constraint "b There" on t is 'named';
+create table child (e int not null) inherits (t);
+alter table child add constraint own not null d;
+alter table t add constraint c_later not null c not valid;
+create table p (id int constraint p_there not null, v int constraint v_there not null) partition by range (id);
+create table p1 partition of p for values from (0) to (10);
+create table p2 (v int constraint of_its_own not null, id int constraint other not null);
+alter table p attach partition p2 for values from (10) to (20);
+create table late (id int primary key, v int);
+alter table late drop constraint late_pkey;
+create type pair as (x int, y int);
+create table typed of pair (x constraint x_there not null);

@@ -1,0 +1,13 @@
+create role case_a nologin;
+create role case_b nologin;
+create table t (id int);
+create view v as select id from t;
+create materialized view m as select id from t;
+grant maintain on t to case_a with grant option;
+set role case_a;
+grant maintain on t to case_b;
+reset role;
+revoke maintain on m from postgres;
+grant all on v to case_a;
+revoke maintain on v from case_a;
+alter default privileges grant maintain on tables to case_b;

@@ -1,0 +1,13 @@
+create function f() returns trigger language plpgsql as $$ begin return new; end $$;
+create table p (id int, v text) partition by range (id);
+create table p1 partition of p for values from (0) to (10);
+create table p2 partition of p for values from (10) to (20) partition by list (v);
+create table p2a partition of p2 for values in ('a');
+create trigger each_row before insert or update of v on p for each row execute function f('x');
+create trigger once after update on p for each statement execute function f();
+create constraint trigger late after insert on p deferrable initially deferred for each row when (new.id > 3) execute function f();
+create trigger own after delete on p2 for each row execute function f();
+alter table only p disable trigger late;
+alter table p1 disable trigger each_row;
+alter table p2a enable always trigger own;
+comment on trigger each_row on p is 'a trigger of all';

@@ -1,0 +1,71 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { majors, nativeOf } from '../support/binaries.ts';
+import type { Outcome } from './child.ts';
+import { describeTable, type ServerRun } from './table.ts';
+
+// npm run test:matrix [-- <servers>]: the tests that depend on the server, on every server that is supported:
+// 14 15 16 17 18 embedded, or those that are named, or the one that UNDROP_TEST_URL names.
+
+const tests = [
+  'cases.test.ts',
+  'oracle.test.ts',
+  'judge.test.ts',
+  'up-down.test.ts',
+  'rows.test.ts',
+  'grants.test.ts',
+  'restore-archive.test.ts',
+];
+
+const all = [...majors.map(String), 'embedded'];
+const named = process.argv.slice(2);
+const unknown = named.filter((name) => !all.includes(name));
+if (unknown.length > 0) {
+  process.stderr.write(`There is no server ${unknown.join(', ')} here, only ${all.join(', ')}.\n`);
+  process.exit(2);
+}
+const given = process.env.UNDROP_TEST_URL ? ['UNDROP_TEST_URL'] : undefined;
+const servers = given ?? (named.length > 0 ? named : all);
+
+// Whatever the tests leave in it when they are ended goes with it.
+const scratch = mkdtempSync(join(tmpdir(), 'undrop-matrix-'));
+let child: ChildProcess | undefined;
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    const end = () => process.exit(130);
+    if (child === undefined) end();
+    child?.once('exit', end).kill('SIGKILL');
+  });
+}
+
+const runs: ServerRun[] = [];
+for (const server of servers) runs.push(await runOn(server));
+process.stdout.write(`\n${describeTable(runs)}\n`);
+process.exitCode = runs.every(({ good }) => good) ? 0 : 1;
+
+/** Runs the tests in a process of its own, which ends the server with itself. */
+async function runOn(server: string): Promise<ServerRun> {
+  process.stdout.write(`\n== ${server}\n`);
+  const isMajor = server !== 'embedded' && given === undefined;
+  if (isMajor) nativeOf(Number(server));
+  const outcomes: Outcome[] = [];
+  const begun = Date.now();
+  const status = await new Promise<number | null>((resolve) => {
+    const { UNDROP_TEST_SERVER: _, ...rest } = process.env;
+    child = fork(join(import.meta.dirname, 'child.ts'), tests, {
+      env: { ...rest, TMPDIR: scratch, ...(given === undefined ? { UNDROP_TEST_SERVER: server } : {}) },
+    });
+    child.on('message', (outcome: Outcome) => {
+      outcomes.push(outcome);
+      if (outcome.state === 'failed')
+        process.stdout.write(`\n✖ ${outcome.title.join(' › ')}\n${outcome.why}\n`);
+    });
+    child.on('exit', resolve);
+  });
+  child = undefined;
+  const good = status === 0 && outcomes.some(({ state }) => state === 'passed');
+  return { server, outcomes, good, seconds: Math.round((Date.now() - begun) / 1000) };
+}
