@@ -20,6 +20,7 @@ import type { Session } from './session.ts';
  * @throws UndropError as `replayEntry`; `lock-timeout`
  */
 export async function restoreEntry(session: Session, entry: Entry, patience: Patience): Promise<void> {
+  await checkKeepers(session);
   // The restore locks referenced tables: whoever uses them must not have to queue behind it.
   const hosts = await readHosts(session, entry);
   const locks = await readHostLocks(session, hosts, await neededMode(session, entry));
@@ -69,7 +70,6 @@ export async function replayEntry(
   entry: Entry,
   hosts: readonly Host[],
 ): Promise<readonly KeptRows[]> {
-  await checkKeepers(session);
   const { statements, facts, rows } = await readReplay(session, entry);
   const before = { hosts, facts: await readHostFacts(session, hosts) };
   await session.phase('restore');

@@ -47,7 +47,7 @@ describe(`an archive of PostgreSQL ${oldMajor}, dumped and loaded here`, () => {
 
   before(async () => {
     server = await testServer();
-    if (server.major < oldMajor) return;
+    if (server.major <= oldMajor) return;
     old = await startServer({ native: installedNative() });
     expect(old.major).to.equal(oldMajor);
   });
@@ -58,12 +58,12 @@ describe(`an archive of PostgreSQL ${oldMajor}, dumped and loaded here`, () => {
     const migration = reversibleDrop({ name, tables, ...options });
 
     it(`${name}: comes back`, function () {
-      needs(this, server, oldMajor);
+      needs(this, server, oldMajor + 1);
       return inCase(old, schema, async (run, database) => {
         const roles = await readRoles(database);
-        const dumped = await pgDump(database.url);
+        const dumped = loadable(await pgDump(database.url));
         await quietly(() => run.up(migration));
-        const withArchive = await pgDump(database.url);
+        const withArchive = loadable(await pgDump(database.url));
         let wanted = '';
         await inCase(server, roles + dumped, async (_, { url }) => {
           wanted = await pgDump(url);
@@ -83,7 +83,7 @@ describe(`an archive of PostgreSQL ${oldMajor}, dumped and loaded here`, () => {
     const migration = reversibleDrop({ name: 'acl', tables: ['t'] });
     return inCase(old, 'create table t (a aclitem)', async (run, { url }) => {
       await quietly(() => run.up(migration));
-      await inCase(server, await pgDump(url), async (here) => {
+      await inCase(server, loadable(await pgDump(url)), async (here) => {
         const { reason } = await refusalOf(here.down(migration), 'restore-differs');
         expect(reason).to.include('pg_attribute.attlen was 12, is 16');
       });
@@ -104,6 +104,11 @@ describe(`an archive of PostgreSQL ${oldMajor}, dumped and loaded here`, () => {
     return rows.map(({ sql }) => sql).join('\n');
   }
 });
+
+/** The judge is of 18, and sets what servers before 17 do not know. */
+function loadable(dump: string): string {
+  return dump.replace(/^SET transaction_timeout = 0;$/m, '');
+}
 
 /** An owner who has revoked some privileges of its own has MAINTAIN after a dump, and not after a restore. */
 function comparable(dump: string): string[] {

@@ -136,7 +136,8 @@ describe('the gate of backups', () => {
     });
 
     it('that does not hold every table is not recorded', async () => {
-      const without = (dump: string) => dump.replace('CREATE TABLE public.old', '-- CREATE TABLE public.old');
+      const without = (dump: string) =>
+        dump.replace('CREATE TABLE public.old', 'CREATE TABLE public.elsewhere');
       const error = await refusalOf(take(folder, without), 'backup-unproved');
       expect(error.reason).to.equal('It does not create "public"."old".');
       expect(await run.rows('select id from undrop.backups')).to.eql([]);
