@@ -26,7 +26,7 @@ describe('faults of the world', function () {
     // One of its own: it is restarted, and short of locks.
     const settings = { max_locks_per_transaction: '10', max_connections: '20' };
     server = await startServer({
-      native: (await import('./support/cluster.ts')).installedNative(),
+      native: (await import('./support/binaries.ts')).installedNative(),
       settings,
     });
     project = makeProject();
