@@ -390,7 +390,7 @@ describe('bad input', function () {
         code: 'backup-unproved',
         says,
       });
-      const leaving = fake(`sed 's/^CREATE TABLE public.actors/-- &/' '${good}'`);
+      const leaving = fake(`sed 's/^CREATE TABLE public.actors /CREATE TABLE public.others /' '${good}'`);
       expectOneMessage(await undrop('backup --dump-format plain', leaving), {
         status: 3,
         code: 'backup-unproved',
@@ -508,7 +508,7 @@ describe('bad input', function () {
       [['verify', '--expect', '6e1'], 'It takes a number'],
       [['verify', '--expect'], 'argument missing'],
       [['verify', '68'], 'too many arguments'],
-      [['restore'], 'give either --from-ddl or --mark-restored'],
+      [['restore'], 'give --migration or --table, or --from-backup'],
       [['ddl', 'posts', '--migration', '044'], 'name either tables or a --migration'],
       [['ddl', 'a.b.c'], '"a.b.c" is not the name of a table'],
       [['count-tables', '--schema', 'no\nsuch'], 'There is no schema'],
@@ -576,7 +576,7 @@ describe('bad input', function () {
       expectOneMessage(await undrop(`restore --from-ddl ${file}`), {
         status: 3,
         code: 'name-taken',
-        says: ['Statement 2 of'],
+        says: ['Statement 2 in'],
       });
       rmSync(join(project.folder, 'seeds/turing/out'), { recursive: true });
     });

@@ -24,19 +24,22 @@ export async function proveContents(
   expectedTables: readonly ExpectedTable[],
   pgDump?: PgDump,
 ): Promise<void> {
-  const { rows, complete } = await readContents(file, packing, pgDump);
-  if (!complete) throw unproved(file, 'It ends in the middle: the last line of pg_dump is not there.');
-  const reasons = [...describeMissing(expectedTables, rows), ...describeCounts(expectedTables, rows)];
+  const contents = await readContents(file, packing, pgDump);
+  if (!contents.complete)
+    throw unproved(file, 'It ends in the middle: the last line of pg_dump is not there.');
+  const reasons = [...describeMissing(expectedTables, contents), ...describeCounts(expectedTables, contents)];
   if (reasons.length > 0) throw unproved(file, reasons.join('\n'));
 }
 
 interface Contents {
-  /** Of each table that it creates, by `tableKey`, how many rows it has for it. */
+  /** The tables that it creates, by `tableKey`, and how many rows it has for each table. */
+  readonly created: ReadonlySet<string>;
   readonly rows: ReadonlyMap<string, number>;
   readonly complete: boolean;
 }
 
 async function readContents(file: string, packing: Packing, pgDump: PgDump | undefined): Promise<Contents> {
+  const created = new Set<string>();
   const rows = new Map<string, number>();
   let complete = false;
   let filled = '';
@@ -51,16 +54,15 @@ async function readContents(file: string, packing: Packing, pgDump: PgDump | und
         const found = readTableStatement(piece.text);
         if (found === undefined) continue;
         filled = tableKey(found);
-        add(
-          filled,
-          piece.kind === 'statement' && found.does === 'insert' ? countInserted(found, piece.groups) : 0,
-        );
+        if (found.does === 'create') created.add(filled);
+        if (found.does === 'insert' && piece.kind === 'statement')
+          add(filled, countInserted(found, piece.groups));
       }
     }
   } catch (error) {
     throw error instanceof UndropError ? error : unproved(file, (error as Error).message);
   }
-  return { rows, complete };
+  return { created, rows, complete };
 }
 
 /** Bytes are compared one by one: looking for the next end of a line costs more where lines are short. */
@@ -70,15 +72,16 @@ function countLines(data: Buffer): number {
   return count;
 }
 
-function describeMissing(expected: readonly ExpectedTable[], rows: Contents['rows']): string[] {
-  const names = expected.filter((table) => !rows.has(tableKey(table))).map(sqlOf);
+function describeMissing(expected: readonly ExpectedTable[], { created }: Contents): string[] {
+  const names = expected.filter((table) => !created.has(tableKey(table))).map(sqlOf);
   return names.length === 0 ? [] : [`It does not create ${names.join(', ')}.`];
 }
 
-function describeCounts(expected: readonly ExpectedTable[], rows: Contents['rows']): string[] {
+function describeCounts(expected: readonly ExpectedTable[], { created, rows }: Contents): string[] {
   return expected.flatMap((table) => {
-    const found = rows.get(tableKey(table));
-    if (found === undefined || table.rows === undefined || found === table.rows) return [];
+    const key = tableKey(table);
+    const found = rows.get(key) ?? 0;
+    if (!created.has(key) || table.rows === undefined || found === table.rows) return [];
     return [`It holds ${found} rows of ${sqlOf(table)}, which had ${table.rows}.`];
   });
 }
