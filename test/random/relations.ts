@@ -227,7 +227,6 @@ export const relations = {
         columns: made.map(({ column }) => column),
         kind: 'foreign',
         keys: [],
-        triggers: [],
       }),
     };
   },
