@@ -162,11 +162,11 @@ export const parts = {
       `constraint trigger ${trigger} after insert on ${table.sql} deferrable initially deferred for each row`,
       `trigger ${trigger} before update on ${table.sql} for each row when (old.* is distinct from new.*)`,
     );
-    const state_ = draw.word('', '', '', 'disable', 'enable replica', 'enable always');
+    const firing = draw.word('', '', '', 'disable', 'enable replica', 'enable always');
     const after =
-      state_ === ''
+      firing === ''
         ? ''
-        : `;\nalter table ${draw.word('', 'only ')}${table.sql} ${state_} trigger ${trigger}`;
+        : `;\nalter table ${draw.word('', 'only ')}${table.sql} ${firing} trigger ${trigger}`;
     return {
       sql: `create ${what} execute function ${call}(${draw.word('', `'a', 'it''s ?'`)})${after}`,
       after: (now) => now.commentable.push(`trigger ${trigger} on ${table.sql}`),

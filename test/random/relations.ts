@@ -134,7 +134,7 @@ export const relations = {
       : '';
     return {
       sql: `create ${unlogged}table ${sql} (${parts.join(', ')})${options}`,
-      after: addTable({ sql, columns, kind: 'plain', keys, triggers: [] }),
+      after: addTable({ sql, columns, kind: 'plain', keys }),
     };
   },
 
@@ -150,7 +150,7 @@ export const relations = {
     const columns = [...parents.flatMap((parent) => parent.columns), ...own.map(({ column }) => column)];
     return {
       sql: `create table ${sql} (${own.map(({ sql: text }) => text).join(', ')}) inherits (${parents.map((parent) => parent.sql).join(', ')})`,
-      after: addTable({ sql, columns, kind: 'plain', keys: [], triggers: [] }),
+      after: addTable({ sql, columns, kind: 'plain', keys: [] }),
     };
   },
 
@@ -160,7 +160,7 @@ export const relations = {
     const sql = qualified(state, draw, name('l'));
     return {
       sql: `create table ${sql} (like ${source.sql} including all)`,
-      after: addTable({ sql, columns: source.columns, kind: 'plain', keys: [], triggers: [] }),
+      after: addTable({ sql, columns: source.columns, kind: 'plain', keys: [] }),
     };
   },
 
@@ -192,9 +192,8 @@ export const relations = {
         ...children.map((one) => one.sql),
       ].join(';\n'),
       after: (now) => {
-        addTable({ sql, columns, kind: 'partitioned', keys, triggers: [] })(now);
-        for (const { child } of children)
-          addTable({ sql: child, columns, kind: 'plain', keys: [], triggers: [] })(now);
+        addTable({ sql, columns, kind: 'partitioned', keys })(now);
+        for (const { child } of children) addTable({ sql: child, columns, kind: 'plain', keys: [] })(now);
       },
     };
   },
@@ -211,7 +210,7 @@ export const relations = {
         `alter table ${sql} drop column gone${target}`,
         `alter table ${parent.sql} attach partition ${sql} for values from (${low}) to (${low + 1})`,
       ].join(';\n'),
-      after: addTable({ sql, columns: parent.columns, kind: 'plain', keys: [], triggers: [] }),
+      after: addTable({ sql, columns: parent.columns, kind: 'plain', keys: [] }),
     };
   },
 
@@ -228,7 +227,6 @@ export const relations = {
         columns: made.map(({ column }) => column),
         kind: 'foreign',
         keys: [],
-        triggers: [],
       }),
     };
   },
@@ -253,9 +251,7 @@ export const relations = {
     const grouped = 'keys' in from && draw.once(4) ? (from as Table).keys[0] : undefined;
     const tail = grouped?.columns[0] ? ` group by x.${grouped.columns[0].name}` : '';
     const materialized = draw.once(4);
-    const before = materialized
-      ? 'materialized view'
-      : draw.word('view', 'view', 'recursive view').replace('recursive ', '');
+    const kind = materialized ? 'materialized view' : 'view';
     const options = materialized
       ? draw.word('', ' with (fillfactor = 80)')
       : draw.word(
@@ -267,10 +263,10 @@ export const relations = {
         );
     const data = materialized ? draw.word('', '', ' with no data') : '';
     return {
-      sql: `create ${before} ${sql}${options} as select ${list} from ${draw.once(5) ? `only ${from.sql}` : from.sql} x${more}${tail}${data}`,
+      sql: `create ${kind} ${sql}${options} as select ${list} from ${draw.once(5) ? `only ${from.sql}` : from.sql} x${more}${tail}${data}`,
       after: (now) => {
         (materialized ? now.materialized : now.views).push({ sql, columns });
-        now.commentable.push(`${before} ${sql}`);
+        now.commentable.push(`${kind} ${sql}`);
         now.grantable.push({
           target: `table ${sql}`,
           privileges: ['select', 'all', 'insert, update', 'trigger'],

@@ -34,7 +34,6 @@ export interface Table extends Relation {
   kind: 'plain' | 'partitioned' | 'foreign';
   /** Names of unique keys, and their columns. */
   keys: { name: string; columns: Column[] }[];
-  triggers: string[];
 }
 
 export function emptyState(): State {
