@@ -6,9 +6,10 @@ export interface Approval {
   readonly fingerprint: string | undefined;
 }
 
-// A part in double quotes may hold commas and at signs.
-const items = /((?:"(?:[^"]|"")*"|[^",])*)(?:,|$)/gsy;
-const item = /^((?:"(?:[^"]|"")*"|[^"@])+)(?:@(.*))?$/s;
+// A part in double quotes may hold commas and at signs. A doubled quote ends one part and begins the next: were it both
+// that and a part of one, a row of quotes could be read in too many ways to try them all.
+const items = /((?:"[^"]*"|[^",])*)(?:,|$)/gsy;
+const item = /^((?:"[^"]*"|[^"@])+)(?:@(.*))?$/s;
 
 /**
  * `APPROVED_DROPS=interaction_lineage,organizations@3f2a9c1b0d4e`: approvals by table name as the migration

@@ -6,7 +6,7 @@ import { withProgress } from './progress.ts';
 import type { Session } from './session.ts';
 
 /**
- * Replays statements in their order.
+ * Replays statements in their order, many in one message.
  *
  * @throws UndropError with the given code, naming the object whose statement the server refused
  */
@@ -16,17 +16,50 @@ export async function replay(
   code: ErrorCode,
 ): Promise<void> {
   const what = code === 'not-reproducible' ? 'rehearse' : 'restore';
-  const name = ({ kind, identity }: Statement) => `${kind} ${identity}`;
-  for await (const { kind, identity, sql } of withProgress(what, statements, name)) {
+  const name = ([first]: readonly Statement[]) => `${first?.kind} ${first?.identity}`;
+  for await (const batch of withProgress(what, batches(statements), name)) {
+    const sql = batch.map((statement) => statement.sql).join(';\n');
     try {
-      await session.run(sql);
+      await session.attempt(() => session.run(sql));
     } catch (error) {
-      throw explain(error, { kind, identity, sql }, code);
+      const [first] = batch;
+      // Of a lock it does not matter who asked for it; anything else has to be found.
+      if (first === undefined || sqlState(error) === '55P03') throw explain(error, first, code);
+      await replayOneByOne(session, batch, code);
     }
   }
 }
 
-function explain(error: unknown, { kind, identity }: Statement, code: ErrorCode): UndropError {
+async function replayOneByOne(
+  session: Session,
+  statements: readonly Statement[],
+  code: ErrorCode,
+): Promise<void> {
+  for (const statement of statements) {
+    try {
+      await session.run(statement.sql);
+    } catch (error) {
+      throw explain(error, statement, code);
+    }
+  }
+}
+
+const atOnce = 50;
+
+/** Rows go alone: they take their time. */
+function batches(statements: readonly Statement[]): Statement[][] {
+  const all: Statement[][] = [];
+  for (const statement of statements) {
+    const last = all.at(-1);
+    const isAlone = statement.kind === 'rows' || last?.[0]?.kind === 'rows';
+    if (last === undefined || isAlone || last.length === atOnce) all.push([statement]);
+    else last.push(statement);
+  }
+  return all;
+}
+
+function explain(error: unknown, statement: Statement | undefined, code: ErrorCode): UndropError {
+  const { kind = 'statement', identity = '' } = statement ?? {};
   const taken = code === 'restore-failed' && duplicates.has(sqlState(error) ?? '');
   return new UndropError(taken ? 'name-taken' : code, {
     subject: identity,

@@ -6,6 +6,8 @@ import type { Submittable } from 'pg';
 import { type CopyToStreamQuery, from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { describeServer, refuseOtherProducts, type Server } from './catalog/server.ts';
 import { type ErrorCode, isUndropError, sqlState, UndropError } from './errors.ts';
+import { onlyRead } from './only-read.ts';
+import { say } from './say.ts';
 import { type Cancellable, stoppable } from './stoppable.ts';
 
 /** One transaction on one connection, with every setting pinned that changes what PostgreSQL prints or does. */
@@ -115,7 +117,10 @@ export async function inSession<T>(
   try {
     return await stoppable(connection, (check) => withPins(connection, work, kind, check));
   } catch (error) {
-    throw explain(error);
+    const explained = explain(error);
+    // Knex then throws what has become of its ROLLBACK instead.
+    if (isUndropError(explained) && explained.code === 'no-connection') say(explained.message);
+    throw explained;
   }
 }
 
@@ -141,10 +146,13 @@ function isolationOf({ oneSnapshot }: SessionKind): 'repeatable read' | 'read co
   return oneSnapshot ? 'repeatable read' : 'read committed';
 }
 
+type Explanation = readonly [code: ErrorCode, message: string, next: string];
+
 /** What the server says and no stage has explained, in words of ours. */
 function explain(error: unknown): unknown {
-  const state = sqlState(error);
-  if (isUndropError(error) || state === undefined || !(error instanceof Error)) return error;
+  if (isUndropError(error) || !(error instanceof Error)) return error;
+  const state = sqlState(error) ?? (brokenOff.test(error.message) ? 'no answer' : undefined);
+  if (state === undefined) return error;
   const [code, message, next] = explanations[state] ?? [
     'server-error',
     'The server refused a statement; nothing was changed.',
@@ -153,8 +161,35 @@ function explain(error: unknown): unknown {
   return new UndropError(code, { subject: state, message, reason: error.message, next, cause: error });
 }
 
+// The driver's words for a connection that is no more.
+const brokenOff =
+  /^(Connection terminated|Client has encountered a connection error|read ECONNRESET|write EPIPE)/;
+
+const lost: Explanation = [
+  'no-connection',
+  'The connection to the server broke off; what was begun is rolled back.',
+  'See whether the server is up, and run it again: it finds out what has been done.',
+];
+
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
-const explanations: Readonly<Record<string, readonly [code: ErrorCode, message: string, next: string]>> = {
+const explanations: Readonly<Record<string, Explanation>> = {
+  'no answer': lost,
+  // Ended by an administrator, by a shutdown, by a crash, for being idle.
+  '57P01': lost,
+  '57P02': lost,
+  '57P03': lost,
+  '25P03': lost,
+  '57P05': lost,
+  '57014': [
+    'server-error',
+    'The server cancelled a statement; nothing was changed.',
+    'If it was statement_timeout: alter role … set statement_timeout = 0. If it was a person, ask.',
+  ],
+  '53100': [
+    'server-error',
+    'The disk of the server is full; nothing was changed.',
+    'Make room, and run it again. Kept rows need as much as the tables themselves, and twice that while it runs.',
+  ],
   '42501': [
     'insufficient-privilege',
     'The role may not do what this needs.',
@@ -323,13 +358,6 @@ async function describe(connection: Connection, kind: SessionKind): Promise<Foun
       next: 'Run the migration at READ COMMITTED.',
     });
   }
-  if (found.readOnly === 'on' && !kind.onlyReads && !kind.oneSnapshot) {
-    throw new UndropError('unsupported-server', {
-      subject: found.database,
-      message: `${found.database} can only be read here.`,
-      reason: 'This is a standby, or the role or database defaults to read-only transactions.',
-      next: 'Connect to the primary server with a role that may write.',
-    });
-  }
+  if (found.readOnly === 'on' && !kind.onlyReads && !kind.oneSnapshot) throw onlyRead(found.database);
   return found;
 }

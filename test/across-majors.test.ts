@@ -2,12 +2,11 @@ import { expect } from 'chai';
 import { reversibleDrop } from '../src/reversible-drop.ts';
 import { quietly } from '../src/say.ts';
 import { installedNative } from './support/binaries.ts';
-import { inCase, readCases } from './support/case-folders.ts';
+import { inCase, needs, readCases } from './support/case-folders.ts';
 import { statements } from './support/judges.ts';
 import { refusalOf } from './support/migrate.ts';
 import { pgDump } from './support/pg-dump.ts';
 import { startServer, type TestDatabase, type TestServer, testServer } from './support/server.ts';
-import { skip } from './support/skip.ts';
 
 const oldMajor = 15;
 
@@ -46,12 +45,9 @@ describe(`an archive of PostgreSQL ${oldMajor}, dumped and loaded here`, () => {
   let old: TestServer;
   let server: TestServer;
 
-  before(async function () {
+  before(async () => {
     server = await testServer();
-    if (server.major < oldMajor) {
-      process.stderr.write(`    skipped: this is PostgreSQL ${server.major}, older than the archive\n`);
-      this.skip();
-    }
+    if (server.major <= oldMajor) return;
     old = await startServer({ native: installedNative() });
     expect(old.major).to.equal(oldMajor);
   });
@@ -61,12 +57,13 @@ describe(`an archive of PostgreSQL ${oldMajor}, dumped and loaded here`, () => {
   for (const { name, schema, tables, options } of readCases().filter(({ name }) => chosen.includes(name))) {
     const migration = reversibleDrop({ name, tables, ...options });
 
-    it(`${name}: comes back`, () => {
+    it(`${name}: comes back`, function () {
+      needs(this, server, oldMajor + 1);
       return inCase(old, schema, async (run, database) => {
         const roles = await readRoles(database);
-        const dumped = await pgDump(database.url);
+        const dumped = loadable(await pgDump(database.url));
         await quietly(() => run.up(migration));
-        const withArchive = await pgDump(database.url);
+        const withArchive = loadable(await pgDump(database.url));
         let wanted = '';
         await inCase(server, roles + dumped, async (_, { url }) => {
           wanted = await pgDump(url);
@@ -82,11 +79,11 @@ describe(`an archive of PostgreSQL ${oldMajor}, dumped and loaded here`, () => {
   }
 
   it('a column of type aclitem is refused from 16 on, where it is another type', function () {
-    if (server.major < 16) skip(this, 'needs PostgreSQL 16');
+    needs(this, server, 16);
     const migration = reversibleDrop({ name: 'acl', tables: ['t'] });
     return inCase(old, 'create table t (a aclitem)', async (run, { url }) => {
       await quietly(() => run.up(migration));
-      await inCase(server, await pgDump(url), async (here) => {
+      await inCase(server, loadable(await pgDump(url)), async (here) => {
         const { reason } = await refusalOf(here.down(migration), 'restore-differs');
         expect(reason).to.include('pg_attribute.attlen was 12, is 16');
       });
@@ -107,6 +104,11 @@ describe(`an archive of PostgreSQL ${oldMajor}, dumped and loaded here`, () => {
     return rows.map(({ sql }) => sql).join('\n');
   }
 });
+
+/** The judge is of 18, and sets what servers before 17 do not know. */
+function loadable(dump: string): string {
+  return dump.replace(/^SET transaction_timeout = 0;$/m, '');
+}
 
 /** An owner who has revoked some privileges of its own has MAINTAIN after a dump, and not after a restore. */
 function comparable(dump: string): string[] {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type pg from 'pg';
 import { reversibleDrop } from '../src/index.ts';
-import { type Runner, refusalOf, runner } from './support/migrate.ts';
+import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
 describe('locks on a database in use', function () {
@@ -36,22 +36,6 @@ describe('locks on a database in use', function () {
     const client = await server.client(database.name);
     others.push(client);
     return client;
-  }
-
-  /** What is written to standard error meanwhile. */
-  async function said(work: () => Promise<unknown>): Promise<string> {
-    const { write } = process.stderr;
-    let text = '';
-    process.stderr.write = ((chunk: string) => {
-      text += chunk;
-      return true;
-    }) as typeof write;
-    try {
-      await work();
-    } finally {
-      process.stderr.write = write;
-    }
-    return text;
   }
 
   /** Reads the table over and over, and gives the longest time that it took, and what went wrong. */

@@ -4,13 +4,12 @@ import { expect } from 'chai';
 import { captureClosure, type Statement } from '../src/capture.ts';
 import { readClosure } from '../src/catalog/closure.ts';
 import { compareFacts } from '../src/compare.ts';
-import { findTables } from '../src/gate.ts';
-import { parseTableName } from '../src/name.ts';
 import { readRestored, replay } from '../src/restore.ts';
 import { reversibleDrop } from '../src/reversible-drop.ts';
 import { quietly } from '../src/say.ts';
 import { inSession, type Session } from '../src/session.ts';
 import { type Case, inCase, needs, readCases } from './support/case-folders.ts';
+import { dropCascade, namesOf, oidsOf, predictAndDrop, undone, watch } from './support/oracle.ts';
 import { pgDump } from './support/pg-dump.ts';
 import { type TestServer, testServer } from './support/server.ts';
 
@@ -132,48 +131,6 @@ function look(url: string): Promise<string> {
 
 const pagilaTables = `select schemaname || '.' || tablename as name from pg_tables where schemaname = 'public' order by 1`;
 
-const watch = /* sql */ `
-  create schema oracle;
-  create table oracle.dropped (classid oid, objid oid, objsubid int, kind text, identity text);
-  create function oracle.note() returns event_trigger language plpgsql as $$
-    begin
-      insert into oracle.dropped
-      select o.classid, o.objid, o.objsubid, o.object_type, o.object_identity
-      from pg_catalog.pg_event_trigger_dropped_objects() as o;
-    end $$;
-  create event trigger oracle on sql_drop execute function oracle.note();`;
-
-interface Dropped {
-  classid: number;
-  objid: number;
-  objsubid: number;
-  kind: string;
-  identity: string;
-}
-
-async function predictAndDrop(session: Session, names: readonly string[]) {
-  const { members } = await readClosure(session, await oidsOf(session, names));
-  await dropCascade(session, names);
-  const dropped = await session.read<Dropped>(
-    'select classid::bigint, objid::bigint, objsubid, kind, identity from oracle.dropped',
-  );
-  return { predicted: lines(members), dropped: lines(dropped) };
-}
-
-/** The server also names columns one by one that lie on its way to an object which then goes as a whole. */
-function lines(objects: readonly Dropped[]): string[] {
-  const whole = new Set(
-    objects.filter(({ objsubid }) => objsubid === 0).map(({ classid, objid }) => `${classid} ${objid}`),
-  );
-  return objects
-    .filter(({ classid, objid, objsubid }) => objsubid === 0 || !whole.has(`${classid} ${objid}`))
-    .map(
-      ({ classid, objid, objsubid, kind, identity }) =>
-        `${kind} ${identity} (${classid} ${objid} ${objsubid})`,
-    )
-    .sort();
-}
-
 /** Statements that change nothing where they stand, and why they are there even so. */
 const noOps = [
   { statement: /owner to postgres$/, why: 'whoever restores owns what it makes, unless told otherwise' },
@@ -217,41 +174,4 @@ async function leaveOneOut(
     });
     tell(left, by);
   }
-}
-
-/** What the work gives, and nothing of what it does. */
-async function undone<T>(session: Session, work: () => Promise<T>): Promise<T> {
-  let given: { value: T } | undefined;
-  const undo = new Error('undo');
-  await session
-    .attempt(async () => {
-      given = { value: await work() };
-      throw undo;
-    })
-    .catch((error) => {
-      if (error !== undo) throw error;
-    });
-  if (given === undefined) throw undo;
-  return given.value;
-}
-
-async function found(session: Session, names: readonly string[]) {
-  const { tables } = await findTables(
-    session,
-    names.map((name) => ({ ...parseTableName(name), reason: undefined })),
-  );
-  return tables;
-}
-
-async function oidsOf(session: Session, names: readonly string[]): Promise<number[]> {
-  return (await found(session, names)).map(({ oid }) => oid);
-}
-
-async function namesOf(session: Session, names: readonly string[]): Promise<string[]> {
-  return (await found(session, names)).map(({ sql }) => sql);
-}
-
-async function dropCascade(session: Session, names: readonly string[]): Promise<void> {
-  const sql = await namesOf(session, names);
-  await session.run(`set constraints all immediate; drop table ${sql.join(', ')} cascade`);
 }

@@ -74,6 +74,8 @@ export async function backup(knex: Knex, target: Target, options: BackupOptions)
     };
   } catch (error) {
     const hasName = await discardDraft(draft);
+    // A session that the signal stopped has words of its own for it.
+    if (!hasName) options.signal?.throwIfAborted();
     throw hasName ? unrecorded(draft.file, error) : brokeOff(target, error);
   }
 }

@@ -35,6 +35,8 @@ const routine = /^CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE) /;
 const fence = /^\\(?:un)?restrict \w+\s*$/;
 const fromStdin = Buffer.from(' FROM stdin');
 const newline = 10;
+const dot = 46;
+const backslash = 92;
 
 class Splitter {
   /** What is read of a line that is not whole yet. */
@@ -84,11 +86,11 @@ class Splitter {
 
   /** Where it came to; no further than before where the end of a line has to be read first. */
   #readRows(data: Buffer, from: number): number {
-    const starts = this.#atLineStart && data.length - from <= 1 ? data[from] === 92 : false;
-    if (starts) return from;
-    const atOnce = this.#atLineStart && data[from] === 92 && data[from + 1] === 46;
-    const found = atOnce ? from : data.indexOf('\n\\.', from) + 1;
-    if (atOnce || found > 0) {
+    const mayEnd = this.#atLineStart && data[from] === backslash;
+    if (mayEnd && from + 1 === data.length) return from;
+    const ends = mayEnd && data[from + 1] === dot;
+    const found = ends ? from : data.indexOf('\n\\.', from) + 1;
+    if (ends || found > 0) {
       this.#addRows(data.subarray(from, found));
       this.#atLineStart = true;
       const end = data.indexOf(newline, found);
@@ -98,7 +100,7 @@ class Splitter {
       return end + 1;
     }
     // A backslash at the end may begin the last line.
-    const isOpen = data.at(-1) === 92 && data.at(-2) === newline;
+    const isOpen = data.at(-1) === backslash && data.at(-2) === newline;
     const until = isOpen ? data.length - 1 : data.length;
     this.#addRows(data.subarray(from, until));
     this.#atLineStart = data[until - 1] === newline;

@@ -138,7 +138,8 @@ function ofObject(catalog: string, column = 'oid'): Rows {
 const notes: Rows = {
   join: /* sql */ `
     join objects as o on o.classid = t.classoid and o.objid = t.objoid
-    left join relations as r on r.tableoid = t.classoid and r.oid = t.objoid
+    left join pg_catalog.pg_type as y on y.tableoid = t.classoid and y.oid = t.objoid and y.typrelid <> 0
+    left join relations as r on r.oid = coalesce(y.typrelid, t.objoid) and (y.oid is not null or t.classoid = r.tableoid)
     left join pg_catalog.pg_attribute as a on a.attrelid = r.oid and a.attnum = t.objsubid and a.attnum > 0`,
   where: 'true',
   identity: /* sql */ `
@@ -153,8 +154,15 @@ export const databaseRows: Readonly<Record<string, Rows>> = {
   pg_amop: ofObject('pg_opfamily', 'amopfamily'),
   pg_amproc: ofObject('pg_opfamily', 'amprocfamily'),
   pg_ts_config_map: ofObject('pg_ts_config', 'mapcfg'),
-  pg_class: ofRelation('oid', ['relname', 'relnamespace', 'reltype']),
-  pg_attribute: ofRelation('attrelid', ['attname'], {
+  pg_class: ofRelation('oid', ['relname', 'relnamespace', 'reltype'], {
+    // pg_dump writes those of views in an order of its own.
+    values: {
+      reloptions: /* sql */ `case when t.reloptions is not null then (
+        select pg_catalog.array_agg(o.option order by o.option) from pg_catalog.unnest(t.reloptions) as o (option)) end`,
+    },
+  }),
+  // The server makes nothing of how many dimensions an array was declared with, and pg_dump does not keep it.
+  pg_attribute: ofRelation('attrelid', ['attname', 'attndims'], {
     // The columns of sequences are always the same, those of indexes but for these.
     where: /* sql */ `t.attnum > 0 and not t.attisdropped and r.relkind <> 'S'
       and (r.relkind not in ('i', 'I') or t.attoptions is not null or coalesce(t.attstattarget, -1) <> -1)`,
@@ -194,6 +202,12 @@ export const databaseRows: Readonly<Record<string, Rows>> = {
   }),
   pg_policy: ofRelation('polrelid', ['polname'], {
     identity: `'policy ' || pg_catalog.quote_ident(t.polname) || ' on ' || r.name`,
+    // They come back in the order of their numbers, which are others on another server.
+    values: {
+      polroles: /* sql */ `(
+        select pg_catalog.array_agg(coalesce(a.rolname, '') order by a.rolname)
+        from pg_catalog.unnest(t.polroles) as p (oid) left join pg_catalog.pg_roles as a on a.oid = p.oid)`,
+    },
   }),
   pg_statistic_ext: ofObject('pg_statistic_ext'),
   pg_publication_rel: ofObject('pg_publication_rel'),

@@ -172,7 +172,10 @@ export async function normalRows(session: Session, specs: Specs, notation: Notat
     const leftOut = ['oid', ...(noise[catalog] ?? []), ...(spec.leftOut ?? [])];
     const values = all
       .filter(({ column }) => !leftOut.includes(column))
-      .map((column) => ({ name: column.column, ...valueSql(column, notation) }));
+      .map((column) => {
+        const sql = spec.values?.[column.column];
+        return { name: column.column, ...(sql === undefined ? valueSql(column, notation) : { sql }) };
+      });
     const columns = values.map(({ name, sql }) => ({
       name,
       sql: sql ?? `t.${name}`,

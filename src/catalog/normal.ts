@@ -16,6 +16,8 @@ export interface Rows {
   readonly join?: string;
   /** Columns that say nothing more, beside those that never do. */
   readonly leftOut?: readonly string[];
+  /** The normal form of columns where it is not the one that they have elsewhere. */
+  readonly values?: Readonly<Record<string, string>>;
 }
 
 /** A catalog whose rows are objects of their own. */

@@ -1,5 +1,6 @@
 import type { ClientBase } from 'pg';
 import { UndropError } from '../errors.ts';
+import { onlyRead } from '../only-read.ts';
 import { healLedger } from './ledger-lock.ts';
 
 /** Where Knex records which migrations have run. */
@@ -15,10 +16,12 @@ export interface Ledger {
  * which Knex would not make safely for two who come at the same time; nobody who is dead holds its lock.
  *
  * @returns the recorded names of completed migrations by their names without extension
- * @throws UndropError `bad-options` for a second ledger, `insufficient-privilege`
+ * @throws UndropError `bad-options` for a second ledger, `insufficient-privilege`, `unsupported-server` where it can only be read
  */
 export async function prepareLedger(client: ClientBase, ledger: Ledger): Promise<Map<string, string>> {
   let place = await findPlace(client, ledger);
+  // Knex writes into the ledger whatever it is asked, and would say so in the server's words.
+  if (place.readOnly) throw onlyRead(place.database);
   if (!place.hasTable && !ledger.given) await refuseSecond(client, ledger);
   if (!place.hasSchema) {
     await createSchema(client, ledger, place);
@@ -39,6 +42,8 @@ export function withoutExtension(name: string): string {
 }
 
 interface Place {
+  database: string;
+  readOnly: boolean;
   hasSchema: boolean;
   hasTable: boolean;
   mayUse: boolean;
@@ -54,7 +59,9 @@ interface Place {
 async function findPlace(client: ClientBase, { schemaName, tableName }: Ledger): Promise<Place> {
   const { rows } = await client.query<Place>(
     /* sql */ `
-    select n.oid is not null as "hasSchema",
+    select pg_catalog.current_database() as database,
+      pg_catalog.current_setting('transaction_read_only')::boolean as "readOnly",
+      n.oid is not null as "hasSchema",
       c.oid is not null as "hasTable",
       coalesce(pg_catalog.has_schema_privilege(n.oid, 'usage'), false) as "mayUse",
       coalesce(pg_catalog.has_schema_privilege(n.oid, 'create'), false) as "mayCreate",

@@ -17,7 +17,12 @@ const tests = [
   'rows.test.ts',
   'grants.test.ts',
   'restore-archive.test.ts',
+  'across-majors.test.ts',
+  'random.test.ts',
 ];
+
+// Two minutes of random schemas, all servers together.
+const randomSeconds = 120;
 
 const all = [...majors.map(String), 'embedded'];
 const named = process.argv.slice(2);
@@ -52,11 +57,19 @@ async function runOn(server: string): Promise<ServerRun> {
   const isMajor = server !== 'embedded' && given === undefined;
   if (isMajor) nativeOf(Number(server));
   const outcomes: Outcome[] = [];
+  let said = '';
   const begun = Date.now();
   const status = await new Promise<number | null>((resolve) => {
     const { UNDROP_TEST_SERVER: _, ...rest } = process.env;
+    const named = given === undefined ? { UNDROP_TEST_SERVER: server } : {};
+    const random = { UNDROP_RANDOM_SECONDS: String(randomSeconds / servers.length) };
     child = fork(join(import.meta.dirname, 'child.ts'), tests, {
-      env: { ...rest, TMPDIR: scratch, ...(given === undefined ? { UNDROP_TEST_SERVER: server } : {}) },
+      env: { ...random, ...rest, ...named, TMPDIR: scratch },
+      stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+    });
+    // What migrations say there is of interest only where the process itself has failed.
+    child.stderr?.on('data', (text: Buffer) => {
+      said = `${said}${text}`.slice(-10_000);
     });
     child.on('message', (outcome: Outcome) => {
       outcomes.push(outcome);
@@ -66,6 +79,10 @@ async function runOn(server: string): Promise<ServerRun> {
     child.on('exit', resolve);
   });
   child = undefined;
+  const failed = outcomes.some(({ state }) => state === 'failed');
+  if (status !== 0 && !failed) process.stdout.write(`The tests ended with ${status}:\n${said}\n`);
   const good = status === 0 && outcomes.some(({ state }) => state === 'passed');
-  return { server, outcomes, good, seconds: Math.round((Date.now() - begun) / 1000) };
+  const run = { server, outcomes, good, seconds: Math.round((Date.now() - begun) / 1000) };
+  process.stdout.write(`${describeTable([run])}\n`);
+  return run;
 }

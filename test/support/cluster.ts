@@ -96,7 +96,8 @@ async function launch(folder: string, more: Readonly<Record<string, string>>): P
 }
 
 function restart(folder: string): void {
-  const options = ['-D', join(folder, 'data'), '-l', join(folder, 'log'), '-w', '-m', 'fast'];
+  // The log is open to whoever made the folder only.
+  const options = ['-D', join(folder, 'data'), '-l', join(folder, 'data/log'), '-w', '-m', 'fast'];
   command(join(folder, 'native/bin/pg_ctl'), ['restart', ...options], folder);
 }
 

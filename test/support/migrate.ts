@@ -55,3 +55,19 @@ export async function withEnvironment<T>(variables: NodeJS.ProcessEnv, work: () 
     }
   }
 }
+
+/** What is written to standard error meanwhile. */
+export async function said(work: () => Promise<unknown>): Promise<string> {
+  const { write } = process.stderr;
+  let text = '';
+  process.stderr.write = ((chunk: string) => {
+    text += chunk;
+    return true;
+  }) as typeof write;
+  try {
+    await work();
+  } finally {
+    process.stderr.write = write;
+  }
+  return text;
+}

@@ -2,6 +2,8 @@ import pg from 'pg';
 import { installedNative, nativeOf } from './binaries.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 import { startEmbeddedDatabases } from './embedded-databases.ts';
+import { embeddedLimit } from './embedded-limits.ts';
+import { skip } from './skip.ts';
 
 export interface TestServer {
   /** As the server says it, for example `15.18`. */
@@ -42,6 +44,9 @@ export interface ConnectionConfig {
   database: string;
 }
 
+/** True where UNDROP_TEST_SERVER asks for PGlite. */
+export const onEmbedded = process.env.UNDROP_TEST_SERVER === 'embedded';
+
 let shared: Promise<TestServer> | undefined;
 
 /** The one server of this process, started when first asked for and ended after the last test. */
@@ -52,10 +57,11 @@ export function testServer(): Promise<TestServer> {
 
 if (typeof globalThis.after === 'function') {
   globalThis.after('end the test server', async () => (await shared)?.stop());
+  globalThis.beforeEach(function () {
+    const limit = onEmbedded ? embeddedLimit(this.currentTest?.fullTitle() ?? '') : undefined;
+    if (limit !== undefined) skip(this, limit);
+  });
 }
-
-/** True where UNDROP_TEST_SERVER asks for PGlite. */
-export const onEmbedded = process.env.UNDROP_TEST_SERVER === 'embedded';
 
 /**
  * Starts a server: the one that npm has installed; or the major that UNDROP_TEST_SERVER says, or `embedded`; or other

@@ -1,6 +1,7 @@
 /** Leaves the test pending, and says why in its title. */
 export function skip(context: Mocha.Context, reason: string): never {
-  const { test } = context;
+  // In a hook, the test is the one that the hook runs for.
+  const test = context.currentTest ?? context.test;
   if (test !== undefined) {
     test.title += ` (${reason})`;
     reasons.set(test, reason);

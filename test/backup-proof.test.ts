@@ -1,0 +1,406 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { expect } from 'chai';
+import { compareDigests } from '../src/backup/compare-manifest.ts';
+import { type DumpPiece, readDump } from '../src/backup/dump-reader.ts';
+import type { Packing } from '../src/backup/dump-text.ts';
+import type { PgDump } from '../src/backup/find-pg-dump.ts';
+import { proveContents } from '../src/backup/proof.ts';
+import { replayPlain } from '../src/backup/replay-plain.ts';
+import { readFactDigests } from '../src/catalog/fact-digests.ts';
+import { UndropError } from '../src/errors.ts';
+import { inSession } from '../src/session.ts';
+import { runner } from './support/migrate.ts';
+import { systemPgDump } from './support/pg-dump.ts';
+import { type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
+
+const dump = String.raw`--
+-- PostgreSQL database dump
+--
+\restrict AbC123
+
+SET standard_conforming_strings = on;
+CREATE FUNCTION public.body() RETURNS void LANGUAGE plpgsql AS $_$ begin
+COPY public.no FROM stdin;
+\. ; -- '
+end $_$;
+CREATE FUNCTION public.sql(a integer) RETURNS integer
+    LANGUAGE sql
+    BEGIN ATOMIC
+ SELECT CASE WHEN (a > 1) THEN ';'::text ELSE 'x'::text END AS "case";
+ SELECT 2;
+END;
+CREATE RULE two AS ON INSERT TO public.t DO ( SELECT 1;
+ SELECT 2;
+);
+CREATE TABLE "Odd ""schema"""."a;b" ("-- no" text);
+COPY public.t (a) FROM stdin;
+\\.
+one\ttwo
+\N
+\.
+
+COPY public.empty FROM stdin;
+\.
+INSERT INTO public.u (a, b) VALUES
+	(1, ')(;'),
+	(2, 'two
+lines');
+--
+-- PostgreSQL database dump complete
+--
+
+\unrestrict AbC123
+`;
+
+const taken = [
+  'statement SET standard_conforming_strings = on',
+  String.raw`statement CREATE FUNCTION public.body() RETURNS void LANGUAGE plpgsql AS $_$ begin
+COPY public.no FROM stdin;
+\. ; -- '
+end $_$`,
+  `statement CREATE FUNCTION public.sql(a integer) RETURNS integer
+    LANGUAGE sql
+    BEGIN ATOMIC
+ SELECT CASE WHEN (a > 1) THEN ';'::text ELSE 'x'::text END AS "case";
+ SELECT 2;
+END`,
+  'statement CREATE RULE two AS ON INSERT TO public.t DO ( SELECT 1;\n SELECT 2;\n)',
+  'statement CREATE TABLE "Odd ""schema"""."a;b" ("-- no" text)',
+  'copy COPY public.t (a) FROM stdin',
+  String.raw`rows \\.
+one\ttwo
+\N
+`,
+  'end of rows ',
+  'copy COPY public.empty FROM stdin',
+  'end of rows ',
+  `statement INSERT INTO public.u (a, b) VALUES\n\t(1, ')(;'),\n\t(2, 'two\nlines')`,
+  'complete ',
+];
+
+describe('a dump as it is read', () => {
+  it('is the same pieces wherever it is cut', async () => {
+    expect(await piecesOf([dump])).to.deep.equal(taken);
+    for (const size of [1, 2, 3, 5, 7, 64, 100]) expect(await piecesOf(cut(dump, size))).to.deep.equal(taken);
+    for (let at = 1; at < dump.length; at++) {
+      expect(await piecesOf([dump.slice(0, at), dump.slice(at)]), `cut at ${at}`).to.deep.equal(taken);
+    }
+  });
+
+  for (const [where, text] of [
+    ['at the beginning of a line', 'SELECT 1;\n\\! rm -rf /\n'],
+    ['in a statement', 'SELECT 1 \\gexec\n'],
+    ['behind a statement', 'SELECT 1; \\! true\n'],
+    ['behind a name in a comment', '-- Name: odd\n\\! true\n'],
+    ['that only begins like a fence', '\\restrict a; \\! true\n'],
+  ] as const) {
+    it(`holds no command of psql ${where}`, async () => {
+      const error = await refusal(piecesOf([text]));
+      expect(error.code).to.equal('backup-unproved');
+      expect(error.message).to.include('a command for psql');
+    });
+  }
+});
+
+describe('the proof of contents', () => {
+  const database = 'proof of "contents"';
+  const odd = `Größe "x";\n'\\`;
+  const tables = [
+    { schema: 'public', name: 'plain', rows: 5000 },
+    { schema: 'public', name: 'empty', rows: 0 },
+    { schema: 'public', name: 'no columns', rows: 3 },
+    { schema: odd, name: odd, rows: 4 },
+    { schema: 'public', name: 'parent', rows: 0 },
+    { schema: 'public', name: 'part', rows: 20 },
+  ];
+  let server: TestServer;
+  let native: PgDump;
+  let folder: string;
+
+  before(async function () {
+    server = await testServer();
+    const found = await systemPgDump(server.major);
+    if (!found) return skip(this, `no pg_dump of ${server.major} or later is installed`);
+    native = found;
+    await server.createDatabase(database);
+    const name = quote(odd);
+    await server.sql(
+      database,
+      `create table plain as select i, md5(i::text) as text from generate_series(1, 5000) as i;
+      create table empty (a int);
+      create table "no columns" ();
+      insert into "no columns" default values; insert into "no columns" default values;
+      insert into "no columns" default values;
+      create schema ${name};
+      create table ${name}.${name} (a text, ${name} text);
+      insert into ${name}.${name} values ('(1),(2);', E'\\\\.'), (E'two\\nlines', E'a\\tb'), ('', null), ('COPY', '''');
+      create table parent (a int) partition by range (a);
+      create table part partition of parent for values from (0) to (100);
+      insert into parent select generate_series(1, 20)`,
+    );
+  });
+
+  after(async () => {
+    if (native !== undefined) await server.dropDatabase(database);
+  });
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'undrop-proof-'));
+  });
+
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  function write(...args: string[]): string {
+    const file = join(folder, 'backup');
+    const { host, port, user, password = '' } = server.config(database);
+    const env = {
+      PGHOST: host,
+      PGPORT: String(port),
+      PGUSER: user,
+      PGDATABASE: database,
+      PGPASSWORD: password,
+    };
+    execFileSync(native.path, [...args, `--file=${file}`], { env: { ...process.env, ...env } });
+    return file;
+  }
+
+  const ways: [string, Packing, string[]][] = [
+    ['custom', { format: 'custom', compressed: false }, ['--format=custom']],
+    ['directory', { format: 'directory', compressed: false }, ['--format=directory']],
+    ['plain', { format: 'plain', compressed: false }, []],
+    ['packed plain', { format: 'plain', compressed: true }, ['--compress=1']],
+    ['plain, one INSERT a row,', { format: 'plain', compressed: false }, ['--inserts']],
+    ['plain, one INSERT for many rows,', { format: 'plain', compressed: false }, ['--rows-per-insert=7']],
+    ['plain, INSERTs with columns,', { format: 'plain', compressed: false }, ['--column-inserts']],
+  ];
+
+  for (const [name, packing, args] of ways) {
+    it(`counts the rows of every table of a ${name} backup`, async () => {
+      const file = write(...args);
+      await proveContents(file, packing, tables, native);
+      const more = tables.map((table) => ({ ...table, rows: table.rows + 1 }));
+      const error = await refusal(proveContents(file, packing, more, native));
+      expect(error.code).to.equal('backup-unproved');
+      expect(error.reason.split('\n').filter((line) => line.startsWith('It holds '))).to.have.length(
+        tables.length,
+      );
+      expect(error.reason).to.include('It holds 5000 rows of "public"."plain", which had 5001.');
+      expect(error.reason).to.include(`It holds 4 rows of ${quote(odd)}.${quote(odd)}, which had 5.`);
+    });
+  }
+
+  it('says which table lacks its rows altogether, or is not there', async () => {
+    const packing = { format: 'custom', compressed: false } as const;
+    const without = write('--format=custom', '--exclude-table-data=plain', '--exclude-table=empty');
+    const { reason } = await refusal(proveContents(without, packing, tables, native));
+    expect(reason).to.equal(
+      'It does not create "public"."empty".\nIt holds 0 rows of "public"."plain", which had 5000.',
+    );
+  });
+
+  it('finds a row that is taken out of SQL', async () => {
+    const file = write();
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/^17\t.*\n/m, ''));
+    const { reason } = await refusal(proveContents(file, { format: 'plain', compressed: false }, tables));
+    expect(reason).to.equal('It holds 4999 rows of "public"."plain", which had 5000.');
+  });
+
+  it('finds a flipped byte in what is packed, and a cut tail', async () => {
+    for (const [, packing, args] of ways.filter(([name]) => /custom|packed/.test(name))) {
+      const file = write(...args);
+      const bytes = readFileSync(file);
+      const flipped = Buffer.from(bytes);
+      // In the middle of the rows.
+      flipped.writeUInt8(flipped.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1);
+      for (const damaged of [flipped, bytes.subarray(0, -100), bytes.subarray(0, bytes.length >> 1)]) {
+        writeFileSync(file, damaged);
+        expect((await refusal(proveContents(file, packing, tables, native))).code).to.equal(
+          'backup-unproved',
+        );
+      }
+    }
+  });
+
+  it('finds a file that has gone out of a folder', async () => {
+    const file = write('--format=directory');
+    const biggest = readdirSync(file)
+      .filter((name) => name.endsWith('.dat.gz'))
+      .map((name) => ({ name, size: readFileSync(join(file, name)).length }))
+      .sort((a, b) => b.size - a.size)[0];
+    rmSync(join(file, biggest?.name ?? ''));
+    const work = proveContents(file, { format: 'directory', compressed: false }, tables, native);
+    expect((await refusal(work)).code).to.equal('backup-unproved');
+  });
+
+  it('refuses SQL that has a command for psql in it', async () => {
+    const file = write();
+    writeFileSync(file, gzipSync(`${readFileSync(file, 'utf8')}\\! touch /tmp/pwned\n`));
+    const error = await refusal(proveContents(file, { format: 'plain', compressed: true }, tables));
+    expect(error.message).to.include('a command for psql');
+  });
+
+  for (const args of [[], ['--inserts']]) {
+    it(`replays SQL into a database that has the same facts and rows: ${args}`, async () => {
+      const text = readFileSync(write(...args));
+      const other = quote(odd);
+      const oddRows = `select a, ${other} as b from ${other}.${other} order by a, b`;
+      await replayed(text, async (copy) => {
+        expect(
+          await server.sql(copy, 'select count(*)::int, count(distinct text)::int as texts from plain'),
+        ).to.deep.equal([{ count: 5000, texts: 5000 }]);
+        expect(await server.sql(copy, oddRows)).to.deep.equal(await server.sql(database, oddRows));
+        expect(compareDigests(await digests(database), await digests(copy))).to.deep.equal([]);
+      });
+    });
+  }
+
+  it('does not replay SQL that ends in the middle of rows, or without its last line', async () => {
+    const text = readFileSync(write());
+    for (const end of [text.indexOf('\n17\t'), text.length - 200]) {
+      const error = await refusal(replayed(text.subarray(0, end), async () => undefined));
+      expect(error.code).to.equal('backup-unproved');
+      expect(error.reason).to.include('It ends in the middle');
+    }
+  });
+
+  async function replayed(text: Buffer, work: (copy: string) => Promise<void>): Promise<void> {
+    const { name } = await server.createDatabase(undefined, { template: 'template0' });
+    const client = await server.client(name);
+    try {
+      await replayPlain(client, piecesIn(text));
+      await work(name);
+    } finally {
+      await client.end();
+      await server.dropDatabase(name);
+    }
+  }
+
+  async function digests(name: string): Promise<Record<string, string>> {
+    // pg cannot take such a name out of a URL.
+    const run = runner(server.config(name) as unknown as string);
+    try {
+      return await inSession(run.knex, readFactDigests);
+    } finally {
+      await run.end();
+    }
+  }
+
+  describe('digests of facts', () => {
+    it('name what has changed, and nothing else', async () => {
+      const { name } = await server.createDatabase();
+      try {
+        await server.sql(
+          name,
+          `create table t (id serial primary key, a text default 'x', b int references t);
+          create table other (id int);
+          create view v as select id from t;
+          create function f() returns int language sql as 'select 1';
+          create type mood as enum ('good');
+          create schema s`,
+        );
+        let before = await digests(name);
+        for (const [change, expected] of [
+          ["select nextval('t_id_seq')", ['differs: sequence state public.t_id_seq']],
+          ["select setval('t_id_seq', 1, false)", ['differs: sequence state public.t_id_seq']],
+          ["alter table t alter a set default 'y'", ['differs: table column public.t.a']],
+          ["comment on column t.b is 'b'", ['differs: table column public.t.b']],
+          ["comment on type t is 'rows'", ['differs: table public.t']],
+          ['grant select on other to public', ['differs: table public.other']],
+          ['alter table other set (fillfactor = 50)', ['differs: table public.other']],
+          ['alter table t disable trigger all', ['differs: table constraint t_b_fkey on public.t']],
+          ['alter index t_pkey set (fillfactor = 50)', ['differs: index public.t_pkey']],
+          ['alter view v set (security_barrier)', ['differs: view public.v']],
+          [
+            "create or replace function f() returns int language sql as 'select 2'",
+            ['differs: function public.f()'],
+          ],
+          ["alter type mood add value 'bad'", ['differs: type public.mood']],
+          ["comment on schema s is 's'", ['differs: schema s']],
+          ['create index on other (id)', ['new: index public.other_id_idx']],
+          [
+            'alter default privileges grant select on tables to public',
+            ['new: default acl for role postgres on tables'],
+          ],
+          [
+            'create publication p for table other',
+            ['new: publication p', 'new: publication relation public.other in publication p'],
+          ],
+          [
+            'drop table other',
+            [
+              'missing: index public.other_id_idx',
+              'missing: publication relation public.other in publication p',
+              'missing: table column public.other.id',
+              'missing: table public.other',
+            ],
+          ],
+        ] as const) {
+          await server.sql(name, change);
+          const after = await digests(name);
+          expect(compareDigests(before, after), change).to.deep.equal(expected);
+          before = after;
+        }
+        expect(await digests(name)).to.deep.equal(before);
+      } finally {
+        await server.dropDatabase(name);
+      }
+    });
+
+    it('do not count the archive', async () => {
+      const { name } = await server.createDatabase();
+      try {
+        const before = await digests(name);
+        await server.sql(name, 'create schema undrop; create table undrop.t (id serial primary key)');
+        expect(await digests(name)).to.deep.equal(before);
+      } finally {
+        await server.dropDatabase(name);
+      }
+    });
+  });
+});
+
+async function* piecesIn(text: Buffer): AsyncGenerator<Buffer> {
+  for (let at = 0; at < text.length; at += 1000) yield text.subarray(at, at + 1000);
+}
+
+function cut(text: string, size: number): string[] {
+  return Array.from({ length: Math.ceil(text.length / size) }, (_, index) =>
+    text.slice(index * size, (index + 1) * size),
+  );
+}
+
+async function piecesOf(chunks: readonly string[]): Promise<string[]> {
+  async function* input(): AsyncGenerator<Buffer> {
+    for (const chunk of chunks) yield Buffer.from(chunk);
+  }
+  const pieces: string[] = [];
+  for await (const piece of readDump(input())) {
+    const text = textOf(piece);
+    if (piece.kind === 'rows' && pieces.at(-1)?.startsWith('rows ')) pieces.push(pieces.pop() + text);
+    else pieces.push(`${piece.kind} ${text}`);
+  }
+  return pieces;
+}
+
+function textOf(piece: DumpPiece): string {
+  if (piece.kind === 'rows') return piece.data.toString();
+  return 'text' in piece ? piece.text.toString() : '';
+}
+
+async function refusal(promise: Promise<unknown>): Promise<UndropError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason) => reason,
+  );
+  if (error instanceof UndropError) return error;
+  throw new Error(`No UndropError: ${error}`, { cause: error });
+}
+
+function quote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

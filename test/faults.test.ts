@@ -1,0 +1,259 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { reversibleDrop } from '../src/index.ts';
+import { startStandby } from './support/cluster.ts';
+import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
+import { dataText, schemaText } from './support/pg-dump.ts';
+import { makeProject, type Project } from './support/project.ts';
+import { startServer, type TestDatabase, type TestServer } from './support/server.ts';
+
+const schema = `
+  create table kept (id int primary key);
+  create table gone (id serial primary key, kept_id int references kept, note text);
+  insert into kept values (1);
+  insert into gone (kept_id, note) values (1, 'x');`;
+
+describe('faults of the world', function () {
+  this.timeout(180_000);
+  let server: TestServer;
+  let database: TestDatabase;
+  let run: Runner;
+  let project: Project;
+
+  before(async () => {
+    // One of its own: it is restarted, and short of locks.
+    const settings = { max_locks_per_transaction: '10', max_connections: '20' };
+    server = await startServer({
+      native: (await import('./support/binaries.ts')).installedNative(),
+      settings,
+    });
+    project = makeProject();
+  });
+
+  after(async () => {
+    project?.remove();
+    await server?.stop();
+  });
+
+  beforeEach(async () => {
+    database = await server.createDatabase();
+    run = runner(database.url);
+    await run.knex.raw(schema);
+  });
+
+  afterEach(async () => {
+    await run.end();
+    await server.dropDatabase(database.name).catch(() => undefined);
+  });
+
+  const migration = reversibleDrop({ name: 'm', tables: ['gone'], rows: 'archive' });
+  const sql = <Row = Record<string, unknown>>(text: string) => server.sql<Row>(database.name, text);
+  const dump = async () =>
+    (await schemaText(database.url, { exclude: ['undrop'] })) +
+    (await dataText(database.url, { exclude: ['undrop'] }));
+
+  /** Refused, with nothing left of it; once the fault is over, it goes through and back. */
+  async function survives(fault: () => Promise<unknown>, over: () => Promise<unknown>): Promise<void> {
+    const before = await dump();
+    await fault();
+    await over();
+    expect(await dump()).to.equal(before);
+    expect(await sql(`select to_regclass('undrop.drops') is null as none`)).to.deep.equal([{ none: true }]);
+    await run.end();
+    run = runner(database.url);
+    await run.up(migration);
+    await run.down(migration);
+    expect(await dump()).to.equal(before);
+  }
+
+  it('no shared memory for so many locks', async () => {
+    const names = Array.from({ length: 600 }, (_, index) => `many_${index}`);
+    for (let start = 0; start < names.length; start += 50) {
+      await sql(
+        names
+          .slice(start, start + 50)
+          .map((name) => `create table ${name} (id int primary key)`)
+          .join(';'),
+      );
+    }
+    const many = reversibleDrop({ name: 'many', tables: names });
+    const error = await refusalOf(run.up(many), 'server-error');
+    expect(error.message).to.include('no room for so many locks');
+    expect(error.next).to.include('max_locks_per_transaction');
+    expect(await sql(`select count(*)::int from pg_tables where tablename like 'many%'`)).to.deep.equal([
+      { count: 600 },
+    ]);
+  });
+
+  it('a disk of the server that is full', async function () {
+    const place = mkdtempSync('/tmp/undrop-full-');
+    const mounted =
+      spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=16m,mode=0777', 'tmpfs', place]).status === 0;
+    if (!mounted) {
+      rmSync(place, { recursive: true });
+      this.test?.parent?.tests.forEach((test) => {
+        if (test === this.test) test.title += ' (no file system of its own may be mounted here)';
+      });
+      return this.skip();
+    }
+    try {
+      mkdirSync(join(place, 'space'));
+      if (process.getuid?.() === 0) spawnSync('chown', ['65534:65534', join(place, 'space')]);
+      await server.sql('postgres', `create tablespace full_space location '${join(place, 'space')}'`);
+      await server.sql('postgres', 'create database full_database tablespace full_space');
+      const there = runner(server.url('full_database'));
+      try {
+        await there.knex.raw(schema);
+        await there.knex.raw(`alter table gone alter note set storage external;
+          insert into gone (note) select repeat('x', 8000) from generate_series(1, 800)`);
+        const error = await refusalOf(there.up(migration), 'server-error');
+        expect(error.message).to.include('The disk of the server is full');
+        expect((await there.rows('select count(*)::int from gone'))[0]).to.deep.equal({ count: 801 });
+        expect((await there.rows(`select to_regclass('undrop.drops') is null as none`))[0]).to.deep.equal({
+          none: true,
+        });
+        await there.up(
+          reversibleDrop({ name: 'm', tables: ['kept'], outsiders: 'cascade', rows: 'archive' }),
+        );
+      } finally {
+        await there.end();
+        await server.dropDatabase('full_database');
+        await server.sql('postgres', 'drop tablespace full_space');
+      }
+    } finally {
+      spawnSync('umount', [place]);
+      rmSync(place, { recursive: true });
+    }
+  });
+
+  it('a statement that takes longer than statement_timeout allows', () =>
+    survives(
+      async () => {
+        await sql(`alter database ${database.name} set statement_timeout = '1ms'`);
+        await run.end();
+        run = runner(database.url);
+        const error = await refusalOf(run.up(migration), 'server-error');
+        expect(error.message).to.include('cancelled');
+        expect(error.next).to.include('statement_timeout');
+      },
+      () => sql(`alter database ${database.name} reset statement_timeout`),
+    ));
+
+  it('a session that the server ends for being idle in a transaction', () =>
+    survives(
+      async () => {
+        const blocker = await server.client(database.name);
+        await blocker.query('begin; select * from kept');
+        await sql(`alter database ${database.name} set idle_in_transaction_session_timeout = '20ms'`);
+        await run.end();
+        run = runner(database.url);
+        // Between two tries for its locks it waits for longer.
+        expect(await said(() => run.up(migration).catch(() => undefined))).to.include('broke off');
+        await blocker.end();
+      },
+      () => sql(`alter database ${database.name} reset idle_in_transaction_session_timeout`),
+    ));
+
+  it('a database that can only be read, from Knex and from our migrations', () =>
+    survives(
+      async () => {
+        await sql(`alter database ${database.name} set default_transaction_read_only = on`);
+        await run.end();
+        run = runner(database.url);
+        await refusalOf(run.up(migration), 'unsupported-server');
+        await refusalOf(run.down(migration), 'unsupported-server');
+        const { status, text } = await project.knex('migrate:latest', {
+          env: { DATABASE_URL: database.url },
+        });
+        expect(text).to.match(/^unsupported-server: .* can only be read here/m);
+        expect(text).not.to.match(/^ +at /m);
+        expect(status).to.equal(1);
+      },
+      () => server.sql('postgres', `alter database ${database.name} reset default_transaction_read_only`),
+    ));
+
+  it('a standby: what changes something is refused, what only looks works', async () => {
+    await run.up(migration);
+    const admin = await server.client('postgres');
+    const standby = await startStandby(server.folder as string, {
+      start: async () => {
+        await admin.query(`select pg_backup_start('standby', true)`);
+      },
+      stop: async () => {
+        const { rows } = await admin.query('select labelfile from pg_backup_stop(false)');
+        return rows[0].labelfile;
+      },
+    });
+    try {
+      const url = database.url.replace(/:\d+\//, `:${standby.port}/`);
+      const there = runner(url);
+      await refusalOf(there.up(reversibleDrop({ name: 'n', tables: ['kept'] })), 'unsupported-server');
+      await refusalOf(there.down(migration), 'unsupported-server');
+      await there.end();
+      const env = { DATABASE_URL: url };
+      for (const command of ['status', 'count-tables', 'ddl kept', 'ddl --migration m']) {
+        const { status, text } = await project.undrop(command, { env });
+        expect(status, text).to.equal(0);
+      }
+      for (const command of ['migrate:latest', 'migrate:rollback']) {
+        const { status, text } = await project.knex(command, { env });
+        expect(text).to.match(/^unsupported-server: .* can only be read here/m);
+        expect(status).to.equal(1);
+      }
+    } finally {
+      await admin.end();
+      await standby.stop();
+    }
+  });
+
+  it('publications of all tables, and a replication slot in use', async () => {
+    await sql('create publication everything for all tables; create publication listed for table kept, gone');
+    await sql(`select pg_create_logical_replication_slot('undrop_slot', 'pgoutput')`);
+    const before = await dump();
+    try {
+      await run.knex.raw(`update gone set note = 'y'; update gone set note = 'x'`);
+      await run.up(migration);
+      await run.down(migration);
+      expect(await dump()).to.equal(before);
+      const [changes] = await sql(`
+        select count(*)::int > 0 as some from pg_logical_slot_get_binary_changes('undrop_slot', null, null,
+          'proto_version', '1', 'publication_names', 'everything,listed')`);
+      expect(changes).to.deep.equal({ some: true });
+    } finally {
+      await sql(`select pg_drop_replication_slot('undrop_slot')`);
+    }
+  });
+
+  it('a server that is restarted between up and down', async () => {
+    const before = await dump();
+    await run.up(migration);
+    const during = await dump();
+    await run.end();
+    server.restart();
+    run = runner(database.url);
+    expect(await dump()).to.equal(during);
+    await run.down(migration);
+    expect(await dump()).to.equal(before);
+  });
+
+  it('a session that an administrator ends', () =>
+    survives(
+      async () => {
+        const blocker = await server.client(database.name);
+        await blocker.query('begin; select * from kept');
+        const ended = said(() => run.up(migration).catch(() => undefined));
+        await sql(`
+          do $$ begin
+            while not exists (select from pg_stat_activity where application_name = 'knex-undrop: lock') loop
+              perform pg_sleep(0.01), pg_stat_clear_snapshot();
+            end loop;
+            perform pg_terminate_backend(pid) from pg_stat_activity where application_name = 'knex-undrop: lock';
+          end $$`);
+        expect(await ended).to.include('broke off');
+        await blocker.end();
+      },
+      async () => undefined,
+    ));
+});

@@ -1,0 +1,74 @@
+import { appendFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { build, roles } from './random/build.ts';
+import { shrink, writeCase } from './random/shrink.ts';
+import { attempt, type Trial } from './random/trial.ts';
+import { inCase } from './support/case-folders.ts';
+import { type TestServer, testServer } from './support/server.ts';
+
+// UNDROP_RANDOM_SECONDS: how long; UNDROP_RANDOM_SEED: where to begin, so that a run can be repeated.
+const seconds = Number(process.env.UNDROP_RANDOM_SECONDS ?? 10);
+const first = Number(process.env.UNDROP_RANDOM_SEED ?? Math.floor(Math.random() * 1_000_000_000));
+const steps = Number(process.env.UNDROP_RANDOM_STEPS ?? 250);
+
+describe(`random schemas, UNDROP_RANDOM_SEED=${first}`, () => {
+  let server: TestServer;
+  before(async () => {
+    server = await testServer();
+  });
+
+  it(`obey the laws, for ${seconds} s`, async function () {
+    this.timeout(0);
+    const counts = new Map<string, number>();
+    const add = (name: string, number = 1) => counts.set(name, (counts.get(name) ?? 0) + number);
+    const end = Date.now() + seconds * 1000;
+    for (let seed = first; seed === first || Date.now() < end; seed++) {
+      const trial = await draw(seed);
+      const result = await attempt(server, trial);
+      add('schemas');
+      add('objects', result.objects);
+      add([result.end, result.what].filter((word) => word !== '').join(': '));
+      const log = process.env.UNDROP_RANDOM_LOG;
+      if (log) appendFileSync(log, `${JSON.stringify({ seed, major: server.major, ...result })}\n`);
+      if (result.end === 'broken') await fail(seed, trial, result.what, result.detail);
+    }
+    if (this.test)
+      this.test.title += ` (${[...counts].map(([name, number]) => `${name} ${number}`).join(', ')})`;
+    expect(counts.get('restored') ?? 0, 'restored').to.be.above(0);
+  });
+
+  async function draw(seed: number): Promise<Trial> {
+    let trial: Trial | undefined;
+    await inCase(server, roles, async (_, { name }) => {
+      const client = await server.client(name);
+      try {
+        const { statements, tables } = await build(client, steps, seed);
+        trial = { statements, tables: chosen(tables, seed), options: optionsOf(seed) };
+      } finally {
+        await client.end();
+      }
+    });
+    if (trial === undefined) throw new Error('no schema was made');
+    return trial;
+  }
+
+  async function fail(seed: number, trial: Trial, what: string, detail: string): Promise<never> {
+    const breaks = async (smaller: Trial) => (await attempt(server, smaller)).what === what;
+    const smallest = await shrink(trial, breaks, Date.now() + 300_000);
+    const { detail: shown } = await attempt(server, smallest);
+    const folder = writeCase(`random--${seed}`, smallest, roles);
+    throw new Error(
+      `UNDROP_RANDOM_SEED=${seed}: ${what}. It has become the case ${folder}:\n${smallest.statements.join(';\n')}\n\n${shown || detail}`,
+    );
+  }
+});
+
+/** One to five tables, every third time half of them. */
+function chosen(tables: readonly string[], seed: number): string[] {
+  const count = seed % 3 === 0 ? Math.ceil(tables.length / 2) : 1 + (seed % 5);
+  return tables.filter((_, index) => (index * 7919 + seed) % tables.length < count);
+}
+
+function optionsOf(seed: number): Trial['options'] {
+  return { outsiders: seed % 10 === 0 ? 'refuse' : 'cascade', rows: seed % 10 === 1 ? 'refuse' : 'archive' };
+}

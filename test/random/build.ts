@@ -1,0 +1,68 @@
+import type pg from 'pg';
+import { draw, drawSteps } from './draw.ts';
+import { parts } from './parts.ts';
+import { type Maker, relations } from './relations.ts';
+import { emptyState } from './state.ts';
+
+const makers: Readonly<Record<string, Maker>> = { ...relations, ...parts };
+
+/** How often each kind of statement is drawn; those that are not named, 3 times. */
+const weights: Readonly<Record<string, number>> = {
+  schema: 1,
+  table: 9,
+  view: 8,
+  index: 8,
+  comment: 8,
+  grant: 8,
+  rows: 8,
+  marks: 8,
+  foreignKey: 8,
+  unique: 6,
+  trigger: 5,
+  partitioned: 2,
+  foreignTable: 1,
+  defaultPrivileges: 1,
+  owner: 1,
+};
+
+export const roles = 'create role case_a nologin; create role case_b nologin; grant case_b to postgres';
+
+export interface Built {
+  /** The statements that the server has taken, each of them one or several. */
+  readonly statements: string[];
+  /** The tables that are there, qualified and quoted. */
+  readonly tables: string[];
+}
+
+/**
+ * Makes a schema: what the server does not take is left out, so that nothing here need know what it takes.
+ *
+ * @param count of steps
+ */
+export async function build(client: pg.Client, count: number, seed: number): Promise<Built> {
+  const kinds = Object.fromEntries(Object.keys(makers).map((kind) => [kind, weights[kind] ?? 3]));
+  const state = emptyState();
+  const statements: string[] = [];
+  for (const { kind, choices, name } of drawSteps(kinds, count, seed)) {
+    const number = ++state.count;
+    let names = 0;
+    const nameOf = (prefix: string) => `${prefix}${number}${names++ || ''}${name}`;
+    const made = makers[kind]?.(state, draw(choices), nameOf);
+    if (made === undefined || !(await takes(client, made.sql))) continue;
+    statements.push(made.sql);
+    made.after?.(state);
+  }
+  return { statements, tables: state.tables.filter(({ kind }) => kind !== 'foreign').map(({ sql }) => sql) };
+}
+
+/** Runs a statement, or nothing of it. */
+export async function takes(client: pg.Client, sql: string): Promise<boolean> {
+  try {
+    await client.query(sql);
+    return true;
+  } catch (error) {
+    await client.query('rollback; reset role').catch(() => undefined);
+    if ((error as { code?: string }).code === undefined) throw error;
+    return false;
+  }
+}

@@ -1,0 +1,129 @@
+import { isUndropError } from '../../src/errors.ts';
+import type { DropOptions } from '../../src/options.ts';
+import { planDrop } from '../../src/plan-drop.ts';
+import { reversibleDrop } from '../../src/reversible-drop.ts';
+import { compareDumps, dumpedStatements } from '../../src/roundtrip/dump.ts';
+import { quietly } from '../../src/say.ts';
+import { inSession } from '../../src/session.ts';
+import { inCase } from '../support/case-folders.ts';
+import { dropCascade, predictAndDrop, undone, watch } from '../support/oracle.ts';
+import { pgDump } from '../support/pg-dump.ts';
+import type { TestServer } from '../support/server.ts';
+import { roles, takes } from './build.ts';
+
+/** A schema, and what to drop of it. */
+export interface Trial {
+  readonly statements: readonly string[];
+  readonly tables: readonly string[];
+  readonly options: Pick<DropOptions, 'outsiders' | 'rows'>;
+}
+
+/** How it went: restored, refused with a code, or against a law. */
+export interface TrialResult {
+  readonly objects: number;
+  readonly end: 'restored' | 'refused' | 'broken' | 'nothing to drop';
+  /** The code of the refusal, or the law that is broken. */
+  readonly what: string;
+  readonly detail: string;
+}
+
+// With these, an honest program may answer whatever it is given.
+const honest = ['not-reproducible', 'rehearsal-differs', 'has-outsiders', 'not-empty'];
+
+const objectsSql = 'select count(distinct (classid, objid))::int as n from pg_depend where objid >= 16384';
+
+/** Makes the schema in a new database, and tries laws 1 to 3 of the design on it. */
+export async function attempt(server: TestServer, trial: Trial): Promise<TrialResult> {
+  const plain = await plainDrop(server, trial);
+  let result: TrialResult | undefined;
+  await inCase(server, roles, async (run, { name, url }) => {
+    const { tables, objects } = await make(server, name, trial);
+    const end = (how: TrialResult['end'], what = '', detail = '') => {
+      result = { objects, end: how, what, detail };
+    };
+    if (tables.length === 0) return end('nothing to drop');
+    const before = await look(url);
+    const migration = { name: 'random', tables, ...trial.options };
+    try {
+      const { predicted, dropped } = await inSession(run.knex, (session) =>
+        undone(session, async () => {
+          await session.run(watch);
+          return predictAndDrop(session, tables);
+        }),
+      );
+      const surprises = compareDumps(predicted, dropped).differences;
+      if (surprises.length > 0)
+        return end('broken', 'the closure is not what vanishes', surprises.join('\n'));
+      await quietly(() => planDrop(run.knex, migration));
+      const refusal = await quietly(() => run.up(reversibleDrop(migration))).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      if (refusal !== undefined) {
+        if (!isUndropError(refusal)) throw refusal;
+        const traces = differences(before, await look(url, []));
+        if (traces.length > 0) return end('broken', 'a refusal leaves a trace', traces.join('\n'));
+        const known = honest.includes(refusal.code) ? 'refused' : 'broken';
+        return end(known, refusal.code, `${refusal.message}\n${refusal.reason}`);
+      }
+      const rehearsed = differences(plain ?? [], await look(url));
+      if (plain !== undefined && rehearsed.length > 0)
+        return end('broken', 'a rehearsal leaves a trace', rehearsed.join('\n'));
+      await quietly(() => run.down(reversibleDrop(migration)));
+      const lost = differences(before, await look(url));
+      if (lost.length > 0) return end('broken', 'what came back is not what was', lost.join('\n'));
+      end('restored');
+    } catch (error) {
+      const what = isUndropError(error) ? error.code : 'an error that is none of ours';
+      end(
+        'broken',
+        what,
+        isUndropError(error) ? `${error.message}\n${error.reason}` : String((error as Error).stack),
+      );
+    }
+  });
+  if (result === undefined) throw new Error('a trial came to no end');
+  return result;
+}
+
+/** What pg_dump shows after a drop by hand; undefined where that is refused. */
+async function plainDrop(server: TestServer, trial: Trial): Promise<string[] | undefined> {
+  let seen: string[] | undefined;
+  await inCase(server, roles, async (run, { name, url }) => {
+    const { tables } = await make(server, name, trial);
+    if (tables.length === 0) return;
+    await inSession(run.knex, (session) => dropCascade(session, tables));
+    seen = await look(url);
+  });
+  return seen;
+}
+
+async function make(
+  server: TestServer,
+  database: string,
+  { statements, tables }: Trial,
+): Promise<{ tables: string[]; objects: number }> {
+  const client = await server.client(database);
+  try {
+    for (const statement of statements) await takes(client, statement);
+    const there = await client.query<{ name: string }>(
+      'select name from unnest($1::text[]) as t (name) where to_regclass(name) is not null',
+      [tables],
+    );
+    const { rows } = await client.query<{ n: number }>(objectsSql);
+    return { tables: there.rows.map((row) => row.name), objects: rows[0]?.n ?? 0 };
+  } finally {
+    await client.end();
+  }
+}
+
+async function look(url: string, options = ['--exclude-schema=undrop']): Promise<string[]> {
+  const header = /^--( (Data for )?Name: .*)?$/gm;
+  return dumpedStatements(await pgDump(url, options))
+    .map((statement) => statement.replace(header, '').trim())
+    .filter((statement) => statement !== '');
+}
+
+function differences(before: readonly string[], after: readonly string[]): readonly string[] {
+  return compareDumps(before, after).differences;
+}

@@ -1,0 +1,38 @@
+/** Tests that PGlite cannot run, by the end of their full title, and why. */
+const limits: Readonly<Record<string, readonly string[]>> = {
+  'PGlite takes one client at a time': [
+    'locks that are not to be had are given up, and who holds them is named',
+    'locks are held from the check to the drop, also where the owner has given up its rights',
+    'locks that the restore needs are given up likewise, and asked for again',
+    'locks are waited for',
+    'of other sessions that come while the lock is waited for are kept',
+    'of other sessions that come so into a table whose owner has no right to lock it: refuse',
+    'of other sessions that come so into a table whose owner has no right to lock it: archive',
+    'waits for locks as the drop does, and gives them up',
+  ],
+  'everybody is postgres in PGlite': [
+    'the drop is refused to a role that does not own the tables',
+    'the comment on the schema is a refusal to who may not set it, and can be left alone',
+    'under row-level security that is forced on the owner come back all',
+    'under row-level security or without the right to read are refused',
+    'given by another role leave the session the role that it had',
+    'given by another role leave a session without SET ROLE without it',
+    'given by another role are refused where the role may not act as that one',
+    'given by another role as are objects of an owner that it may not act as',
+    'is a number only where it may not',
+  ],
+  'every database of PGlite is named postgres': [
+    'what is kept is who dropped what, why, from where, and how it was used',
+    'opens a database whose name is a connection string',
+    'fails in pg_dump’s own words',
+  ],
+  'PGlite lacks what it needs': [
+    'names of an extension are refused',
+    'is left out where the server does not tell, and the drop goes on',
+  ],
+};
+
+/** Why PGlite cannot run the test; undefined where it can. */
+export function embeddedLimit(title: string): string | undefined {
+  return Object.keys(limits).find((reason) => limits[reason]?.some((end) => title.endsWith(end)));
+}
