@@ -5,17 +5,10 @@ import pg from 'pg';
 import { describeServer, refuseOtherProducts } from '../catalog/server.ts';
 import { UndropError } from '../errors.ts';
 import { printable } from '../printable.ts';
-import type { EmbeddedServer } from './embedded.ts';
-import { namesServer, readSettings, type Settings } from './settings.ts';
+import { namesServer, readSettings } from './settings.ts';
+import type { Target } from './target.ts';
 import { tlsOptions } from './tls.ts';
 import { address, occupied, unreachable } from './unreachable.ts';
-
-/** The one database that a process works on. */
-export interface Target {
-  settings: Settings;
-  /** Where it is the embedded server: to dump it, and to stop it. */
-  embedded: EmbeddedServer | undefined;
-}
 
 /** True where the environment leads to the embedded server. */
 export function isEmbedded(env: NodeJS.ProcessEnv = process.env): boolean {
