@@ -1,4 +1,4 @@
-import { withoutExtension } from './knex/ledger.ts';
+import { withoutExtension } from './migration-name.ts';
 import type { Session } from './session.ts';
 
 // By their shape, since they may have any name. Ours first, then that of the project which had one before.

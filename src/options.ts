@@ -1,10 +1,14 @@
 import { UndropError } from './errors.ts';
+import { migrationName } from './migration-name.ts';
 import { parseTableName, type TableName } from './name.ts';
 import { isStorable, shown } from './printable.ts';
 
 /** What `reversibleDrop` takes. All but `name` and `tables` have defaults. */
 export interface DropOptions {
-  /** The migration's name, and so the key of its entry in the archive. */
+  /**
+   * The migration's name, and so the key of its entry in the archive. The migration's own file, `import.meta.filename`
+   * or `__filename`, stands for the name of that file without its extension.
+   */
   name: string;
   /** The tables with the reason for each, which the archive keeps; or just the tables. */
   tables: Readonly<Record<string, string>> | readonly string[];
@@ -85,11 +89,12 @@ export function parseOptions(given: DropOptions, env: NodeJS.ProcessEnv = proces
   for (const key of Object.keys(given)) {
     if (!known.has(key)) problems.push(`${key} is not an option; known are ${[...known].join(', ')}`);
   }
-  if (typeof given.name !== 'string' || given.name.trim() === '') problems.push('name is missing');
-  else if (!isStorable(given.name)) problems.push('name holds a character that PostgreSQL does not take');
+  const name = typeof given.name === 'string' ? migrationName(given.name) : '';
+  if (name.trim() === '') problems.push('name is missing');
+  else if (!isStorable(name)) problems.push('name holds a character that PostgreSQL does not take');
 
   const options = {
-    name: given.name,
+    name,
     tables: parseTables(given.tables, problems),
     outsiders: choose(given, 'outsiders', 'refuse', problems),
     rows: choose(given, 'rows', 'refuse', problems),
@@ -111,8 +116,8 @@ export function parseOptions(given: DropOptions, env: NodeJS.ProcessEnv = proces
     problems.push('schemaComment goes with tables of one schema');
   }
 
-  const fromEnvironment = readEnvironment(given.name, env, problems);
-  if (problems.length > 0) throw badOptions(given.name, problems);
+  const fromEnvironment = readEnvironment(name, env, problems);
+  if (problems.length > 0) throw badOptions(name || given.name, problems);
   const { schemaComment, ...rest } = fromEnvironment.changes;
   return Object.freeze({
     ...options,

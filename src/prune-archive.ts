@@ -1,7 +1,7 @@
 import { type KeptEntry, readEntries } from './entries.ts';
 import { UndropError } from './errors.ts';
-import { withoutExtension } from './knex/ledger.ts';
 import { readRecorded } from './ledgers.ts';
+import { withoutExtension } from './migration-name.ts';
 import type { Session } from './session.ts';
 
 export interface Pruned {

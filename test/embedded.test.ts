@@ -188,7 +188,13 @@ describe('embedded server', () => {
       encoding: 'utf8',
     });
     expect(said.stdout).to.match(/^no-connection: .* is not installed/);
-    expect(said.stdout).to.include('next: Set DATABASE_URL, or run npm install without --omit=optional.');
+    const { peerDependencies, peerDependenciesMeta } = JSON.parse(
+      readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+    );
+    const parts = Object.keys(peerDependencies).filter((name) => peerDependenciesMeta[name]?.optional);
+    const next = `next: Set DATABASE_URL, or run npm install --save-dev ${parts.join(' ')}.`;
+    expect(parts).to.have.length(4);
+    expect(said.stdout).to.include(next);
   });
 
   it('says what to do about data that cannot be opened', async () => {

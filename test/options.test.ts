@@ -98,6 +98,27 @@ describe('options', () => {
   });
 });
 
+describe('the name of a migration', () => {
+  for (const [given, name] of [
+    ['044_x', '044_x'],
+    ['044_x.ts', '044_x.ts'],
+    ['/app/migrations/044_x.ts', '044_x'],
+    ['/app/dist/migrations/044_x.js', '044_x'],
+    ['C:\\app\\044_x.cjs', '044_x'],
+    ['/app/044_x.of.5', '044_x.of.5'],
+  ] as const) {
+    it(`is ${name} for ${given}`, () => {
+      expect(parseOptions({ ...minimal, name: given }, {}).name).to.equal(name);
+    });
+  }
+
+  it('is missing where a path ends with a folder', () => {
+    expect(refusal(() => parseOptions({ ...minimal, name: '/app/' }, {})).reason).to.include(
+      'name is missing',
+    );
+  });
+});
+
 describe('table names', () => {
   const good: [string, string | undefined, string][] = [
     ['posts', undefined, 'posts'],

@@ -7,10 +7,11 @@ import { expect } from 'chai';
 import knexFactory, { type Knex } from 'knex';
 import { UndropError } from '../src/errors.ts';
 import { type UndropConfigOptions, undropConfig } from '../src/knex/config.ts';
-import { connect, resolveTarget, type Target } from '../src/knex/connection.ts';
+import { connect, resolveTarget } from '../src/knex/connection.ts';
 import { startEmbedded } from '../src/knex/embedded.ts';
 import { prepareLedger } from '../src/knex/ledger.ts';
 import { UndropMigrationSource } from '../src/knex/source.ts';
+import type { Target } from '../src/knex/target.ts';
 import { type TestServer, testServer } from './support/server.ts';
 
 const table = (name: string) => `

@@ -3,7 +3,7 @@ import { basename, resolve } from 'node:path';
 import type { Knex } from 'knex';
 import { ensureArchive, placeSql } from '../archive-schema.ts';
 import { isUndropError, UndropError } from '../errors.ts';
-import type { Target } from '../knex/connection.ts';
+import type { Target } from '../knex/target.ts';
 import { printable } from '../printable.ts';
 import { say } from '../say.ts';
 import { inSession, type Session } from '../session.ts';

@@ -1,8 +1,8 @@
 import type { Knex } from 'knex';
 import { isUndropError } from '../errors.ts';
 import { unlessAborted } from '../interruptible.ts';
-import type { Target } from '../knex/connection.ts';
 import type { EmbeddedServer } from '../knex/embedded.ts';
+import type { Target } from '../knex/target.ts';
 import { inSession, type Session } from '../session.ts';
 import { type Draft, writeDraft } from './backup-file.ts';
 import { type DumpPlan, dumpArguments } from './dump-plan.ts';

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { sqlState, UndropError } from '../errors.ts';
-import type { Target } from '../knex/connection.ts';
+import type { Target } from '../knex/target.ts';
 import { quoteName } from '../name.ts';
 import { say } from '../say.ts';
 import { inSession } from '../session.ts';

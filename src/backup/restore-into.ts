@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { Target } from '../knex/connection.ts';
+import type { Target } from '../knex/target.ts';
 import { findPgDump, type PgDump } from './find-pg-dump.ts';
 import type { Manifest } from './manifest.ts';
 import { findPgRestore, startPgRestore } from './pg-restore.ts';

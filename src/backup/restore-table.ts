@@ -9,7 +9,7 @@ import { drop } from '../drop.ts';
 import { readEntries } from '../entries.ts';
 import { UndropError } from '../errors.ts';
 import { findTables } from '../gate.ts';
-import type { Target } from '../knex/connection.ts';
+import type { Target } from '../knex/target.ts';
 import { lockClosure, readHostLocks, takeLocks, withLockTries } from '../lock.ts';
 import { parseTableName } from '../name.ts';
 import { parseOptions } from '../options.ts';

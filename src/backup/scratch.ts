@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import createKnex, { type Knex } from 'knex';
 import type { Client } from 'pg';
 import { sqlState, UndropError } from '../errors.ts';
-import { clientConfig, connect, type Target } from '../knex/connection.ts';
+import { clientConfig, connect } from '../knex/connection.ts';
+import type { Target } from '../knex/target.ts';
 import { quoteName } from '../name.ts';
 import type { Manifest } from './manifest.ts';
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import type { Target } from '../knex/connection.ts';
+import type { Target } from '../knex/target.ts';
 import { findPgDump } from './find-pg-dump.ts';
 import type { OpenedBackup } from './open-backup.ts';
 import { findPgRestore, type PgRestoreOptions, startPgRestore } from './pg-restore.ts';

@@ -7,11 +7,12 @@ import { UndropError } from '../errors.ts';
 import { isStorable, shown } from '../printable.ts';
 import { asksForBackup, tablesToApprove } from '../reversible-drop.ts';
 import { say } from '../say.ts';
-import { describeTarget, isEmbedded, loadEnv, resolveTarget, type Target } from './connection.ts';
+import { describeTarget, isEmbedded, loadEnv, resolveTarget } from './connection.ts';
 import type { Ledger } from './ledger.ts';
 import { waitForLedger } from './ledger-lock.ts';
 import { preparation } from './preparation.ts';
 import { UndropMigrationSource } from './source.ts';
+import type { Target } from './target.ts';
 
 export interface UndropConfigOptions {
   /** The folder of the knexfile: `import.meta.dirname`. */

@@ -1,21 +1,14 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import { config as readDotenv } from 'dotenv';
+import { parseEnv } from 'node:util';
 import pg from 'pg';
 import { describeServer, refuseOtherProducts } from '../catalog/server.ts';
 import { UndropError } from '../errors.ts';
 import { printable } from '../printable.ts';
-import type { EmbeddedServer } from './embedded.ts';
-import { namesServer, readSettings, type Settings } from './settings.ts';
+import { namesServer, readSettings } from './settings.ts';
+import type { Target } from './target.ts';
 import { tlsOptions } from './tls.ts';
 import { address, occupied, unreachable } from './unreachable.ts';
-
-/** The one database that a process works on. */
-export interface Target {
-  settings: Settings;
-  /** Where it is the embedded server: to dump it, and to stop it. */
-  embedded: EmbeddedServer | undefined;
-}
 
 /** True where the environment leads to the embedded server. */
 export function isEmbedded(env: NodeJS.ProcessEnv = process.env): boolean {
@@ -123,15 +116,21 @@ async function checkPooler(client: pg.Client): Promise<void> {
  */
 export function loadEnv(from?: string): void {
   const path = join(projectFolder(from), '.env');
-  const { error } = readDotenv({ path, quiet: true, debug: false, override: false });
-  if (!error || (error as NodeJS.ErrnoException).code === 'ENOENT') return;
-  throw new UndropError('bad-options', {
-    subject: path,
-    message: `${path} cannot be read.`,
-    reason: error.message,
-    next: 'Correct the rights on the file, or take it away.',
-    cause: error,
-  });
+  let text: string;
+  try {
+    // process.loadEnvFile takes a file without the right to read it for none.
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw new UndropError('bad-options', {
+      subject: path,
+      message: `${path} cannot be read.`,
+      reason: error instanceof Error ? error.message : String(error),
+      next: 'Correct the rights on the file, or take it away.',
+      cause: error,
+    });
+  }
+  for (const [name, value] of Object.entries(parseEnv(text))) process.env[name] ??= value;
 }
 
 /** The nearest folder with a package.json: from a subfolder or a build in `dist`, that of the project. */

@@ -121,6 +121,11 @@ function conversation(thread: Worker): (question: Question | 0) => Promise<strin
     });
 }
 
+// A project that names its server does not need their 30 MB.
+const packages = ['pglite', 'pglite-prepopulatedfs', 'pglite-socket', 'pglite-tools'].map(
+  (name) => `@electric-sql/${name}`,
+);
+
 function cannotOpen(folder: string, error: unknown): UndropError {
   const missing = (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND';
   const reason = error instanceof Error ? error.message : String(error);
@@ -131,7 +136,7 @@ function cannotOpen(folder: string, error: unknown): UndropError {
       : `The embedded database in ${folder} cannot be opened.`,
     reason,
     next: missing
-      ? 'Set DATABASE_URL, or run npm install without --omit=optional.'
+      ? `Set DATABASE_URL, or run npm install --save-dev ${packages.join(' ')}.`
       : `Set DATABASE_URL to use another server, or remove ${folder} to begin with an empty database.`,
     cause: error,
   });

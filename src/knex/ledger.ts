@@ -1,5 +1,6 @@
 import type { ClientBase } from 'pg';
 import { UndropError } from '../errors.ts';
+import { withoutExtension } from '../migration-name.ts';
 import { onlyRead } from '../only-read.ts';
 import { healLedger } from './ledger-lock.ts';
 
@@ -34,11 +35,6 @@ export async function prepareLedger(client: ClientBase, ledger: Ledger): Promise
   }
   await healLedger(client, ledger);
   return readCompleted(client, ledger, place);
-}
-
-/** `045_x` for `045_x.ts`. */
-export function withoutExtension(name: string): string {
-  return name.replace(/\.[cm]?[jt]s$/, '');
 }
 
 interface Place {

@@ -1,8 +1,9 @@
 import type { Knex } from 'knex';
 import type { Client } from 'pg';
-import { clientConfig, connect, type Target } from './connection.ts';
+import { clientConfig, connect } from './connection.ts';
 import { type Ledger, prepareLedger } from './ledger.ts';
 import { holdLedger } from './ledger-lock.ts';
+import type { Target } from './target.ts';
 
 export interface Preparation {
   /** Checks the server, prepares the ledger, and reads it: for the migration source. */

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Knex } from 'knex';
 import { UndropError } from '../errors.ts';
+import { withoutExtension } from '../migration-name.ts';
 import { say } from '../say.ts';
-import { withoutExtension } from './ledger.ts';
 
 export interface SourceOptions {
   /** Absolute path. */

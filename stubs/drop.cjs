@@ -1,0 +1,8 @@
+const { reversibleDrop } = require('knex-undrop');
+
+module.exports = reversibleDrop({
+  name: __filename,
+  tables: {
+    a_table: 'Why it may go.',
+  },
+});
