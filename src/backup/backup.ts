@@ -170,7 +170,7 @@ async function record(
 
 /** What nobody has explained: a connection that was lost, a server that went down, a table that was dropped meanwhile. */
 function brokeOff({ settings: { database } }: Target, error: unknown): UndropError {
-  if (isUndropError(error) && error.code !== 'server-error') return error;
+  if (isUndropError(error) && error.code !== 'server-error' && error.code !== 'no-connection') return error;
   return new UndropError('backup-failed', {
     subject: database,
     message: `The backup of ${database} broke off.`,
@@ -191,8 +191,7 @@ function unrecorded(file: string, error: unknown): UndropError {
 }
 
 function reasonOf(error: unknown): string {
-  if (isUndropError(error)) return error.reason;
-  const text = error instanceof Error ? error.message : String(error);
+  const text = isUndropError(error) ? error.reason : error instanceof Error ? error.message : String(error);
   // The driver's own words, which have no code.
   return /^connection terminated|not queryable/i.test(text) ? 'The connection to the server was lost.' : text;
 }

@@ -27,7 +27,8 @@ export class PgDumpWords {
   #addLine(line: string): void {
     // A line that begins otherwise goes on with what the one before has begun.
     const [, said] = /^pg_dump: (.*)/.exec(line) ?? [];
-    if (said !== undefined) this.#keeps = /^(error|detail|hint)\b/.test(said);
+    // Workers write a line in pieces, and so into each other's: `pg_dump: pg_dump: error: error: could not write …`.
+    if (said !== undefined) this.#keeps = /(^|: )(error|detail|hint)\b/.test(said);
     if (this.#keeps && this.#kept.length < longest) this.#kept += `${line}\n`;
     const [, table] = /^dumping contents of table "(.*)"$/.exec(said ?? '') ?? [];
     if (table !== undefined) this.#onTable?.(table);

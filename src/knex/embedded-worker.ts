@@ -2,6 +2,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { PGlite } from '@electric-sql/pglite';
+import { openTurnstile } from './turnstile.ts';
 
 /** What `embedded.ts` asks of this thread. */
 export type Request = { id: number; dump: string[] } | { id: number; stop: true };
@@ -24,12 +25,19 @@ try {
 async function serve(folder: string): Promise<void> {
   const { PGLiteSocketServer } = await import('@electric-sql/pglite-socket');
   const db = await open(folder);
-  const server = new PGLiteSocketServer({ db: cleanForEachClient(db), host: '127.0.0.1', port: 0 });
+  const server = new PGLiteSocketServer({
+    db: cleanForEachClient(db),
+    host: '127.0.0.1',
+    port: 0,
+    maxConnections: 2,
+  });
   await server.start();
+  const turnstile = await openTurnstile(Number(server.getServerConn().split(':')[1]));
   parentPort?.on('message', async (request: Request) => {
     const { id } = request;
     try {
       if ('dump' in request) return answer({ id, text: await dump(db, request.dump) });
+      await turnstile.close();
       await server.stop();
       await db.close();
       answer({ id, text: '' });
@@ -38,7 +46,7 @@ async function serve(folder: string): Promise<void> {
       answer({ id, failure: text.match(/pg_dump: error: .*/s)?.[0] ?? text });
     }
   });
-  answer({ id: 0, text: server.getServerConn() });
+  answer({ id: 0, text: turnstile.address });
 }
 
 function answer(message: Answer): void {

@@ -8,7 +8,7 @@ import type { Answer, Request } from './embedded-worker.ts';
 export interface EmbeddedServer {
   /** Absolute path: `pgdata` and `lock` are in it. */
   folder: string;
-  /** One connection at a time: a second one is closed without a word. */
+  /** One connection at a time: a second one waits two seconds for it, and is then closed without a word. */
   settings: { host: string; port: number; user: string; database: string; password?: undefined };
   /**
    * The output of its own pg_dump: plain format, rows as INSERTs, held in memory. Clients may be connected.
