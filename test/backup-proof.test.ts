@@ -8,8 +8,11 @@ import { compareDigests } from '../src/backup/compare-manifest.ts';
 import { type DumpPiece, readDump } from '../src/backup/dump-reader.ts';
 import type { Packing } from '../src/backup/dump-text.ts';
 import type { PgDump } from '../src/backup/find-pg-dump.ts';
+import { findPgRestore } from '../src/backup/pg-restore.ts';
 import { proveContents } from '../src/backup/proof.ts';
 import { replayPlain } from '../src/backup/replay-plain.ts';
+import { shareOut } from '../src/backup/shares.ts';
+import { readTableOfContents } from '../src/backup/table-of-contents.ts';
 import { readFactDigests } from '../src/catalog/fact-digests.ts';
 import { UndropError } from '../src/errors.ts';
 import { inSession } from '../src/session.ts';
@@ -193,6 +196,45 @@ describe('the proof of contents', () => {
       expect(error.reason).to.include(`It holds 4 rows of ${quote(odd)}.${quote(odd)}, which had 5.`);
     });
   }
+
+  it('reads in two shares what is packed and has many rows', async () => {
+    const { name } = await server.createDatabase();
+    await server.sql(
+      name,
+      `create table many as select i, md5(i::text) as text from generate_series(1, 30000) as i;
+      create table "many more" as table many`,
+    );
+    const many = ['many', 'many more'].map((table) => ({ schema: 'public', name: table, rows: 30_000 }));
+    for (const format of ['custom', 'directory'] as const) {
+      const file = write(`--format=${format}`, `--dbname=${name}`);
+      const contents = await readTableOfContents(await findPgRestore(native), file);
+      const shares = shareOut(contents, many, 2);
+      expect(shares.flat().sort()).to.deep.equal([...contents].sort());
+      expect(shares.map((share) => share.filter((line) => / TABLE DATA /.test(line)).length)).to.deep.equal([
+        1, 1,
+      ]);
+      expect(shareOut(contents, many, 1)).to.deep.equal([contents]);
+      expect(shareOut(contents, [], 2)).to.deep.equal([contents]);
+
+      const packing = { format, compressed: false };
+      await proveContents(file, packing, many, native);
+      const more = many.map((table) => ({ ...table, rows: 30_001 }));
+      const { reason } = await refusal(proveContents(file, packing, more, native));
+      expect(reason.split('\n')).to.have.length(2);
+      const [rows = file] =
+        format === 'custom'
+          ? []
+          : readdirSync(file)
+              .filter((entry) => entry.endsWith('.dat.gz'))
+              .map((entry) => join(file, entry));
+      const bytes = readFileSync(rows);
+      bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1);
+      writeFileSync(rows, bytes);
+      expect((await refusal(proveContents(file, packing, many, native))).code).to.equal('backup-unproved');
+      rmSync(file, { recursive: true });
+    }
+    await server.dropDatabase(name);
+  });
 
   it('says which table lacks its rows altogether, or is not there', async () => {
     const packing = { format: 'custom', compressed: false } as const;

@@ -3,6 +3,11 @@ export interface TableName {
   readonly name: string;
 }
 
+/** A table that a backup must hold; where its rows are counted, with so many of them. */
+export interface ExpectedTable extends TableName {
+  readonly rows?: number;
+}
+
 /** A statement of a dump that makes or fills a table. */
 export interface TableStatement extends TableName {
   readonly does: 'create' | 'copy' | 'insert';

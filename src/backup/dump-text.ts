@@ -1,7 +1,10 @@
+import type { ExpectedTable } from './dump-statements.ts';
 import type { PgDump } from './find-pg-dump.ts';
 import type { BackupFormat } from './pg-dump.ts';
-import { findPgRestore, startPgRestore } from './pg-restore.ts';
+import { findPgRestore, type PgRestoreOptions, startPgRestore } from './pg-restore.ts';
 import { openPlain } from './plain-file.ts';
+import { shareOut } from './shares.ts';
+import { readTableOfContents, withLists } from './table-of-contents.ts';
 
 /** How a backup is packed. */
 export interface Packing {
@@ -11,18 +14,44 @@ export interface Packing {
 }
 
 /**
- * A backup as SQL, whatever its format.
+ * Reads a backup as SQL, whatever its format. One that pg_dump has packed is read in two shares at the same time where
+ * that is quicker; together they are all of it.
  *
+ * @param read takes one share; what it throws stops the other
+ * @param tables what is expected, from which the shares are made even
  * @param pgDump the one that wrote it, since pg_restore must not be older; default: the one that is found first
  * @throws UndropError `backup-unproved` and `backup-failed` as pg_restore does; Error as the file does
  */
-export async function* dumpText(
+export async function readDumpText<T>(
   file: string,
   { format, compressed }: Packing,
+  read: (text: AsyncIterable<Buffer>) => Promise<T>,
+  tables: readonly ExpectedTable[],
   pgDump?: PgDump,
-): AsyncGenerator<Buffer> {
-  if (format === 'plain') return yield* openPlain(file, compressed);
-  const { output, ended } = startPgRestore(await findPgRestore(pgDump), { args: [], file });
+): Promise<T[]> {
+  if (format === 'plain') return [await read(openPlain(file, compressed))];
+  const program = await findPgRestore(pgDump);
+  const shares = shareOut(await readTableOfContents(program, file), tables);
+  const stop = new AbortController();
+  const unpack = async (args: readonly string[]): Promise<T> => {
+    try {
+      return await read(unpacked(program, { args, file, signal: stop.signal }));
+    } catch (error) {
+      stop.abort(error);
+      throw error;
+    }
+  };
+  if (shares.length === 1) return [await unpack([])];
+  return withLists(shares, async (lists) => {
+    const all = lists.map((list) => unpack([`--use-list=${list}`]));
+    await Promise.allSettled(all);
+    stop.signal.throwIfAborted();
+    return Promise.all(all);
+  });
+}
+
+async function* unpacked(program: string, options: PgRestoreOptions): AsyncGenerator<Buffer> {
+  const { output, ended } = startPgRestore(program, options);
   // It is waited for at the end; until then nobody listens.
   ended.catch(() => undefined);
   yield* output;

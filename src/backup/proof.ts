@@ -1,14 +1,15 @@
 import { UndropError } from '../errors.ts';
 import { quoteName } from '../name.ts';
 import { readDump } from './dump-reader.ts';
-import { countInserted, readTableStatement, type TableName, tableKey } from './dump-statements.ts';
-import { dumpText, type Packing } from './dump-text.ts';
+import {
+  countInserted,
+  type ExpectedTable,
+  readTableStatement,
+  type TableName,
+  tableKey,
+} from './dump-statements.ts';
+import { type Packing, readDumpText } from './dump-text.ts';
 import type { PgDump } from './find-pg-dump.ts';
-
-/** A table that a backup must hold; where its rows are counted, with so many of them. */
-export interface ExpectedTable extends TableName {
-  readonly rows?: number;
-}
 
 /**
  * Reads a backup from its first byte to its last, and checks that it is whole, creates the tables and fills each with
@@ -24,7 +25,7 @@ export async function proveContents(
   expectedTables: readonly ExpectedTable[],
   pgDump?: PgDump,
 ): Promise<void> {
-  const contents = await readContents(file, packing, pgDump);
+  const contents = await readContents(file, packing, expectedTables, pgDump);
   if (!contents.complete)
     throw unproved(file, 'It ends in the middle: the last line of pg_dump is not there.');
   const reasons = [...describeMissing(expectedTables, contents), ...describeCounts(expectedTables, contents)];
@@ -38,31 +39,50 @@ interface Contents {
   readonly complete: boolean;
 }
 
-async function readContents(file: string, packing: Packing, pgDump: PgDump | undefined): Promise<Contents> {
+async function readContents(
+  file: string,
+  packing: Packing,
+  expectedTables: readonly ExpectedTable[],
+  pgDump: PgDump | undefined,
+): Promise<Contents> {
+  try {
+    const shares = await readDumpText(file, packing, readShare, expectedTables, pgDump);
+    const rows = new Map<string, number>();
+    for (const [key, count] of shares.flatMap((share) => [...share.rows])) addTo(rows, key, count);
+    return {
+      created: new Set(shares.flatMap(({ created }) => [...created])),
+      rows,
+      complete: shares.every(({ complete }) => complete),
+    };
+  } catch (error) {
+    throw error instanceof UndropError ? error : unproved(file, (error as Error).message);
+  }
+}
+
+async function readShare(text: AsyncIterable<Buffer>): Promise<Contents> {
   const created = new Set<string>();
   const rows = new Map<string, number>();
   let complete = false;
   let filled = '';
-  const add = (key: string, count: number) => rows.set(key, (rows.get(key) ?? 0) + count);
-  try {
-    for await (const piece of readDump(dumpText(file, packing, pgDump))) {
-      if (piece.kind === 'rows') {
-        add(filled, countLines(piece.data));
-      } else if (piece.kind === 'complete') {
-        complete = true;
-      } else if (piece.kind !== 'end of rows') {
-        const found = readTableStatement(piece.text);
-        if (found === undefined) continue;
-        filled = tableKey(found);
-        if (found.does === 'create') created.add(filled);
-        if (found.does === 'insert' && piece.kind === 'statement')
-          add(filled, countInserted(found, piece.groups));
-      }
+  for await (const piece of readDump(text)) {
+    if (piece.kind === 'rows') {
+      addTo(rows, filled, countLines(piece.data));
+    } else if (piece.kind === 'complete') {
+      complete = true;
+    } else if (piece.kind !== 'end of rows') {
+      const found = readTableStatement(piece.text);
+      if (found === undefined) continue;
+      filled = tableKey(found);
+      if (found.does === 'create') created.add(filled);
+      if (found.does === 'insert' && piece.kind === 'statement')
+        addTo(rows, filled, countInserted(found, piece.groups));
     }
-  } catch (error) {
-    throw error instanceof UndropError ? error : unproved(file, (error as Error).message);
   }
   return { created, rows, complete };
+}
+
+function addTo(rows: Map<string, number>, key: string, count: number): void {
+  rows.set(key, (rows.get(key) ?? 0) + count);
 }
 
 /** Bytes are compared one by one: looking for the next end of a line costs more where lines are short. */

@@ -1,13 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import type { Target } from '../knex/target.ts';
 import { findPgDump } from './find-pg-dump.ts';
 import type { OpenedBackup } from './open-backup.ts';
 import { findPgRestore, type PgRestoreOptions, startPgRestore } from './pg-restore.ts';
 import { jobs, restoreInto } from './restore-into.ts';
 import { withScratch } from './scratch.ts';
+import { readTableOfContents, withLists } from './table-of-contents.ts';
 
 /** A backup unpacked so that one of its tables can be read. */
 export interface Source {
@@ -64,16 +61,7 @@ async function withSequences(
   file: string,
   work: (list: string) => Promise<void>,
 ): Promise<void> {
-  const listing = startPgRestore(program, { args: ['--list'], file });
-  const [lines] = await Promise.all([text(listing.output), listing.ended]);
-  const sequences = lines.split('\n').filter((line) => /^\d+; \d+ \d+ SEQUENCE SET /.test(line));
-  if (sequences.length === 0) return;
-  const folder = await mkdtemp(join(tmpdir(), 'undrop-list-'));
-  try {
-    const list = join(folder, 'sequences');
-    await writeFile(list, `${sequences.join('\n')}\n`);
-    await work(list);
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+  const contents = await readTableOfContents(program, file);
+  const sequences = contents.filter((line) => /^\d+; \d+ \d+ SEQUENCE SET /.test(line));
+  if (sequences.length > 0) await withLists([sequences], ([list = '']) => work(list));
 }

@@ -64,7 +64,7 @@ async function runOn(server: string): Promise<ServerRun> {
     const named = given === undefined ? { UNDROP_TEST_SERVER: server } : {};
     const random = { UNDROP_RANDOM_SECONDS: String(randomSeconds / servers.length) };
     child = fork(join(import.meta.dirname, 'child.ts'), tests, {
-      env: { ...random, ...rest, ...named, TMPDIR: scratch },
+      env: { ...random, ...rest, ...named, UNDROP_TEST_JUDGES: 'both', TMPDIR: scratch },
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
     });
     // What migrations say there is of interest only where the process itself has failed.

@@ -56,7 +56,9 @@ export function testServer(): Promise<TestServer> {
 }
 
 if (typeof globalThis.after === 'function') {
-  globalThis.after('end the test server', async () => (await shared)?.stop());
+  // A worker of `mocha --parallel` goes on to other files, and its server ends with it.
+  if (process.env.MOCHA_WORKER_ID === undefined)
+    globalThis.after('end the test server', async () => (await shared)?.stop());
   globalThis.beforeEach(function () {
     const limit = onEmbedded ? embeddedLimit(this.currentTest?.fullTitle() ?? '') : undefined;
     if (limit !== undefined) skip(this, limit);
