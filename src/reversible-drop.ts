@@ -37,15 +37,17 @@ export function reversibleDrop(given: DropOptions): ReversibleDrop {
   const options = parseOptions(given);
   const ready = Object.assign(() => isReady(options), { waitsFor: waitsFor(options) });
   return {
-    up: Object.assign((knex: Knex) => up(knex, parseOptions(given)), { [optionsOf]: options }),
+    up: Object.assign((knex: Knex) => up(knex, parseOptions(given)), {
+      [optionsOf]: () => parseOptions(given),
+    }),
     down: (knex: Knex) => down(knex, parseOptions(given)),
     ready,
   };
 }
 
-/** The options behind the `up` of a loaded migration; undefined where it is not one of ours. */
+/** The options behind the `up` of a loaded migration, as the environment is now; undefined where it is not one of ours. */
 export function dropOptionsOf(up: unknown): Options | undefined {
-  return typeof up === 'function' && optionsOf in up ? (up[optionsOf] as Options) : undefined;
+  return typeof up === 'function' && optionsOf in up ? (up[optionsOf] as () => Options)() : undefined;
 }
 
 /** The tables of loaded migrations that ask for approval, as the migrations write them. */
