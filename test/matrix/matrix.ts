@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { majors, nativeOf } from '../support/binaries.ts';
 import type { Outcome } from './child.ts';
@@ -36,26 +37,38 @@ const servers = given ?? (named.length > 0 ? named : all);
 
 // Whatever the tests leave in it when they are ended goes with it.
 const scratch = mkdtempSync(join(tmpdir(), 'undrop-matrix-'));
-let child: ChildProcess | undefined;
+const children = new Set<ChildProcess>();
+const waiting = [...servers];
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => {
-    const end = () => process.exit(130);
-    if (child === undefined) end();
-    child?.once('exit', end).kill('SIGKILL');
+  process.on(signal, async () => {
+    waiting.length = 0;
+    await Promise.all([...children].map(ended));
+    process.exit(130);
   });
 }
 
+function ended(child: ChildProcess): Promise<unknown> {
+  const exit = once(child, 'exit');
+  child.kill('SIGKILL');
+  return exit;
+}
+
+// Two at a time: while the one waits for its server, the other works.
 const runs: ServerRun[] = [];
-for (const server of servers) runs.push(await runOn(server));
+const work = async (): Promise<void> => {
+  for (let server = waiting.shift(); server !== undefined; server = waiting.shift())
+    runs.push(await runOn(server));
+};
+if (given === undefined) for (const server of servers) if (server !== 'embedded') nativeOf(Number(server));
+await Promise.all([work(), ...(availableParallelism() > 1 ? [work()] : [])]);
+runs.sort((a, b) => servers.indexOf(a.server) - servers.indexOf(b.server));
 process.stdout.write(`\n${describeTable(runs)}\n`);
 process.exitCode = runs.every(({ good }) => good) ? 0 : 1;
 
 /** Runs the tests in a process of its own, which ends the server with itself. */
 async function runOn(server: string): Promise<ServerRun> {
   process.stdout.write(`\n== ${server}\n`);
-  const isMajor = server !== 'embedded' && given === undefined;
-  if (isMajor) nativeOf(Number(server));
   const outcomes: Outcome[] = [];
   let said = '';
   const begun = Date.now();
@@ -63,10 +76,11 @@ async function runOn(server: string): Promise<ServerRun> {
     const { UNDROP_TEST_SERVER: _, ...rest } = process.env;
     const named = given === undefined ? { UNDROP_TEST_SERVER: server } : {};
     const random = { UNDROP_RANDOM_SECONDS: String(randomSeconds / servers.length) };
-    child = fork(join(import.meta.dirname, 'child.ts'), tests, {
+    const child = fork(join(import.meta.dirname, 'child.ts'), tests, {
       env: { ...random, ...rest, ...named, UNDROP_TEST_JUDGES: 'both', TMPDIR: scratch },
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
     });
+    children.add(child);
     // What migrations say there is of interest only where the process itself has failed.
     child.stderr?.on('data', (text: Buffer) => {
       said = `${said}${text}`.slice(-10_000);
@@ -74,13 +88,16 @@ async function runOn(server: string): Promise<ServerRun> {
     child.on('message', (outcome: Outcome) => {
       outcomes.push(outcome);
       if (outcome.state === 'failed')
-        process.stdout.write(`\n✖ ${outcome.title.join(' › ')}\n${outcome.why}\n`);
+        process.stdout.write(`\n✖ ${server}: ${outcome.title.join(' › ')}\n${outcome.why}\n`);
     });
-    child.on('exit', resolve);
+    child.on('exit', (code) => {
+      children.delete(child);
+      resolve(code);
+    });
   });
-  child = undefined;
   const failed = outcomes.some(({ state }) => state === 'failed');
-  if (status !== 0 && !failed) process.stdout.write(`The tests ended with ${status}:\n${said}\n`);
+  if (status !== 0 && !failed)
+    process.stdout.write(`The tests on ${server} ended with ${status}:\n${said}\n`);
   const good = status === 0 && outcomes.some(({ state }) => state === 'passed');
   const run = { server, outcomes, good, seconds: Math.round((Date.now() - begun) / 1000) };
   process.stdout.write(`${describeTable([run])}\n`);
