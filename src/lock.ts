@@ -145,8 +145,7 @@ export async function withLockTries<T>(
     const awaited = isPatient ? await findHeld(session, asked()) : undefined;
     try {
       return await session.attempt(async () => {
-        if (awaited !== undefined)
-          await session.run(`set local lock_timeout = ${options.lockTimeoutMs}; ${awaited.sql}`);
+        if (awaited !== undefined) await waitFor(session, awaited, options.lockTimeoutMs);
         await session.run(`set local lock_timeout = ${ms}`);
         return work({ number, ms });
       });
@@ -171,6 +170,37 @@ async function findHeld(session: Session, locks: readonly Lock[]): Promise<Lock 
   const [held] = await session.read<{ oid: number }>(heldSql, [locks.map(({ oid }) => oid)]);
   return locks.find(({ oid }) => oid === held?.oid);
 }
+
+// Who waits for this relation, and holds another.
+const behindSql = /* sql */ `
+  select exists (
+    select from pg_catalog.pg_locks as w
+    join pg_catalog.pg_locks as h on h.pid = w.pid and h.granted and h.relation <> w.relation
+    join pg_catalog.pg_class as c on c.oid = h.relation and c.relkind in ('r', 'p', 'm')
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace and n.nspname not in ('pg_catalog', 'pg_toast')
+    where not w.granted and w.relation = $1
+      and (w.database, h.database) = (
+        select d.oid, d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
+  ) as holds`;
+
+/**
+ * Waits for one lock, and keeps it unless somebody who has come to wait behind it holds another one: a try for that would
+ * be in vain while this is held, and the server could find a circle in it and end the application.
+ */
+async function waitFor(session: Session, { oid, sql }: Lock, ms: number): Promise<void> {
+  try {
+    await session.attempt(async () => {
+      await session.run(`set local lock_timeout = ${ms}; ${sql}`);
+      const [behind] = await session.read<{ holds: boolean }>(behindSql, [oid]);
+      if (behind?.holds !== false) throw new LetGo();
+    });
+  } catch (error) {
+    if (!(error instanceof LetGo)) throw error;
+  }
+}
+
+/** Others shall have the lock first. */
+class LetGo extends Error {}
 
 /** Another session added to the closure between the plan and the locks. */
 class ClosureGrew extends Error {}

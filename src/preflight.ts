@@ -14,6 +14,7 @@ import { withoutExtension } from './migration-name.ts';
 import type { Options } from './options.ts';
 import { type Plan, planTables } from './plan-drop.ts';
 import { findMissingRights } from './preflight-rights.ts';
+import { describePublished } from './published.ts';
 import { quietly } from './say.ts';
 import type { Session } from './session.ts';
 import { type Loaded, loadMigrations, readLedger } from './status.ts';
@@ -119,10 +120,16 @@ async function look(
   const { tables, refusals, missing } = await findAll(session, { ...options, tables: wanted });
   const { plan, closure } = await planTables(session, tables);
   const named = plan.tables.map(({ table }) => table).join(', ') || 'none';
+  const published = await describePublished(session);
   const gates: GateState[] = [
-    await lookAt(session, 'archive', 'no open entry', async () => {
-      if (entry !== undefined) await verifyDropped(session, entry);
-    }),
+    await lookAt(
+      session,
+      'archive',
+      published === undefined ? 'no open entry' : `no open entry; ${published}`,
+      async () => {
+        if (entry !== undefined) await verifyDropped(session, entry);
+      },
+    ),
     waits
       ? { gate: 'approval', state: 'waits', found: 'none of its tables is approved', refusals: [] }
       : await approvalGate(session, tables, options),

@@ -9,6 +9,7 @@ import { drop } from './drop.ts';
 import { gate } from './gate.ts';
 import { lockClosure } from './lock.ts';
 import type { Options } from './options.ts';
+import { describePublished } from './published.ts';
 import { hostChanges, rehearse } from './rehearse.ts';
 import { markWal } from './restore-point.ts';
 import { countRows } from './rows.ts';
@@ -29,6 +30,8 @@ export async function up(knex: Knex, options: Options): Promise<void> {
     if (unrestored?.restoredAt === null) return verifyDropped(session, unrestored);
 
     await session.phase('gate');
+    const published = await describePublished(session);
+    if (published !== undefined) say(`${options.name}: ${published}`);
     const tables = await gate(session, options);
     const backup = await requireBackup(session, tables, options);
     await session.phase('lock');

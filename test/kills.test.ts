@@ -1,20 +1,21 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import knexFactory, { type Knex } from 'knex';
 import { undropConfig } from '../src/knex/config.ts';
 import { readSettings } from '../src/knex/settings.ts';
 import { readWitness } from '../src/roundtrip/witness.ts';
 import { quietly } from '../src/say.ts';
+import { installedNative } from './support/binaries.ts';
 import { type FaultProxy, startProxy } from './support/proxy.ts';
 import { startServer, type TestDatabase, type TestServer } from './support/server.ts';
+import { makeSmallProject, packageUrl, type SmallProject, type Started } from './support/small-project.ts';
 
-/** How many statements of each direction are struck, for each fault: all of them with UNDROP_KILLS=all. */
-const perFault = process.env.UNDROP_KILLS === 'all' ? Number.POSITIVE_INFINITY : 4;
-
-const source = new URL('../src/index.ts', import.meta.url).href;
+/**
+ * How many statements of each direction are struck, by each fault: all of them with UNDROP_KILLS=all, or so many as it
+ * says; and besides, for every ten of these, one at a random time.
+ */
+const { UNDROP_KILLS: asked = '1' } = process.env;
+const perFault = asked === 'all' ? Number.POSITIVE_INFINITY : Number(asked);
 
 const schema = `
   create table parent (id int primary key);
@@ -32,25 +33,53 @@ const schema = `
   insert into a (parent) select generate_series(1, 3);
   insert into b select generate_series(1, 3), 1;`;
 
-describe('a kill between any two statements', () => {
+const directions = {
+  latest: { from: 'before', to: 'after' },
+  rollback: { from: 'after', to: 'before' },
+} as const;
+type Direction = keyof typeof directions;
+
+/** What a run is struck by, and where its client is: a process of its own, if that is what is struck. */
+interface Fault {
+  readonly signal?: 'SIGKILL' | 'SIGTERM' | 'SIGINT';
+  strike(database: string, client: Started | undefined): unknown;
+}
+
+interface Total {
+  readonly points: number;
+  kills: number;
+  before: number;
+  after: number;
+  /** Signals after which the program has said that it stopped. */
+  said: number;
+}
+
+/** False where it has ended by itself. */
+function crash(pid: number): boolean {
+  try {
+    return process.kill(pid, 'SIGKILL');
+  } catch {
+    return false;
+  }
+}
+
+describe('a kill between any two statements', function () {
+  this.timeout(perFault > 1 ? 3_600_000 : 120_000);
   let server: TestServer;
   let proxy: FaultProxy;
-  let root: string;
+  let project: SmallProject;
   const states = { before: '', after: '' };
   const templates = { before: '', after: '' };
+  const totals: Record<string, Total> = {};
 
-  before(async function () {
-    this.timeout(120_000);
-    // One of its own: some of the faults bring it down.
-    server = await startServer({ native: (await import('./support/binaries.ts')).installedNative() });
+  before(async () => {
+    // One of its own: some of the faults bring it down. Nothing that was committed may then be lost.
+    server = await startServer({ native: installedNative(), settings: { synchronous_commit: 'on' } });
     proxy = await startProxy(server.config('postgres'));
-    root = mkdtempSync(join(tmpdir(), 'undrop-kills-'));
-    mkdirSync(join(root, 'migrations'));
-    symlinkSync(fileURLToPath(new URL('../node_modules', import.meta.url)), join(root, 'node_modules'));
-    writeFileSync(join(root, 'package.json'), '{ "type": "module" }');
-    writeFileSync(
-      join(root, 'migrations/1_drop.js'),
-      `import { reversibleDrop } from ${JSON.stringify(source)};
+    project = makeSmallProject();
+    project.migration(
+      '1_drop.js',
+      `import { reversibleDrop } from ${JSON.stringify(packageUrl)};
       export const { up, down } = reversibleDrop({
         name: '1_drop', tables: ['a', 'b'], outsiders: 'cascade', rows: 'archive', schemaComment: 'Dropped a and b',
       });`,
@@ -60,7 +89,7 @@ describe('a kill between any two statements', () => {
     templates.before = first.name;
     states.before = await stateOf(first);
     const second = await server.createDatabase(undefined, { template: first.name });
-    await using(second.url, (knex) => knex.migrate.latest());
+    await run('latest', second.url);
     templates.after = second.name;
     states.after = await stateOf(second);
     expect(states.after).not.to.equal(states.before);
@@ -69,13 +98,24 @@ describe('a kill between any two statements', () => {
   after(async () => {
     await proxy?.stop();
     await server?.stop();
-    rmSync(root, { recursive: true, force: true });
+    project?.remove();
+    for (const [what, { points, kills, ...rest }] of Object.entries(totals)) {
+      const { before, after, said } = rest;
+      const words = said === 0 ? '' : `, ${said} of them said so`;
+      console.log(
+        `      ${what}: ${kills} kills at ${points} statements, ${before} before, ${after} after${words}`,
+      );
+    }
+    const all = Object.values(totals).reduce((sum, { kills }) => sum + kills, 0);
+    console.log(`      ${all} kills in all`);
   });
 
-  async function using<T>(url: string, work: (knex: Knex) => Promise<T>): Promise<T> {
-    const knex = knexFactory({ ...undropConfig({ root, connection: url }), log: { warn() {}, error() {} } });
+  /** In this process, which is not what is struck. */
+  async function run(direction: Direction, url: string): Promise<void> {
+    const config = undropConfig({ root: project.folder, connection: url });
+    const knex: Knex = knexFactory({ ...config, log: { warn() {}, error() {} } });
     try {
-      return await quietly(() => work(knex));
+      await quietly(() => knex.migrate[direction]());
     } finally {
       await knex.destroy();
     }
@@ -92,10 +132,14 @@ describe('a kill between any two statements', () => {
     }
   }
 
-  const directions = {
-    latest: { from: 'before', to: 'after', run: (knex: Knex) => knex.migrate.latest() },
-    rollback: { from: 'after', to: 'before', run: (knex: Knex) => knex.migrate.rollback() },
-  } as const;
+  const end = (signal: NonNullable<Fault['signal']>): Fault => ({
+    signal,
+    strike: async (_, client) => {
+      client?.child.kill(signal);
+      // What is asked to end still has something to do.
+      if (signal === 'SIGKILL') await client?.ended;
+    },
+  });
 
   const backends = (database: string, what: string) =>
     server.sql<{ pid: number }>(
@@ -103,15 +147,22 @@ describe('a kill between any two statements', () => {
       `select pid, ${what} from pg_stat_activity where datname = '${database}' order by pid`,
     );
 
-  const faults: Record<string, (database: string) => void | Promise<void>> = {
-    'the connection is cut': () => proxy.cut(),
-    'the backend is terminated': async (database) => {
-      await backends(database, 'pg_terminate_backend(pid)');
+  const faults: Record<string, Fault> = {
+    'the client gets SIGKILL': end('SIGKILL'),
+    'the client gets SIGTERM': end('SIGTERM'),
+    'the client gets SIGINT': end('SIGINT'),
+    'the connection is cut': { strike: () => proxy.cut() },
+    'the backend is terminated': { strike: (database) => backends(database, 'pg_terminate_backend(pid)') },
+    'a backend crashes': {
+      strike: async (database) => {
+        const another = await server.client('postgres');
+        const killed = (await backends(database, 'null')).filter(({ pid }) => crash(pid));
+        // The postmaster ends all the others, and recovers from the write-ahead log: it takes a moment to notice.
+        if (killed.length > 0) await new Promise((resolve) => another.once('end', resolve));
+        else await another.end();
+      },
     },
-    'the server crashes': async (database) => {
-      // The postmaster ends all the others, and recovers from the write-ahead log.
-      for (const { pid } of await backends(database, 'null')) process.kill(pid, 'SIGKILL');
-    },
+    'the server is shut down at once': { strike: () => server.restart('immediate') },
   };
 
   /** The server may be in recovery. */
@@ -122,6 +173,7 @@ describe('a kill between any two statements', () => {
         () => false,
       );
       if (up) return;
+      await sleep(20);
     }
   }
 
@@ -131,47 +183,116 @@ describe('a kill between any two statements', () => {
     return String(changed);
   }
 
-  for (const [name, direction] of Object.entries(directions)) {
-    for (const [fault, strike] of Object.entries(faults)) {
-      it(`of migrate:${name}, where ${fault}, leaves the state before or after, and the next run gets there`, async function () {
-        this.timeout(perFault > 100 ? 3_600_000 : 120_000);
-        const fresh = () => server.createDatabase(undefined, { template: templates[direction.from] });
-        const counted = await fresh();
-        proxy.arm();
-        await using(through(counted.url), direction.run);
-        const statements = proxy.statements();
-        await server.dropDatabase(counted.name);
+  interface Point {
+    readonly statement: number;
+    readonly when: 'before' | 'after';
+    /** After the statement, in milliseconds: else right there. */
+    readonly later?: number;
+  }
 
-        const every = Math.max(1, Math.floor(statements / perFault));
-        const offset = 1 + Math.floor(Math.random() * every);
-        let kills = 0;
-        for (let statement = offset; statement <= statements; statement += every) {
-          const when = statement % 2 === 0 ? 'before' : 'after';
-          const about = `statement ${statement} of ${statements}, ${when}`;
-          const database = await fresh();
-          let struck = false;
-          proxy.arm({
-            statement,
-            when,
-            fault: async () => {
-              struck = true;
-              await strike(database.name);
-            },
+  /** Strikes one run, looks at what is left, and lets the next run get there. Undefined where it was over already. */
+  async function kill(
+    direction: Direction,
+    fault: Fault,
+    point: Point,
+    about: string,
+    total: Total,
+  ): Promise<void> {
+    const { from, to } = directions[direction];
+    const database = await server.createDatabase(undefined, { template: templates[from] });
+    let client: Started | undefined;
+    let over = false;
+    let struck = false;
+    const strike = async () => {
+      if (over) return;
+      struck = true;
+      await fault.strike(database.name, client);
+    };
+    let later: Promise<void> = Promise.resolve();
+    proxy.arm({
+      ...point,
+      fault: () => {
+        if (point.later === undefined) return strike();
+        later = sleep(point.later).then(strike);
+      },
+    });
+    if (fault.signal === undefined) await run(direction, through(database.url)).catch(() => undefined);
+    else {
+      client = project.knex(`migrate:${direction}`, through(database.url));
+      await client.ended;
+    }
+    over = true;
+    await later;
+    await answering();
+    if (struck) {
+      const state = await stateOf(database);
+      expect([states.before, states.after].indexOf(state), about).not.to.equal(-1);
+      const isDone = state === states[to];
+      total.kills++;
+      total[isDone ? 'after' : 'before']++;
+      if (client !== undefined && fault.signal !== undefined && fault.signal !== 'SIGKILL') {
+        const code = client.child.exitCode ?? client.child.signalCode;
+        // What was over before the signal came ends as it would have.
+        const ends = [fault.signal, fault.signal === 'SIGINT' ? 130 : 143, ...(isDone ? [0] : [])];
+        expect(ends, `${about}\n${client.said()}`).to.include(code);
+        const said = client.said().includes(`Stopped by ${fault.signal}; what was begun is rolled back`);
+        if (said) expect(isDone, `${about}\n${client.said()}`).to.equal(false);
+        if (said) total.said++;
+      }
+      await run(direction, database.url);
+      expect(await stateOf(database), about).to.equal(states[to]);
+      const ledger = await server.sql(database.name, 'select name from undrop.knex_migrations');
+      expect(ledger.length, about).to.equal(to === 'after' ? 1 : 0);
+    }
+    await server.dropDatabase(database.name);
+  }
+
+  /** Statements and milliseconds of a run that nothing strikes. */
+  async function measure(direction: Direction, fault: Fault): Promise<{ statements: number; ms: number }> {
+    const { from } = directions[direction];
+    const { name, url } = await server.createDatabase(undefined, { template: templates[from] });
+    let start = 0;
+    proxy.arm({
+      statement: 1,
+      when: 'before',
+      fault: () => {
+        start = performance.now();
+      },
+    });
+    if (fault.signal === undefined) await run(direction, through(url));
+    else expect(await project.knex(`migrate:${direction}`, through(url)).ended).to.equal(0);
+    const measured = { statements: proxy.statements(), ms: performance.now() - start };
+    await server.dropDatabase(name);
+    return measured;
+  }
+
+  const measured = new Map<string, Promise<{ statements: number; ms: number }>>();
+
+  for (const direction of Object.keys(directions) as Direction[]) {
+    for (const [name, fault] of Object.entries(faults)) {
+      it(`of migrate:${direction}, where ${name}, leaves the state before or after, and the next run gets there`, async () => {
+        await answering();
+        const kind = `${direction} ${fault.signal === undefined ? 'here' : 'in a process'}`;
+        if (!measured.has(kind)) measured.set(kind, measure(direction, fault));
+        const { statements, ms } = (await measured.get(kind)) as { statements: number; ms: number };
+        const total = { points: statements, kills: 0, before: 0, after: 0, said: 0 };
+        totals[`migrate:${direction}, ${name}`] = total;
+
+        const every = Math.max(1, statements / perFault);
+        const points: Point[] = [];
+        for (let at = Math.random() * every; at < statements; at += every)
+          points.push({
+            statement: Math.floor(at) + 1,
+            when: points.length % 2 === 0 ? 'before' : 'after',
           });
-          await using(through(database.url), direction.run).catch(() => undefined);
-          await answering();
-          if (!struck) continue;
-          kills++;
-          const state = await stateOf(database);
-          expect([states.before, states.after].indexOf(state), about).not.to.equal(-1);
-          await using(database.url, direction.run);
-          expect(await stateOf(database), about).to.equal(states[direction.to]);
-          const ledger = await server.sql(database.name, 'select name from undrop.knex_migrations');
-          expect(ledger.length, about).to.equal(direction.to === 'after' ? 1 : 0);
-          await server.dropDatabase(database.name);
+        for (let random = points.length / 10; random >= 1; random--)
+          points.push({ statement: 1, when: 'before', later: Math.random() * ms });
+        for (const point of points) {
+          const when = point.later === undefined ? point.when : `${Math.round(point.later)} ms later`;
+          const about = `${direction}, ${name}, statement ${point.statement} of ${statements}, ${when}`;
+          await kill(direction, fault, point, about, total);
         }
-        console.log(`      ${kills} kills at ${statements} statements`);
-        expect(kills).to.be.greaterThan(0);
+        expect(total.kills).to.be.greaterThan(0);
       });
     }
   }

@@ -1,22 +1,16 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import knexFactory, { type Knex } from 'knex';
 import { undropConfig } from '../src/knex/config.ts';
 import { type TestServer, testServer } from './support/server.ts';
+import { makeSmallProject, type SmallProject, type Started } from './support/small-project.ts';
 
-const cli = createRequire(import.meta.url).resolve('knex/bin/cli.js');
-const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-const config = new URL('../src/knex/config.ts', import.meta.url).href;
+/** How often several come at once: twenty times with UNDROP_ROUNDS=all. */
+const rounds = process.env.UNDROP_ROUNDS === 'all' ? 20 : 1;
 
 describe('the lock of the ledger', () => {
   let server: TestServer;
-  let root: string;
+  let project: SmallProject;
   let database: string;
   const open: Knex[] = [];
 
@@ -25,51 +19,32 @@ describe('the lock of the ledger', () => {
   });
 
   beforeEach(async () => {
-    root = mkdtempSync(join(tmpdir(), 'undrop-ledger-'));
+    project = makeSmallProject();
     database = (await server.createDatabase()).name;
-    mkdirSync(join(root, 'migrations'));
-    writeFileSync(join(root, 'package.json'), '{ "type": "module" }');
-    symlinkSync(fileURLToPath(new URL('../node_modules', import.meta.url)), join(root, 'node_modules'));
-    const text = `
-      import { undropConfig } from ${JSON.stringify(config)};
-      export default undropConfig({ root: import.meta.dirname });`;
-    writeFileSync(join(root, 'knexfile.js'), text);
     for (const name of ['1', '2']) migration(name, '');
   });
 
   afterEach(async () => {
     await Promise.all(open.splice(0).map((knex) => knex.destroy()));
-    rmSync(root, { recursive: true });
+    project.remove();
   });
 
   function migration(name: string, beforeDown: string): void {
-    const text = `
-      exports.up = (knex) => knex.raw('create table "t${name}" (); select pg_sleep(0.1)');
-      exports.down = async (knex) => { ${beforeDown}; await knex.raw('drop table "t${name}"'); };`;
-    writeFileSync(join(root, `migrations/${name}.cjs`), text);
+    project.migration(
+      `${name}.cjs`,
+      `exports.up = (knex) => knex.raw('create table "t${name}" (); select pg_sleep(0.1)');
+       exports.down = async (knex) => { ${beforeDown}; await knex.raw('drop table "t${name}"'); };`,
+    );
   }
 
   /** As in another process: a configuration and a pool of their own. */
   function deployer(): Knex {
-    const knex = knexFactory(undropConfig({ root, connection: server.url(database) }));
+    const knex = knexFactory(undropConfig({ root: project.folder, connection: server.url(database) }));
     open.push(knex);
     return knex;
   }
 
-  function start(command: string): {
-    child: ChildProcess;
-    said: () => string;
-    ended: Promise<number | null>;
-  } {
-    const child = spawn(process.execPath, [cli, ...command.split(' ')], {
-      cwd: root,
-      env: { PATH: process.env.PATH, NODE_OPTIONS: `--import=${loader}`, DATABASE_URL: server.url(database) },
-    });
-    let said = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (said += data));
-    const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-    return { child, said: () => said, ended };
-  }
+  const start = (command: string): Started => project.knex(command, server.url(database));
 
   const rows = <Row = Record<string, unknown>>(sql: string) => server.sql<Row>(database, sql);
   const sleepers = async () =>
@@ -82,14 +57,56 @@ describe('the lock of the ledger', () => {
     while (!(await met())) await sleep(50);
   };
 
-  it('lets one of ten who come at once migrate, on a database without a ledger, and the others find it done', async () => {
-    const results = await Promise.all(Array.from({ length: 10 }, () => deployer().migrate.latest()));
-    expect(results.map(([, names]) => names.length).sort()).to.deep.equal([0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
-    expect(await rows('select name, batch from undrop.knex_migrations order by id')).to.deep.equal([
-      { name: '1', batch: 1 },
-      { name: '2', batch: 1 },
-    ]);
-    expect(await rows('select is_locked from undrop.knex_migrations_lock')).to.deep.equal([{ is_locked: 0 }]);
+  /** Starts so many processes at once, and gives what each has said and how it ended. */
+  async function atOnce(count: number, command: string): Promise<{ said: string; status: number | null }[]> {
+    const all = Array.from({ length: count }, () => start(command));
+    return Promise.all(all.map(async ({ said, ended }) => ({ status: await ended, said: said() })));
+  }
+
+  it('lets one of ten who come at once migrate, on a database without a ledger, and the others find it done', async function () {
+    this.timeout(rounds * 60_000);
+    const figures = { migrated: 0, done: 0, failed: 0 };
+    for (let round = 1; round <= rounds; round++) {
+      database = (await server.createDatabase()).name;
+      const ends = await atOnce(10, 'migrate:latest');
+      for (const { said, status } of ends) {
+        if (status !== 0) figures.failed++;
+        else if (said.includes('Batch 1 run: 2 migrations')) figures.migrated++;
+        else if (said.includes('Already up to date')) figures.done++;
+      }
+      const about = ends.map(({ said }) => said).join('\n');
+      expect(figures, about).to.deep.equal({ migrated: round, done: 9 * round, failed: 0 });
+      expect(await rows('select name, batch from undrop.knex_migrations order by id')).to.deep.equal([
+        { name: '1', batch: 1 },
+        { name: '2', batch: 1 },
+      ]);
+      const locks = await rows('select is_locked from undrop.knex_migrations_lock');
+      expect(locks).to.deep.equal([{ is_locked: 0 }]);
+      await server.dropDatabase(database);
+    }
+    console.log(`      ten at once, ${rounds} times: ${JSON.stringify(figures)}`);
+  });
+
+  it('lets one of two rollbacks that come at once roll back one batch, and refuses the other', async function () {
+    this.timeout(rounds * 60_000);
+    const figures = { rolledBack: 0, refused: 0 };
+    migration('2', `await knex.raw('select pg_sleep(1)')`);
+    for (let round = 1; round <= rounds; round++) {
+      database = (await server.createDatabase()).name;
+      for (const _ of ['1', '2']) await deployer().migrate.up();
+      await Promise.all(open.splice(0).map((knex) => knex.destroy()));
+      const ends = await atOnce(2, 'migrate:rollback');
+      for (const { said, status } of ends) {
+        if (status === 0 && said.includes('Batch 2 rolled back: 1 migrations')) figures.rolledBack++;
+        if (status === 1 && said.includes('already locked')) figures.refused++;
+      }
+      const about = ends.map(({ said }) => said).join('\n');
+      expect(figures, about).to.deep.equal({ rolledBack: round, refused: round });
+      const left = await rows('select name, batch from undrop.knex_migrations');
+      expect(left).to.deep.equal([{ name: '1', batch: 1 }]);
+      await server.dropDatabase(database);
+    }
+    console.log(`      two rollbacks at once, ${rounds} times: ${JSON.stringify(figures)}`);
   });
 
   it('is freed where a rollback was killed, and says so', async () => {

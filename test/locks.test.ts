@@ -113,6 +113,21 @@ describe('locks on a database in use', function () {
     expect(victims.filter((text) => !text.includes('does not exist'))).to.deep.equal([]);
   });
 
+  it('lets go of a lock that it has waited for, where who waits behind it holds another', async () => {
+    const blocker = await another();
+    await blocker.query('begin; select * from kept');
+    const up = run.up(migration({ lockTimeout: '5s', lockTries: 3 }));
+    // The second try waits for kept alone.
+    await sleep(900);
+    const app = await another();
+    await app.query('begin; select * from gone');
+    const insert = app.query('insert into kept values (2)').then(() => app.query('commit'));
+    // In the short while after this, before the application has waited for deadlock_timeout, all locks are tried for.
+    await sleep(850);
+    await blocker.query('commit');
+    await Promise.all([insert, up]);
+  });
+
   it('waits for a table that only DROP may lock, again and again', async () => {
     await run.knex.raw(`
       create role locks_owner login;

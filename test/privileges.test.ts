@@ -6,12 +6,15 @@ import * as optional from '../migrations/045_cleanup_optional_tables.ts';
 import { seed } from '../seeds/01_turing.ts';
 import { optionalTables } from '../seeds/turing/names.ts';
 import { isUndropError } from '../src/errors.ts';
+import { preflight } from '../src/preflight.ts';
+import { inReadOnlySession } from '../src/read-only.ts';
 import { quietly } from '../src/say.ts';
 import { runner, withEnvironment } from './support/migrate.ts';
 import { systemPgDump } from './support/pg-dump.ts';
 import { makeProject, type Project, type Ran } from './support/project.ts';
 import { type TestServer, testServer } from './support/server.ts';
 
+const folder = join(import.meta.dirname, '../migrations');
 const docs = readFileSync(join(import.meta.dirname, '../docs/privileges.md'), 'utf8');
 
 interface Grant {
@@ -97,6 +100,20 @@ describe('the privileges of docs/privileges.md', function () {
     }
   }
 
+  /** What preflight says that the migrations would be refused with. */
+  async function foreseen(database: string): Promise<string> {
+    const run = runner(server.url(database, roles.migrator));
+    try {
+      const { migrations } = await withEnvironment(env, () =>
+        inReadOnlySession(run.knex, (session) => preflight(session, folder)),
+      );
+      const refusals = migrations.flatMap(({ gates }) => gates.flatMap((gate) => gate.refusals));
+      return refusals.map(({ message, reason }) => `${message}\n${reason}`).join('\n');
+    } finally {
+      await run.end();
+    }
+  }
+
   const succeeds = async (ran: Promise<Ran>) => {
     const { status, text } = await ran;
     expect(status, text).to.equal(0);
@@ -134,6 +151,7 @@ describe('the privileges of docs/privileges.md', function () {
         expect(error.code, String(error)).to.equal(grant.code);
         const [, object = ''] = /(?:on(?: schema)?|table|schema|statistics) (\w+) /.exec(grant.sql) ?? [];
         expect(String(error)).to.include(object);
+        expect(await foreseen(name)).to.include(object);
       });
     });
   }

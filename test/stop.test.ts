@@ -1,43 +1,25 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
-
-const source = new URL('..', import.meta.url);
-const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-const knex = createRequire(import.meta.url).resolve('knex/bin/cli.js');
-const undrop = fileURLToPath(new URL('scripts/undrop.ts', source));
+import { makeSmallProject, packageUrl, type SmallProject, type Started } from './support/small-project.ts';
 
 describe('stopped by a signal', function () {
   this.timeout(120_000);
   let server: TestServer;
   let database: TestDatabase;
-  let root: string;
+  let project: SmallProject;
 
   before(async () => {
     server = await testServer();
-    root = mkdtempSync(join(tmpdir(), 'undrop-stop-'));
-    mkdirSync(join(root, 'migrations'));
-    symlinkSync(fileURLToPath(new URL('node_modules', source)), join(root, 'node_modules'));
-    writeFileSync(join(root, 'package.json'), '{ "type": "module" }');
-    const index = JSON.stringify(new URL('src/index.ts', source).href);
-    writeFileSync(
-      join(root, 'knexfile.js'),
-      `import { undropConfig } from ${index}; export default undropConfig({ root: import.meta.dirname });`,
-    );
-    writeFileSync(
-      join(root, 'migrations/1_drop.js'),
-      `import { reversibleDrop } from ${index};
+    project = makeSmallProject();
+    project.migration(
+      '1_drop.js',
+      `import { reversibleDrop } from ${JSON.stringify(packageUrl)};
        export const { up, down } = reversibleDrop({ name: '1_drop', tables: ['gone'], rows: 'archive' });`,
     );
   });
 
-  after(() => rmSync(root, { recursive: true, force: true }));
+  after(() => project.remove());
 
   beforeEach(async () => {
     database = await server.createDatabase();
@@ -56,16 +38,7 @@ describe('stopped by a signal', function () {
   const pace = (seconds: number) => sql(`update pace set seconds = ${seconds}`);
   const there = async () => (await sql(`select to_regclass('public.gone') is not null as there`))[0]?.there;
 
-  function start(...args: string[]) {
-    const child: ChildProcess = spawn(process.execPath, args, {
-      cwd: root,
-      env: { PATH: process.env.PATH, NODE_OPTIONS: `--import=${loader}`, DATABASE_URL: database.url },
-    });
-    let text = '';
-    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (data) => (text += data));
-    const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-    return { child, said: () => text, ended };
-  }
+  const knex = (command: string) => project.knex(command, database.url);
 
   const phases = async () =>
     (
@@ -78,7 +51,7 @@ describe('stopped by a signal', function () {
     while (!(await met())) await sleep(50);
   }
 
-  async function stop(command: ReturnType<typeof start>, signal: 'SIGINT' | 'SIGTERM'): Promise<void> {
+  async function stop(command: Started, signal: 'SIGINT' | 'SIGTERM'): Promise<void> {
     const begun = performance.now();
     command.child.kill(signal);
     expect(await command.ended, command.said()).to.equal(signal === 'SIGINT' ? 130 : 143);
@@ -93,7 +66,7 @@ describe('stopped by a signal', function () {
 
   it('migrate:latest rolls back and says so; until then it shows its phase, and how far it is', async () => {
     await pace(60);
-    const latest = start(knex, 'migrate:latest');
+    const latest = knex('migrate:latest');
     await until(async () => (await phases()).includes('knex-undrop: rehearse'));
     await until(() =>
       /^rehearse: \d of \d done, \d left after 5 s, now table constraint/m.test(latest.said()),
@@ -101,25 +74,25 @@ describe('stopped by a signal', function () {
     await stop(latest, 'SIGINT');
     expect(await there()).to.equal(true);
     await pace(0);
-    expect(await start(knex, 'migrate:latest').ended).to.equal(0);
+    expect(await knex('migrate:latest').ended).to.equal(0);
     expect(await there()).to.equal(false);
   });
 
   it('migrate:rollback and restore roll back, and what comes next needs no hand', async () => {
-    expect(await start(knex, 'migrate:latest').ended).to.equal(0);
+    expect(await knex('migrate:latest').ended).to.equal(0);
     await pace(60);
-    const rollback = start(knex, 'migrate:rollback');
+    const rollback = knex('migrate:rollback');
     await until(async () => (await phases()).includes('knex-undrop: restore'));
     await stop(rollback, 'SIGTERM');
     expect(await there()).to.equal(false);
 
-    const restore = start(undrop, 'restore', '--migration', '1_drop');
+    const restore = project.undrop('restore --migration 1_drop', database.url);
     await until(async () => (await phases()).includes('knex-undrop: restore'));
     await stop(restore, 'SIGINT');
     expect(await there()).to.equal(false);
 
     await pace(0);
-    const again = start(knex, 'migrate:rollback');
+    const again = knex('migrate:rollback');
     expect(await again.ended, again.said()).to.equal(0);
     expect(await there()).to.equal(true);
   });

@@ -519,5 +519,10 @@ describe('up and down', () => {
       expect(plan.fingerprint).to.match(/^[0-9a-f]{12}$/);
       expect(await run.rows(`select from pg_namespace where nspname = 'undrop'`)).to.have.length(0);
     });
+
+    it('of tables of which none is there says so', async () => {
+      const plan = await planDrop(run.knex, { name: 'm', tables: ['gone', 'lost'] });
+      expect(plan).to.deep.include({ tables: [], missing: ['gone', 'lost'], closure: [], statements: [] });
+    });
   });
 });

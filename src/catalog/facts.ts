@@ -26,6 +26,7 @@ export interface Facts {
  * @throws UndropError `unsupported-server` where a catalog has an expression column that nothing is known of
  */
 export async function readFacts(session: Session, closure: Closure): Promise<Facts> {
+  if (closure.members.length === 0) return { own: [], hosts: [] };
   const own = await session.read<Fact>(
     await factsSql(session, rows, catalogsOf(closure)),
     parameters(closure),

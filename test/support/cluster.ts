@@ -5,12 +5,18 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** https://www.postgresql.org/docs/current/app-pg-ctl.html */
+export type StopMode = 'fast' | 'immediate';
+
 /** A PostgreSQL server in a folder of its own. */
 export interface Cluster {
   port: number;
   folder: string;
-  /** Stops the server, waits until it has written everything, and starts it again at the same port. */
-  restart(): void;
+  /**
+   * Stops the server and starts it again at the same port: `fast` after it has written everything, `immediate` as if it
+   * had crashed.
+   */
+  restart(mode?: StopMode): void;
   /** Ends the server and removes its folder. */
   stop(): Promise<void>;
 }
@@ -89,15 +95,15 @@ async function launch(folder: string, more: Readonly<Record<string, string>>): P
     const port = await freePort();
     const stop = run(folder, port, more);
     const log = await started(folder);
-    if (log === undefined) return { port, folder, restart: () => restart(folder), stop };
+    if (log === undefined) return { port, folder, restart: (mode) => restart(folder, mode), stop };
     const taken = /could not bind/.test(log) && tries < 3;
     if (!taken) throw new Error(`PostgreSQL did not start:\n${log}`);
   }
 }
 
-function restart(folder: string): void {
+function restart(folder: string, mode: StopMode = 'fast'): void {
   // The log is open to whoever made the folder only.
-  const options = ['-D', join(folder, 'data'), '-l', join(folder, 'data/log'), '-w', '-m', 'fast'];
+  const options = ['-D', join(folder, 'data'), '-l', join(folder, 'data/log'), '-w', '-m', mode];
   command(join(folder, 'native/bin/pg_ctl'), ['restart', ...options], folder);
 }
 

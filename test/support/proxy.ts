@@ -34,6 +34,8 @@ export async function startProxy(target: { host: string; port: number }): Promis
     const server = new Socket().connect(target.port, target.host);
     for (const socket of [client, server]) {
       sockets.add(socket);
+      // Message by message, else each waits for the other side to confirm the one before.
+      socket.setNoDelay(true);
       socket.on('error', () => undefined);
       socket.once('close', () => {
         sockets.delete(socket);

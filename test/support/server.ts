@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { installedNative, nativeOf } from './binaries.ts';
-import { type Cluster, startCluster } from './cluster.ts';
+import { type Cluster, type StopMode, startCluster } from './cluster.ts';
 import { startEmbeddedDatabases } from './embedded-databases.ts';
 import { embeddedLimit } from './embedded-limits.ts';
 import { skip } from './skip.ts';
@@ -27,7 +27,7 @@ export interface TestServer {
   /** Runs statements in a new connection as superuser, and gives the rows of the last one. */
   sql<Row = Record<string, unknown>>(database: string, text: string): Promise<Row[]>;
   /** Only of an own server: stops it and starts it again. */
-  restart(): void;
+  restart(mode?: StopMode): void;
   stop(): Promise<void>;
 }
 
@@ -204,6 +204,6 @@ async function describeServer(base: URL, cluster: Cluster | undefined): Promise<
     embedded: false,
     folder: cluster?.folder,
   };
-  const restart = (): void => cluster?.restart();
+  const restart: TestServer['restart'] = (mode) => cluster?.restart(mode);
   return { ...facts, createDatabase, dropDatabase, url, config, client, sql, restart, stop };
 }

@@ -1,0 +1,65 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+/** A process that goes on while the test does. */
+export interface Started {
+  readonly child: ChildProcess;
+  /** What it has written so far, to both streams. */
+  said(): string;
+  /** Its exit code; null where a signal ended it. */
+  readonly ended: Promise<number | null>;
+}
+
+/** A folder with a knexfile of ours and migrations of the test's own, in which commands are run as real processes. */
+export interface SmallProject {
+  readonly folder: string;
+  /** Writes a file into `migrations`. */
+  migration(file: string, text: string): void;
+  knex(command: string, url: string): Started;
+  undrop(command: string, url: string): Started;
+  remove(): void;
+}
+
+const source = new URL('../..', import.meta.url);
+const require = createRequire(import.meta.url);
+const loader = pathToFileURL(require.resolve('tsx')).href;
+const knex = require.resolve('knex/bin/cli.js');
+const undrop = fileURLToPath(new URL('scripts/undrop.ts', source));
+
+/** The package as a migration imports it. */
+export const packageUrl = new URL('src/index.ts', source).href;
+
+export function makeSmallProject(): SmallProject {
+  const folder = mkdtempSync(join(tmpdir(), 'undrop-small-'));
+  mkdirSync(join(folder, 'migrations'));
+  symlinkSync(fileURLToPath(new URL('node_modules', source)), join(folder, 'node_modules'));
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+  writeFileSync(
+    join(folder, 'knexfile.js'),
+    `import { undropConfig } from ${JSON.stringify(packageUrl)};
+     export default undropConfig({ root: import.meta.dirname });`,
+  );
+  const start = (script: string, command: string, url: string): Started => {
+    const child = spawn(process.execPath, [script, ...command.split(' ')], {
+      cwd: folder,
+      env: { PATH: process.env.PATH, NODE_OPTIONS: `--import=${loader}`, DATABASE_URL: url },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let text = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (data) => (text += data));
+    const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+    return { child, said: () => text, ended };
+  };
+  return {
+    folder,
+    migration: (file, text) => writeFileSync(join(folder, 'migrations', file), text),
+    knex: (command, url) => start(knex, command, url),
+    undrop: (command, url) => start(undrop, command, url),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
