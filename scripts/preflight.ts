@@ -1,19 +1,34 @@
 import type { Command } from 'commander';
 import { preflight } from '../src/preflight.ts';
 import { formatPreflight, formatPreflightMarkdown } from '../src/preflight-report.ts';
-import { migrationsFolder, reading, run, withMarkdown } from './command.ts';
+import { inReadOnlySession } from '../src/read-only.ts';
+import { recordFacts } from '../src/record-facts.ts';
+import { migrationsFolder, run, withMarkdown, withTarget } from './command.ts';
 
 export default function define(command: Command): void {
   withMarkdown(command)
     .option('--ddl', 'print the statements that would be kept, too')
-    .action(async ({ ddl = false }: { ddl?: boolean }) => {
+    .option('--record', 'keep the facts of all objects in the archive, for verify to compare with')
+    .action(async ({ ddl = false, record = false }: { ddl?: boolean; record?: boolean }) => {
       await run(
         command,
-        () => reading((session) => preflight(session, migrationsFolder())),
+        () => look(record),
         (found) =>
           command.opts().format === 'markdown' ? formatPreflightMarkdown(found) : formatPreflight(found, ddl),
       );
       // Whatever it is that up would refuse with, this is a refusal and no failure of its own.
       if (process.exitCode === 1) process.exitCode = 3;
     });
+}
+
+/** The record first: it makes the archive, which the gates look into. */
+function look(record: boolean) {
+  return withTarget(async (knex) => {
+    const recorded = record ? await recordFacts(knex, 'preflight --record') : null;
+    return inReadOnlySession(knex, async (session) => ({
+      database: session.database,
+      ...(await preflight(session, migrationsFolder())),
+      recorded,
+    }));
+  });
 }

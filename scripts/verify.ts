@@ -6,10 +6,11 @@ import { reading, run } from './command.ts';
 export default function define(command: Command): void {
   command
     .option('--expect <count>', 'how many tables there should be in the schema public', toCount)
-    .action(({ expect }: { expect?: number }) =>
+    .option('--strict', 'fail on objects that are new since the record, too')
+    .action(({ expect, strict }: { expect?: number; strict?: true }) =>
       run(
         command,
-        () => reading((session) => verifyDatabase(session, expect)),
+        () => reading((session) => verifyDatabase(session, expect, strict)),
         ({ checks }) =>
           checks
             .map(({ name, state, found }) => `${state.padEnd(11)}  ${name.padEnd(23)}  ${printable(found)}\n`)

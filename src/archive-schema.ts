@@ -101,8 +101,27 @@ const secondFormat = /* sql */ `
     add column restore_point text,
     add column split_into bigint references undrop.drops on delete set null`;
 
+// What `verify` compares with: a digest of each object, as JSON and compressed. It takes the place of their names.
+const thirdFormat = /* sql */ `
+  alter table undrop.backups drop column objects;
+  create table undrop.records (
+    id bigint generated always as identity primary key,
+    made_at timestamptz not null default pg_catalog.clock_timestamp(),
+    made_by text not null default current_user,
+    command text not null,
+    backup_id bigint references undrop.backups on delete cascade,
+    -- the drops that stood then
+    standing jsonb not null,
+    server_version text not null,
+    database text not null,
+    database_oid oid not null,
+    system_identifier text not null,
+    identity uuid not null,
+    digests bytea not null
+  )`;
+
 /** What makes each format of the archive out of the one before, the first out of nothing. */
-export const formats = [firstFormat, secondFormat];
+export const formats = [firstFormat, secondFormat, thirdFormat];
 
 /**
  * Where this is, as no copy of the database has it: one made from a template carries the same random identity but
@@ -115,14 +134,20 @@ export const placeSql = /* sql */ `
   from undrop.identity as i
   join pg_catalog.pg_database as d on d.datname = pg_catalog.current_database()`;
 
+/** Whether a row is of this very place, `p`. */
+export function isOwnSql(row: string): string {
+  return /* sql */ `
+    (${row}.identity, ${row}.database_oid) = (p.identity, p.database_oid)
+      and (${row}.system_identifier = p.system_identifier or '' in (${row}.system_identifier, p.system_identifier))`;
+}
+
 /** The recorded backups, and whether each is of this very database. Reads archives of every format. */
 export const backupsSql = /* sql */ `
-  select b.id, b.finished_at, b.taken_by, b.host, b.file, b.format, b.bytes, b.sha256, b.proof, b.tables, b.objects,
+  select b.id, b.finished_at, b.taken_by, b.host, b.file, b.format, b.bytes, b.sha256, b.proof, b.tables,
     pg_catalog.to_jsonb(b) ->> 'lsn' as lsn,
     pg_catalog.to_jsonb(b) ->> 'manifest_sha256' as manifest_sha256,
     pg_catalog.to_jsonb(b) ->> 'attestation' as attestation,
-    (b.identity, b.database_oid) = (p.identity, p.database_oid)
-      and (b.system_identifier = p.system_identifier or '' in (b.system_identifier, p.system_identifier)) as own
+    ${isOwnSql('b')} as own
   from undrop.backups as b
   cross join (${placeSql}) as p`;
 

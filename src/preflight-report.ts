@@ -1,6 +1,7 @@
 import { code, columnsOf, pad, wrap } from './audit/layout.ts';
 import type { MigrationPreflight, Preflight } from './preflight.ts';
 import { printable } from './printable.ts';
+import type { Recorded } from './record-facts.ts';
 
 const words: Readonly<Record<MigrationPreflight['state'], string>> = {
   goes: 'up would drop its tables',
@@ -10,9 +11,20 @@ const words: Readonly<Record<MigrationPreflight['state'], string>> = {
 };
 
 /** For a terminal: no line is longer than 100 columns, but for those of DDL. */
-export function formatPreflight({ migrations }: Pick<Preflight, 'migrations'>, withDdl: boolean): string {
-  if (migrations.length === 0) return 'No migration of reversibleDrop is pending.\n';
-  return migrations.map((one) => `${migrationLines(one, withDdl).join('\n')}\n`).join('\n');
+export function formatPreflight({ migrations, recorded }: Reported, withDdl: boolean): string {
+  const parts = migrations.map((one) => `${migrationLines(one, withDdl).join('\n')}\n`);
+  if (migrations.length === 0) parts.push('No migration of reversibleDrop is pending.\n');
+  if (recorded) parts.push(`${describeRecorded(recorded)}\n`);
+  return parts.join('\n');
+}
+
+interface Reported extends Pick<Preflight, 'migrations'> {
+  /** Where a record was asked for. */
+  readonly recorded?: Recorded | null;
+}
+
+function describeRecorded({ record, objects }: Recorded): string {
+  return `Recorded: the facts of ${objects} objects, as record ${record}, for verify to compare with.`;
 }
 
 function migrationLines(one: MigrationPreflight, withDdl: boolean): string[] {
@@ -67,7 +79,7 @@ function approvalsOf({ tables }: MigrationPreflight): string[] {
 }
 
 /** The same as the comment on a pull request. */
-export function formatPreflightMarkdown({ migrations }: Pick<Preflight, 'migrations'>): string {
+export function formatPreflightMarkdown({ migrations, recorded }: Reported): string {
   const parts = migrations.flatMap((one) => {
     const { migration, state, tables, gates, closure, statements } = one;
     const approvals = approvalsOf(one);
@@ -114,9 +126,9 @@ export function formatPreflightMarkdown({ migrations }: Pick<Preflight, 'migrati
       ),
     ];
   });
-  return parts.length === 0
-    ? 'No migration of `reversibleDrop` is pending.\n'
-    : `${parts.join('\n').trimEnd()}\n`;
+  if (migrations.length === 0) parts.push('No migration of `reversibleDrop` is pending.', '');
+  if (recorded) parts.push(describeRecorded(recorded));
+  return `${parts.join('\n').trimEnd()}\n`;
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {

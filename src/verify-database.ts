@@ -1,8 +1,7 @@
-import { backupsSql, hasArchive } from './archive-schema.ts';
-import { nameOf } from './backup/records.ts';
+import { compareWithRecord } from './compare-record.ts';
 import { type KeptEntry, readEntries } from './entries.ts';
 import { type ErrorCode, sqlState, UndropError } from './errors.ts';
-import { readInventory } from './inventory.ts';
+import { type FactRecord, readNewestRecord } from './records.ts';
 import { readComment } from './schema-comment.ts';
 import type { Session } from './session.ts';
 import { readPresent } from './verify.ts';
@@ -25,13 +24,19 @@ export interface Verification {
  * those before it found.
  *
  * @param expect how many tables there should be in `public`
+ * @param strict objects that are new since the record fail it too
  */
-export async function verifyDatabase(session: Session, expect?: number): Promise<Verification> {
-  const open = (await readEntries(session)).filter(({ restoredAt }) => restoredAt === null);
+export async function verifyDatabase(
+  session: Session,
+  expect?: number,
+  strict = false,
+): Promise<Verification> {
+  const entries = await readEntries(session);
+  const open = entries.filter(({ restoredAt }) => restoredAt === null);
   const checks = [
     await checkCount(session, expect),
     await checkGone(session, open),
-    await checkOthers(session, open),
+    await checkOthers(session, entries, strict),
     await checkComments(session, open),
     await checkViews(session),
   ];
@@ -68,35 +73,32 @@ async function checkGone(session: Session, open: readonly KeptEntry[]): Promise<
   return { name, state: 'ok', found };
 }
 
-const recordSql = /* sql */ `
-  select b.file, b.attestation, b.objects
-  from (${backupsSql}) as b
-  where b.own
-  order by b.finished_at desc, b.id desc
-  limit 1`;
-
-const droppedSql = /* sql */ `
-  select distinct f.identity from undrop.facts as f where f.drop_id = any ($1) order by f.identity`;
-
-async function checkOthers(session: Session, open: readonly KeptEntry[]): Promise<Check> {
-  const name = 'nothing else is gone';
-  const records = (await hasArchive(session))
-    ? await session.read<{ file: string | null; attestation: string | null; objects: string[] }>(recordSql)
-    : [];
-  const [record] = records;
+async function checkOthers(session: Session, entries: readonly KeptEntry[], strict: boolean): Promise<Check> {
+  const name = 'nothing else changed';
+  const record = await readNewestRecord(session);
   if (record === undefined) {
-    const found = 'nothing to compare with: npm run backup records what there is';
+    const found = 'nothing to compare with: npm run backup, or preflight -- --record, keeps what there is';
     return { name, state: 'not checked', found };
   }
-  const there = new Set(await readInventory(session));
-  const dropped = await session.read<{ identity: string }>(droppedSql, [open.map(({ id }) => id)]);
-  const known = new Set(dropped.map(({ identity }) => identity));
-  const missing = record.objects.filter((object) => !there.has(object));
-  const gone = missing.filter((object) => !known.has(object));
-  const since = `recorded with ${record.file ?? `the backup ${nameOf(record)}`}`;
-  if (gone.length > 0) return { name, state: 'failed', found: `${list(gone)}, ${since}` };
-  const kept = record.objects.length - missing.length;
-  return { name, state: 'ok', found: `${kept} objects there, ${missing.length} dropped, ${since}` };
+  const { same, gone, changed, added, explained, onlyNames } = await compareWithRecord(
+    session,
+    record,
+    entries,
+  );
+  const found = join(
+    gone.length === 0 ? '' : `gone: ${list(gone)}`,
+    changed.length === 0 ? '' : `changed: ${list(changed)}`,
+    added.length === 0 ? '' : `new: ${list(added)}`,
+    `${same} objects ${onlyNames ? `there, compared by name only with those of PostgreSQL ${record.serverVersion}` : 'as they were'}`,
+    explained.length === 0 ? '' : `taken or given back: ${explained.join(', ')}`,
+    `since ${describeRecord(record)}`,
+  );
+  const failed = gone.length > 0 || changed.length > 0 || (strict && added.length > 0);
+  return { name, state: failed ? 'failed' : 'ok', found };
+}
+
+function describeRecord({ id, madeAt, madeBy, command, backup }: FactRecord): string {
+  return `record ${id} of ${madeAt}, by ${madeBy} with ${command}${backup === null ? '' : ` ${backup}`}`;
 }
 
 async function checkComments(session: Session, open: readonly KeptEntry[]): Promise<Check> {

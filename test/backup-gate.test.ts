@@ -21,6 +21,8 @@ import { type DropOptions, reversibleDrop } from '../src/index.ts';
 import { readSettings } from '../src/knex/settings.ts';
 import { parseTableName } from '../src/name.ts';
 import { parseOptions } from '../src/options.ts';
+import { inReadOnlySession } from '../src/read-only.ts';
+import { readNewestRecord } from '../src/records.ts';
 import { inSession } from '../src/session.ts';
 import { fakePgDump } from './support/fake-pg-dump.ts';
 import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
@@ -110,18 +112,15 @@ describe('the gate of backups', () => {
         'undrop.drops',
       ]);
       expect(row?.tables).not.to.include('public.passing');
-      expect(row?.objects).to.deep.equal(
-        [
-          'index public.old_pkey',
-          'table app."O\'ld ""one"".x"',
-          'table constraint old_pkey on public.old',
-          'table public.kept',
-          'table public.old',
-          'table public.quick',
-          'view public.seen',
-          ...((server.major >= 18 && ['table constraint old_id_not_null on public.old']) || []),
-        ].sort(),
-      );
+      const record = await inReadOnlySession(run.knex, readNewestRecord);
+      expect(record).to.deep.include({ command: 'backup', backup: taken.file, standing: [] });
+      expect(Object.keys(record?.digests ?? {})).to.include.members([
+        'index public.old_pkey',
+        'table app."O\'ld ""one"".x"',
+        'table constraint old_pkey on public.old',
+        'table public.quick',
+        'view public.seen',
+      ]);
     });
 
     it('is for its owner alone, under a name of its own, wherever one stands', async () => {

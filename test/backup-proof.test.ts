@@ -362,7 +362,7 @@ describe('the proof of contents', () => {
             ['differs: function public.f()'],
           ],
           ["alter type mood add value 'bad'", ['differs: type public.mood']],
-          ["comment on schema s is 's'", ['differs: schema s']],
+          ["comment on schema s is 's'", ['new: comment on schema s']],
           ['create index on other (id)', ['new: index public.other_id_idx']],
           [
             'alter default privileges grant select on tables to public',

@@ -209,4 +209,26 @@ describe('code references', () => {
       [77, 24],
     ]);
   });
+
+  it('scans random texts as a search for each word does', () => {
+    let state = 7;
+    const draw = (below: number) => {
+      state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
+      return (state >> 8) % below;
+    };
+    const word = (letters: string, most: number) =>
+      Array.from({ length: 1 + draw(most) }, () => letters[draw(letters.length)]).join('');
+    for (let round = 0; round < 2000; round++) {
+      const sought = [...new Set(Array.from({ length: 1 + draw(4) }, () => word('ab_1', 5)))];
+      const text = word('aabb_1 .', 40);
+      const expected = [...text.matchAll(/\w+/g)].flatMap(({ 0: found, index }) =>
+        sought.includes(found) ? [[sought.indexOf(found), index]] : [],
+      );
+      const hits = makeScanner(sought).find(Buffer.from(text));
+      expect(
+        hits.map(({ name, offset }) => [name, offset]),
+        `${sought} in "${text}"`,
+      ).to.deep.equal(expected);
+    }
+  });
 });

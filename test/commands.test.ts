@@ -6,9 +6,9 @@ import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import createKnex from 'knex';
 import { seed } from '../seeds/01_turing.ts';
-import { placeSql } from '../src/archive-schema.ts';
 import { readInventory } from '../src/inventory.ts';
 import { inReadOnlySession } from '../src/read-only.ts';
+import { recordFacts } from '../src/record-facts.ts';
 import { type TestServer, testServer } from './support/server.ts';
 
 const root = dirname(import.meta.dirname);
@@ -178,18 +178,9 @@ describe('commands', () => {
   });
 
   describe('verify', () => {
-    /** As `backup` does it. */
     async function record(database: string): Promise<void> {
       const knex = createKnex({ client: 'pg', connection: server.config(database) });
-      const objects = await inReadOnlySession(knex, readInventory).finally(() => knex.destroy());
-      await server.sql(
-        database,
-        `insert into undrop.backups (host, file, format, bytes, sha256, proof, pg_dump_version, server_version,
-           database, database_oid, system_identifier, identity, tables, objects)
-         select '', 'one.sql', 'plain', 1, '', 'contents', '', '', p.database, p.database_oid,
-           p.system_identifier, p.identity, '[]', '${JSON.stringify(objects).replaceAll("'", "''")}'::jsonb
-         from (${placeSql}) as p`,
-      );
+      await recordFacts(knex, 'a test').finally(() => knex.destroy());
     }
 
     it('shows that all is as the drop left it', async () => {
@@ -204,11 +195,27 @@ describe('commands', () => {
       expect(run.checks[4].found).to.include('public.model_performance');
     });
 
+    it('compares with what preflight has recorded, and with --strict takes nothing new', async () => {
+      const database = await copy(seeded);
+      const { recorded } = await json(database, ['preflight', '--record']);
+      expect(recorded).to.include({ record: 1 }).and.have.property('objects').above(500);
+      expect((await undrop(database, ['preflight', '--record'])).out).to.match(
+        /^Recorded: the facts of \d+ objects, as record 2, for verify to compare with\.$/m,
+      );
+      await migrate(database, 'latest');
+      expect(await undrop(database, ['verify', '--strict'])).to.include({ code: 0 });
+      await server.sql(database, 'create table fresh ()');
+      expect(await undrop(database, ['verify'])).to.include({ code: 0 });
+      const strict = await json(database, ['verify', '--strict']);
+      expect(strict).to.include({ code: 1, ok: false });
+      expect(strict.error.reason).to.match(/^nothing else changed: new: table public\.fresh; /);
+    });
+
     it('says that there is nothing to compare with, and that is no failure', async () => {
       const run = await undrop(dropped, ['verify', '--expect', '68']);
       expect(run.code).to.equal(0);
       expect(run.out).to.match(
-        /^not checked +nothing else is gone +nothing to compare with: npm run backup/m,
+        /^not checked +nothing else changed +nothing to compare with: npm run backup/m,
       );
     });
 
@@ -237,7 +244,9 @@ describe('commands', () => {
       const failed = run.out.split('\n').filter((line) => line.startsWith('failed'));
       expect(failed).to.have.length(4);
       expect(failed[0]).to.include(`public.career_analyses of ${cleanup}`);
-      expect(failed[1]).to.include('view public.open_postings, recorded with one.sql');
+      expect(failed[1]).to.match(
+        /gone: view public\.open_postings; .* since record 1 of .*, by postgres with a test$/,
+      );
       expect(failed[2]).to.include(`that of public is not what ${cleanup} set but "another"`);
       expect(failed[3]).to.include('public.broken: relation "nowhere" does not exist');
     });

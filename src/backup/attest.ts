@@ -1,8 +1,10 @@
 import { hostname } from 'node:os';
 import { ensureArchive, placeSql } from '../archive-schema.ts';
+import { readObjectDigests } from '../catalog/fact-digests.ts';
 import { UndropError } from '../errors.ts';
+import { readStanding, writeRecord } from '../records.ts';
 import type { Session } from '../session.ts';
-import { look } from './look.ts';
+import { lookAtTables } from './look-at-tables.ts';
 
 /** A backup that others have taken, as somebody has vouched for it. */
 export interface Attested {
@@ -13,9 +15,9 @@ export interface Attested {
 
 const recordSql = /* sql */ `
   insert into undrop.backups
-    (host, proof, attestation, server_version, tables, objects, lsn,
+    (host, proof, attestation, server_version, tables, lsn,
      database, database_oid, system_identifier, identity)
-  select $1, 'attested', $2, $3, $4, $5, pg_catalog.pg_current_wal_lsn(),
+  select $1, 'attested', $2, $3, $4, pg_catalog.pg_current_wal_lsn(),
     p.database, p.database_oid, p.system_identifier, p.identity
   from (${placeSql}) as p
   returning id`;
@@ -30,11 +32,13 @@ export async function attest(session: Session, words: string): Promise<Attested>
   if (words.trim() === '') throw unusable(wordless);
   if (/\/\/[^/@\s]*:[^/@\s]*@/.test(words)) throw unusable(secret);
   await ensureArchive(session);
-  const { tables, objects } = await look(session);
+  const tables = await lookAtTables(session);
   const [row] = await session.write<{ id: string }>(recordSql, [
     ...[hostname(), words.trim(), session.server.version],
-    ...[JSON.stringify(tables.map(({ sql }) => sql)), JSON.stringify(objects)],
+    JSON.stringify(tables.map(({ sql }) => sql)),
   ]);
+  const facts = { digests: await readObjectDigests(session), standing: await readStanding(session) };
+  await writeRecord(session, facts, { command: 'backup --attest', backup: Number(row?.id) });
   const { length } = tables.filter(({ schema }) => schema !== 'undrop');
   return { id: Number(row?.id), attestation: words.trim(), tables: length };
 }

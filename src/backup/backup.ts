@@ -2,9 +2,11 @@ import { hostname } from 'node:os';
 import { basename, resolve } from 'node:path';
 import type { Knex } from 'knex';
 import { ensureArchive, placeSql } from '../archive-schema.ts';
+import { withoutStates } from '../catalog/fact-digests.ts';
 import { isUndropError, UndropError } from '../errors.ts';
 import type { Target } from '../knex/target.ts';
 import { printable } from '../printable.ts';
+import { writeRecord } from '../records.ts';
 import { say } from '../say.ts';
 import { inSession, type Session } from '../session.ts';
 import { claimDraft, discardDraft, findDrafts, publishDraft, settleDraft } from './backup-file.ts';
@@ -34,8 +36,8 @@ export interface Backup
 }
 
 /**
- * Dumps the whole database as it is at one moment, proves the file, and records it in the archive with what there was
- * by name, which is what `requireBackup` and `verify` go by. Its manifest lies beside it. All or nothing.
+ * Dumps the whole database as it is at one moment, proves the file, and records it in the archive with the tables that
+ * it holds, for `requireBackup`, and the facts of all objects, for `verify`. Its manifest lies beside it. All or nothing.
  *
  * @throws UndropError `bad-options`, `backup-failed`, `backup-unproved`, `insufficient-privilege`, `lock-timeout`
  */
@@ -145,8 +147,8 @@ function describe(
 const recordSql = /* sql */ `
   insert into undrop.backups
     (started_at, finished_at, lsn, host, file, format, bytes, sha256, manifest_sha256, proof, pg_dump_version,
-     server_version, tables, objects, database, database_oid, system_identifier, identity)
-  select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+     server_version, tables, database, database_oid, system_identifier, identity)
+  select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
     p.database, p.database_oid, p.system_identifier, p.identity
   from (${placeSql}) as p
   returning id`;
@@ -156,16 +158,19 @@ async function record(
   file: string,
   manifest: Manifest,
   manifestSha256: string,
-  { contents: { tables, objects } }: Dumped,
+  { contents: { tables, standing } }: Dumped,
 ): Promise<number> {
   const { startedAt, finishedAt, lsn, host, format, bytes, sha256 } = manifest;
   const { proof, pgDumpVersion, serverVersion } = manifest;
   const [row] = await session.write<{ id: string }>(recordSql, [
     ...[startedAt, finishedAt, lsn, host, file, format, bytes, sha256, manifestSha256],
     ...[proof, pgDumpVersion, serverVersion],
-    ...[JSON.stringify(tables.map(({ sql }) => sql)), JSON.stringify(objects)],
+    JSON.stringify(tables.map(({ sql }) => sql)),
   ]);
-  return Number(row?.id);
+  const id = Number(row?.id);
+  const facts = { digests: withoutStates(manifest.facts), standing };
+  await writeRecord(session, facts, { command: 'backup', backup: id });
+  return id;
 }
 
 /** What nobody has explained: a connection that was lost, a server that went down, a table that was dropped meanwhile. */

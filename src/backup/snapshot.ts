@@ -2,8 +2,8 @@ import { placeSql } from '../archive-schema.ts';
 import { readBlockers } from '../blockers.ts';
 import { readFactDigests } from '../catalog/fact-digests.ts';
 import { sqlState, UndropError } from '../errors.ts';
-import { readInventory } from '../inventory.ts';
 import { identifier } from '../name.ts';
+import { readStanding } from '../records.ts';
 import type { Session } from '../session.ts';
 import type { Manifest } from './manifest.ts';
 
@@ -24,8 +24,8 @@ export interface Contents {
   readonly database: Manifest['database'];
   readonly takenBy: string;
   readonly tables: readonly SnapshotTable[];
-  /** By name, as `verify` compares them. */
-  readonly objects: readonly string[];
+  /** The numbers of the drops that stood then. */
+  readonly standing: readonly number[];
   readonly facts: Manifest['facts'];
 }
 
@@ -104,7 +104,7 @@ export async function readContents(session: Session, lockTimeoutMs: number): Pro
     tables: tables.map(({ schema, name, sql, oid, kind }, index) => {
       return { schema, name, sql, oid, hasRows: kind === 'r', bytes: sizes[index]?.bytes ?? 0 };
     }),
-    objects: await readInventory(session),
+    standing: await readStanding(session),
     facts: await readFactDigests(session),
   };
 }

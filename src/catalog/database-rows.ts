@@ -186,8 +186,9 @@ export const databaseRows: Readonly<Record<string, Rows>> = {
   pg_sequence: ofRelation('seqrelid', []),
   pg_partitioned_table: ofRelation('partrelid', []),
   pg_foreign_table: ofRelation('ftrelid', []),
+  // What a view selects counts as the view.
   pg_rewrite: ofRelation('ev_class', ['rulename'], {
-    identity: `'rule ' || pg_catalog.quote_ident(t.rulename) || ' on ' || r.name`,
+    identity: `case when t.rulename = '_RETURN' then ${relation} else 'rule ' || pg_catalog.quote_ident(t.rulename) || ' on ' || r.name end`,
   }),
   // The triggers of a key count as the key's, and say nothing unless somebody has switched them off.
   pg_trigger: ofRelation('tgrelid', ['tgname', 'tgconstraint'], {
@@ -220,7 +221,12 @@ export const databaseRows: Readonly<Record<string, Rows>> = {
   },
   pg_enum: ofObject('pg_type', 'enumtypid'),
   pg_range: ofObject('pg_type', 'rngtypid'),
-  pg_description: notes,
+  // That on a schema is no fact of the schema, since migrations set it.
+  pg_description: {
+    ...notes,
+    identity: /* sql */ `
+      case when t.classoid = 'pg_catalog.pg_namespace'::pg_catalog.regclass then 'comment on ' else '' end || ${notes.identity}`,
+  },
   pg_seclabel: notes,
   // Which column a sequence belongs to, and which extension takes an object along when it goes.
   pg_depend: {

@@ -7,26 +7,52 @@ interface Digest {
   digest: string;
 }
 
+/** By identity, as `table public.posts` or `table column public.posts.id`. */
+export type Digests = Readonly<Record<string, string>>;
+
 /**
- * For every object of users, `table public.posts` or `table column public.posts.id` say, the first 12 hexadecimal digits
- * of the SHA-256 over its facts. What is made along with an object counts as that object: its row type, a key's triggers.
- * Sequences have a second one, `sequence state public.posts_id_seq`, for what changes whenever they are used.
+ * For every object of users the first 12 hexadecimal digits of the SHA-256 over its facts. What is made along with an
+ * object counts as that object: its row type, a key's triggers. The comment on a schema has one of its own.
  *
  * Left out are the archive, temporary objects, what belongs to extensions, large objects, and user mappings and
  * subscriptions, which not everybody may read.
  *
  * @throws UndropError `unsupported-server` where a catalog has an expression column that nothing is known of
  */
-export async function readFactDigests(session: Session): Promise<Record<string, string>> {
+export async function readObjectDigests(session: Session): Promise<Digests> {
+  return byIdentity(await readObjects(session));
+}
+
+/**
+ * The same, and a second one of each sequence, `sequence state public.posts_id_seq`, for what changes whenever it is
+ * used. That takes the right to read it.
+ *
+ * @throws UndropError `unsupported-server` where a catalog has an expression column that nothing is known of
+ */
+export async function readFactDigests(session: Session): Promise<Digests> {
+  const objects = await readObjects(session);
+  return byIdentity([...objects, ...(await readSequenceStates(session, objects))]);
+}
+
+/** Without what the mere use of the database changes. */
+export function withoutStates(digests: Digests): Digests {
+  return Object.fromEntries(
+    Object.entries(digests).filter(([identity]) => !identity.startsWith(`${sequenceState} `)),
+  );
+}
+
+function byIdentity(digests: readonly Digest[]): Digests {
+  return Object.fromEntries(digests.map(({ identity, digest }) => [identity, digest]));
+}
+
+async function readObjects(session: Session): Promise<Digest[]> {
   const catalogs = await session.read<{ name: string }>(catalogsSql);
   const objects = databaseObjectsSql(new Set(catalogs.map(({ name }) => name)));
   const rows = (await normalRows(session, databaseRows, joined)).map(linesOf);
-  const digests = await session.rehearse(async () => {
+  return session.rehearse(async () => {
     await session.run(planning);
     return session.read<Digest>(digestsSql(objects, rows));
   });
-  const states = await readSequenceStates(session, digests);
-  return Object.fromEntries([...digests, ...states].map(({ identity, digest }) => [identity, digest]));
 }
 
 const catalogsSql = /* sql */ `

@@ -38,30 +38,34 @@ export function makeScanner(names: readonly string[], afterQuotes: readonly stri
     const hash = hashOf(bytes, 0, bytes.length);
     byHash.set(hash, [...(byHash.get(hash) ?? []), { name, bytes }]);
   }
-  const shortest = Math.min(...words.map(({ length }) => length));
-  const skips = findSkips(words, shortest);
+  // A word stands between two bytes that are of none: these count as a part of it, and make the steps longer.
+  const window = Math.min(...words.map(({ length }) => length)) + 2;
+  const skips = findSkips(words, window);
 
   const find = (bytes: Uint8Array): Hit[] => {
     const hits: Hit[] = [];
     const { length } = bytes;
-    // The last byte of where the beginning of a name may be.
-    let at = shortest - 1;
-    while (at < length) {
-      const byte = wordBytes[bytes[at] as number] as number;
-      const before = at === 0 ? 0 : (wordBytes[bytes[at - 1] as number] as number);
-      const skip = skips[(before << 6) | byte] as number;
+    // The last byte of where the beginning of a name may be: the window may begin before the text, and end behind it.
+    let at = window - 2;
+    while (at <= length) {
+      const byte = at === length ? 0 : (bytes[at] as number);
+      const skip = skips[((bytes[at - 1] as number) << 8) | byte] as number;
       if (skip > 0) {
         at += skip;
         continue;
       }
-      let start = at;
-      let end = at;
-      while (start > 0 && wordBytes[bytes[start - 1] as number] !== 0) start -= 1;
+      const start = at - window + 2;
+      let end = start;
       while (end < length && wordBytes[bytes[end] as number] !== 0) end += 1;
-      for (const one of byHash.get(hashOf(bytes, start, end)) ?? [])
-        if (isSame(bytes, start, end, one.bytes) && (one.name < names.length || opensText(bytes, start, end)))
-          hits.push({ name: one.name, offset: start });
-      at = end + shortest;
+      if (start === 0 || wordBytes[bytes[start - 1] as number] === 0) {
+        for (const one of byHash.get(hashOf(bytes, start, end)) ?? [])
+          if (
+            isSame(bytes, start, end, one.bytes) &&
+            (one.name < names.length || opensText(bytes, start, end))
+          )
+            hits.push({ name: one.name, offset: start });
+      }
+      at = end + window - 1;
     }
     if (odd.length === 0) return hits;
     for (const one of odd) hits.push(...findOdd(bytes, one));
@@ -74,15 +78,20 @@ export function makeScanner(names: readonly string[], afterQuotes: readonly stri
  * How far one may go on from two bytes without passing over the beginning of a name, as Wu and Manber have it: most
  * bytes of a text are never looked at.
  */
-function findSkips(words: readonly Uint8Array[], shortest: number): Uint8Array {
-  const skips = new Uint8Array(64 * 64).fill(Math.min(255, Math.max(0, shortest - 1)));
+function findSkips(words: readonly Uint8Array[], window: number): Uint8Array {
+  const skips = new Uint8Array(64 * 64).fill(Math.min(255, window - 1));
   for (const word of words) {
-    for (let at = 1; at < shortest; at++) {
-      const pair = ((wordBytes[word[at - 1] ?? 0] ?? 0) << 6) | (wordBytes[word[at] ?? 0] ?? 0);
-      skips[pair] = Math.min(skips[pair] ?? 0, shortest - 1 - at);
+    const bytes = [0, ...[...word].map((byte) => wordBytes[byte] ?? 0), 0];
+    for (let at = 1; at < window; at++) {
+      const pair = ((bytes[at - 1] ?? 0) << 6) | (bytes[at] ?? 0);
+      skips[pair] = Math.min(skips[pair] ?? 0, window - 1 - at);
     }
   }
-  return skips;
+  // By the bytes themselves, so that each step is one look.
+  const byBytes = new Uint8Array(256 * 256);
+  for (let pair = 0; pair < byBytes.length; pair++)
+    byBytes[pair] = skips[((wordBytes[pair >> 8] ?? 0) << 6) | (wordBytes[pair & 255] ?? 0)] ?? 0;
+  return byBytes;
 }
 
 function hashOf(bytes: Uint8Array, start: number, end: number): number {

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
 import { groupBy } from '../group-by.ts';
 import { asSql, findLiterals, firstWords, withoutPsql } from './literals.ts';
 import { type Hit, makeScanner, type Scanner } from './scanner.ts';
@@ -110,21 +110,22 @@ const mostBytes = 256 << 20;
  * until the next call, since most files are looked at once and forgotten.
  */
 function makeReader(): (file: string) => Buffer | string | undefined {
-  const buffer = Buffer.allocUnsafe(1 << 20);
+  const buffer = Buffer.alloc(1 << 20);
   return (file) => {
     try {
-      const handle = openSync(file, 'r');
+      const handle = openSync(file, constants.O_RDONLY);
       let length: number;
       try {
         length = readSync(handle, buffer, 0, buffer.length, 0);
       } finally {
         closeSync(handle);
       }
-      const start = buffer.subarray(0, Math.min(length, 8000));
-      if (start[0] === 0xff && start[1] === 0xfe)
+      if (length > 1 && buffer[0] === 0xff && buffer[1] === 0xfe)
         return withoutMark(Buffer.from(readFileSync(file, 'utf16le')));
-      // As Git does: a byte of zero near the beginning.
-      if (start.includes(0)) return undefined;
+      // As Git does: a byte of zero near the beginning. One behind the text ends the search for it.
+      if (length < buffer.length) buffer[length] = 0;
+      const zero = buffer.indexOf(0);
+      if (zero >= 0 && zero < Math.min(length, 8000)) return undefined;
       if (length < buffer.length) return withoutMark(buffer.subarray(0, length));
       const whole = readFileSync(file);
       return whole.length <= mostBytes
@@ -149,6 +150,7 @@ function isScript(file: string): boolean {
 /** The names found; undefined where there are none, and no SQL either. */
 function scan(scanner: Scanner, bytes: Buffer, script: boolean, tables: number): Found | undefined {
   const hits = scanner.find(bytes);
+  if (hits.length === 0 && !script) return undefined;
   const named = hits.filter(({ name }) => name < tables);
   const sql = script || named.length < hits.length;
   return named.length > 0 || sql ? { hits: named, sql } : undefined;
@@ -205,10 +207,16 @@ function findPieces(file: string, text: string, parse: ParseSql): Piece[] {
   }
   return findLiterals(text).map(({ start, end }) => {
     const literal = text.slice(start, end);
-    const parsed =
-      end - start > mostSql ? undefined : (parse(inUtf8(literal)) ?? parse(inUtf8(asSql(literal))));
+    const parsed = end - start > mostSql ? undefined : parseLiteral(literal, parse);
     return { start, end, parsed };
   });
+}
+
+/** As it is, and with what the program would fill in: first the way that it most likely parses, since failing is slow. */
+function parseLiteral(literal: string, parse: ParseSql): ParsedSql | undefined {
+  const ways = [() => parse(inUtf8(literal)), () => parse(inUtf8(asSql(literal)))];
+  const [first, second] = /%s|%\(\w|\$\{|#\{/.test(literal) ? ways.toReversed() : ways;
+  return first?.() ?? second?.();
 }
 
 function inUtf8(latin1: string): string {

@@ -1,4 +1,3 @@
-import { readInventory } from '../inventory.ts';
 import type { Session } from '../session.ts';
 
 // Tables that belong to an extension come back with it, and pg_dump leaves them out.
@@ -13,16 +12,13 @@ const tablesSql = /* sql */ `
       where d.classid = c.tableoid and d.objid = c.oid and d.deptype = 'e')
   order by n.nspname, c.relname`;
 
-export interface Seen {
-  readonly tables: readonly { schema: string; name: string; sql: string }[];
-  /** By name, as `verify` compares them. */
-  readonly objects: readonly string[];
+export interface SeenTable {
+  readonly schema: string;
+  readonly name: string;
+  readonly sql: string;
 }
 
-/** What a backup of the whole database has to hold, as somebody says that one does. */
-export async function look(session: Session): Promise<Seen> {
-  return {
-    tables: await session.read<{ schema: string; name: string; sql: string }>(tablesSql),
-    objects: await readInventory(session),
-  };
+/** The tables that a backup of the whole database has to hold, as somebody says that one does. */
+export function lookAtTables(session: Session): Promise<SeenTable[]> {
+  return session.read<SeenTable>(tablesSql);
 }
