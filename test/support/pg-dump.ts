@@ -55,6 +55,8 @@ function without(schemas: string[] = []): string[] {
   return schemas.map((name) => `--exclude-schema="${name.replaceAll('"', '""')}"`);
 }
 
+const patience = 120_000;
+
 interface Server {
   host: string;
   port: number;
@@ -79,7 +81,11 @@ function openBridge(server: Server): { pg: PGlite; lost(): string; close(): Prom
     execProtocolRawStream: async (message, { onRawData }) => {
       Atomics.store(flag, 0, 0);
       here.postMessage(message.slice());
-      if (Atomics.wait(flag, 0, 0, 60_000) === 'timed-out') throw new Error('no answer within 60 s');
+      if (Atomics.wait(flag, 0, 0, patience) === 'timed-out') {
+        // pg_dump itself says no more than that the connection is gone.
+        lost ||= `There was no answer within ${patience / 1000} s.`;
+        throw new Error(lost);
+      }
       const answer = receiveMessageOnPort(here)?.message as { bytes: Uint8Array; failure?: string };
       lost ||= answer.failure ?? '';
       onRawData?.(answer.bytes);
