@@ -19,19 +19,25 @@ export async function pgDump(url: string, args: string[] = []): Promise<string> 
   const embedded = embeddedAt(Number(port));
   // It has this pg_dump itself, and takes one client at a time.
   if (embedded !== undefined) return embedded.dump(args);
-  const bridge = openBridge({
+  const server = {
     host: hostname,
     port: Number(port || 5432),
     user: decodeURIComponent(username) || 'postgres',
     database: decodeURIComponent(pathname.slice(1)),
-  });
-  try {
-    const file = await dump({ pg: bridge.pg, args });
-    return await file.text();
-  } catch (error) {
-    throw new Error(`${(error as Error).message} ${bridge.lost()}`.trim(), { cause: error });
-  } finally {
-    await bridge.close();
+  };
+  for (let tries = 1; ; tries++) {
+    const bridge = openBridge(server);
+    try {
+      const file = await dump({ pg: bridge.pg, args });
+      return await file.text();
+    } catch (error) {
+      const { message } = error as Error;
+      // Once in a thousand dumps it sees an end where there is none. It then has no result, so that none is hidden.
+      const isWhim = bridge.lost() === '' && message.includes('server closed the connection unexpectedly');
+      if (!isWhim || tries === 3) throw new Error(`${message} ${bridge.lost()}`.trim(), { cause: error });
+    } finally {
+      await bridge.close();
+    }
   }
 }
 
