@@ -271,7 +271,7 @@ describe('a backup by the real pg_dump', () => {
   describe('that is cut short', () => {
     const whom = {
       'the backend of pg_dump': `query like 'COPY app.big%'`,
-      'its own session': `application_name <> 'pg_dump' and state = 'idle in transaction'`,
+      'its own session': `application_name <> 'pg_dump' and xact_start is not null`,
       'all of them': 'pid <> pg_backend_pid()',
     };
     for (const [who, condition] of Object.entries(whom)) {

@@ -121,10 +121,10 @@ async function nameDrafts(folder: string): Promise<void> {
 function describe(
   { startedAt, lsn, serverVersion }: Began,
   finishedAt: string,
-  { contents, rows, pgDumpVersion, measured }: Dumped,
+  { contents, tally, pgDumpVersion, measured }: Dumped,
   named: Pick<Manifest, 'file' | 'format'>,
 ): Manifest {
-  const { database, takenBy, tables, facts } = contents;
+  const { database, takenBy, tables } = contents;
   return {
     manifestVersion: 1,
     database,
@@ -137,8 +137,8 @@ function describe(
     lsn,
     ...named,
     ...measured,
-    tables: tables.map(({ schema, name }, index) => ({ schema, name, rows: rows[index] ?? 0 })),
-    facts,
+    tables: tables.map(({ schema, name }, index) => ({ schema, name, rows: tally.rows[index] ?? 0 })),
+    facts: tally.facts,
     proof: 'off',
     differences: [],
   };

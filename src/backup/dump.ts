@@ -12,11 +12,12 @@ import { runPgDump } from './pg-dump.ts';
 import { type Progress, watchProgress } from './progress.ts';
 import {
   type Contents,
-  countRows,
   exportSnapshot,
   lockTimeout,
   readContents,
   type SnapshotTable,
+  type Tally,
+  takeTally,
 } from './snapshot.ts';
 
 export interface DumpHooks {
@@ -29,8 +30,7 @@ export interface DumpHooks {
 /** What has been dumped. */
 export interface Dumped {
   readonly contents: Contents;
-  /** Of each table of the contents. */
-  readonly rows: readonly number[];
+  readonly tally: Tally;
   /** None where it was the embedded server that wrote it. */
   readonly pgDump: PgDump | undefined;
   readonly pgDumpVersion: string;
@@ -59,14 +59,14 @@ export async function dump(
     async (session) => {
       const contents = await readContents(session, plan.lockTimeoutMs);
       const args = dumpArguments(plan, pgDump, await exportSnapshot(session), draft.partial);
-      const [rows, measured] = await together(
+      const [tally, measured] = await together(
         hooks.signal,
-        (signal) => countUntil(knex, session, contents.tables, signal),
+        (signal) => tallyUntil(knex, session, contents.tables, signal),
         (signal) => runInto(draft, target, pgDump, args, plan, contents.tables, { ...hooks, signal }),
       ).catch(async (error: unknown) => {
         throw isLockTimeout(error) ? await lockTimeout(session, contents.tables, plan.lockTimeoutMs) : error;
       });
-      return { contents, rows, measured };
+      return { contents, tally, measured };
     },
     { oneSnapshot: true },
   );
@@ -87,7 +87,7 @@ async function dumpEmbedded(
     knex,
     async (session) => {
       const contents = await readContents(session, plan.lockTimeoutMs);
-      return { contents, rows: await countRows(session, contents.tables) };
+      return { contents, tally: await takeTally(session, contents.tables) };
     },
     { oneSnapshot: true },
   );
@@ -116,12 +116,12 @@ async function together<A, B>(
 }
 
 /** In a savepoint, so that the session is of use afterwards. */
-async function countUntil(
+async function tallyUntil(
   knex: Knex,
   session: Session,
   tables: readonly SnapshotTable[],
   signal: AbortSignal,
-): Promise<number[]> {
+): Promise<Tally> {
   const [own] = await session.read<{ pid: number }>('select pg_catalog.pg_backend_pid() as pid');
   let cancelled: Promise<unknown> | undefined;
   const cancel = (): void => {
@@ -130,7 +130,7 @@ async function countUntil(
   };
   signal.addEventListener('abort', cancel);
   try {
-    return await session.attempt(() => countRows(session, tables, signal));
+    return await session.attempt(() => takeTally(session, tables, signal));
   } finally {
     signal.removeEventListener('abort', cancel);
     await cancelled;

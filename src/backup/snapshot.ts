@@ -26,7 +26,6 @@ export interface Contents {
   readonly tables: readonly SnapshotTable[];
   /** The numbers of the drops that stood then. */
   readonly standing: readonly number[];
-  readonly facts: Manifest['facts'];
 }
 
 // Tables that belong to an extension come back with it, and pg_dump leaves them out.
@@ -105,7 +104,6 @@ export async function readContents(session: Session, lockTimeoutMs: number): Pro
       return { schema, name, sql, oid, hasRows: kind === 'r', bytes: sizes[index]?.bytes ?? 0 };
     }),
     standing: await readStanding(session),
-    facts: await readFactDigests(session),
   };
 }
 
@@ -113,6 +111,22 @@ export async function readContents(session: Session, lockTimeoutMs: number): Pro
 export async function exportSnapshot(session: Session): Promise<string> {
   const [snapshot] = await session.read<{ id: string }>('select pg_catalog.pg_export_snapshot() as id');
   return snapshot?.id ?? '';
+}
+
+/** What takes long to read of a snapshot, and can be read while pg_dump works. */
+export interface Tally {
+  /** Of each table of the contents. */
+  readonly rows: readonly number[];
+  readonly facts: Manifest['facts'];
+}
+
+/** Between two tables it can be stopped. */
+export async function takeTally(
+  session: Session,
+  tables: readonly SnapshotTable[],
+  signal?: AbortSignal,
+): Promise<Tally> {
+  return { facts: await readFactDigests(session), rows: await countRows(session, tables, signal) };
 }
 
 /** How many rows each table has, children left out; 0 for the parents of partitions. Between two tables it can be stopped. */
