@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { statements } from './support/judges.ts';
 import { dataText, pgDump, schemaText, systemPgDump } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
 
 const schema = /* sql */ `
   create schema "odd.Schema";
@@ -91,10 +92,7 @@ describe('the judge (pg_dump 18 in WASM)', () => {
 
   it('agrees with a native pg_dump', async function () {
     const native = await systemPgDump(server.major);
-    if (!native) {
-      if (this.test) this.test.title += ` (none of ${server.major} or later is installed)`;
-      this.skip();
-    }
+    if (!native) skip(this, `no pg_dump of ${server.major} or later is installed`);
     const options = ['--schema-only', `--dbname=${database.url}`];
     const text = execFileSync(native.path, options, { encoding: 'utf8' });
     expect(statements(await schemaText(database.url))).to.deep.equal(statements(text));
