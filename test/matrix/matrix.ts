@@ -38,7 +38,8 @@ const servers = given ?? (named.length > 0 ? named : all);
 // Whatever the tests leave in it when they are ended goes with it.
 const scratch = mkdtempSync(join(tmpdir(), 'undrop-matrix-'));
 const children = new Set<ChildProcess>();
-const waiting = [...servers];
+// The embedded one takes longest, and so goes first.
+const waiting = servers.toReversed();
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, async () => {
