@@ -110,6 +110,12 @@ describe('embedded server', () => {
     await client.end();
   });
 
+  it('dumps a table whose columns take more than one piece of a message to name', async () => {
+    const columns = Array.from({ length: 900 }, (_, index) => `column_number_${index} int`);
+    await query(`create table wide (${columns}); insert into wide (column_number_899) values (42)`);
+    expect(await server?.dump(['--data-only'])).to.match(/INSERT INTO public\.wide VALUES \(NULL, .*, 42\);/);
+  });
+
   it('keeps what a killed process has committed', async () => {
     const killed = inProcess(`
       await client.query('create table survivor (i int)');

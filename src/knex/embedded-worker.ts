@@ -146,10 +146,29 @@ async function dump(db: PGlite, args: string[]): Promise<string> {
 
 /** All that pgDump needs; its other two calls would wait for the exclusive turn that it runs in. */
 function protocolOnly(db: PGlite): PGlite {
+  let sent = Buffer.alloc(0);
   const pg: Pick<PGlite, 'execProtocolRawStream'> & Record<'query' | 'exec', () => Promise<unknown>> = {
-    execProtocolRawStream: db.execProtocolRawStream.bind(db),
+    execProtocolRawStream: async (bytes, options) => {
+      sent = Buffer.concat([sent, bytes]);
+      // pg_dump writes long ones in pieces, and PGlite would wait for the rest of a piece for ever.
+      if (!isWhole(sent)) return;
+      const message = sent;
+      sent = Buffer.alloc(0);
+      await db.execProtocolRawStream(message, options);
+    },
     query: async () => ({ rows: [{ search_path: 'public' }] }),
     exec: async () => [],
   };
   return pg as unknown as PGlite;
+}
+
+/** Whether the bytes end where a message does. A start-up packet, whose first byte is 0, has no type before its length. */
+function isWhole(bytes: Buffer): boolean {
+  let at = 0;
+  while (at < bytes.length) {
+    const head = bytes[at] === 0 ? 0 : 1;
+    if (at + head + 4 > bytes.length) return false;
+    at += head + bytes.readInt32BE(at + head);
+  }
+  return at === bytes.length;
 }

@@ -9,6 +9,7 @@ const limits: Readonly<Record<string, readonly string[]>> = {
     'of other sessions that come so into a table whose owner has no right to lock it: refuse',
     'of other sessions that come so into a table whose owner has no right to lock it: archive',
     'waits for locks as the drop does, and gives them up',
+    'brings one table of 044 back alone, and the rollback the rest',
   ],
   'everybody is postgres in PGlite': [
     'the drop is refused to a role that does not own the tables',
