@@ -194,6 +194,20 @@ pg_dump: error: the end, without a new line`;
     });
   });
 
+  it('is heard also where workers write into each other’s lines', () => {
+    const seen: string[] = [];
+    const words = new PgDumpWords((name) => seen.push(name));
+    words.add(
+      'pg_dump: pg_dump: dumping contents of table "a.b"\nerror: could not write: No space left on device\n',
+    );
+    words.add('pg_dump: pg_dump: error: error: could not write\nfinished\n');
+    expect(seen).to.deep.equal(['a.b']);
+    expect(words.errors().slice(0, 2)).to.deep.equal([
+      'error: could not write: No space left on device',
+      'pg_dump: pg_dump: error: error: could not write',
+    ]);
+  });
+
   describe('findPgDump', () => {
     it('takes the first of PATH that is new enough, else the first', async () => {
       const old = fake('exit 0', join(folder, 'pg_dump'));

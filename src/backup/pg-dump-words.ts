@@ -25,10 +25,11 @@ export class PgDumpWords {
   }
 
   #addLine(line: string): void {
-    // A line that begins otherwise goes on with what the one before has begun.
-    const [, said] = /^pg_dump: (.*)/.exec(line) ?? [];
-    // Workers write a line in pieces, and so into each other's: `pg_dump: pg_dump: error: error: could not write …`.
-    if (said !== undefined) this.#keeps = /(^|: )(error|detail|hint)\b/.test(said);
+    // A line that begins otherwise goes on with what the one before has begun. Workers write theirs in pieces, and so
+    // into each other's: `pg_dump: pg_dump: dumping contents …` and then `error: could not write …`.
+    const [, said] = /^(?:pg_dump: )+(.*)/.exec(line) ?? [];
+    const isError = /(^|: )(error|detail|hint): /.test(said ?? '') || /^(error|detail|hint): /.test(line);
+    if (said !== undefined || isError) this.#keeps = isError;
     if (this.#keeps && this.#kept.length < longest) this.#kept += `${line}\n`;
     const [, table] = /^dumping contents of table "(.*)"$/.exec(said ?? '') ?? [];
     if (table !== undefined) this.#onTable?.(table);
