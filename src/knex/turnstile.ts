@@ -25,8 +25,7 @@ export async function openTurnstile(port: number, patience = 2_000): Promise<Tur
     if (client === undefined || inside !== undefined) return;
     waiting.delete(client);
     inside = client;
-    const server = connect(port, host);
-    for (const socket of [client, server]) socket.setNoDelay(true).on('error', () => undefined);
+    const server = prepare(connect(port, host));
     client.pipe(server).pipe(client);
     client.once('close', () => server.destroy());
     server.once('close', () => {
@@ -37,7 +36,7 @@ export async function openTurnstile(port: number, patience = 2_000): Promise<Tur
   };
 
   const door = createServer({ pauseOnConnect: true }, (client) => {
-    waiting.add(client);
+    waiting.add(prepare(client));
     client.once('close', () => waiting.delete(client));
     setTimeout(() => waiting.has(client) && client.destroy(), patience).unref();
     admit();
@@ -54,4 +53,9 @@ export async function openTurnstile(port: number, patience = 2_000): Promise<Tur
       await closed;
     },
   };
+}
+
+/** One that breaks off, also while it waits, is closed, and that is all there is to it. */
+function prepare(socket: Socket): Socket {
+  return socket.setNoDelay(true).on('error', () => undefined);
 }
