@@ -9,6 +9,7 @@ import { seed } from '../seeds/01_turing.ts';
 import { readInventory } from '../src/inventory.ts';
 import { inReadOnlySession } from '../src/read-only.ts';
 import { recordFacts } from '../src/record-facts.ts';
+import { makeProject, type Project } from './support/project.ts';
 import { type TestServer, testServer } from './support/server.ts';
 
 const root = dirname(import.meta.dirname);
@@ -24,6 +25,7 @@ interface Run {
 
 describe('commands', () => {
   let server: TestServer;
+  let project: Project;
   /** The seeded database, and one in which 044 has run. */
   let seeded: string;
   let dropped: string;
@@ -32,6 +34,7 @@ describe('commands', () => {
 
   before(async () => {
     server = await testServer();
+    project = makeProject();
     seeded = await copy();
     const knex = createKnex({ client: 'pg', connection: server.config(seeded) });
     await seed(knex).finally(() => knex.destroy());
@@ -43,6 +46,7 @@ describe('commands', () => {
   after(async () => {
     for (const name of made) await server.dropDatabase(name);
     rmSync(folder, { recursive: true });
+    project.remove();
   });
 
   async function copy(template?: string): Promise<string> {
@@ -53,8 +57,8 @@ describe('commands', () => {
 
   function node(url: string, args: string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
     const clean = Object.entries(process.env).filter(([name]) => !/^(PG|UNDROP_|APPROV|DEBUG)/.test(name));
-    const child = spawn(process.execPath, ['--import', 'tsx', ...args], {
-      cwd: root,
+    const child = spawn(process.execPath, args, {
+      cwd: project.folder,
       env: {
         ...Object.fromEntries(clean),
         NODE_OPTIONS: '',
@@ -78,7 +82,7 @@ describe('commands', () => {
   }
 
   const undrop = (database: string, args: string[], env?: NodeJS.ProcessEnv) =>
-    node(server.url(database), ['scripts/undrop.ts', ...args], env);
+    node(server.url(database), ['scripts/undrop.js', ...args], env);
   const migrate = (database: string, command: string, env?: NodeJS.ProcessEnv) =>
     node(server.url(database), [knexCli, `migrate:${command}`], env);
 
@@ -117,7 +121,7 @@ describe('commands', () => {
 
     it('says that there is no connection, without the password', async () => {
       const run = await node('postgres://owner:sEcret99@127.0.0.1:1/turing', [
-        'scripts/undrop.ts',
+        'scripts/undrop.js',
         'count-tables',
         '--json',
       ]);

@@ -11,6 +11,7 @@ import { verifyDatabase } from '../src/verify-database.ts';
 import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
 import { dataText, schemaText, systemPgDump } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
 
 describe('hostile input', function () {
   this.timeout(120_000);
@@ -380,7 +381,7 @@ describe('hostile input', function () {
   it('DDL that was exported is safe to run in psql', async function () {
     const pgDump = await systemPgDump();
     const psql = pgDump && join(dirname(pgDump.path), 'psql');
-    if (!psql || !existsSync(psql)) return this.skip();
+    if (!psql || !existsSync(psql)) return skip(this, 'there is no psql');
     const evil = [
       `"; drop table canary; --`,
       `\\gexec`,
