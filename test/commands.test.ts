@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -195,8 +195,36 @@ describe('commands', () => {
       const run = await json(database, ['verify', '--expect', '68']);
       expect(run).to.include({ code: 0, ok: true }).and.not.to.have.property('error');
       const states = run.checks.map(({ state }: { state: string }) => state);
-      expect(states).to.deep.equal(['ok', 'ok', 'ok', 'ok', 'ok']);
+      expect(states).to.deep.equal(['ok', 'ok', 'ok', 'ok', 'ok', 'not checked']);
       expect(run.checks[4].found).to.include('public.model_performance');
+    });
+
+    it('names the code that still uses a dropped table', async () => {
+      const place = join(folder, 'code');
+      mkdirSync(place);
+      writeFileSync(join(place, 'notes.md'), 'production_runs went in November.\n');
+      const check = async (...more: string[]) => {
+        const run = await json(dropped, ['verify', '--code', place, ...more]);
+        return { code: run.code, ...run.checks.at(-1) };
+      };
+      expect(await check()).to.deep.include({
+        code: 0,
+        state: 'ok',
+        found: `as a word only: public.production_runs in ${place}/notes.md:1; 1 file in ${place}`,
+      });
+      expect(await check('--strict')).to.include({ code: 1, state: 'failed' });
+      writeFileSync(join(place, 'runs.py'), 'db.run("""\n  select * from career_analyses\n""")\n');
+      expect(await check()).to.deep.include({
+        code: 1,
+        name: 'code names no dropped table',
+        state: 'failed',
+        found:
+          `public.career_analyses in ${place}/runs.py:2; ` +
+          `as a word only: public.production_runs in ${place}/notes.md:1; 2 files in ${place}`,
+      });
+      const nowhere = await undrop(dropped, ['verify', '--code', join(place, 'nowhere')]);
+      expect(nowhere.code).to.equal(2);
+      expect(nowhere.err).to.include('bad-options');
     });
 
     it('compares with what preflight has recorded, and with --strict takes nothing new', async () => {

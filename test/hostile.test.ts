@@ -123,7 +123,7 @@ describe('hostile input', function () {
       await run.up(migration);
       expect((await inSession(run.knex, (session) => archivedDdl(session, '1_drop'))).statements).not.to.be
         .empty;
-      await inSession(run.knex, (session) => verifyDatabase(session, undefined));
+      await inSession(run.knex, (session) => verifyDatabase(session));
       await run.down(migration);
       await planDrop(run.knex, { name: '2', tables: ['public.a'] });
       await sql(`alter database "${database.name}" reset search_path`);

@@ -52,9 +52,7 @@ describe('a record of the facts', () => {
   const record = () => recordFacts(run.knex, 'a test');
 
   async function verify(strict = false): Promise<Check> {
-    const { checks } = await inReadOnlySession(run.knex, (session) =>
-      verifyDatabase(session, undefined, strict),
-    );
+    const { checks } = await inReadOnlySession(run.knex, (session) => verifyDatabase(session, { strict }));
     const check = checks.find(({ name }) => name === 'nothing else changed');
     if (check === undefined) throw new Error('there is no such check');
     return check;
