@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,7 +46,9 @@ export function makeProject(kind: 'build' | 'sources' = 'build'): Project {
   const [code, extension] = kind === 'build' ? [compiledBuild(), 'js'] : [source, 'ts'];
   for (const part of [`knexfile.${extension}`, 'migrations', 'scripts', 'seeds', 'src'])
     cpSync(join(code, part), join(folder, part), { recursive: true });
-  for (const part of ['decisions.json', 'package.json']) cpSync(join(source, part), join(folder, part));
+  cpSync(join(source, 'decisions.json'), join(folder, 'decisions.json'));
+  const packageJson = readFileSync(join(source, 'package.json'), 'utf8');
+  writeFileSync(join(folder, 'package.json'), packageJson.replaceAll('undrop.ts', `undrop.${extension}`));
   symlinkSync(join(source, 'node_modules'), join(folder, 'node_modules'));
   const nodeOptions = kind === 'build' ? '' : `--import=${loader}`;
   const run = (script: string, args: readonly string[], options: RunOptions = {}) =>

@@ -1,0 +1,120 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import { expect } from 'chai';
+import createKnex from 'knex';
+import { seed } from '../seeds/01_turing.ts';
+import { systemPgDump } from './support/pg-dump.ts';
+import { makeProject, type Project } from './support/project.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
+
+interface Step {
+  readonly command: string;
+  /** What it prints, on both streams; `[…]` for lines that are left out. */
+  readonly lines: readonly string[];
+}
+
+const text = readFileSync(join(import.meta.dirname, '../docs/runbook.md'), 'utf8');
+const steps = [...text.matchAll(/^```console\n(.*?)^```$/gms)].flatMap(([, block = '']) => readSteps(block));
+
+function readSteps(block: string): Step[] {
+  return block
+    .split(/^\$ /m)
+    .slice(1)
+    .map((part) => {
+      const [command = '', ...lines] = part.trimEnd().split('\n');
+      return { command, lines };
+    });
+}
+
+describe('docs/runbook.md', function () {
+  this.timeout(180_000);
+  let server: TestServer;
+  let project: Project;
+  let database: TestDatabase;
+  let tools: string;
+
+  before(async function () {
+    server = await testServer();
+    const pgDump = await systemPgDump(server.major);
+    if (pgDump === undefined) return skip(this, `no pg_dump of ${server.major} or later is installed`);
+    tools = dirname(pgDump.path);
+    if (!existsSync(join(tools, 'psql'))) return skip(this, `there is no psql in ${tools}`);
+    if (!server.own) return skip(this, 'not with UNDROP_TEST_URL');
+    project = makeProject();
+    for (const folder of ['core', 'workflows']) {
+      mkdirSync(join(project.folder, folder));
+      writeFileSync(join(project.folder, folder, 'run.py'), 'db.run("select * from workflow_runs")\n');
+    }
+    database = await server.createDatabase('turing');
+    const knex = createKnex({ client: 'pg', connection: server.config(database.name) });
+    await seed(knex).finally(() => knex.destroy());
+  });
+
+  after(async () => {
+    project?.remove();
+    for (const name of ['turing', 'turing_restored']) await server.dropDatabase(name);
+  });
+
+  for (const { command, lines } of steps) {
+    it(`$ ${command}`, async () => {
+      const wanted = lines.map(plain);
+      const said = plain(await run(command))
+        .trimEnd()
+        .split('\n');
+      expect(shorten(said, wanted), said.join('\n')).to.deep.equal(wanted);
+    });
+  }
+
+  function run(command: string): Promise<string> {
+    const child = spawn('sh', ['-c', `exec 2>&1; ${command}`], {
+      cwd: project.folder,
+      env: {
+        PATH: `${tools}:${process.env.PATH}`,
+        HOME: project.folder,
+        NO_COLOR: '1',
+        DATABASE_URL: database.url,
+      },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (data: string) => {
+      said += data;
+    });
+    return new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', () => resolve(said));
+    });
+  }
+
+  /** Without what is different each time, and elsewhere. */
+  function plain(said: string): string {
+    return said
+      .replaceAll(project.folder, '/srv/turing')
+      .replaceAll(` on ${hostname()}`, ' on db1')
+      .replace(/\bat \S+:\d+ as/g, 'at localhost:5432 as')
+      .replace(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.\d]*(Z|\+00(:00)?)/g, '<time>')
+      .replace(/by_pre_cleanup_\d{8}_\d{6}/g, 'by_pre_cleanup_<time>')
+      .replace(/\d+ bytes \(\d+ kB\), [\d.]+ s, pg_dump .*/g, '<bytes>, <seconds>, <version>')
+      .replace(/\b[0-9a-f]{64}\b/g, '<sha256>')
+      .replace(/write-ahead log [0-9A-F]+\/[0-9A-F]+/g, 'write-ahead log <place>')
+      .replace(/\b[0-9a-f]{12}\b/g, '<fingerprint>')
+      .replace(/\b\d+ kB\b/g, '<size>')
+      .replace(/\b\d+ files\b/g, '<files>');
+  }
+});
+
+/** What was said, less the lines that the document leaves out: equal to it where all is as it says. */
+function shorten(said: readonly string[], wanted: readonly string[]): string[] {
+  const rest = [...said];
+  const shown = wanted.map((line, index) => {
+    if (line !== '[…]') return rest.shift() ?? '';
+    const next = wanted[index + 1];
+    const place = next === undefined ? -1 : rest.indexOf(next);
+    rest.splice(0, place < 0 ? rest.length : place);
+    return line;
+  });
+  return [...shown, ...rest];
+}
