@@ -64,3 +64,8 @@ export function machine(): string {
 function ms(time: number): string {
   return time < 100 ? `${time.toFixed(1)} ms` : `${time.toFixed(0)} ms`;
 }
+
+/** One row for what is measured by itself. */
+export function singleRow(what: string, value: string, target: string, met: boolean): string {
+  return `| ${[what, '', value, '', '', target, met ? 'met' : 'not met'].join(' | ')} |`;
+}

@@ -1,6 +1,6 @@
-import { type Notation, pointerSql } from './facts.ts';
 import { identitySql } from './identity.ts';
 import type { Rows } from './normal.ts';
+import { type Notation, pointerSql } from './normal-rows.ts';
 
 // The facts of a whole database. Asked for name by name, as for a closure, they would take minutes: here the names of
 // relations are made once, and joined, and so is the name of anything else that a column points to again and again.
@@ -240,6 +240,7 @@ export const databaseRows: Readonly<Record<string, Rows>> = {
 
 /** Names what a column points to by joins: relations by the names made for all, the rest once for each value. */
 export const joined: Notation = {
+  name: (address) => identitySql(...address),
   pointer: (column) => {
     const { catalog, target, isArray } = column;
     const alias = `n_${column.column}`;

@@ -1,6 +1,7 @@
 import type { Session } from '../session.ts';
 import { databaseObjectsSql, databaseRows, joined } from './database-rows.ts';
-import { type NormalRows, normalRows, sequenceState } from './facts.ts';
+import { sequenceState } from './facts.ts';
+import { type NormalRows, normalRows } from './normal-rows.ts';
 
 interface Digest {
   identity: string;

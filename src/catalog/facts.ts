@@ -1,8 +1,8 @@
-import { UndropError } from '../errors.ts';
 import type { Session } from '../session.ts';
 import type { Closure, Host } from './closure.ts';
-import { identitySql } from './identity.ts';
-import { accessLists, attnumArrays, expressions, noise, overrides, type Rows, rows } from './normal.ts';
+import { type Address, identitySql } from './identity.ts';
+import { rows } from './normal.ts';
+import { type NormalRows, type Notation, normalRows, type Specs } from './normal-rows.ts';
 
 /** One catalog row, with OIDs and column numbers replaced by names and physical columns left out. */
 export interface Fact {
@@ -27,10 +27,7 @@ export interface Facts {
  */
 export async function readFacts(session: Session, closure: Closure): Promise<Facts> {
   if (closure.members.length === 0) return { own: [], hosts: [] };
-  const own = await session.read<Fact>(
-    await factsSql(session, rows, catalogsOf(closure)),
-    parameters(closure),
-  );
+  const own = await select(session, rows, catalogsOf(closure), parameters(closure));
   const sequences = await readSequenceStates(session, closure);
   return { own: [...own, ...sequences], hosts: await readHostFacts(session, closure.hosts) };
 }
@@ -38,7 +35,7 @@ export async function readFacts(session: Session, closure: Closure): Promise<Fac
 /** The facts of relations that stay, by their OIDs. */
 export async function readHostFacts(session: Session, hosts: readonly Host[]): Promise<Fact[]> {
   if (hosts.length === 0) return [];
-  return session.read<Fact>(await factsSql(session, hostRows), [hosts.map((host) => host.oid)]);
+  return select(session, hostRows, () => true, [hosts.map((host) => host.oid)]);
 }
 
 const { pg_class, pg_attribute, pg_partitioned_table } = rows;
@@ -54,173 +51,103 @@ function catalogsOf({ members }: Closure): (catalog: string) => boolean {
   };
 }
 
-interface CatalogColumn {
-  catalog: string;
-  column: string;
-  type: string;
-  /** The catalog whose OIDs the column holds. */
-  target: string | null;
-  isArray: boolean;
-  /** The column that holds the relation, where this one holds numbers of its columns. */
-  relation: string | null;
+/** A catalog row, with the addresses of objects where the fact has their names. */
+interface Addressed {
+  readonly catalog: string;
+  readonly identity: string;
+  readonly columns: Readonly<Record<string, string | null>>;
+  readonly pointers: Readonly<Record<string, string | readonly string[] | null>>;
 }
 
-// https://www.postgresql.org/docs/current/functions-info.html (pg_get_catalog_foreign_keys)
-const columnsSql = /* sql */ `
-  select c.relname as catalog, a.attname as column, pg_catalog.format_type(a.atttypid, null) as type,
-    coalesce(n.pktable, o.pktable)::text as target,
-    coalesce(n.is_array, o.is_array, false) as "isArray",
-    n.fkcols[1] as relation
-  from pg_catalog.pg_class as c
-  join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-  left join pg_catalog.pg_get_catalog_foreign_keys() as o
-    on o.fktable = c.oid and o.fkcols = array[a.attname::text] and o.pkcols = array['oid']
-  left join pg_catalog.pg_get_catalog_foreign_keys() as n
-    on n.fktable = c.oid and n.fkcols[2] = a.attname::text and n.pkcols = array['attrelid', 'attnum']
-  where c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace and c.relname = any ($1)
-  order by c.relname, a.attnum`;
-
-type Catalogs = ReadonlyMap<string, readonly CatalogColumn[]>;
-const described = new Map<string, Catalogs>();
-
-async function describeCatalogs(session: Session, names: readonly string[]): Promise<Catalogs> {
-  const key = [session.server.version, ...names].join(' ');
-  const known = described.get(key);
-  if (known !== undefined) return known;
-  const columns = await session.read<CatalogColumn>(columnsSql, [names]);
-  for (const { catalog, column, type } of columns) {
-    if (type === 'pg_node_tree' && expressions[`${catalog}.${column}`] === undefined) {
-      throw new UndropError('unsupported-server', {
-        subject: `${catalog}.${column}`,
-        message: `Nothing is known of ${catalog}.${column} of PostgreSQL ${session.server.version}.`,
-        reason: 'It holds expressions, and comparing them needs the function that prints them.',
-        next: 'Use a newer knex-undrop.',
-      });
-    }
-  }
-  const catalogs = new Map<string, CatalogColumn[]>();
-  for (const column of columns)
-    catalogs.set(column.catalog, [...(catalogs.get(column.catalog) ?? []), column]);
-  described.set(key, catalogs);
-  return catalogs;
-}
-
-async function factsSql(
+async function select(
   session: Session,
   specs: Specs,
-  isWanted: (catalog: string) => boolean = () => true,
-): Promise<string> {
-  const all = await normalRows(session, specs, oneByOne);
-  const selects = all.filter(({ catalog }) => isWanted(catalog)).map(factsOf);
-  return /* sql */ `
-    select f.catalog, f.identity,
-      (select pg_catalog.jsonb_object_agg(e.key, e.value order by e.key)
-       from pg_catalog.jsonb_each_text(f.row) as e) as columns
-    from (${selects.join('\nunion all\n')}) as f
-    order by f.catalog, f.identity, f.row::text`;
+  isWanted: (catalog: string) => boolean,
+  values: readonly unknown[],
+): Promise<Fact[]> {
+  const all = await normalRows(session, specs, addressed);
+  const selects = all.filter(({ catalog }) => isWanted(catalog)).map(addressedRows);
+  const found = await session.read<Addressed>(selects.join('\nunion all\n'), values);
+  return nameAll(session, found);
 }
 
-function factsOf({ catalog, identity, leftOut, columns, from }: NormalRows): string {
-  const replaced = columns.filter(({ plain }) => !plain);
-  const pairs = replaced.map(({ name, sql }) => `'${name}', ${sql}`);
-  const keys = [...leftOut, ...replaced.map(({ name }) => name)].map((name) => `'${name}'`).join(', ');
+function addressedRows({ catalog, identity, leftOut, columns, from }: NormalRows): string {
+  const pairs = (wanted: NormalRows['columns']) =>
+    wanted.map(({ name, sql }) => `'${name}', ${sql}`).join(',\n');
+  const pointers = columns.filter(({ isPointer }) => isPointer);
+  const replaced = columns.filter(({ isPointer, plain }) => !isPointer && !plain);
+  const keys = [...leftOut, ...[...pointers, ...replaced].map(({ name }) => name)].map((name) => `'${name}'`);
   return /* sql */ `
     select '${catalog}' as catalog, ${identity} as identity,
-      (pg_catalog.to_jsonb(t) - array[${keys}]::text[]) || pg_catalog.jsonb_build_object(${pairs.join(',\n')}) as row
+      (select pg_catalog.jsonb_object_agg(e.key, e.value)
+       from pg_catalog.jsonb_each_text(
+         (pg_catalog.to_jsonb(t) - array[${keys.join(', ')}]::text[]) || pg_catalog.jsonb_build_object(${pairs(replaced)})
+       ) as e) as columns,
+      pg_catalog.jsonb_build_object(${pairs(pointers)}) as pointers
     from ${from}`;
 }
 
-type Specs = Readonly<Record<string, Rows>>;
+const namesSql = /* sql */ `
+  select a.address, ${identitySql('a.classid', 'a.objid', 'a.objsubid')} as name
+  from unnest($1::text[], $2::oid[], $3::oid[], $4::int[]) as a (address, classid, objid, objsubid)`;
 
-interface Pointer extends CatalogColumn {
-  target: string;
+/** Puts names in place of addresses. There are few objects and many that point to them: each is asked for once. */
+async function nameAll(session: Session, found: readonly Addressed[]): Promise<Fact[]> {
+  const wanted = new Set(
+    found.flatMap(({ identity, pointers }) => [
+      identity,
+      ...Object.values(pointers).flatMap((one) => one ?? []),
+    ]),
+  );
+  const parts = [...wanted].map((address) => [address, ...address.split('/')]);
+  const columnOf = (place: number) => parts.map((part) => part[place]);
+  const named = await session.read<{ address: string; name: string | null }>(
+    namesSql,
+    [0, 1, 2, 3].map(columnOf),
+  );
+  const names = new Map(named.map(({ address, name }) => [address, name]));
+  const nameOf = (address: string) => names.get(address) ?? null;
+  return found
+    .map(({ catalog, identity, columns, pointers }) => {
+      const replaced = Object.entries(pointers).map(([column, value]): [string, string | null] => [
+        column,
+        value === null || typeof value === 'string' ? value && nameOf(value) : listOf(value.map(nameOf)),
+      ]);
+      return {
+        catalog,
+        identity: nameOf(identity) ?? '',
+        columns: { ...columns, ...Object.fromEntries(replaced) },
+      };
+    })
+    .sort((a, b) => compareText(a.catalog, b.catalog) || compareText(a.identity, b.identity));
 }
 
-/** How values are brought into their normal form that take another look into the catalogs. */
-export interface Notation {
-  /** The name of what an OID points to, and a join that it needs. */
-  pointer(column: Pointer): { sql: string; join?: string };
-  /** Text of an expression tree, by the function that prints it. */
-  expression(column: CatalogColumn, sql: string): string;
+/** As `jsonb` is printed. */
+function listOf(names: readonly (string | null)[]): string {
+  return `[${names.map((name) => JSON.stringify(name)).join(', ')}]`;
 }
 
-const oneByOne: Notation = {
-  pointer: (column) => ({ sql: pointerSql(column, `t.${column.column}`) }),
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+const addressSql = ([classid, objid, objsubid]: Address) => /* sql */ `
+  case when ${objid}::oid <> 0 then pg_catalog.concat(${classid}::oid, '/', ${objid}::oid, '/', ${objsubid}) end`;
+
+/** Addresses, for which `nameAll` puts the names. */
+const addressed: Notation = {
+  name: addressSql,
+  pointer: ({ column, target, isArray }) => {
+    const classid = `'pg_catalog.${target}'::pg_catalog.regclass`;
+    if (!isArray) return { sql: addressSql([classid, `t.${column}`, '0']) };
+    return {
+      sql: /* sql */ `(
+        select pg_catalog.jsonb_agg(pg_catalog.concat(${classid}::oid, '/', u.oid, '/0') order by u.position)
+        from pg_catalog.unnest(t.${column}::oid[]) with ordinality as u (oid, position))`,
+    };
+  },
   expression: (_, sql) => sql,
 };
-
-/** How to select the rows of a catalog, `t`, in their normal form. */
-export interface NormalRows {
-  readonly catalog: string;
-  readonly identity: string;
-  readonly leftOut: readonly string[];
-  /** The other columns; plain ones have their normal form already. */
-  readonly columns: readonly { name: string; sql: string; plain: boolean }[];
-  /** What comes after FROM, conditions included. */
-  readonly from: string;
-}
-
-/**
- * The rows that the specs ask for, as far as the server has these catalogs.
- *
- * @throws UndropError `unsupported-server` where a catalog has an expression column that nothing is known of
- */
-export async function normalRows(session: Session, specs: Specs, notation: Notation): Promise<NormalRows[]> {
-  const catalogs = await describeCatalogs(session, Object.keys(specs));
-  return Object.entries(specs).flatMap(([catalog, spec]) => {
-    const all = catalogs.get(catalog);
-    if (all === undefined) return [];
-    const leftOut = ['oid', ...(noise[catalog] ?? []), ...(spec.leftOut ?? [])];
-    const values = all
-      .filter(({ column }) => !leftOut.includes(column))
-      .map((column) => {
-        const sql = spec.values?.[column.column];
-        return { name: column.column, ...(sql === undefined ? valueSql(column, notation) : { sql }) };
-      });
-    const columns = values.map(({ name, sql }) => ({
-      name,
-      sql: sql ?? `t.${name}`,
-      plain: sql === undefined,
-    }));
-    const joins = [spec.join, ...values.map(({ join }) => join)].filter((join) => join !== undefined);
-    const from = [`pg_catalog.${catalog} as t`, ...joins, `where ${spec.where}`].join('\n');
-    return [{ catalog, identity: spec.identity, leftOut, columns, from }];
-  });
-}
-
-/** The normal form of one column; none where it has that already. */
-function valueSql(column: CatalogColumn, notation: Notation): { sql?: string; join?: string } {
-  const { catalog, type, target, isArray, relation } = column;
-  const name = `${catalog}.${column.column}`;
-  const override = overrides[name] ?? accessLists[name];
-  if (override !== undefined) return { sql: override };
-  const expression = expressions[name];
-  if (expression !== undefined) return { sql: notation.expression(column, expression) };
-  const numbersOf = relation ?? attnumArrays[name];
-  if (numbersOf !== undefined) {
-    return { sql: columnNames(`t.${column.column}`, `t.${numbersOf}`, isArray || type !== 'smallint') };
-  }
-  return target === null ? {} : notation.pointer({ ...column, target });
-}
-
-/** The name, or names, of what the value of an OID column points to. */
-export function pointerSql({ target, isArray }: Pointer, value: string): string {
-  const identity = (oid: string) => identitySql(`'pg_catalog.${target}'::pg_catalog.regclass`, oid, '0');
-  if (!isArray) return identity(value);
-  return /* sql */ `(
-    select pg_catalog.jsonb_agg(${identity('u.oid')} order by u.position)
-    from pg_catalog.unnest(${value}::oid[]) with ordinality as u (oid, position))`;
-}
-
-function columnNames(numbers: string, relation: string, isArray: boolean): string {
-  const nameOf = (number: string) => /* sql */ `
-    coalesce((select a.attname from pg_catalog.pg_attribute as a
-      where a.attrelid = ${relation} and a.attnum = ${number} and a.attnum > 0)::text, ${number}::text)`;
-  if (!isArray) return nameOf(numbers);
-  return /* sql */ `(
-    select pg_catalog.jsonb_agg(${nameOf('u.number')} order by u.position)
-    from pg_catalog.unnest(${numbers}::smallint[]) with ordinality as u (number, position))`;
-}
 
 /** `$1` members of pg_class, `$2` and `$3` all members, one class and one object each. */
 function parameters(closure: Closure): unknown[] {
@@ -235,18 +162,23 @@ function parameters(closure: Closure): unknown[] {
 
 /** The state of a sequence is a row of its own relation and stands in no catalog. */
 async function readSequenceStates(session: Session, closure: Closure): Promise<Fact[]> {
-  const sequences = closure.members.filter((member) => member.kind === 'sequence');
+  const names = closure.members.filter(({ kind }) => kind === 'sequence').map(({ identity }) => identity);
   const facts: Fact[] = [];
-  for (const { identity } of sequences) {
-    const [state] = await session.read<{ last_value: string; is_called: string }>(
-      `select s.last_value::text, s.is_called::text from ${identity} as s`,
+  for (let start = 0; start < names.length; start += atOnce) {
+    const selects = names.slice(start, start + atOnce).map(
+      (name, index) => /* sql */ `
+        select ${start + index} as place, s.last_value::text, s.is_called::text from ${name} as s`,
     );
-    if (state !== undefined) {
-      facts.push({ catalog: sequenceState, identity: `sequence ${identity}`, columns: { ...state } });
-    }
+    const states = await session.read<{ place: number; last_value: string; is_called: string }>(
+      `${selects.join('\nunion all')}\norder by place`,
+    );
+    for (const { place, ...state } of states)
+      facts.push({ catalog: sequenceState, identity: `sequence ${names[place]}`, columns: state });
   }
   return facts;
 }
+
+const atOnce = 200;
 
 /** The catalog under which the facts list sequence states. */
 export const sequenceState = 'sequence state';

@@ -6,6 +6,9 @@ export function withoutMadeUpNumbers(text: string): string {
     '((pg_toast|RI_ConstraintTrigger_[ac]|Unique_ConstraintTrigger|PK_ConstraintTrigger)_)[0-9]+', '\\1#', 'g')`;
 }
 
+/** Where an object is: expressions for its catalog, its OID, and the number of a column, or 0. */
+export type Address = readonly [classid: string, objid: string, objsubid: string];
+
 /** The name of an object for comparison: its kind, and its name as SQL writes it. */
 export function identitySql(classid: string, objid: string, objsubid: string): string {
   return /* sql */ `

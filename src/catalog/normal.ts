@@ -3,15 +3,15 @@
  * that hold more than a plain value. https://www.postgresql.org/docs/current/catalogs.html
  */
 
-import { identitySql, withoutMadeUpNumbers } from './identity.ts';
+import { type Address, withoutMadeUpNumbers } from './identity.ts';
 
 export interface Rows {
   /** The catalog of the members that have such rows; none where any may have them. */
   readonly of?: string;
   /** Which rows belong: `$1` holds the OIDs of the relations, `$2` and `$3` class and OID of all members. */
   readonly where: string;
-  /** The object that the row describes. */
-  readonly identity: string;
+  /** The object that the row describes: where it is, or its name. */
+  readonly identity: Address | string;
   /** What these two refer to beside the row, which is `t`. */
   readonly join?: string;
   /** Columns that say nothing more, beside those that never do. */
@@ -27,7 +27,7 @@ function objects(catalog: string): Rows {
     where: /* sql */ `t.oid in (
       select m.objid from unnest($2::oid[], $3::oid[]) as m (classid, objid)
       where m.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass)`,
-    identity: identitySql('t.tableoid', 't.oid', '0'),
+    identity: ['t.tableoid', 't.oid', '0'],
   };
 }
 
@@ -39,7 +39,7 @@ function partsOf(catalog: string, column: string, subobject = '0'): Rows {
       catalog === 'pg_class'
         ? `t.${column} = any ($1::oid[])`
         : objects(catalog).where.replace('t.oid', `t.${column}::oid`),
-    identity: identitySql(`'pg_catalog.${catalog}'::pg_catalog.regclass`, `t.${column}`, subobject),
+    identity: [`'pg_catalog.${catalog}'::pg_catalog.regclass`, `t.${column}`, subobject],
   };
 }
 
@@ -48,7 +48,7 @@ function notesOn(classid: string, objid: string, objsubid: string): Rows {
   return {
     where: /* sql */ `(t.${classid}, t.${objid}) in (
       select m.classid, m.objid from unnest($2::oid[], $3::oid[]) as m (classid, objid))`,
-    identity: identitySql(`t.${classid}`, `t.${objid}`, objsubid),
+    identity: [`t.${classid}`, `t.${objid}`, objsubid],
   };
 }
 
@@ -207,11 +207,15 @@ export const overrides: Readonly<Record<string, string>> = {
   // Servers disagree about it where it means nothing.
   'pg_constraint.connoinherit': /* sql */ `
     case when t.contype in ('p', 'u', 'x', 'f') then null else t.connoinherit end`,
-  'pg_trigger.tgparentid': /* sql */ `case when t.tgisinternal then null else ${identitySql(
+};
+
+/** Columns whose object stands in other columns too, or in none. */
+export const addresses: Readonly<Record<string, Address>> = {
+  'pg_depend.refobjid': ['t.refclassid', 't.refobjid', 't.refobjsubid'],
+  'pg_shdepend.refobjid': ['t.refclassid', 't.refobjid', '0'],
+  'pg_trigger.tgparentid': [
     `'pg_catalog.pg_trigger'::pg_catalog.regclass`,
-    't.tgparentid',
+    'case when t.tgisinternal then 0::oid else t.tgparentid end',
     '0',
-  )} end`,
-  'pg_depend.refobjid': identitySql('t.refclassid', 't.refobjid', 't.refobjsubid'),
-  'pg_shdepend.refobjid': identitySql('t.refclassid', 't.refobjid', '0'),
+  ],
 };

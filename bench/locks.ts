@@ -1,0 +1,77 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { legacyTables } from '../seeds/turing/names.ts';
+import { reversibleDrop } from '../src/index.ts';
+import { quietly } from '../src/say.ts';
+import { openTuring } from './database.ts';
+import { head, machine, median, row } from './measure.ts';
+
+/*
+ * For how long the survivors of migration 044, the tables that its six refer to, are locked exclusively: `up` on a warm
+ * connection, against six DROPs in one transaction of psql. A second session looks at the locks as often as it can.
+ */
+
+const runs = 9;
+const bench = await openTuring();
+const migration = reversibleDrop({ name: '044', tables: legacyTables });
+const transacting = (way: 'up' | 'down') =>
+  quietly(() => bench.knex.transaction((transaction) => migration[way](transaction)));
+const drops = legacyTables.map((table) => `drop table ${table}`).join('; ');
+const observer = await bench.server.client(new URL(bench.url).pathname.slice(1));
+
+const locksSql = /* sql */ `
+  select exists (
+    select from pg_catalog.pg_locks as l
+    where l.relation = any (array['public.postings', 'public.profiles']::regclass[])
+      and l.mode = 'AccessExclusiveLock' and l.granted) as locked`;
+
+/** The time from the last look that saw none of the locks to the first that saw none any more, in milliseconds. */
+async function lockedFor(work: () => Promise<unknown>): Promise<number> {
+  const working = { on: true };
+  const done = work().finally(() => {
+    working.on = false;
+  });
+  let before = performance.now();
+  let since: number | undefined;
+  let total = 0;
+  for (;;) {
+    const now = performance.now();
+    const { rows } = await observer.query(locksSql);
+    if (rows[0].locked) since ??= before;
+    else {
+      if (since !== undefined) total += now - since;
+      since = undefined;
+      before = now;
+      if (!working.on) break;
+    }
+    await sleep(0);
+  }
+  await done;
+  return total;
+}
+
+try {
+  const times: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
+  for (let turn = 0; turn <= runs; turn++) {
+    const file = await bench.pgDump('-s', ...legacyTables.flatMap((table) => ['-t', table]));
+    const ours = await lockedFor(() => transacting('up'));
+    await transacting('down');
+    const theirs = await lockedFor(() => bench.psql('-c', `begin; ${drops}; commit`));
+    await bench.psql('-1', '-c', file);
+    if (turn === 0) continue;
+    times.ours.push(ours);
+    times.theirs.push(theirs);
+  }
+  const [ours, theirs] = [median(times.ours), median(times.theirs)];
+  console.log(`${machine()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
+  console.log(
+    row(
+      'survivors locked by up of six tables',
+      'psql: begin, six DROPs, commit',
+      { ours, theirs, ratio: ours / theirs },
+      8,
+    ),
+  );
+} finally {
+  await observer.end();
+  await bench.end();
+}

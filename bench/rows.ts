@@ -1,0 +1,76 @@
+import { reversibleDrop } from '../src/index.ts';
+import { quietly } from '../src/say.ts';
+import { openTuring } from './database.ts';
+import { head, machine, measure, row } from './measure.ts';
+
+/*
+ * A table of a million rows with `rows: 'archive'`: `up` against CREATE TABLE AS and DROP, `down` against an INSERT of as
+ * many rows into the bare table and its indexes and constraints after that.
+ */
+
+const bench = await openTuring();
+const migration = reversibleDrop({ name: 'rows', tables: ['events'], rows: 'archive' });
+const up = () => quietly(() => bench.knex.transaction((transaction) => migration.up(transaction)));
+const down = () => quietly(() => bench.knex.transaction((transaction) => migration.down(transaction)));
+
+const bareSql = /* sql */ `
+  create table events (id bigint not null, kind int not null, at timestamptz not null, text text not null)`;
+const restSql = /* sql */ `
+  alter table events add primary key (id), add check (kind >= 0);
+  create index events_kind_idx on events (kind, at)`;
+const fillSql = /* sql */ `
+  insert into events select i, i % 1000, now() - i * interval '1 s', 'request ' || i || ' of ' || md5(i::text)
+    from generate_series(1, 1000000) as i`;
+const transacting = (...statements: string[]) =>
+  bench.psql('-1', ...statements.flatMap((sql) => ['-c', sql]));
+const settle = () => bench.psql('-c', 'vacuum', '-c', 'checkpoint');
+
+try {
+  await transacting(bareSql, fillSql, restSql);
+  await settle();
+  console.log(`${machine()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
+
+  const copy = 'create table kept as select * from events';
+  const upTimes = await measure(
+    {
+      name: 'up',
+      run: up,
+      after: async () => {
+        await down();
+        await settle();
+      },
+    },
+    {
+      name: 'create table as',
+      run: () => transacting(copy),
+      after: async () => {
+        await bench.psql('-c', 'drop table kept');
+        await settle();
+      },
+    },
+  );
+  console.log(row('up of a million rows', 'create table as', upTimes, 1.3));
+
+  await transacting(copy);
+  const downTimes = await measure(
+    {
+      name: 'down',
+      before: async () => {
+        await up();
+        await settle();
+      },
+      run: down,
+    },
+    {
+      name: 'insert, then indexes and constraints',
+      before: async () => {
+        await bench.psql('-c', 'drop table events');
+        await settle();
+      },
+      run: () => transacting(bareSql, 'insert into events select * from kept', restSql),
+    },
+  );
+  console.log(row('down of a million rows', 'insert, then indexes and constraints', downTimes, 1.2));
+} finally {
+  await bench.end();
+}

@@ -1,0 +1,155 @@
+import { UndropError } from '../errors.ts';
+import type { Session } from '../session.ts';
+import { type Address, identitySql } from './identity.ts';
+import { accessLists, addresses, attnumArrays, expressions, noise, overrides, type Rows } from './normal.ts';
+
+interface CatalogColumn {
+  catalog: string;
+  column: string;
+  type: string;
+  /** The catalog whose OIDs the column holds. */
+  target: string | null;
+  isArray: boolean;
+  /** The column that holds the relation, where this one holds numbers of its columns. */
+  relation: string | null;
+}
+
+// https://www.postgresql.org/docs/current/functions-info.html (pg_get_catalog_foreign_keys)
+const columnsSql = /* sql */ `
+  select c.relname as catalog, a.attname as column, pg_catalog.format_type(a.atttypid, null) as type,
+    coalesce(n.pktable, o.pktable)::text as target,
+    coalesce(n.is_array, o.is_array, false) as "isArray",
+    n.fkcols[1] as relation
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  left join pg_catalog.pg_get_catalog_foreign_keys() as o
+    on o.fktable = c.oid and o.fkcols = array[a.attname::text] and o.pkcols = array['oid']
+  left join pg_catalog.pg_get_catalog_foreign_keys() as n
+    on n.fktable = c.oid and n.fkcols[2] = a.attname::text and n.pkcols = array['attrelid', 'attnum']
+  where c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace and c.relname = any ($1)
+  order by c.relname, a.attnum`;
+
+type Catalogs = ReadonlyMap<string, readonly CatalogColumn[]>;
+const described = new Map<string, Catalogs>();
+
+async function describeCatalogs(session: Session, names: readonly string[]): Promise<Catalogs> {
+  const key = [session.server.version, ...names].join(' ');
+  const known = described.get(key);
+  if (known !== undefined) return known;
+  const columns = await session.read<CatalogColumn>(columnsSql, [names]);
+  for (const { catalog, column, type } of columns) {
+    if (type === 'pg_node_tree' && expressions[`${catalog}.${column}`] === undefined) {
+      throw new UndropError('unsupported-server', {
+        subject: `${catalog}.${column}`,
+        message: `Nothing is known of ${catalog}.${column} of PostgreSQL ${session.server.version}.`,
+        reason: 'It holds expressions, and comparing them needs the function that prints them.',
+        next: 'Use a newer knex-undrop.',
+      });
+    }
+  }
+  const catalogs = new Map<string, CatalogColumn[]>();
+  for (const column of columns)
+    catalogs.set(column.catalog, [...(catalogs.get(column.catalog) ?? []), column]);
+  described.set(key, catalogs);
+  return catalogs;
+}
+
+export type Specs = Readonly<Record<string, Rows>>;
+
+interface Pointer extends CatalogColumn {
+  target: string;
+}
+
+/** How values are brought into their normal form that take another look into the catalogs. */
+export interface Notation {
+  /** The name of an object. */
+  name(address: Address): string;
+  /** The name of what an OID points to, and a join that it needs. */
+  pointer(column: Pointer): { sql: string; join?: string };
+  /** Text of an expression tree, by the function that prints it. */
+  expression(column: CatalogColumn, sql: string): string;
+}
+
+/** How to select the rows of a catalog, `t`, in their normal form. */
+export interface NormalRows {
+  readonly catalog: string;
+  readonly identity: string;
+  readonly leftOut: readonly string[];
+  /** The other columns; plain ones have their normal form already, and pointers have one that the notation gives. */
+  readonly columns: readonly { name: string; sql: string; plain: boolean; isPointer: boolean }[];
+  /** What comes after FROM, conditions included. */
+  readonly from: string;
+}
+
+/**
+ * The rows that the specs ask for, as far as the server has these catalogs.
+ *
+ * @throws UndropError `unsupported-server` where a catalog has an expression column that nothing is known of
+ */
+export async function normalRows(session: Session, specs: Specs, notation: Notation): Promise<NormalRows[]> {
+  const catalogs = await describeCatalogs(session, Object.keys(specs));
+  return Object.entries(specs).flatMap(([catalog, spec]) => {
+    const all = catalogs.get(catalog);
+    if (all === undefined) return [];
+    const leftOut = ['oid', ...(noise[catalog] ?? []), ...(spec.leftOut ?? [])];
+    const values = all
+      .filter(({ column }) => !leftOut.includes(column))
+      .map((column) => {
+        const sql = spec.values?.[column.column];
+        const value: Value = sql === undefined ? valueSql(column, notation) : { sql };
+        return { name: column.column, ...value };
+      });
+    const columns = values.map(({ name, sql, isPointer = false }) => ({
+      name,
+      sql: sql ?? `t.${name}`,
+      plain: sql === undefined,
+      isPointer,
+    }));
+    const joins = [spec.join, ...values.map(({ join }) => join)].filter((join) => join !== undefined);
+    const from = [`pg_catalog.${catalog} as t`, ...joins, `where ${spec.where}`].join('\n');
+    const identity = typeof spec.identity === 'string' ? spec.identity : notation.name(spec.identity);
+    return [{ catalog, identity, leftOut, columns, from }];
+  });
+}
+
+interface Value {
+  readonly sql?: string;
+  readonly join?: string;
+  readonly isPointer?: boolean;
+}
+
+/** The normal form of one column; none where it has that already. */
+function valueSql(column: CatalogColumn, notation: Notation): Value {
+  const { catalog, type, target, isArray, relation } = column;
+  const name = `${catalog}.${column.column}`;
+  const address = addresses[name];
+  if (address !== undefined) return { sql: notation.name(address), isPointer: true };
+  const override = overrides[name] ?? accessLists[name];
+  if (override !== undefined) return { sql: override };
+  const expression = expressions[name];
+  if (expression !== undefined) return { sql: notation.expression(column, expression) };
+  const numbersOf = relation ?? attnumArrays[name];
+  if (numbersOf !== undefined) {
+    return { sql: columnNames(`t.${column.column}`, `t.${numbersOf}`, isArray || type !== 'smallint') };
+  }
+  return target === null ? {} : { ...notation.pointer({ ...column, target }), isPointer: true };
+}
+
+/** The name, or names, of what the value of an OID column points to. */
+export function pointerSql({ target, isArray }: Pointer, value: string): string {
+  const identity = (oid: string) => identitySql(`'pg_catalog.${target}'::pg_catalog.regclass`, oid, '0');
+  if (!isArray) return identity(value);
+  return /* sql */ `(
+    select pg_catalog.jsonb_agg(${identity('u.oid')} order by u.position)
+    from pg_catalog.unnest(${value}::oid[]) with ordinality as u (oid, position))`;
+}
+
+function columnNames(numbers: string, relation: string, isArray: boolean): string {
+  const nameOf = (number: string) => /* sql */ `
+    coalesce((select a.attname from pg_catalog.pg_attribute as a
+      where a.attrelid = ${relation} and a.attnum = ${number} and a.attnum > 0)::text, ${number}::text)`;
+  if (!isArray) return nameOf(numbers);
+  return /* sql */ `(
+    select pg_catalog.jsonb_agg(${nameOf('u.number')} order by u.position)
+    from pg_catalog.unnest(${numbers}::smallint[]) with ordinality as u (number, position))`;
+}
