@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { down as down044 } from '../migrations/044_cleanup_legacy_tables.ts';
 import { up as up045 } from '../migrations/045_cleanup_optional_tables.ts';
+import type { Ran } from './support/command.ts';
 import { runner, withEnvironment } from './support/migrate.ts';
 import { dataText, schemaText, systemPgDump } from './support/pg-dump.ts';
-import { makeProject, type Project, type Ran } from './support/project.ts';
+import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
 const legacy = [
