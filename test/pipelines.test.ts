@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { parse } from 'yaml';
+import { majors } from './support/binaries.ts';
 import type { Ran } from './support/command.ts';
 import { dataText, schemaText, systemPgDump } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
@@ -21,6 +22,19 @@ function texts(value: unknown): string[] {
   if (typeof value === 'string') return [value];
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(texts) : [];
 }
+
+describe('.github/workflows/ci.yml', () => {
+  const { jobs } = parse(readFileSync(join(root, '.github/workflows/ci.yml'), 'utf8'));
+
+  it('runs everything, and each server, with each Node that the README names', () => {
+    const readme = readFileSync(join(root, 'README.md'), 'utf8');
+    const [, named = ''] = /^PostgreSQL 14 to 18.* ((?:\d+, )+\d+ and \d+) are tried/m.exec(readme) ?? [];
+    const nodes = named.split(/, | and /).map(Number);
+    expect(jobs.everything.strategy.matrix).to.deep.equal({ node: nodes });
+    expect(jobs.servers.strategy.matrix).to.deep.equal({ node: nodes, server: [...majors, 'embedded'] });
+    expect(texts(jobs.everything.steps)).to.include('bash .ci/run');
+  });
+});
 
 describe('docs/pipelines.md', () => {
   it('has YAML that can be read, for GitHub, GitLab and Kubernetes', () => {
