@@ -1,0 +1,59 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { basename, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { expect } from 'chai';
+import { pgDump } from './support/pg-dump.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { makeStockProject, type StockProject } from './support/stock-project.ts';
+
+const folder = join(import.meta.dirname, '../examples');
+const read = (file: string) => readFileSync(join(folder, file), 'utf8');
+const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+
+describe('examples, in a stock project', function () {
+  this.timeout(60_000);
+  let server: TestServer;
+  let database: TestDatabase;
+  let project: StockProject;
+
+  before(async () => {
+    [server, project] = await Promise.all([testServer(), makeStockProject()]);
+    database = await server.createDatabase();
+    await server.sql(database.name, read('schema.sql'));
+  });
+
+  after(async () => {
+    project.remove();
+    await server.dropDatabase(database.name);
+  });
+
+  const knex = async (command: string) => {
+    const env = { DATABASE_URL: database.url, NODE_OPTIONS: `--import=${loader}` };
+    const ran = await project.run(`node_modules/.bin/knex ${command}`, env);
+    expect(ran.status, ran.text).to.equal(0);
+    return ran;
+  };
+  const dump = () =>
+    pgDump(database.url, ['--exclude-schema=undrop', '--exclude-table=public.knex_migrations*']);
+
+  // In the order of their names, as Knex runs them.
+  const files = readdirSync(folder).filter((file) => file.endsWith('.ts'));
+  for (const file of files) {
+    it(`${file} drops its tables and brings them back`, async () => {
+      project.write(`migrations/${file}`, read(file));
+      const before = await dump();
+      const { stderr } = await knex('migrate:latest');
+      const [, dropped] =
+        new RegExp(`^${basename(file, '.ts')}: (\\d+) tables? dropped`, 'm').exec(stderr) ?? [];
+      expect(countTables(before) - countTables(await dump())).to.equal(Number(dropped));
+      await knex('migrate:rollback');
+      expect(await dump()).to.equal(before);
+      await knex('migrate:latest');
+    });
+  }
+});
+
+function countTables(dump: string): number {
+  return dump.match(/^CREATE TABLE /gm)?.length ?? 0;
+}
