@@ -1,12 +1,22 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { Ran } from './support/command.ts';
-import { buildCopy, inFolder } from './support/packed.ts';
-import { dataText, schemaText } from './support/pg-dump.ts';
+import { type Ran, runCommand } from './support/command.ts';
+import { buildCopy, inFolder, terminal } from './support/packed.ts';
+import { dataText, schemaText, systemPgDump } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
+
+const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8');
+const [, printed = ''] = /### From a pipeline\n.*?^```sh\n(.*?)^```/ms.exec(readme) ?? [];
+const [install = '', ...deploy] = printed
+  .replace(/ +#.*$/gm, '')
+  .trimEnd()
+  .split('\n');
+/** What only takes time. */
+const quick = { npm_config_prefer_offline: 'true', npm_config_audit: 'false', npm_config_fund: 'false' };
 
 const names = ['044_cleanup_legacy_tables', '045_cleanup_optional_tables'];
 
@@ -26,10 +36,7 @@ describe('the compiled build', function () {
     [server] = await Promise.all([testServer(), buildCopy(join(folder, 'copy'))]);
     for (const part of ['dist', 'package.json', 'package-lock.json'])
       cpSync(join(folder, 'copy', part), join(production, part), { recursive: true });
-    await inFolder(
-      production,
-      'npm ci --omit=dev --omit=optional --prefer-offline --no-audit --no-fund --ignore-scripts',
-    );
+    await inFolder(production, install, quick);
     database = await server.createDatabase();
     await viaSources('seed:run');
   });
@@ -79,6 +86,18 @@ describe('the compiled build', function () {
     ]);
     expect(readdirSync(join(production, 'node_modules'))).not.to.include('tsx');
     expect(readdirSync(join(production, 'node_modules'))).not.to.include('@electric-sql');
+  });
+
+  it('does what the README prints', async function () {
+    const native = await systemPgDump(server.major);
+    if (native === undefined) skip(this, `no pg_dump of ${server.major} or later is installed`);
+    const before = await dump();
+    const env = { ...terminal(), DATABASE_URL: database.url };
+    const ran = await runCommand('sh', ['-ec', deploy.join('\n')], { cwd: production, env });
+    expect(ran.status, ran.text).to.equal(0);
+    expect(ran.stdout).to.include('Batch 1 run: 1 migrations');
+    await viaBuild('migrate:rollback');
+    expect(await dump()).to.equal(before);
   });
 
   it('rolls back what the sources have migrated', async () => {

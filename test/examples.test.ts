@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, join } from 'node:path';
+import { join, parse } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { pgDump } from './support/pg-dump.ts';
@@ -8,6 +8,8 @@ import { type TestDatabase, type TestServer, testServer } from './support/server
 import { makeStockProject, type StockProject } from './support/stock-project.ts';
 
 const folder = join(import.meta.dirname, '../examples');
+const readme = readFileSync(join(folder, '../README.md'), 'utf8');
+const [, inReadme = ''] = /^```js\n(.*?)^```/ms.exec(readme) ?? [];
 const read = (file: string) => readFileSync(join(folder, file), 'utf8');
 const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
@@ -37,19 +39,19 @@ describe('examples, in a stock project', function () {
   const dump = () =>
     pgDump(database.url, ['--exclude-schema=undrop', '--exclude-table=public.knex_migrations*']);
 
-  // In the order of their names, as Knex runs them.
-  const files = readdirSync(folder).filter((file) => file.endsWith('.ts'));
-  for (const file of files) {
+  const examples = readdirSync(folder)
+    .filter((file) => file.endsWith('.ts'))
+    .map((file): [string, string] => [file, read(file)]);
+  for (const [file, text] of [...examples, ['readme.js', inReadme] as const]) {
     it(`${file} drops its tables and brings them back`, async () => {
-      project.write(`migrations/${file}`, read(file));
+      project.write(`migrations/${file}`, text);
       const before = await dump();
       const { stderr } = await knex('migrate:latest');
-      const [, dropped] =
-        new RegExp(`^${basename(file, '.ts')}: (\\d+) tables? dropped`, 'm').exec(stderr) ?? [];
+      const [, dropped] = new RegExp(`^${parse(file).name}: (\\d+) tables? dropped`, 'm').exec(stderr) ?? [];
       expect(countTables(before) - countTables(await dump())).to.equal(Number(dropped));
       await knex('migrate:rollback');
       expect(await dump()).to.equal(before);
-      await knex('migrate:latest');
+      rmSync(join(project.folder, 'migrations', file));
     });
   }
 });

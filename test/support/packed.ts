@@ -40,7 +40,7 @@ export function tryInFolder(folder: string, command: string, env: NodeJS.Process
 }
 
 /** The environment without what npm tells those whom it runs, and without what is said of databases. */
-function terminal(): NodeJS.ProcessEnv {
+export function terminal(): NodeJS.ProcessEnv {
   const foreign =
     /^(npm_(?!config_)|npm_config_(call|local_prefix|node_options)|INIT_CWD|NODE_(ENV|OPTIONS)|DATABASE_URL|PG(?!_DUMP)|UNDROP_|APPROV|CODE_ROOTS|DEBUG|FORCE_COLOR)/;
   const rest = Object.entries(process.env).filter(([name]) => !foreign.test(name));
