@@ -8,12 +8,12 @@ import { findLedgers } from './ledgers.ts';
 import { withoutExtension } from './migration-name.ts';
 import type { Options } from './options.ts';
 import { type Plan, planTables } from './plan-drop.ts';
-import { findAll, type GateState, lockedRelations, lookAtGates, type Refusal } from './preflight-gates.ts';
+import { findAll, type GateState, lockedRelations, lookAtGates } from './preflight-gates.ts';
 import type { Session } from './session.ts';
 import { type Loaded, loadMigrations, readLedger } from './status.ts';
 import { readPresent } from './verify.ts';
 
-export type { GateState, Refusal };
+export type { GateState };
 
 /** A table that the migration names and that is there. */
 export interface PlannedTable {

@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { reversibleDrop } from '../src/index.ts';
 import { installedNative } from './support/binaries.ts';
 import { startStandby } from './support/cluster.ts';
+import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
 import { dataText, schemaText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
@@ -39,9 +40,7 @@ describe('faults of the world', function () {
   });
 
   beforeEach(async () => {
-    database = await server.createDatabase();
-    run = runner(database.url);
-    await run.knex.raw(schema);
+    ({ database, run } = await freshDatabase(server, schema));
   });
 
   afterEach(async () => {
