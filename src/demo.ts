@@ -91,14 +91,12 @@ async function play(stage: Stage, tell: (line: string) => void): Promise<Shown[]
   await showCounts('after 044', '68 tables, 17 empty');
 
   tell('undrop verify --expect 68');
-  const { checks } = await inReadOnlySession(knex, (session) => verifyDatabase(session, 68));
+  const { checks } = await inReadOnlySession(knex, (session) => verifyDatabase(session, { expect: 68 }));
   for (const { name, state, found } of checks)
     tell(`    ${state}: ${name} (${withoutFolder(found, folder)})`);
-  show(
-    'verified',
-    '5 of 5 checks',
-    `${checks.filter(({ state }) => state === 'ok').length} of ${checks.length} checks`,
-  );
+  const checked = checks.filter(({ state }) => state !== 'not checked');
+  const good = checked.filter(({ state }) => state === 'ok');
+  show('verified', '5 of 5 checks', `${good.length} of ${checked.length} checks`);
 
   tell('knex migrate:rollback brings them back');
   await knex.migrate.rollback();

@@ -5,6 +5,7 @@ import { type FactRecord, readNewestRecord } from './records.ts';
 import { readComment } from './schema-comment.ts';
 import type { Session } from './session.ts';
 import { readPresent } from './verify.ts';
+import { checkCode } from './verify-code.ts';
 
 export interface Check {
   readonly name: string;
@@ -19,17 +20,22 @@ export interface Verification {
   readonly failure: UndropError | undefined;
 }
 
+export interface VerifyOptions {
+  /** How many tables there should be in `public`. Default: any number. */
+  readonly expect?: number | undefined;
+  /** Objects that are new since the record, and names of dropped tables anywhere in code, fail it too. Default: false. */
+  readonly strict?: boolean | undefined;
+  /** Folders and files of code that should name no dropped table. Default: none. */
+  readonly code?: readonly string[] | undefined;
+}
+
 /**
  * Whether the database is as the drops have left it: the proposal's "After Deletion". Every check runs, whatever
  * those before it found.
- *
- * @param expect how many tables there should be in `public`
- * @param strict objects that are new since the record fail it too
  */
 export async function verifyDatabase(
   session: Session,
-  expect?: number,
-  strict = false,
+  { expect, strict = false, code = [] }: VerifyOptions = {},
 ): Promise<Verification> {
   const entries = await readEntries(session);
   const open = entries.filter(({ restoredAt }) => restoredAt === null);
@@ -39,6 +45,7 @@ export async function verifyDatabase(
     await checkOthers(session, entries, strict),
     await checkComments(session, open),
     await checkViews(session),
+    await checkCode(code, open, strict),
   ];
   const failed = checks.filter(({ state }) => state === 'failed');
   return { ok: failed.length === 0, checks, failure: failureOf(session, failed) };

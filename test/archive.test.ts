@@ -20,6 +20,7 @@ import { verifyDatabase } from '../src/verify-database.ts';
 import { type Runner, refusalOf, runner } from './support/migrate.ts';
 import { pgDump } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
 
 const psql = process.env.PSQL ?? '/usr/lib/postgresql/15/bin/psql';
 
@@ -234,8 +235,7 @@ begin
       it(`comes back without the archive by ${how}`, async function () {
         this.timeout(60_000);
         if (how === 'psql' && !existsSync(psql)) {
-          if (this.test !== undefined) this.test.title += ` (there is no ${psql})`;
-          this.skip();
+          skip(this, `there is no ${psql}`);
         }
         await run.knex.raw(odd.replaceAll('?', '\\?'));
         const before = await look();

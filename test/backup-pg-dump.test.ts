@@ -9,6 +9,7 @@ import { proveContents } from '../src/backup/proof.ts';
 import { UndropError } from '../src/errors.ts';
 import { systemPgDump } from './support/pg-dump.ts';
 import { type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
 
 describe('backup by pg_dump', () => {
   let folder: string;
@@ -33,10 +34,7 @@ describe('backup by pg_dump', () => {
       const found = await systemPgDump(server.major);
       if (found) native = found;
       else {
-        this.test?.parent?.tests.forEach((test) => {
-          test.title += ` (no pg_dump of ${server.major} or later is installed)`;
-        });
-        this.skip();
+        skip(this, `no pg_dump of ${server.major} or later is installed`);
       }
       await server.createDatabase(database);
       await server.sql(database, 'create schema "Odd ""schema"""');
@@ -97,8 +95,7 @@ CREATE TABLE public.in_a_comment (';`,
 
     it('hands over a password, and says so when it is wrong without saying it', async function () {
       if (!server.own) {
-        if (this.test) this.test.title += ' (not with UNDROP_TEST_URL)';
-        this.skip();
+        skip(this, 'not with UNDROP_TEST_URL');
       }
       await server.sql('postgres', `create role pw_user superuser login password 'ge:h\\eim'`);
       const as = (password: string) => ({ connection: { ...connection(), user: 'pw_user', password } });

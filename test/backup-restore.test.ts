@@ -25,6 +25,7 @@ import { inSession } from '../src/session.ts';
 import { type Runner, refusalOf, runner } from './support/migrate.ts';
 import { dataText, schemaText, systemPgDump } from './support/pg-dump.ts';
 import { startServer, type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
 
 const schema = `
   create schema app;
@@ -60,10 +61,7 @@ describe('restores from a backup', () => {
   before(async function () {
     server = await testServer();
     if (await systemPgDump(server.major)) return;
-    this.test?.parent?.tests.forEach((test) => {
-      test.title += ` (no pg_dump of ${server.major} or later is installed)`;
-    });
-    this.skip();
+    skip(this, `no pg_dump of ${server.major} or later is installed`);
   });
 
   beforeEach(async () => {

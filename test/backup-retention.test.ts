@@ -21,8 +21,8 @@ describe('which backups are kept', () => {
     rmSync(join(project.folder, 'migrations'), { recursive: true });
     mkdirSync(join(project.folder, 'migrations'));
     writeFileSync(
-      join(project.folder, 'migrations/1_drop.ts'),
-      `import { reversibleDrop } from '../src/index.ts';
+      join(project.folder, 'migrations/1_drop.js'),
+      `import { reversibleDrop } from '../src/index.js';
       export const { up, down } = reversibleDrop({ name: '1_drop', tables: ['old'], backup: 'required' });`,
     );
   });

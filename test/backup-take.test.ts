@@ -20,6 +20,7 @@ import { pausedPgDump } from './support/paused-pg-dump.ts';
 import { systemPgDump } from './support/pg-dump.ts';
 import { makeProject } from './support/project.ts';
 import { type ConnectionConfig, type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
 
 const ssl = { mode: 'disable' as const };
 
@@ -35,10 +36,7 @@ describe('a backup by the real pg_dump', () => {
     const found = await systemPgDump(server.major);
     if (found) native = found;
     else {
-      this.test?.parent?.tests.forEach((test) => {
-        test.title += ` (no pg_dump of ${server.major} or later is installed)`;
-      });
-      this.skip();
+      skip(this, `no pg_dump of ${server.major} or later is installed`);
     }
   });
 
@@ -180,8 +178,7 @@ describe('a backup by the real pg_dump', () => {
 
   it('knows the names and passwords that there are', async function () {
     if (!server.own) {
-      if (this.test) this.test.title += ' (not with UNDROP_TEST_URL)';
-      this.skip();
+      skip(this, 'not with UNDROP_TEST_URL');
     }
     const odd = [`it's "a" b`, 'host=x port=1', '%d%20\\', 'größe 数', 'postgres://x', `p'a"s s=%\\w:ö€@/?#`];
     await server.sql('postgres', 'create role pw_user superuser login');
@@ -311,8 +308,7 @@ describe('a backup by the real pg_dump', () => {
       mkdirSync(backups);
       const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', backups]).status === 0;
       if (!mounted) {
-        if (this.test) this.test.title += ' (no tmpfs can be mounted here)';
-        return this.skip();
+        return skip(this, 'no tmpfs can be mounted here');
       }
       try {
         for (const format of ['plain', 'custom', 'directory'] as const) {
@@ -327,8 +323,7 @@ describe('a backup by the real pg_dump', () => {
 
   it('shows its password in no argument list, output, manifest or record', async function () {
     if (!server.own || !existsSync('/proc/self/cmdline')) {
-      if (this.test) this.test.title += ' (not with UNDROP_TEST_URL, and only where there is /proc)';
-      this.skip();
+      skip(this, 'not with UNDROP_TEST_URL, and only where there is /proc');
     }
     const password = 'geheim-4711';
     const project = makeProject();

@@ -23,6 +23,7 @@ import { runner } from './support/migrate.ts';
 import { dataText, pgDump, schemaText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
 
 const secret = 'geheim-99';
 const legacy =
@@ -153,7 +154,7 @@ describe('bad input', function () {
     }
 
     it('a wrong password', async function () {
-      if (!server.own) return this.skip();
+      if (!server.own) return skip(this, 'not with UNDROP_TEST_URL');
       const url = server.url(database.name, 'pw_user', secret);
       const ran = await project.undrop('status', { env: { DATABASE_URL: url } });
       expectOneMessage(ran, {
@@ -265,10 +266,10 @@ describe('bad input', function () {
     }
 
     it('of a migration: all its mistakes at once, before anything runs', async () => {
-      const file = join(project.folder, 'migrations/046_mistaken.ts');
+      const file = join(project.folder, 'migrations/046_mistaken.js');
       writeFileSync(
         file,
-        `import { reversibleDrop } from '../src/index.ts';
+        `import { reversibleDrop } from '../src/index.js';
         export const { up, down } = reversibleDrop({
           name: '046_mistaken', tables: ['app.a', 'b', 'b'], schemaComment: 'x', cascade: true, outsiders: 'ignore', lockTries: 0 });`,
       );
@@ -426,8 +427,7 @@ describe('bad input', function () {
       mkdirSync(full);
       const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', full]).status === 0;
       if (!mounted) {
-        if (this.test) this.test.title += ' (no tmpfs can be mounted here)';
-        return this.skip();
+        return skip(this, 'no tmpfs can be mounted here');
       }
       try {
         const writing = fake(`exec cat '${good}'`);

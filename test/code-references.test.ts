@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { makeScanner } from '../src/audit/code/scanner.ts';
 import { type CodeSearch, parseRoots, searchCode } from '../src/audit/code/search.ts';
 import { refusalOf } from './support/migrate.ts';
+import { skip } from './support/skip.ts';
 
 const names = ['orders', 'old_orders', 'status', 'users', 'my table', 'a.b', 'Mixed', 'größe'];
 const tables = names.map((name, oid) => ({ oid, schema: 'public', name }));
@@ -171,7 +172,7 @@ describe('code references', () => {
     try {
       writeFileSync(name, 'users');
     } catch {
-      this.skip();
+      skip(this, 'the file system takes no such name');
     }
     const found = await searchCode([root], tables, names);
     expect(found.unread).to.have.length(1);

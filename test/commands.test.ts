@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -9,6 +9,7 @@ import { seed } from '../seeds/01_turing.ts';
 import { readInventory } from '../src/inventory.ts';
 import { inReadOnlySession } from '../src/read-only.ts';
 import { recordFacts } from '../src/record-facts.ts';
+import { makeProject, type Project } from './support/project.ts';
 import { type TestServer, testServer } from './support/server.ts';
 
 const root = dirname(import.meta.dirname);
@@ -24,6 +25,7 @@ interface Run {
 
 describe('commands', () => {
   let server: TestServer;
+  let project: Project;
   /** The seeded database, and one in which 044 has run. */
   let seeded: string;
   let dropped: string;
@@ -32,6 +34,7 @@ describe('commands', () => {
 
   before(async () => {
     server = await testServer();
+    project = makeProject();
     seeded = await copy();
     const knex = createKnex({ client: 'pg', connection: server.config(seeded) });
     await seed(knex).finally(() => knex.destroy());
@@ -43,6 +46,7 @@ describe('commands', () => {
   after(async () => {
     for (const name of made) await server.dropDatabase(name);
     rmSync(folder, { recursive: true });
+    project.remove();
   });
 
   async function copy(template?: string): Promise<string> {
@@ -53,8 +57,8 @@ describe('commands', () => {
 
   function node(url: string, args: string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
     const clean = Object.entries(process.env).filter(([name]) => !/^(PG|UNDROP_|APPROV|DEBUG)/.test(name));
-    const child = spawn(process.execPath, ['--import', 'tsx', ...args], {
-      cwd: root,
+    const child = spawn(process.execPath, args, {
+      cwd: project.folder,
       env: {
         ...Object.fromEntries(clean),
         NODE_OPTIONS: '',
@@ -78,7 +82,7 @@ describe('commands', () => {
   }
 
   const undrop = (database: string, args: string[], env?: NodeJS.ProcessEnv) =>
-    node(server.url(database), ['scripts/undrop.ts', ...args], env);
+    node(server.url(database), ['scripts/undrop.js', ...args], env);
   const migrate = (database: string, command: string, env?: NodeJS.ProcessEnv) =>
     node(server.url(database), [knexCli, `migrate:${command}`], env);
 
@@ -117,7 +121,7 @@ describe('commands', () => {
 
     it('says that there is no connection, without the password', async () => {
       const run = await node('postgres://owner:sEcret99@127.0.0.1:1/turing', [
-        'scripts/undrop.ts',
+        'scripts/undrop.js',
         'count-tables',
         '--json',
       ]);
@@ -191,8 +195,36 @@ describe('commands', () => {
       const run = await json(database, ['verify', '--expect', '68']);
       expect(run).to.include({ code: 0, ok: true }).and.not.to.have.property('error');
       const states = run.checks.map(({ state }: { state: string }) => state);
-      expect(states).to.deep.equal(['ok', 'ok', 'ok', 'ok', 'ok']);
+      expect(states).to.deep.equal(['ok', 'ok', 'ok', 'ok', 'ok', 'not checked']);
       expect(run.checks[4].found).to.include('public.model_performance');
+    });
+
+    it('names the code that still uses a dropped table', async () => {
+      const place = join(folder, 'code');
+      mkdirSync(place);
+      writeFileSync(join(place, 'notes.md'), 'production_runs went in November.\n');
+      const check = async (...more: string[]) => {
+        const run = await json(dropped, ['verify', '--code', place, ...more]);
+        return { code: run.code, ...run.checks.at(-1) };
+      };
+      expect(await check()).to.deep.include({
+        code: 0,
+        state: 'ok',
+        found: `as a word only: public.production_runs in ${place}/notes.md:1; 1 file in ${place}`,
+      });
+      expect(await check('--strict')).to.include({ code: 1, state: 'failed' });
+      writeFileSync(join(place, 'runs.py'), 'db.run("""\n  select * from career_analyses\n""")\n');
+      expect(await check()).to.deep.include({
+        code: 1,
+        name: 'code names no dropped table',
+        state: 'failed',
+        found:
+          `public.career_analyses in ${place}/runs.py:2; ` +
+          `as a word only: public.production_runs in ${place}/notes.md:1; 2 files in ${place}`,
+      });
+      const nowhere = await undrop(dropped, ['verify', '--code', join(place, 'nowhere')]);
+      expect(nowhere.code).to.equal(2);
+      expect(nowhere.err).to.include('bad-options');
     });
 
     it('compares with what preflight has recorded, and with --strict takes nothing new', async () => {

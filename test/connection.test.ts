@@ -11,6 +11,7 @@ import { libpqVariables, readSettings } from '../src/knex/settings.ts';
 import { tlsOptions } from '../src/knex/tls.ts';
 import { unreachable } from '../src/knex/unreachable.ts';
 import { type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
 
 const secret = 'geheim';
 
@@ -202,7 +203,7 @@ describe('connect', () => {
   }
 
   it('has a next step for a wrong password and for none', async function () {
-    if (!server.own) this.skip();
+    if (!server.own) skip(this, 'not with UNDROP_TEST_URL');
     await server.sql(database, "create role pw_user login password 'right'");
     for (const password of [secret, undefined]) {
       const error = await failure(async () => connect(await to(server.url(database, 'pw_user', password))));

@@ -18,6 +18,8 @@ const [install = '', ...deploy] = printed
 /** What only takes time. */
 const quick = { npm_config_prefer_offline: 'true', npm_config_audit: 'false', npm_config_fund: 'false' };
 
+const [oneTable = ''] = /restore -- --from-backup .* --table .*/.exec(readme) ?? [];
+
 const names = ['044_cleanup_legacy_tables', '045_cleanup_optional_tables'];
 
 describe('the compiled build', function () {
@@ -32,7 +34,7 @@ describe('the compiled build', function () {
     folder = mkdtempSync(join(tmpdir(), 'undrop-deployed-'));
     production = join(folder, 'production');
     mkdirSync(production);
-    sources = makeProject();
+    sources = makeProject('sources');
     [server] = await Promise.all([testServer(), buildCopy(join(folder, 'copy'))]);
     for (const part of ['dist', 'package.json', 'package-lock.json'])
       cpSync(join(folder, 'copy', part), join(production, part), { recursive: true });
@@ -96,6 +98,10 @@ describe('the compiled build', function () {
     const ran = await runCommand('sh', ['-ec', deploy.join('\n')], { cwd: production, env });
     expect(ran.status, ran.text).to.equal(0);
     expect(ran.stdout).to.include('Batch 1 run: 1 migrations');
+
+    const [backup = ''] = readdirSync(join(production, 'backups'));
+    const restore = oneTable.replace('restore --', 'restore').replace(/by_pre_cleanup_\S*/, backup);
+    expect((await inFolder(production, `npx undrop ${restore}`, env)).stdout).to.include('career_analyses');
     await viaBuild('migrate:rollback');
     expect(await dump()).to.equal(before);
   });

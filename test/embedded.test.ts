@@ -18,6 +18,7 @@ import { expect } from 'chai';
 import pg from 'pg';
 import { UndropError } from '../src/errors.ts';
 import { type EmbeddedServer, startEmbedded } from '../src/knex/embedded.ts';
+import { skip } from './support/skip.ts';
 
 const { resolve } = createRequire(import.meta.url);
 
@@ -167,7 +168,7 @@ describe('embedded server', () => {
   });
 
   it('takes over a lock whose number now belongs to another program', async function () {
-    if (!existsSync('/proc/self/stat')) return this.skip();
+    if (!existsSync('/proc/self/stat')) return skip(this, 'there is no /proc');
     await query('select 1');
     await server?.stop();
     writeFileSync(join(folder, 'lock'), `${process.ppid} 1\n`);

@@ -20,7 +20,8 @@ describe('examples, in a stock project', function () {
   let project: StockProject;
 
   before(async () => {
-    [server, project] = await Promise.all([testServer(), makeStockProject()]);
+    server = await testServer();
+    project = makeStockProject();
     database = await server.createDatabase();
     await server.sql(database.name, read('schema.sql'));
   });

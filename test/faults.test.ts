@@ -10,6 +10,7 @@ import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
 import { dataText, schemaText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { startServer, type TestDatabase, type TestServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
 
 const schema = `
   create table kept (id int primary key);
@@ -93,10 +94,7 @@ describe('faults of the world', function () {
       spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=16m,mode=0777', 'tmpfs', place]).status === 0;
     if (!mounted) {
       rmSync(place, { recursive: true });
-      this.test?.parent?.tests.forEach((test) => {
-        if (test === this.test) test.title += ' (no file system of its own may be mounted here)';
-      });
-      return this.skip();
+      return skip(this, 'no file system of its own may be mounted here');
     }
     try {
       mkdirSync(join(place, 'space'));

@@ -11,6 +11,7 @@ import { verifyDatabase } from '../src/verify-database.ts';
 import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
 import { dataText, schemaText, systemPgDump } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
 
 describe('hostile input', function () {
   this.timeout(120_000);
@@ -122,7 +123,7 @@ describe('hostile input', function () {
       await run.up(migration);
       expect((await inSession(run.knex, (session) => archivedDdl(session, '1_drop'))).statements).not.to.be
         .empty;
-      await inSession(run.knex, (session) => verifyDatabase(session, undefined));
+      await inSession(run.knex, (session) => verifyDatabase(session));
       await run.down(migration);
       await planDrop(run.knex, { name: '2', tables: ['public.a'] });
       await sql(`alter database "${database.name}" reset search_path`);
@@ -380,7 +381,7 @@ describe('hostile input', function () {
   it('DDL that was exported is safe to run in psql', async function () {
     const pgDump = await systemPgDump();
     const psql = pgDump && join(dirname(pgDump.path), 'psql');
-    if (!psql || !existsSync(psql)) return this.skip();
+    if (!psql || !existsSync(psql)) return skip(this, 'there is no psql');
     const evil = [
       `"; drop table canary; --`,
       `\\gexec`,

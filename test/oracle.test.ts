@@ -12,6 +12,7 @@ import { type Case, inCase, needs, readCases } from './support/case-folders.ts';
 import { dropCascade, namesOf, oidsOf, predictAndDrop, undone, watch } from './support/oracle.ts';
 import { pgDump } from './support/pg-dump.ts';
 import { type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
 
 const pagila = join(import.meta.dirname, '../../shared/schemas/pagila.sql');
 const cases = readCases();
@@ -60,8 +61,7 @@ describe('oracles', () => {
 
     it('every table of pagila, and all of them', async function () {
       if (!existsSync(pagila)) {
-        process.stderr.write(`    skipped: there is no ${pagila}\n`);
-        this.skip();
+        skip(this, `there is no ${pagila}`);
       }
       const schema = readFileSync(pagila, 'utf8').replace(/^\\.*$/gm, '');
       await inCase(server, `${schema};\n${watch}`, async ({ knex, rows }) => {

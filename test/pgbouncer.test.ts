@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
 
 const program = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((path) => existsSync(path));
 
@@ -18,9 +19,9 @@ describe(`behind PgBouncer${program === undefined ? ' (it is not installed)' : '
   let bouncer: ChildProcess | undefined;
 
   before(async function () {
-    if (program === undefined) return this.skip();
+    if (program === undefined) return skip(this, 'there is no pgbouncer');
     server = await testServer();
-    if (!server.own) return this.skip();
+    if (!server.own) return skip(this, 'not with UNDROP_TEST_URL');
     database = await server.createDatabase();
     project = makeProject();
     // PgBouncer refuses to run as root, and the user that it runs as must get in.

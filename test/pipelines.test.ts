@@ -68,7 +68,7 @@ describe('docs/pipelines.md', () => {
       server = await testServer();
       const native = await systemPgDump(server.major);
       if (native === undefined) skip(this, `no pg_dump of ${server.major} or later is installed`);
-      project = await makeStockProject();
+      project = makeStockProject();
       project.write('undrop.sh', script);
       project.write(
         'migrations/1_create.js',

@@ -11,6 +11,7 @@ import { inSession } from '../src/session.ts';
 import { type Check, verifyDatabase } from '../src/verify-database.ts';
 import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
 import { type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
 
 const schemaComment = 'Six tables are gone.';
 const migration = reversibleDrop({ name: '044', tables: legacyTables, schemaComment });
@@ -51,9 +52,7 @@ describe('a record of the facts', () => {
   const record = () => recordFacts(run.knex, 'a test');
 
   async function verify(strict = false): Promise<Check> {
-    const { checks } = await inReadOnlySession(run.knex, (session) =>
-      verifyDatabase(session, undefined, strict),
-    );
+    const { checks } = await inReadOnlySession(run.knex, (session) => verifyDatabase(session, { strict }));
     const check = checks.find(({ name }) => name === 'nothing else changed');
     if (check === undefined) throw new Error('there is no such check');
     return check;
@@ -243,7 +242,7 @@ describe('a record of the facts', () => {
   });
 
   it('of a database that this is a copy of is none', async function () {
-    if (server.embedded) this.skip();
+    if (server.embedded) skip(this, 'every database of PGlite is a server of its own');
     await record();
     await run.end();
     const copy = await server.createDatabase(undefined, { template: database });

@@ -175,7 +175,9 @@ describe('restore from the archive', () => {
       await run.up(make({ name: 'n', tables: ['d'], schemaComment: 'and another' }));
       await restore({ table: 'a' });
       expect(await comment()).to.equal('and another');
-      const { checks } = await inReadOnlySession(run.knex, (session) => verifyDatabase(session, 3));
+      const { checks } = await inReadOnlySession(run.knex, (session) =>
+        verifyDatabase(session, { expect: 3 }),
+      );
       expect(checks.map(({ state }) => state)).to.deep.equal(['ok', 'ok', 'not checked', 'ok', 'ok']);
       await run.down(make({ name: 'n' }));
       await run.down(make());

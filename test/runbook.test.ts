@@ -1,90 +1,120 @@
-import { cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
-import { type Ran, runCommand } from './support/command.ts';
-import { terminal } from './support/packed.ts';
-import { dataText, schemaText, systemPgDump } from './support/pg-dump.ts';
+import createKnex from 'knex';
+import { seed } from '../seeds/01_turing.ts';
+import { systemPgDump } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
-const root = join(import.meta.dirname, '..');
-const readme = readFileSync(join(root, 'README.md'), 'utf8');
-
-/** The lines of the blocks of shell below a heading. */
-function commands(heading: string): string[] {
-  const [, section = ''] = readme.split(`\n### ${heading}`);
-  const blocks = (section.split('\n##')[0] ?? '').matchAll(/^```sh\n(.*?)^```/gms);
-  return [...blocks].flatMap(([, text = '']) => text.trimEnd().split('\n'));
+interface Step {
+  readonly command: string;
+  /** What it prints, on both streams; `[…]` for lines that are left out. */
+  readonly lines: readonly string[];
 }
 
-describe('the runbook of the README, as printed', function () {
-  this.timeout(300_000);
+const text = readFileSync(join(import.meta.dirname, '../docs/runbook.md'), 'utf8');
+const steps = [...text.matchAll(/^```console\n(.*?)^```$/gms)].flatMap(([, block = '']) => readSteps(block));
+
+function readSteps(block: string): Step[] {
+  return block
+    .split(/^\$ /m)
+    .slice(1)
+    .map((part) => {
+      const [command = '', ...lines] = part.trimEnd().split('\n');
+      return { command, lines };
+    });
+}
+
+describe('docs/runbook.md', function () {
+  this.timeout(180_000);
   let server: TestServer;
   let project: Project;
   let database: TestDatabase;
+  let tools: string;
 
   before(async function () {
     server = await testServer();
-    const native = await systemPgDump(server.major);
-    if (native === undefined) skip(this, `no pg_dump of ${server.major} or later is installed`);
+    const pgDump = await systemPgDump(server.major);
+    if (pgDump === undefined) return skip(this, `no pg_dump of ${server.major} or later is installed`);
+    tools = dirname(pgDump.path);
+    if (!existsSync(join(tools, 'psql'))) return skip(this, `there is no psql in ${tools}`);
+    if (!server.own) return skip(this, 'not with UNDROP_TEST_URL');
     project = makeProject();
-    // It is what lets npm run and npx read TypeScript.
-    cpSync(join(root, '.npmrc'), join(project.folder, '.npmrc'));
-    for (const folder of ['core', 'workflows']) mkdirSync(join(project.folder, folder));
-    database = await server.createDatabase();
-    await run('npm run seed');
+    for (const folder of ['core', 'workflows']) {
+      mkdirSync(join(project.folder, folder));
+      writeFileSync(join(project.folder, folder, 'run.py'), 'db.run("select * from workflow_runs")\n');
+    }
+    database = await server.createDatabase('turing');
+    const knex = createKnex({ client: 'pg', connection: server.config(database.name) });
+    await seed(knex).finally(() => knex.destroy());
   });
 
   after(async () => {
     project?.remove();
-    await server.dropDatabase('turing_restored');
+    for (const name of ['turing', 'turing_restored']) await server.dropDatabase(name);
   });
 
-  async function run(line: string): Promise<Ran> {
-    const [backup = ''] = line.includes('YYYY') ? readdirSync(join(project.folder, 'backups')) : [];
-    const command = line.replace('by_pre_cleanup_YYYYMMDD_HHMMSS.dump', backup);
-    const ran = await runCommand('sh', ['-c', command], {
-      cwd: project.folder,
-      env: { ...terminal(), DATABASE_URL: database.url },
+  for (const { command, lines } of steps) {
+    it(`$ ${command}`, async () => {
+      const wanted = lines.map(plain);
+      const said = plain(await run(command))
+        .trimEnd()
+        .split('\n');
+      expect(shorten(said, wanted), said.join('\n')).to.deep.equal(wanted);
     });
-    expect(ran.status, `${command}\n${ran.text}`).to.equal(0);
-    return ran;
   }
 
-  const runAll = async (heading: string) => {
-    const lines = commands(heading);
-    expect(lines, heading).not.to.deep.equal([]);
-    const said: string[] = [];
-    for (const line of lines) said.push((await run(line)).stdout);
-    return said;
-  };
+  function run(command: string): Promise<string> {
+    const child = spawn('sh', ['-c', `exec 2>&1; ${command}`], {
+      cwd: project.folder,
+      env: {
+        PATH: `${tools}:${process.env.PATH}`,
+        HOME: project.folder,
+        NO_COLOR: '1',
+        DATABASE_URL: database.url,
+      },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (data: string) => {
+      said += data;
+    });
+    return new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', () => resolve(said));
+    });
+  }
 
-  const dump = async () => {
-    const options = { exclude: ['undrop'] };
-    return (await schemaText(database.url, options)) + (await dataText(database.url, options));
-  };
-
-  it('drops six tables, and three, and brings all of them back, by both ways', async () => {
-    const before = await dump();
-    await run('npm run backup');
-    await runAll('Before deletion');
-    const [, , count] = await runAll('Phase 2');
-    expect(count).to.match(/^ *68\n$/);
-    await runAll('Phase 3');
-
-    const [rollback = '', verify = '', into = '', table = '', ...others] = commands('Rollback');
-    expect(others).to.deep.equal([]);
-    await run(rollback);
-    await run(rollback);
-    await run(verify);
-    expect(await dump()).to.equal(before);
-
-    await run('npx knex migrate:latest');
-    await run(into);
-    await run(table);
-    await run(rollback);
-    await run(verify);
-    expect(await dump()).to.equal(before);
-  });
+  /** Without what is different each time, and elsewhere. */
+  function plain(said: string): string {
+    return said
+      .replaceAll(project.folder, '/srv/turing')
+      .replaceAll(` on ${hostname()}`, ' on db1')
+      .replace(/\bat \S+:\d+ as/g, 'at localhost:5432 as')
+      .replace(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.\d]*(Z|\+00(:00)?)/g, '<time>')
+      .replace(/by_pre_cleanup_\d{8}_\d{6}/g, 'by_pre_cleanup_<time>')
+      .replace(/\d+ bytes \(\d+ kB\), [\d.]+ s, pg_dump .*/g, '<bytes>, <seconds>, <version>')
+      .replace(/\b[0-9a-f]{64}\b/g, '<sha256>')
+      .replace(/write-ahead log [0-9A-F]+\/[0-9A-F]+/g, 'write-ahead log <place>')
+      .replace(/\b[0-9a-f]{12}\b/g, '<fingerprint>')
+      .replace(/\b\d+ kB\b/g, '<size>')
+      .replace(/\b\d+ files\b/g, '<files>');
+  }
 });
+
+/** What was said, less the lines that the document leaves out: equal to it where all is as it says. */
+function shorten(said: readonly string[], wanted: readonly string[]): string[] {
+  const rest = [...said];
+  const shown = wanted.map((line, index) => {
+    if (line !== '[…]') return rest.shift() ?? '';
+    const next = wanted[index + 1];
+    const place = next === undefined ? -1 : rest.indexOf(next);
+    rest.splice(0, place < 0 ? rest.length : place);
+    return line;
+  });
+  return [...shown, ...rest];
+}

@@ -7,6 +7,7 @@ import { quietly } from '../src/say.ts';
 import { type Runner, runner } from './support/migrate.ts';
 import { pgDump } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
 
 const folder = join(import.meta.dirname, '../../shared/schemas');
 
@@ -55,8 +56,7 @@ describe('schemas of others', () => {
 
       before('load it', async function () {
         if (!existsSync(folder)) {
-          process.stderr.write(`    skipped: there is no ${join(folder, file)}\n`);
-          this.skip();
+          skip(this, `there is no ${join(folder, file)}`);
         }
         server = await testServer();
         database = await server.createDatabase();

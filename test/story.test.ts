@@ -9,6 +9,7 @@ import { runner, withEnvironment } from './support/migrate.ts';
 import { dataText, schemaText, systemPgDump } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
 
 const legacy = [
   'production_runs',
@@ -35,7 +36,8 @@ describe('the story', function () {
   let embedded: ReturnType<typeof tellEmbedded>;
 
   before(async () => {
-    project = makeProject();
+    // As a user runs it from a checkout.
+    project = makeProject('sources');
     demo = project.undrop('demo', { env: { DATABASE_URL: 'postgres://127.0.0.1:1/not_for_the_demo' } });
     embedded = demo.then(() => tellEmbedded());
     server = await testServer();
@@ -102,8 +104,7 @@ describe('the story', function () {
   it('is backup, latest, verify, rollback, and nothing has changed', async function () {
     const native = await systemPgDump(server.major);
     if (native === undefined) {
-      if (this.test) this.test.title += ` (no pg_dump of ${server.major} or later is installed)`;
-      return this.skip();
+      return skip(this, `no pg_dump of ${server.major} or later is installed`);
     }
     env = { DATABASE_URL: database.url };
     const where = `Database: ${database.name} at 127.0.0.1:`;

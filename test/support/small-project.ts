@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { compiledBuild } from './build.ts';
 
 /** A process that goes on while the test does. */
 export interface Started {
@@ -24,19 +25,18 @@ export interface SmallProject {
   remove(): void;
 }
 
-const source = new URL('../..', import.meta.url);
-const require = createRequire(import.meta.url);
-const loader = pathToFileURL(require.resolve('tsx')).href;
-const knex = require.resolve('knex/bin/cli.js');
-const undrop = fileURLToPath(new URL('scripts/undrop.ts', source));
+const modules = fileURLToPath(new URL('../../node_modules', import.meta.url));
+const knex = createRequire(import.meta.url).resolve('knex/bin/cli.js');
+const build = compiledBuild();
+const undrop = join(build, 'scripts/undrop.js');
 
 /** The package as a migration imports it. */
-export const packageUrl = new URL('src/index.ts', source).href;
+export const packageUrl = pathToFileURL(join(build, 'src/index.js')).href;
 
 export function makeSmallProject(): SmallProject {
   const folder = mkdtempSync(join(tmpdir(), 'undrop-small-'));
   mkdirSync(join(folder, 'migrations'));
-  symlinkSync(fileURLToPath(new URL('node_modules', source)), join(folder, 'node_modules'));
+  symlinkSync(modules, join(folder, 'node_modules'));
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
   writeFileSync(
     join(folder, 'knexfile.js'),
@@ -46,7 +46,7 @@ export function makeSmallProject(): SmallProject {
   const start = (script: string, command: string, url: string): Started => {
     const child = spawn(process.execPath, [script, ...command.split(' ')], {
       cwd: folder,
-      env: { PATH: process.env.PATH, NODE_OPTIONS: `--import=${loader}`, DATABASE_URL: url },
+      env: { PATH: process.env.PATH, DATABASE_URL: url },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let text = '';

@@ -1,9 +1,11 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { compiledBuild } from './build.ts';
 import type { Ran } from './command.ts';
-import { buildCopy, tryInFolder } from './packed.ts';
+import { tryInFolder } from './packed.ts';
 
 /** A project as others have one, with the built package in its node_modules, and a knexfile of Knex's kind. */
 export interface StockProject {
@@ -14,12 +16,16 @@ export interface StockProject {
 }
 
 const require = createRequire(import.meta.url);
+const source = fileURLToPath(new URL('../..', import.meta.url));
 
-export async function makeStockProject(): Promise<StockProject> {
+export function makeStockProject(): StockProject {
   const folder = mkdtempSync(join(tmpdir(), 'undrop-stock-'));
   const modules = join(folder, 'node_modules');
-  await buildCopy(join(folder, 'package'));
-  chmodSync(join(folder, 'package/dist/scripts/undrop.js'), 0o755);
+  const home = join(folder, 'package');
+  cpSync(compiledBuild(), join(home, 'dist'), { recursive: true });
+  chmodSync(join(home, 'dist/scripts/undrop.js'), 0o755);
+  cpSync(join(source, 'package.json'), join(home, 'package.json'));
+  symlinkSync(join(source, 'node_modules'), join(home, 'node_modules'));
   mkdirSync(join(modules, '.bin'), { recursive: true });
   symlinkSync('../package', join(modules, 'knex-undrop'));
   mkdirSync(join(folder, 'migrations'));

@@ -1,0 +1,45 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const folders = join(root, 'node_modules/.cache/undrop-build');
+
+/** The compiled build of the sources as they are now, made once for all processes: it starts in half the time of tsx. */
+export function compiledBuild(): string {
+  const folder = join(folders, hashOfSources());
+  if (existsSync(folder)) return folder;
+  rmSync(folders, { recursive: true, force: true });
+  mkdirSync(folders, { recursive: true });
+  const fresh = mkdtempSync(join(folders, 'new-'));
+  const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc');
+  execFileSync(
+    process.execPath,
+    [tsc, '-p', 'tsconfig.build.json', '--noCheck', '--declaration', 'false', '--outDir', fresh],
+    {
+      cwd: root,
+      stdio: 'inherit',
+    },
+  );
+  try {
+    renameSync(fresh, folder);
+  } catch (error) {
+    // Another process has made the same meanwhile.
+    if (!existsSync(folder)) throw error;
+    rmSync(fresh, { recursive: true });
+  }
+  return folder;
+}
+
+function hashOfSources(): string {
+  const hash = createHash('sha256');
+  const files = ['knexfile.ts', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
+  for (const folder of ['migrations', 'scripts', 'seeds', 'src'])
+    for (const file of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }))
+      if (file.endsWith('.ts')) files.push(join(folder, file));
+  for (const file of files.sort()) hash.update(`${file}\n`).update(readFileSync(join(root, file)));
+  return hash.digest('hex').slice(0, 16);
+}
