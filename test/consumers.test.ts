@@ -14,6 +14,9 @@ import { inFolder, install, pack, tryInFolder } from './support/packed.ts';
 import { pgDump } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
+const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8');
+const [make = ''] = /^npx knex migrate:make .*$/m.exec(readme) ?? [];
+
 const bin = join(import.meta.dirname, '../node_modules/.bin');
 
 /** Somebody's own project, which has a knexfile, a ledger in `public` and a migration that has run. */
@@ -146,12 +149,8 @@ describe('as a dependency', function () {
 
       it('drops and brings back by a migration made from the stub', async () => {
         const before = await dump();
-        const stub = `node_modules/knex-undrop/stubs/${kind.stub}`;
-        const made = await inFolder(
-          home,
-          `npx knex migrate:make drop_old --stub ${stub} -x ${kind.extension}`,
-          env(),
-        );
+        const command = `${make.replace('drop.mjs', kind.stub)} -x ${kind.extension}`;
+        const made = await inFolder(home, command, env());
         const [, path = ''] = /^Created Migration: (.*)$/m.exec(made.stdout) ?? [];
         const text = readFileSync(path, 'utf8').replace('a_table', 'old_runs');
         writeFileSync(path, text);
@@ -179,7 +178,7 @@ describe('as a dependency', function () {
         expect(latest.stdout).to.include('1 migrations');
         const [first, second] = await recorded();
         expect(first).to.equal(`20260101000000_create.${kind.extension}`);
-        expect(second).to.match(/^\d{14}_drop_old$/);
+        expect(second).to.match(/^\d{14}_drop_old_runs$/);
         await run('knex migrate:rollback');
         expect(await dump()).to.equal(before);
       });
