@@ -14,7 +14,10 @@ export interface Attested {
 }
 
 const tablesSql = /* sql */ `
-  select r.* from (${relationsSql}) as r where r.kind <> 'S' order by r.schema, r.name`;
+  select r.schema, r.name, r.sql
+  from (${relationsSql}) as r
+  where r.kind <> 'S'
+  order by r.schema, r.name`;
 
 const recordSql = /* sql */ `
   insert into undrop.backups

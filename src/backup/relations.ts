@@ -11,7 +11,7 @@ export interface NamedRelation {
  */
 export const relationsSql = /* sql */ `
   select n.nspname as schema, c.relname as name, pg_catalog.format('%I.%I', n.nspname, c.relname) as sql,
-    c.oid::bigint as oid, c.relkind as kind
+    c.oid::bigint as oid, n.oid::bigint as namespace, c.relkind as kind
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where c.relkind in ('r', 'p', 'S') and c.relpersistence <> 't'

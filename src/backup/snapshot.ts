@@ -27,7 +27,7 @@ export interface Contents {
 
 const readableSql = /* sql */ `
   select r.*,
-    case when not pg_catalog.has_schema_privilege(r.schema::text, 'usage')
+    case when not pg_catalog.has_schema_privilege(r.namespace::oid, 'usage')
       then pg_catalog.format('grant usage on schema %I to %I', r.schema, current_user) end as "usageGrant",
     case when r.kind = 'S' and not pg_catalog.has_sequence_privilege(r.oid::oid, 'select')
         or r.kind <> 'S' and not pg_catalog.has_table_privilege(r.oid::oid, 'select')

@@ -4,7 +4,11 @@ import { fileURLToPath } from 'node:url';
 import { type Ran, runCommand } from './command.ts';
 
 const source = fileURLToPath(new URL('../..', import.meta.url));
-const left = new Set(['.git', '.npmrc', '.undrop', 'backups', 'dist', 'node_modules', 'test']);
+// What is not of the project, or much; and the .npmrc, which a user does not have.
+const left = new Set([
+  ...['.env', '.git', '.npmrc', '.undrop', '.undrop-servers'],
+  ...['backups', 'dist', 'node_modules', 'test'],
+]);
 
 /** Builds a copy of this project in the folder, since others may use the build of the checkout meanwhile. */
 export async function buildCopy(folder: string): Promise<void> {
