@@ -38,11 +38,12 @@ export interface Plan {
  */
 export async function planDrop(knex: Knex, given: DropOptions): Promise<Plan> {
   const options = parseOptions(given);
-  return inSession(knex, async (session) => {
+  const work = async (session: Session): Promise<Plan> => {
     const { tables, missing } = await findTables(session, approvedTables(options));
     const { plan } = await planTables(session, tables);
     return { ...plan, missing: missing.map(({ written }) => written) };
-  });
+  };
+  return inSession(knex, work, { onlyReads: true });
 }
 
 /** What the drop of some tables would mean, and the closure that it was read from. */

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { reversibleDrop } from '../src/index.ts';
+import { planDrop, reversibleDrop } from '../src/index.ts';
 import { installedNative } from './support/binaries.ts';
 import { startStandby } from './support/cluster.ts';
 import { freshDatabase } from './support/fresh-database.ts';
@@ -189,6 +189,7 @@ describe('faults of the world', function () {
       const there = runner(url);
       await refusalOf(there.up(reversibleDrop({ name: 'n', tables: ['kept'] })), 'unsupported-server');
       await refusalOf(there.down(migration), 'unsupported-server');
+      expect((await planDrop(there.knex, { name: 'n', tables: ['kept'] })).missing).to.deep.equal([]);
       await there.end();
       const env = { DATABASE_URL: url };
       for (const command of ['status', 'count-tables', 'ddl kept', 'ddl --migration m']) {
