@@ -27,7 +27,7 @@ create materialized view revenue as
 create unique index on revenue (name);
 
 -- 3: a partitioned table with its partitions.
-create table events (id bigint not null, at date not null, what text, primary key (id, at)) partition by range (at);
+create table events (id bigint, at date, what text, primary key (id, at, what)) partition by range (at);
 create table events_2024 partition of events for values from ('2024-01-01') to ('2025-01-01');
 create table events_2025 partition of events for values from ('2025-01-01') to ('2026-01-01')
   partition by list (what);

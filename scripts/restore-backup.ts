@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
+import type { RestoredTable } from '../src/backup/bring-table.ts';
 import { type RestoredDatabase, replaceDatabase, restoreDatabase } from '../src/backup/restore-database.ts';
-import { planTable, type RestoredTable, restoreTable } from '../src/backup/restore-table.ts';
+import { planTable, restoreTable } from '../src/backup/restore-table.ts';
 import { interruptible } from '../src/interruptible.ts';
 import { printable } from '../src/printable.ts';
 import { run, withTarget } from './command.ts';

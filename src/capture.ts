@@ -7,10 +7,13 @@ import { captureRows, type RowTable } from './catalog/rows.ts';
 import { UndropError } from './errors.ts';
 import type { Session } from './session.ts';
 
-/** One statement of a capture, in replay order. */
+/** One statement that brings an object back, or a part of it. */
 export interface Statement {
+  /** As PostgreSQL calls it: `table`, `index`, `table constraint`. */
   readonly kind: string;
+  /** The name of the object, qualified. */
   readonly identity: string;
+  /** Without a semicolon at its end. */
   readonly sql: string;
 }
 

@@ -17,7 +17,9 @@ export async function check(session: Session, closure: Closure, options: Options
   if (filled.length > 0) throw notEmpty(filled);
 }
 
+/** A table that is not empty, or may not be. */
 export interface Filled {
+  /** Qualified. */
   readonly identity: string;
   /** Why it does not count as empty: `3 rows`, or that it could not be looked into. */
   readonly found: string;

@@ -52,11 +52,16 @@ export interface ErrorFacts {
  * With `DEBUG` set, the stack is a stack.
  */
 export class UndropError extends Error {
+  /** What kind of refusal or failure it is. */
   readonly code: ErrorCode;
+  /** The table, object, file or setting that it is about, in the user's own names. */
   readonly subject: string;
+  /** Why: one sentence, or several lines where there are several causes. */
   readonly reason: string;
+  /** What to do next. */
   readonly next: string;
 
+  /** @internal */
   constructor(code: ErrorCode, facts: ErrorFacts) {
     super(facts.message, 'cause' in facts ? { cause: facts.cause } : undefined);
     this.name = 'UndropError';
@@ -67,6 +72,7 @@ export class UndropError extends Error {
     if (!process.env.DEBUG) this.stack = this.toString();
   }
 
+  /** Code, message, reason and next step, in three lines or more, with nothing in them that steers a terminal. */
   override toString(): string {
     return `${this.code}: ${printable(this.message)}\n  why:  ${indent(this.reason)}\n  next: ${indent(this.next)}`;
   }

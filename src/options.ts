@@ -10,7 +10,10 @@ export interface DropOptions {
    * or `__filename`, stands for the name of that file without its extension.
    */
   name: string;
-  /** The tables with the reason for each, which the archive keeps; or just the tables. */
+  /**
+   * The tables with the reason for each, which the archive keeps; or just the tables. `posts`, `app.posts`; taken literally,
+   * as Knex does, and with SQL's own quoting understood: `"odd.name"`.
+   */
   tables: Readonly<Record<string, string>> | readonly string[];
   /** Objects of other tables that the drop would take along. Default `refuse`; `cascade` takes and restores them. */
   outsiders?: 'refuse' | 'cascade';
@@ -26,10 +29,10 @@ export interface DropOptions {
   backup?: 'off' | 'required';
   /**
    * The least proof that the backup must have: `restore`, `contents`, or none, as one has that was only `attested`.
-   * Default `contents`.
+   * Default `contents`. Without `backup: 'required'` it means nothing.
    */
   backupProof?: 'attested' | 'contents' | 'restore';
-  /** How old the backup may be: a number with `s`, `m`, `h` or `d`. Default `24h`. */
+  /** How old the backup may be: a number with `s`, `m`, `h` or `d`. Default `24h`, by the server's clock. */
   backupMaxAge?: string;
   /** Default `none`; with `each-table` only the tables that `APPROVED_DROPS` names are dropped. */
   approval?: 'none' | 'each-table';
@@ -37,7 +40,7 @@ export interface DropOptions {
   schemaComment?: string;
   /** How long one try waits for one lock: a number with `ms` or `s`. Default `2s`. */
   lockTimeout?: string;
-  /** How often the locks are tried for. Default 8. */
+  /** How often all locks are tried for before `lock-timeout` is thrown, with a pause between two tries. Default 8. */
   lockTries?: number;
 }
 

@@ -9,12 +9,23 @@ const optionsOf = Symbol.for('knex-undrop.options');
 
 /** What a Knex migration exports. */
 export interface ReversibleDrop {
+  /**
+   * Drops the tables, in Knex's transaction or in one of its own, once the way back has been rehearsed.
+   *
+   * @throws UndropError whatever refuses it, with nothing changed; `up` of what has been dropped already does nothing
+   */
   up(knex: Knex): Promise<void>;
+  /**
+   * Brings the tables back as they were, or throws and changes nothing.
+   *
+   * @throws UndropError `archive-missing`, `archive-damaged`, `name-taken`, `prerequisite-gone`, `restore-failed`, `restore-differs`
+   */
   down(knex: Knex): Promise<void>;
   /** Whether the migration may be offered to Knex: false while it waits for approval of all of its tables. */
   ready: Ready;
 }
 
+/** Asked by the migrations of `undropConfig`; a stock Knex does not know it. */
 export interface Ready {
   (): boolean;
   /** What it waits for, in words. */
@@ -31,6 +42,7 @@ export interface Ready {
  * The options are parsed when Knex loads the migration, so a mistake in them stops it before anything runs; the
  * environment is read again by each `up` and `down`.
  *
+ * @param given the options; mistakes in them are all listed in one error
  * @throws UndropError `bad-options`
  */
 export function reversibleDrop(given: DropOptions): ReversibleDrop {

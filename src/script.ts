@@ -1,4 +1,4 @@
-import { pins } from './session.ts';
+import { pins } from './pins.ts';
 
 /** What stands before the statements of a script: the transaction, and the settings that they rest on. */
 export function scriptHead(words: string): string {

@@ -5,8 +5,10 @@ import type { Knex } from 'knex';
 import type { Submittable } from 'pg';
 import { type CopyToStreamQuery, from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { describeServer, refuseOtherProducts, type Server } from './catalog/server.ts';
-import { type ErrorCode, isUndropError, sqlState, UndropError } from './errors.ts';
+import { isUndropError, UndropError } from './errors.ts';
+import { explain } from './explain.ts';
 import { onlyRead } from './only-read.ts';
+import { asText, type Found, leavePath, pinned, setAll } from './pins.ts';
 import { say } from './say.ts';
 import { type Cancellable, stoppable } from './stoppable.ts';
 
@@ -48,45 +50,6 @@ export interface SessionKind {
   /** It changes nothing and sees the database as it was at one moment: REPEATABLE READ, in a transaction of its own. */
   oneSnapshot?: boolean;
 }
-
-/**
- * Settings that the deparsers and the replay depend on.
- * https://www.postgresql.org/docs/current/runtime-config-client.html
- */
-export const pins: Readonly<Record<string, string>> = {
-  // With pg_catalog alone, a temporary table named like a catalog would come first.
-  search_path: 'pg_catalog, pg_temp',
-  // Turns row-level security that would hide rows from us into an error.
-  row_security: 'off',
-  datestyle: 'ISO, MDY',
-  intervalstyle: 'postgres',
-  timezone: 'UTC',
-  bytea_output: 'hex',
-  extra_float_digits: '1',
-  lc_monetary: 'C',
-  quote_all_identifiers: 'off',
-  standard_conforming_strings: 'on',
-  transform_null_equals: 'off',
-  check_function_bodies: 'off',
-  default_tablespace: '',
-  default_table_access_method: 'heap',
-  default_toast_compression: 'pglz',
-  client_min_messages: 'warning',
-  jit: 'off',
-};
-
-/**
- * Rows are read in the order of their pages, as pg_dump reads them. To plan a query over thirty catalogs takes longer
- * than to run it, so it is planned once.
- */
-const howToRead = {
-  synchronize_seqscans: 'off',
-  enable_indexonlyscan: 'off',
-  plan_cache_mode: 'force_generic_plan',
-};
-
-// Values arrive as PostgreSQL writes them, whatever parsers the application has set for the driver.
-const asText = { getTypeParser: () => (value: string) => value };
 
 /**
  * Runs `work` in the transaction that Knex gives, or in one of its own where Knex gives none
@@ -146,67 +109,6 @@ function isolationOf({ oneSnapshot }: SessionKind): 'repeatable read' | 'read co
   return oneSnapshot ? 'repeatable read' : 'read committed';
 }
 
-type Explanation = readonly [code: ErrorCode, message: string, next: string];
-
-/** What the server says and no stage has explained, in words of ours. */
-function explain(error: unknown): unknown {
-  if (isUndropError(error) || !(error instanceof Error)) return error;
-  const state = sqlState(error) ?? (brokenOff.test(error.message) ? 'no answer' : undefined);
-  if (state === undefined) return error;
-  const [code, message, next] = explanations[state] ?? [
-    'server-error',
-    'The server refused a statement; nothing was changed.',
-    'Remove the cause and run it again. DEBUG=1 shows where it happened.',
-  ];
-  return new UndropError(code, { subject: state, message, reason: error.message, next, cause: error });
-}
-
-// The driver's words for a connection that is no more.
-const brokenOff =
-  /^(Connection terminated|Client has encountered a connection error|read ECONNRESET|write EPIPE)/;
-
-const lost: Explanation = [
-  'no-connection',
-  'The connection to the server broke off; what was begun is rolled back.',
-  'See whether the server is up, and run it again: it finds out what has been done.',
-];
-
-// https://www.postgresql.org/docs/current/errcodes-appendix.html
-const explanations: Readonly<Record<string, Explanation>> = {
-  'no answer': lost,
-  // Ended by an administrator, by a shutdown, by a crash, for being idle.
-  '57P01': lost,
-  '57P02': lost,
-  '57P03': lost,
-  '25P03': lost,
-  '57P05': lost,
-  '57014': [
-    'server-error',
-    'The server cancelled a statement; nothing was changed.',
-    'If it was statement_timeout: alter role … set statement_timeout = 0. If it was a person, ask.',
-  ],
-  '53100': [
-    'server-error',
-    'The disk of the server is full; nothing was changed.',
-    'Make room, and run it again. Kept rows need as much as the tables themselves, and twice that while it runs.',
-  ],
-  '42501': [
-    'insufficient-privilege',
-    'The role may not do what this needs.',
-    'Run it as the owner of the tables and of the schema undrop.',
-  ],
-  '53200': [
-    'server-error',
-    'The server has no room for so many locks; nothing was changed.',
-    'Raise max_locks_per_transaction, or drop fewer tables in one migration.',
-  ],
-  '55P03': [
-    'lock-timeout',
-    'A lock was not to be had in time; nothing was changed.',
-    'Run it again when the session that holds it has ended.',
-  ],
-};
-
 async function withPins<T>(
   connection: Connection,
   work: (session: Session) => Promise<T>,
@@ -255,14 +157,14 @@ async function withPins<T>(
   refuseOtherProducts(banner);
 
   const act = async (): Promise<T> => {
-    const path = await leavePath(connection);
-    const found = await describe(connection, kind);
-    await query(setAll, [JSON.stringify({ ...pins, ...howToRead })]);
+    const found = await leavePath(connection);
+    checkKind(found, kind);
+    await query(setAll, [pinned]);
     const session: Session = {
       server: describeServer(found.version, Number(found.versionNumber), banner),
       database: found.database,
       role: found.role,
-      schemas: JSON.parse(path.schemas),
+      schemas: found.schemas,
       read,
       write,
       run: async (text) => {
@@ -282,7 +184,7 @@ async function withPins<T>(
       },
     };
     const result = await work(session);
-    await query(setAll, [JSON.stringify({ ...JSON.parse(found.settings), search_path: path.setting })]);
+    await query(setAll, [found.settings]);
     return result;
   };
   // A savepoint could not export its snapshot, and has nothing to take back.
@@ -306,50 +208,7 @@ async function drain(stream: CopyToStreamQuery, put: (rows: Buffer) => Promise<v
   return stream.rowCount;
 }
 
-const setAll = /* sql */ `
-  select pg_catalog.set_config(s.key, s.value, true)
-  from pg_catalog.jsonb_each_text($1::jsonb) as s`;
-
-/**
- * Nothing may be looked up in the user's search path, where a function or operator could pass for a built-in one: not
- * even what reads the settings. This reads the path itself, with nothing in it that is looked up.
- */
-async function leavePath(connection: Connection): Promise<{ setting: string; schemas: string }> {
-  const { rows } = await connection.query({
-    text: /* sql */ `
-      select pg_catalog.current_setting('search_path') as setting,
-        pg_catalog.array_to_json(pg_catalog.current_schemas(false)) as schemas`,
-    types: asText,
-  });
-  await connection.query({ text: `set local search_path = ${pins.search_path}`, types: asText });
-  return rows[0] as { setting: string; schemas: string };
-}
-
-interface Found {
-  version: string;
-  versionNumber: string;
-  database: string;
-  role: string;
-  settings: string;
-}
-
-async function describe(connection: Connection, kind: SessionKind): Promise<Found> {
-  const { rows } = await connection.query({
-    text: /* sql */ `
-      select pg_catalog.current_setting('server_version') as version,
-        pg_catalog.current_setting('server_version_num') as "versionNumber",
-        pg_catalog.current_database()::text as database,
-        current_user::text as role,
-        pg_catalog.current_setting('transaction_isolation') as isolation,
-        pg_catalog.current_setting('transaction_read_only') as "readOnly",
-        (select pg_catalog.json_object_agg(s.name, s.setting)::text
-         from pg_catalog.pg_settings as s
-         where pg_catalog.lower(s.name) = any ($1)
-           or s.name in ('lock_timeout', 'application_name')) as settings`,
-    values: [Object.keys({ ...pins, ...howToRead })],
-    types: asText,
-  });
-  const found = rows[0] as unknown as Found & { isolation: string; readOnly: string };
+function checkKind(found: Found, kind: SessionKind): void {
   if (found.isolation !== isolationOf(kind)) {
     throw new UndropError('unsupported-server', {
       subject: found.isolation,
@@ -359,5 +218,4 @@ async function describe(connection: Connection, kind: SessionKind): Promise<Foun
     });
   }
   if (found.readOnly === 'on' && !kind.onlyReads && !kind.oneSnapshot) throw onlyRead(found.database);
-  return found;
 }

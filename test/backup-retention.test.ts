@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { expect } from 'chai';
 import { manifestOf } from '../src/backup/manifest.ts';
+import type { Ran } from './support/command.ts';
 import { fakePgDump } from './support/fake-pg-dump.ts';
 import { pgDump } from './support/pg-dump.ts';
-import { makeProject, type Project, type Ran } from './support/project.ts';
+import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
 describe('which backups are kept', () => {

@@ -17,10 +17,11 @@ import { describeServer } from '../src/catalog/server.ts';
 import type { ErrorCode } from '../src/errors.ts';
 import { startEmbedded } from '../src/knex/embedded.ts';
 import { inSession } from '../src/session.ts';
+import type { Ran } from './support/command.ts';
 import { fakePgDump } from './support/fake-pg-dump.ts';
 import { runner } from './support/migrate.ts';
 import { dataText, pgDump, schemaText } from './support/pg-dump.ts';
-import { makeProject, type Project, type Ran } from './support/project.ts';
+import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 

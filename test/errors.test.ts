@@ -5,6 +5,7 @@ import { attest } from '../src/backup/attest.ts';
 import { type ErrorCode, exitCodeOf, isUndropError, UndropError } from '../src/errors.ts';
 import { reversibleDrop } from '../src/index.ts';
 import { inSession } from '../src/session.ts';
+import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, runner, said, withEnvironment } from './support/migrate.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
@@ -164,9 +165,7 @@ describe('every error', function () {
   after(() => project.remove());
 
   beforeEach(async () => {
-    database = await server.createDatabase();
-    run = runner(database.url);
-    await run.knex.raw(schema);
+    ({ database, run } = await freshDatabase(server, schema));
   });
 
   afterEach(async () => {

@@ -2,9 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { reversibleDrop } from '../src/index.ts';
+import { planDrop, reversibleDrop } from '../src/index.ts';
 import { installedNative } from './support/binaries.ts';
 import { startStandby } from './support/cluster.ts';
+import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
 import { dataText, schemaText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
@@ -40,9 +41,7 @@ describe('faults of the world', function () {
   });
 
   beforeEach(async () => {
-    database = await server.createDatabase();
-    run = runner(database.url);
-    await run.knex.raw(schema);
+    ({ database, run } = await freshDatabase(server, schema));
   });
 
   afterEach(async () => {
@@ -190,6 +189,7 @@ describe('faults of the world', function () {
       const there = runner(url);
       await refusalOf(there.up(reversibleDrop({ name: 'n', tables: ['kept'] })), 'unsupported-server');
       await refusalOf(there.down(migration), 'unsupported-server');
+      expect((await planDrop(there.knex, { name: 'n', tables: ['kept'] })).missing).to.deep.equal([]);
       await there.end();
       const env = { DATABASE_URL: url };
       for (const command of ['status', 'count-tables', 'ddl kept', 'ddl --migration m']) {

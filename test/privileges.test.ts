@@ -9,9 +9,10 @@ import { isUndropError } from '../src/errors.ts';
 import { preflight } from '../src/preflight.ts';
 import { inReadOnlySession } from '../src/read-only.ts';
 import { quietly } from '../src/say.ts';
+import type { Ran } from './support/command.ts';
 import { runner, withEnvironment } from './support/migrate.ts';
 import { systemPgDump } from './support/pg-dump.ts';
-import { makeProject, type Project, type Ran } from './support/project.ts';
+import { makeProject, type Project } from './support/project.ts';
 import { type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 

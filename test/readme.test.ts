@@ -85,6 +85,22 @@ describe('README', () => {
     expect(Object.keys(scripts)).to.include.members(named);
   });
 
+  it('has no command in the runbook but those of docs/runbook.md, which are run', () => {
+    const [, runbook = ''] = /\n## Runbook(.*?)\n### From a pipeline/s.exec(readme) ?? [];
+    const used = [...runbook.matchAll(/^```sh\n(.*?)^```/gms)].flatMap(([, block = '']) =>
+      block.trimEnd().split('\n').map(bare),
+    );
+    const run = [...read('docs/runbook.md').matchAll(/^\$ (.*)$/gm)].map(([, line = '']) => bare(line));
+    // That one is run in test/deployed.test.ts.
+    const others = used.filter((line) => !line.endsWith('--table career_analyses'));
+    expect(others.length).to.be.greaterThan(8);
+    for (const line of others)
+      expect(
+        run.some((one) => one.startsWith(line)),
+        line,
+      ).to.equal(true);
+  });
+
   it('names migrations that there are', () => {
     const files = readdirSync(join(root, 'migrations')).map((file) => file.replace('.ts', ''));
     expect(files).to.include.members(allMatches(readme, /\b(\d{3}_\w+)/g));
@@ -104,6 +120,15 @@ describe('COVERAGE', () => {
     expect([...files, ...others]).to.include.members(listed);
   });
 });
+
+/** A command without its comment, and without what differs from one text to the next. */
+function bare(line: string): string {
+  return line
+    .replace(/ +# .*$/, '')
+    .replace('npm run -s ', 'npm run ')
+    .replace(/by_pre_cleanup_\S*\.dump/, 'the backup')
+    .replace('APPROVED_BY=xai ', '');
+}
 
 function errorOf(code: ErrorCode): UndropError {
   return new UndropError(code, { subject: '', message: '', reason: '', next: '' });

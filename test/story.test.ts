@@ -1,11 +1,13 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { down as down044 } from '../migrations/044_cleanup_legacy_tables.ts';
 import { up as up045 } from '../migrations/045_cleanup_optional_tables.ts';
+import { draw } from '../tools/picture.ts';
+import type { Ran } from './support/command.ts';
 import { runner, withEnvironment } from './support/migrate.ts';
 import { dataText, schemaText, systemPgDump } from './support/pg-dump.ts';
-import { makeProject, type Project, type Ran } from './support/project.ts';
+import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
@@ -291,5 +293,7 @@ describe('the story', function () {
       'ok  schema and rows, by pg_dump  identical',
     ]);
     expect(stderr).to.include('knex migrate:rollback brings them back').and.not.include('not_for_the_demo');
+    const picture = readFileSync(join(import.meta.dirname, '../docs/demo.svg'), 'utf8');
+    expect(picture, 'run npm run picture').to.equal(draw(stderr));
   });
 });

@@ -3,7 +3,7 @@ import { sqlState } from '../errors.ts';
 import type { Session } from '../session.ts';
 import { makeScanner } from './code/scanner.ts';
 import type { CodeReference, CodeSearch } from './code/search.ts';
-import type { Decided, Decision } from './decisions.ts';
+import type { Decided } from './decisions.ts';
 import {
   agelessWords,
   empty,
@@ -18,6 +18,7 @@ import {
 import { groupBy } from './group-by.ts';
 import { type Body, type Link, readBodies, readLinks } from './relations.ts';
 import { countRows, type RowCount } from './row-counts.ts';
+import { describeEvidence, type TableEvidence } from './table-evidence.ts';
 import { type Counting, readCounting, readRelationNames, readTables, type Table } from './tables.ts';
 import { type Judgement, judge } from './verdict.ts';
 import { NameIndex, wordsOf } from './words.ts';
@@ -85,40 +86,6 @@ export interface TableAudit extends Judgement {
   readonly evidence: TableEvidence;
 }
 
-export interface TableEvidence {
-  readonly rowsEstimated: boolean;
-  /** With indexes, and with what is stored apart. */
-  readonly bytes: number;
-  readonly owner: string;
-  readonly comment: string | null;
-  readonly extension: string | null;
-  /** Null where the server counts nothing; `since` says from when on, ISO 8601, and `on` which server. */
-  readonly usage: Usage | null;
-  readonly foreignKeysIn: readonly string[];
-  readonly foreignKeysOut: readonly string[];
-  readonly views: readonly string[];
-  /** Those that PostgreSQL knows to use it, and those whose text names it. */
-  readonly functions: readonly string[];
-  readonly triggers: readonly string[];
-  readonly policies: readonly string[];
-  readonly publications: readonly string[];
-  /** Whatever else refers to it: children, defaults, columns, rules. */
-  readonly others: readonly string[];
-  /** Null where no code was searched. */
-  readonly code: readonly CodeReference[] | null;
-  readonly decision: Decision | null;
-}
-
-export interface Usage {
-  readonly rowsWritten: number | null;
-  readonly indexReads: number | null;
-  readonly tableReads: number | null;
-  readonly lastIndexRead: string | null;
-  readonly lastTableRead: string | null;
-  readonly since: string;
-  readonly on: string;
-}
-
 /** A database, judged. */
 export interface Audit {
   readonly database: string;
@@ -181,7 +148,7 @@ export function auditEvidence(
         rows: count.rows,
         ...judge(rules, decision, table.extension, codeComplete),
         rules,
-        evidence: describe(one, byTable.get(table.oid) ?? [], evidence.counting, search, decision),
+        evidence: describeEvidence(one, byTable.get(table.oid) ?? [], evidence.counting, search, decision),
       };
     });
 
@@ -244,56 +211,6 @@ function namedInBodies({ tables, bodies }: Evidence): Map<number, string[]> {
     }
   }
   return new Map([...named].map(([oid, identities]) => [oid, [...identities]]));
-}
-
-function describe(
-  { table, count, referencedBy, since }: Known,
-  links: readonly Link[],
-  { server }: Counting,
-  search: CodeSearch | null,
-  decision: Decided | undefined,
-): TableEvidence {
-  const of = (direction: Link['direction'], ...kinds: readonly string[]) =>
-    links
-      .filter((one) => one.direction === direction && kinds.includes(one.kind))
-      .map(({ identity }) => identity);
-  const views = ['view', 'materialized view'];
-  const told = ['foreign key', 'publication', 'function', 'procedure', 'policy', ...views];
-  const inText = referencedBy.filter((one) => one.endsWith(', whose text names it'));
-  return {
-    rowsEstimated: count.estimated,
-    bytes: table.totalBytes,
-    owner: table.owner,
-    comment: table.comment,
-    extension: table.extension,
-    usage:
-      since === null
-        ? null
-        : {
-            rowsWritten: table.written,
-            indexReads: table.indexReads,
-            tableReads: table.tableReads,
-            lastIndexRead: table.lastIndexRead,
-            lastTableRead: table.lastTableRead,
-            since,
-            on: server,
-          },
-    foreignKeysIn: of('in', 'foreign key'),
-    foreignKeysOut: of('out', 'foreign key'),
-    views: of('in', ...views),
-    functions: [...of('in', 'function', 'procedure'), ...inText],
-    triggers: of('out', 'trigger'),
-    policies: [...of('out', 'policy'), ...of('in', 'policy')],
-    publications: of('in', 'publication'),
-    others: links
-      .filter(({ direction, kind }) => direction === 'in' && !told.includes(kind))
-      .map(({ kind, identity }) => `${kind} ${identity}`),
-    code: search === null ? null : (search.references.get(table.oid) ?? []),
-    decision:
-      decision === undefined
-        ? null
-        : { decision: decision.decision, reason: decision.reason, by: decision.by, when: decision.when },
-  };
 }
 
 /** Decisions by OID: a name without a schema is looked for along the search path. */

@@ -210,7 +210,7 @@ function likeness(words: readonly string[], columns: ReadonlySet<string>, other:
 
 const most = 5;
 
-export function list(names: readonly string[]): string {
+function list(names: readonly string[]): string {
   const more = names.length - most;
   return [...names.slice(0, most), ...(more > 0 ? [`${more} more`] : [])].join(', ');
 }

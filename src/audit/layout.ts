@@ -1,7 +1,7 @@
 import { printable } from '../printable.ts';
 
 /** The columns of a terminal that a report may take. */
-export const width = 100;
+const width = 100;
 
 const wide =
   /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;

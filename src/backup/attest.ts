@@ -4,7 +4,7 @@ import { readObjectDigests } from '../catalog/fact-digests.ts';
 import { UndropError } from '../errors.ts';
 import { readStanding, writeRecord } from '../records.ts';
 import type { Session } from '../session.ts';
-import { lookAtTables } from './look-at-tables.ts';
+import { type NamedRelation, relationsSql } from './relations.ts';
 
 /** A backup that others have taken, as somebody has vouched for it. */
 export interface Attested {
@@ -12,6 +12,12 @@ export interface Attested {
   readonly attestation: string;
   readonly tables: number;
 }
+
+const tablesSql = /* sql */ `
+  select r.schema, r.name, r.sql
+  from (${relationsSql}) as r
+  where r.kind <> 'S'
+  order by r.schema, r.name`;
 
 const recordSql = /* sql */ `
   insert into undrop.backups
@@ -32,7 +38,7 @@ export async function attest(session: Session, words: string): Promise<Attested>
   if (words.trim() === '') throw unusable(wordless);
   if (/\/\/[^/@\s]*:[^/@\s]*@/.test(words)) throw unusable(secret);
   await ensureArchive(session);
-  const tables = await lookAtTables(session);
+  const tables = await session.read<NamedRelation>(tablesSql);
   const [row] = await session.write<{ id: string }>(recordSql, [
     ...[hostname(), words.trim(), session.server.version],
     JSON.stringify(tables.map(({ sql }) => sql)),

@@ -6,12 +6,9 @@ import { identifier } from '../name.ts';
 import { readStanding } from '../records.ts';
 import type { Session } from '../session.ts';
 import type { Manifest } from './manifest.ts';
+import { type NamedRelation, relationsSql } from './relations.ts';
 
-export interface SnapshotTable {
-  readonly schema: string;
-  readonly name: string;
-  /** Qualified, and quoted where it must be. */
-  readonly sql: string;
+export interface SnapshotTable extends NamedRelation {
   readonly oid: number;
   /** False for the parents of partitions. */
   readonly hasRows: boolean;
@@ -28,25 +25,17 @@ export interface Contents {
   readonly standing: readonly number[];
 }
 
-// Tables that belong to an extension come back with it, and pg_dump leaves them out.
-const relationsSql = /* sql */ `
-  select n.nspname as schema, c.relname as name, pg_catalog.format('%I.%I', n.nspname, c.relname) as sql,
-    c.oid::bigint as oid, c.relkind as kind,
-    case when not pg_catalog.has_schema_privilege(n.oid, 'usage')
-      then pg_catalog.format('grant usage on schema %I to %I', n.nspname, current_user) end as "usageGrant",
-    case when c.relkind = 'S' and not pg_catalog.has_sequence_privilege(c.oid, 'select')
-        or c.relkind <> 'S' and not pg_catalog.has_table_privilege(c.oid, 'select')
+const readableSql = /* sql */ `
+  select r.*,
+    case when not pg_catalog.has_schema_privilege(r.namespace::oid, 'usage')
+      then pg_catalog.format('grant usage on schema %I to %I', r.schema, current_user) end as "usageGrant",
+    case when r.kind = 'S' and not pg_catalog.has_sequence_privilege(r.oid::oid, 'select')
+        or r.kind <> 'S' and not pg_catalog.has_table_privilege(r.oid::oid, 'select')
       then pg_catalog.format('grant select on %s%I.%I to %I',
-        case c.relkind when 'S' then 'sequence ' else '' end, n.nspname, c.relname, current_user) end as "selectGrant",
-    c.relkind <> 'S' and pg_catalog.row_security_active(c.oid) as filtered
-  from pg_catalog.pg_class as c
-  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-  where c.relkind in ('r', 'p', 'S') and c.relpersistence <> 't'
-    and n.nspname <> 'information_schema' and not pg_catalog.starts_with(n.nspname::text, 'pg_')
-    and not exists (
-      select from pg_catalog.pg_depend as d
-      where d.classid = c.tableoid and d.objid = c.oid and d.deptype = 'e')
-  order by n.nspname, c.relname`;
+        case r.kind when 'S' then 'sequence ' else '' end, r.schema, r.name, current_user) end as "selectGrant",
+    r.kind <> 'S' and pg_catalog.row_security_active(r.oid::oid) as filtered
+  from (${relationsSql}) as r
+  order by r.schema, r.name`;
 
 // The size is asked for once the tables are locked: asking waits for whoever has locked them.
 const sizesSql = /* sql */ `
@@ -71,10 +60,7 @@ const patienceSql = /* sql */ `
   where s.name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout',
     'max_parallel_workers_per_gather')`;
 
-interface Relation {
-  schema: string;
-  name: string;
-  sql: string;
+interface Relation extends NamedRelation {
   oid: number;
   kind: 'r' | 'p' | 'S';
   usageGrant: string | null;
@@ -89,7 +75,7 @@ interface Relation {
  */
 export async function readContents(session: Session, lockTimeoutMs: number): Promise<Contents> {
   await session.read(patienceSql);
-  const relations = await session.read<Relation>(relationsSql);
+  const relations = await session.read<Relation>(readableSql);
   refuseUnreadable(session, relations);
   refuseFiltered(session, relations);
   const tables = relations.filter(({ kind }) => kind !== 'S');

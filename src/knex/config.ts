@@ -14,18 +14,22 @@ import { preparation } from './preparation.ts';
 import { UndropMigrationSource } from './source.ts';
 import type { Target } from './target.ts';
 
+/** What `undropConfig` takes. All but `root` have defaults. */
 export interface UndropConfigOptions {
   /** The folder of the knexfile: `import.meta.dirname`. */
   root: string;
-  /** Default `migrations`, seen from `root`. */
+  /** The folder of the migrations, seen from `root`. Default `migrations`. */
   migrations?: string;
-  /** Default `seeds`, seen from `root`. */
+  /** The folder of the seeds, seen from `root`. Default `seeds`. */
   seeds?: string;
-  /** A URL, or what `resolveTarget` gave. Default: what the environment and `.env` say. */
+  /**
+   * A URL. Default: what the environment and `.env` say, and where they say nothing, the embedded server. A target is one
+   * that our own commands have found already.
+   */
   connection?: string | Target;
-  /** Where Knex keeps its ledger. Default `undrop`, which is made where it is missing. */
+  /** The schema in which Knex keeps its ledger. Default `undrop`, which is made where it is missing. */
   schemaName?: string;
-  /** Default `knex_migrations`. */
+  /** The table in it. Default `knex_migrations`. */
   tableName?: string;
 }
 
@@ -36,8 +40,10 @@ const said = new Set<string>();
 
 /**
  * A Knex configuration: connection, pool, migrations, seeds. What concerns the database is thrown when Knex
- * first asks for it, so that `migrate:make` works without one.
+ * first asks for it, so that `migrate:make` works without one: `no-connection`, `unsupported-server`, `bad-options` where it
+ * would begin a second ledger.
  *
+ * @param options where things are
  * @throws UndropError `bad-options` for unknown keys, a missing root and an unreadable `.env`
  */
 export function undropConfig(options: UndropConfigOptions): Knex.Config {

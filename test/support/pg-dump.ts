@@ -6,7 +6,7 @@ import { keepCompiled } from './compiled.ts';
 import { embeddedAt } from './embedded-databases.ts';
 
 // A dump takes 0.2 s with it, and 1 s without.
-export const compiled = await keepCompiled('@electric-sql/pglite-tools/pg_dump', 'pg_dump.wasm');
+await keepCompiled('@electric-sql/pglite-tools/pg_dump', 'pg_dump.wasm');
 
 /**
  * The outside judge: pg_dump 18, compiled to WASM, over the real server (14 to 18) that the URL names. Rows come

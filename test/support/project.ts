@@ -1,20 +1,10 @@
-import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { compiledBuild } from './build.ts';
-
-/** What a command has left behind. */
-export interface Ran {
-  /** The exit code; null where a signal ended it. */
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-  /** Both, for what must not be in either. */
-  readonly text: string;
-}
+import { type Ran, runCommand } from './command.ts';
 
 export interface RunOptions {
   /** Added to an environment that says nothing of databases. */
@@ -68,25 +58,12 @@ function runScript(
   nodeOptions: string,
   options: RunOptions,
 ): Promise<Ran> {
-  const { env = {}, cwd = '.', timeout = 120_000 } = options;
+  const { env = {}, cwd = '.', timeout } = options;
   const { PATH = '', HOME = folder, PG_DUMP } = process.env;
   const clean = { PATH, HOME, NO_COLOR: '1', NODE_OPTIONS: nodeOptions };
-  const child = spawn(process.execPath, args, {
+  return runCommand(process.execPath, args, {
     cwd: join(folder, cwd),
     env: { ...clean, ...(PG_DUMP === undefined ? {} : { PG_DUMP }), ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
     timeout,
-  });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (status) => resolve({ status, stdout, stderr, text: stdout + stderr }));
   });
 }

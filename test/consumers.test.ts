@@ -1,0 +1,236 @@
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { inFolder, install, pack, tryInFolder } from './support/packed.ts';
+import { pgDump } from './support/pg-dump.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8');
+const [make = ''] = /^npx knex migrate:make .*$/m.exec(readme) ?? [];
+
+const bin = join(import.meta.dirname, '../node_modules/.bin');
+
+/** Somebody's own project, which has a knexfile, a ledger in `public` and a migration that has run. */
+interface Kind {
+  readonly type: 'module' | 'commonjs';
+  /** Of the knexfile and the migrations. */
+  readonly extension: 'ts' | 'js';
+  readonly stub: string;
+  readonly knexfile: string;
+  readonly first: string;
+  /** The knexfile once it takes its settings from us; the ledger stays where it was. */
+  readonly adopted: (options: string) => string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+const create = `
+  await knex.schema.createTable('customers', (t) => { t.increments(); t.string('name').notNullable(); });
+  await knex.schema.createTable('old_runs', (t) => {
+    t.increments();
+    t.integer('customer_id').notNullable().references('customers.id').onDelete('cascade');
+    t.specificType('tags', 'text[]').defaultTo('{}');
+    t.index(['customer_id'], 'old_runs_by_customer');
+    t.comment('Runs before 2023.');
+  });
+  await knex('customers').insert({ name: 'Ada' });`;
+const settings = `{ client: 'pg', connection: process.env.DATABASE_URL ?? '', migrations: { directory: 'migrations' } }`;
+
+const kinds: Readonly<Record<string, Kind>> = {
+  'an ESM project in TypeScript': {
+    type: 'module',
+    extension: 'ts',
+    stub: 'drop.mjs',
+    knexfile: `import type { Knex } from 'knex';\n\nconst config: Knex.Config = ${settings};\nexport default config;\n`,
+    first: `import type { Knex } from 'knex';
+      export async function up(knex: Knex): Promise<void> {${create}}
+      export async function down(): Promise<void> {}\n`,
+    adopted: (options) => `import { undropConfig } from 'knex-undrop';
+      export default undropConfig({ root: import.meta.dirname${options} });\n`,
+    env: { NODE_OPTIONS: '--import=tsx' },
+  },
+  'a CommonJS project': {
+    type: 'commonjs',
+    extension: 'js',
+    stub: 'drop.cjs',
+    knexfile: `module.exports = ${settings};\n`,
+    first: `exports.up = async (knex) => {${create}};\nexports.down = async () => {};\n`,
+    adopted: (options) => `const { undropConfig } = require('knex-undrop');
+      module.exports = undropConfig({ root: __dirname${options} });\n`,
+    env: {},
+  },
+};
+
+describe('as a dependency', function () {
+  this.timeout(120_000);
+  let server: TestServer;
+  let folder: string;
+  let tarball: string;
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'undrop-consumers-'));
+    writeFileSync(join(folder, 'package.json'), '{ "private": true }');
+    [server, tarball] = await Promise.all([
+      testServer(),
+      pack(folder),
+      install(folder, ['knex', 'pg', 'tsx', '@types/node@20']),
+    ]);
+    await install(folder, [tarball]);
+  });
+
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('has exports, types and files as publint and attw want them', async () => {
+    const lint = await tryInFolder(folder, `${bin}/publint run --strict ${tarball}`);
+    expect(lint.status, lint.text).to.equal(0);
+    // Node from 20.19 on lets CommonJS require an ES module, and TypeScript knows of it under nodenext.
+    const types = await tryInFolder(
+      folder,
+      `${bin}/attw --no-definitely-typed --ignore-rules cjs-resolves-to-esm -- ${tarball}`,
+    );
+    expect(types.status, types.text).to.equal(0);
+    const packed = await inFolder(folder, `tar -tzf ${tarball}`);
+    expect(packed.stdout).to.include('package/stubs/drop.mjs').and.include('package/docs/backups.md');
+    expect(packed.stdout).not.to.match(/\/(test|bench|knexfile|\.env|\.npmrc)/);
+  });
+
+  it('brings three packages of its own, and what those need', () => {
+    const manifest = (path: string) => JSON.parse(readFileSync(join(folder, path, 'package.json'), 'utf8'));
+    const own = Object.keys(manifest('node_modules/knex-undrop').dependencies);
+    expect(own).to.deep.equal(['commander', 'libpg-query', 'pg-copy-streams']);
+    expect(readdirSync(join(folder, 'node_modules'))).not.to.include('@electric-sql');
+  });
+
+  it('says what the embedded server needs, where that is not installed', async () => {
+    const { status, stderr } = await tryInFolder(folder, 'node_modules/.bin/undrop demo');
+    expect(status, stderr).to.equal(1);
+    expect(stderr).to.include('the embedded server is not installed');
+    expect(stderr).to.include('npm install --save-dev @electric-sql/pglite');
+  });
+
+  for (const [name, kind] of Object.entries(kinds)) {
+    describe(name, () => {
+      let home: string;
+      let database: TestDatabase;
+
+      const file = (path: string) => join(home, `${path}.${kind.extension}`);
+      const env = () => ({ ...kind.env, DATABASE_URL: database.url });
+      const run = (command: string) => inFolder(home, `node_modules/.bin/${command}`, env());
+      const dump = () =>
+        pgDump(database.url, ['--exclude-schema=undrop', '--exclude-table-data=public.knex_migrations*']);
+      const recorded = async (schema = 'public') =>
+        (
+          await server.sql<{ name: string }>(
+            database.name,
+            `select name from ${schema}.knex_migrations order by id`,
+          )
+        ).map((row) => row.name);
+
+      before(async () => {
+        home = join(folder, kind.type);
+        mkdirSync(join(home, 'migrations'), { recursive: true });
+        symlinkSync(join(folder, 'node_modules'), join(home, 'node_modules'));
+        writeFileSync(join(home, 'package.json'), JSON.stringify({ private: true, type: kind.type }));
+        writeFileSync(file('knexfile'), kind.knexfile);
+        writeFileSync(file('migrations/20260101000000_create'), kind.first);
+        database = await server.createDatabase();
+        await run('knex migrate:latest');
+      });
+
+      after(() => server.dropDatabase(database.name));
+
+      it('drops and brings back by a migration made from the stub', async () => {
+        const before = await dump();
+        const command = `${make.replace('drop.mjs', kind.stub)} -x ${kind.extension}`;
+        const made = await inFolder(home, command, env());
+        const [, path = ''] = /^Created Migration: (.*)$/m.exec(made.stdout) ?? [];
+        const text = readFileSync(path, 'utf8').replace('a_table', 'old_runs');
+        writeFileSync(path, text);
+
+        const latest = await inFolder(home, 'npx knex migrate:latest', env());
+        expect(latest.stderr).to.include('1 table dropped');
+        expect(await dump()).not.to.include('old_runs');
+        await run('undrop verify');
+        const rollback = await inFolder(home, 'npx knex migrate:rollback', env());
+        expect(rollback.stderr).to.include('1 table restored');
+        expect(await dump()).to.equal(before);
+        expect(await recorded()).to.deep.equal([`20260101000000_create.${kind.extension}`]);
+      });
+
+      it('keeps its ledger when it adopts undropConfig, and runs nothing again', async () => {
+        writeFileSync(file('knexfile'), kind.adopted(''));
+        const refused = await tryInFolder(home, 'node_modules/.bin/knex migrate:latest', env());
+        expect(refused.status).to.equal(1);
+        expect(refused.stderr).to.include('has a ledger of migrations already: public.knex_migrations');
+        expect(refused.stderr).to.include("schemaName: 'public'");
+
+        writeFileSync(file('knexfile'), kind.adopted(`, schemaName: 'public'`));
+        const before = await dump();
+        const latest = await run('knex migrate:latest');
+        expect(latest.stdout).to.include('1 migrations');
+        const [first, second] = await recorded();
+        expect(first).to.equal(`20260101000000_create.${kind.extension}`);
+        expect(second).to.match(/^\d{14}_drop_old_runs$/);
+        await run('knex migrate:rollback');
+        expect(await dump()).to.equal(before);
+      });
+
+      if (kind.extension !== 'ts') return;
+      for (const [resolution, module] of Object.entries({ nodenext: 'nodenext', bundler: 'esnext' }))
+        it(`has types that hold under moduleResolution ${resolution}`, async () => {
+          writeFileSync(file('script'), script);
+          writeFileSync(
+            join(home, 'required.cts'),
+            `import undrop = require('knex-undrop');\nundrop.planDrop;\n`,
+          );
+          const compilerOptions = { ...strict, module, moduleResolution: resolution };
+          // CommonJS does not go with the modules of a bundler.
+          const include = ['*.ts', 'migrations', ...(resolution === 'nodenext' ? ['*.cts'] : [])];
+          writeFileSync(join(home, 'tsconfig.json'), JSON.stringify({ compilerOptions, include }));
+          const checked = await tryInFolder(home, `${bin}/tsc -p .`);
+          expect(checked.status, checked.text).to.equal(0);
+        });
+    });
+  }
+});
+
+const strict = {
+  target: 'es2022',
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  noUncheckedSideEffectImports: true,
+  verbatimModuleSyntax: true,
+  isolatedModules: true,
+  noEmit: true,
+  types: ['node'],
+};
+
+/** What somebody may write in TypeScript, beside migrations and a knexfile. */
+const script = `
+import createKnex from 'knex';
+import {
+  type DropOptions, type ErrorCode, type Plan, planDrop, type ReversibleDrop, reversibleDrop, undropConfig, UndropError,
+} from 'knex-undrop';
+
+const options: DropOptions = { name: import.meta.filename, tables: ['old_runs'], rows: 'archive' };
+const migration: ReversibleDrop = reversibleDrop(options);
+const knex = createKnex(undropConfig({ root: import.meta.dirname, schemaName: 'public' }));
+try {
+  const plan: Plan = await planDrop(knex, options);
+  console.log(plan.tables[0]?.fingerprint, migration.ready(), migration.ready.waitsFor);
+} catch (error) {
+  const code: ErrorCode | undefined = error instanceof UndropError ? error.code : undefined;
+  console.error(code);
+}
+// @ts-expect-error: rows are kept or refused
+reversibleDrop({ name: 'm', tables: [], rows: 'delete' });
+`;

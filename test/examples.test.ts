@@ -1,0 +1,62 @@
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, parse } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { expect } from 'chai';
+import { pgDump } from './support/pg-dump.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { makeStockProject, type StockProject } from './support/stock-project.ts';
+
+const folder = join(import.meta.dirname, '../examples');
+const readme = readFileSync(join(folder, '../README.md'), 'utf8');
+const [, inReadme = ''] = /^```js\n(.*?)^```/ms.exec(readme) ?? [];
+const read = (file: string) => readFileSync(join(folder, file), 'utf8');
+const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+
+describe('examples, in a stock project', function () {
+  this.timeout(60_000);
+  let server: TestServer;
+  let database: TestDatabase;
+  let project: StockProject;
+
+  before(async () => {
+    server = await testServer();
+    project = makeStockProject();
+    database = await server.createDatabase();
+    await server.sql(database.name, read('schema.sql'));
+  });
+
+  after(async () => {
+    project.remove();
+    await server.dropDatabase(database.name);
+  });
+
+  const knex = async (command: string) => {
+    const env = { DATABASE_URL: database.url, NODE_OPTIONS: `--import=${loader}` };
+    const ran = await project.run(`node_modules/.bin/knex ${command}`, env);
+    expect(ran.status, ran.text).to.equal(0);
+    return ran;
+  };
+  const dump = () =>
+    pgDump(database.url, ['--exclude-schema=undrop', '--exclude-table=public.knex_migrations*']);
+
+  const examples = readdirSync(folder)
+    .filter((file) => file.endsWith('.ts'))
+    .map((file): [string, string] => [file, read(file)]);
+  for (const [file, text] of [...examples, ['readme.js', inReadme] as const]) {
+    it(`${file} drops its tables and brings them back`, async () => {
+      project.write(`migrations/${file}`, text);
+      const before = await dump();
+      const { stderr } = await knex('migrate:latest');
+      const [, dropped] = new RegExp(`^${parse(file).name}: (\\d+) tables? dropped`, 'm').exec(stderr) ?? [];
+      expect(countTables(before) - countTables(await dump())).to.equal(Number(dropped));
+      await knex('migrate:rollback');
+      expect(await dump()).to.equal(before);
+      rmSync(join(project.folder, 'migrations', file));
+    });
+  }
+});
+
+function countTables(dump: string): number {
+  return dump.match(/^CREATE TABLE /gm)?.length ?? 0;
+}

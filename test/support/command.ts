@@ -1,0 +1,36 @@
+import { spawn } from 'node:child_process';
+
+/** What a command has left behind. */
+export interface Ran {
+  /** The exit code; null where a signal ended it. */
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Both, for what must not be in either. */
+  readonly text: string;
+}
+
+export interface CommandOptions {
+  readonly cwd: string;
+  /** All of it. */
+  readonly env: NodeJS.ProcessEnv;
+  /** Default: 120 s. */
+  readonly timeout?: number | undefined;
+}
+
+export function runCommand(file: string, args: readonly string[], options: CommandOptions): Promise<Ran> {
+  const { timeout = 120_000, ...rest } = options;
+  const child = spawn(file, args, { ...rest, timeout, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status) => resolve({ status, stdout, stderr, text: stdout + stderr }));
+  });
+}
