@@ -1,0 +1,90 @@
+import { moment } from '../audit/ghost-rules.ts';
+import { describeBytes } from '../audit/layout.ts';
+import { nameOf as backupName } from '../backup/records.ts';
+import type { MigrationPreflight } from '../preflight.ts';
+import { words } from '../preflight-report.ts';
+import { type Content, type Html, html } from './html.ts';
+import { stageName, withShare } from './impact.ts';
+import type { Section } from './page.ts';
+import { badge, name, table } from './parts.ts';
+import type { Report } from './read-report.ts';
+
+/** How the database stands, what is pending, and what that would change. */
+export function glanceSection(report: Report): Section {
+  const { migrations, impact } = report;
+  return {
+    id: 'glance',
+    title: 'At a glance',
+    body: [
+      html`<ul class="pending">${migrations.map(pending)}</ul>`,
+      tiles(report),
+      html`<h3>Storage impact</h3>`,
+      table(
+        [
+          { title: '' },
+          { title: 'tables', kind: 'number' },
+          { title: 'empty', kind: 'number' },
+          { title: 'size', kind: 'number' },
+        ],
+        impact.map((stage) => [
+          stageName(stage),
+          stage.tables,
+          withShare(stage.empty, stage.tables),
+          describeBytes(stage.bytes),
+        ]),
+      ),
+    ],
+  };
+}
+
+function pending({ migration, state, tables, gates }: MigrationPreflight): Html {
+  const found = gates.flatMap(({ refusals }) => refusals.map(({ code }) => code));
+  const why = state === 'refused' ? `: ${found.join(', ')}` : '';
+  return html`<li>${badge(state)} ${name(migration)} ${words[state]}${why} <span>${tables.length === 1 ? '1 table' : `${tables.length} tables`}</span></li>`;
+}
+
+function tiles({ audit, status, checks }: Report): Html {
+  const { counts } = audit;
+  const open = status.archive.filter(({ restoredAt }) => restoredAt === null).length;
+  const failed = checks.filter(({ state }) => state === 'failed').length;
+  const all: readonly [string, number][] = [
+    ['tables', counts.tables],
+    ['empty', counts.empty],
+    ['candidates', counts.candidate],
+    ['to ask about', counts.ask],
+    ['drops that stand', open],
+    ['checks failed', failed],
+  ];
+  return html`<dl class="tiles">${all.map(([title, value]) => html`<div><dt>${title}</dt><dd>${value}</dd></div>`)}</dl>
+`;
+}
+
+/** What the archive keeps; undefined where it keeps nothing. */
+export function recordSection({ status: { archive, backups } }: Report): Section | undefined {
+  if (archive.length + backups.length === 0) return undefined;
+  const drops: Content = table(
+    [{ title: 'dropped', kind: 'state' }, { title: 'by' }, { title: 'tables' }, { title: 'state' }],
+    archive.map(({ migration, droppedAt, droppedBy, tables, restoredAt, note }) => [
+      moment(droppedAt),
+      droppedBy,
+      [name(migration), ': ', tables.map(({ written }, index) => [index === 0 ? null : ', ', name(written)])],
+      [
+        restoredAt === null ? 'can be rolled back' : `restored ${moment(restoredAt)}`,
+        note === null ? null : `; ${note}`,
+      ],
+    ]),
+  );
+  const kept: Content = table(
+    [{ title: 'backup', kind: 'state' }, { title: 'file' }, { title: 'proved by' }],
+    backups.map((one) => [
+      moment(one.finishedAt),
+      name(backupName(one)),
+      one.attestation === null ? one.proof : 'not proved',
+    ]),
+  );
+  return {
+    id: 'record',
+    title: 'Drops and backups',
+    body: [archive.length === 0 ? null : drops, backups.length === 0 ? null : kept],
+  };
+}

@@ -1,0 +1,42 @@
+import { type Content, type Html, html } from './html.ts';
+
+/** How something stands: the word decides its colour. */
+export function badge(word: string): Html {
+  return html`<span class="badge ${word.replaceAll(' ', '-')}">${word}</span>`;
+}
+
+/** A name or a text of others, as it is. */
+export function name(text: string): Html {
+  return html`<code>${text}</code>`;
+}
+
+export interface Column {
+  readonly title: string;
+  /** `number`: to the right, in figures of one width. */
+  readonly kind?: 'number' | 'name' | 'state';
+}
+
+export function table(columns: readonly Column[], rows: readonly (readonly Content[])[]): Html {
+  return html`<div class="scroll"><table>
+<thead><tr>${columns.map(({ title, kind = '' }) => html`<th scope="col" class="${kind}">${title}</th>`)}</tr></thead>
+<tbody>
+${rows.map(
+  (
+    cells,
+  ) => html`<tr>${cells.map((cell, index) => html`<td class="${columns[index]?.kind ?? ''}">${cell}</td>`)}</tr>
+`,
+)}</tbody>
+</table></div>`;
+}
+
+/** Folded up; a printer gets it whole. */
+export function folded(title: Content, body: Content): Html {
+  return html`<details><summary>${title}</summary>
+${body}
+</details>
+`;
+}
+
+export function list(items: readonly Content[]): Html {
+  return html`<ul>${items.map((item) => html`<li>${item}</li>`)}</ul>`;
+}
