@@ -41,6 +41,9 @@ export interface Evidence {
   readonly path: readonly string[];
 }
 
+/** What follows the name of a function that PostgreSQL does not know to need the table. */
+export const inText = ', whose text names it';
+
 /** Reads all that the rules need of the database; needs no right to any table. */
 export async function readEvidence(session: Session): Promise<Evidence> {
   const tables = await readTables(session);
@@ -220,7 +223,7 @@ function gather(evidence: Evidence, search: CodeSearch | null): Known[] {
         ...own
           .filter(({ direction }) => direction === 'in')
           .map(({ kind, identity }) => `${kind} ${identity}`),
-        ...(inBodies.get(table.oid) ?? []).map((identity) => `${identity}, whose text names it`),
+        ...(inBodies.get(table.oid) ?? []).map((identity) => identity + inText),
       ],
       targets: own.flatMap(({ target }) => target ?? []),
       code: search === null ? null : (search.references.get(table.oid) ?? []).map(place),
@@ -259,7 +262,6 @@ function describe(
       .map(({ identity }) => identity);
   const views = ['view', 'materialized view'];
   const told = ['foreign key', 'publication', 'function', 'procedure', 'policy', ...views];
-  const inText = referencedBy.filter((one) => one.endsWith(', whose text names it'));
   return {
     rowsEstimated: count.estimated,
     bytes: table.totalBytes,
@@ -281,7 +283,7 @@ function describe(
     foreignKeysIn: of('in', 'foreign key'),
     foreignKeysOut: of('out', 'foreign key'),
     views: of('in', ...views),
-    functions: [...of('in', 'function', 'procedure'), ...inText],
+    functions: [...of('in', 'function', 'procedure'), ...referencedBy.filter((one) => one.endsWith(inText))],
     triggers: of('out', 'trigger'),
     policies: [...of('out', 'policy'), ...of('in', 'policy')],
     publications: of('in', 'publication'),

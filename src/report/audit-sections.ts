@@ -5,7 +5,7 @@ import { meanings, nameOf, sign } from '../audit/report.ts';
 import type { Verdict } from '../audit/verdict.ts';
 import { type Content, type Html, html } from './html.ts';
 import type { Section } from './page.ts';
-import { badge, folded, list, name } from './parts.ts';
+import { badge, folded, grouped, list, name } from './parts.ts';
 
 /** Every table with its verdict and the evidence; and what the code says. */
 export function auditSections(audit: Audit): Section[] {
@@ -46,7 +46,7 @@ ${found.map(row)}</tbody>
 function row(table: TableAudit): Html {
   const { evidence, empty, rows, verdict } = table;
   const held = empty === null ? 'unknown' : empty ? 'empty' : 'filled';
-  return html`<tr data-verdict="${verdict}" data-rows="${held}"><th scope="row">${name(nameOf(table))}${evidence.comment === null ? null : html`<p>${evidence.comment}</p>`}</th><td class="number">${rows === null ? '?' : `${evidence.rowsEstimated ? '~' : ''}${rows}`}</td><td class="number">${describeBytes(evidence.bytes)}</td><td>${folded(summaryOf(table), evidenceOf(table))}</td></tr>
+  return html`<tr data-verdict="${verdict}" data-rows="${held}"><th scope="row">${name(nameOf(table))}${evidence.comment === null ? null : html`<p>${evidence.comment}</p>`}</th><td class="number">${rows === null ? '?' : `${evidence.rowsEstimated ? '~' : ''}${grouped(rows)}`}</td><td class="number">${describeBytes(evidence.bytes)}</td><td>${folded(summaryOf(table), evidenceOf(table))}</td></tr>
 `;
 }
 

@@ -2,11 +2,10 @@ import { moment } from '../audit/ghost-rules.ts';
 import { describeBytes } from '../audit/layout.ts';
 import { nameOf as backupName } from '../backup/records.ts';
 import type { MigrationPreflight } from '../preflight.ts';
-import { words } from '../preflight-report.ts';
 import { type Content, type Html, html } from './html.ts';
-import { stageName, withShare } from './impact.ts';
+import { share, stageName, withShare } from './impact.ts';
 import type { Section } from './page.ts';
-import { badge, name, table } from './parts.ts';
+import { badge, grouped, name, table } from './parts.ts';
 import type { Report } from './read-report.ts';
 
 /** How the database stands, what is pending, and what that would change. */
@@ -25,12 +24,14 @@ export function glanceSection(report: Report): Section {
           { title: 'tables', kind: 'number' },
           { title: 'empty', kind: 'number' },
           { title: 'size', kind: 'number' },
+          { title: 'saved', kind: 'number' },
         ],
         impact.map((stage) => [
           stageName(stage),
-          stage.tables,
+          grouped(stage.tables),
           withShare(stage.empty, stage.tables),
           describeBytes(stage.bytes),
+          stage.saved === 0 ? '' : describeBytes(stage.saved),
         ]),
       ),
     ],
@@ -38,24 +39,30 @@ export function glanceSection(report: Report): Section {
 }
 
 function pending({ migration, state, tables, gates }: MigrationPreflight): Html {
-  const found = gates.flatMap(({ refusals }) => refusals.map(({ code }) => code));
-  const why = state === 'refused' ? `: ${found.join(', ')}` : '';
-  return html`<li>${badge(state)} ${name(migration)} ${words[state]}${why} <span>${tables.length === 1 ? '1 table' : `${tables.length} tables`}</span></li>`;
+  const some = tables.length === 1 ? '1 table' : `${tables.length} tables`;
+  const codes = gates.flatMap(({ refusals }) => refusals.map(({ code }) => code));
+  const sentences: Readonly<Record<typeof state, string>> = {
+    goes: `would drop ${some}`,
+    refused: `would drop ${some}, and is refused: ${[...new Set(codes)].join(', ')}`,
+    waits: `waits for approval of ${some}`,
+    done: 'has dropped its tables already',
+  };
+  return html`<li>${badge(state)} ${name(migration)} ${sentences[state]}</li>`;
 }
 
 function tiles({ audit, status, checks }: Report): Html {
-  const { counts } = audit;
+  const { tables, empty, candidate, ask } = audit.counts;
   const open = status.archive.filter(({ restoredAt }) => restoredAt === null).length;
   const failed = checks.filter(({ state }) => state === 'failed').length;
-  const all: readonly [string, number][] = [
-    ['tables', counts.tables],
-    ['empty', counts.empty],
-    ['candidates', counts.candidate],
-    ['to ask about', counts.ask],
-    ['drops that stand', open],
-    ['checks failed', failed],
+  const all: readonly [string, number, string][] = [
+    ['tables', tables, ''],
+    ['empty', empty, share(empty, tables)],
+    ['candidates', candidate, ''],
+    ['to ask about', ask, ''],
+    ['drops that stand', open, ''],
+    ['checks failed', failed, `of ${checks.length}`],
   ];
-  return html`<dl class="tiles">${all.map(([title, value]) => html`<div><dt>${title}</dt><dd>${value}</dd></div>`)}</dl>
+  return html`<dl class="tiles">${all.map(([title, value, note]) => html`<div><dt>${title}</dt><dd>${grouped(value)} <small>${note}</small></dd></div>`)}</dl>
 `;
 }
 

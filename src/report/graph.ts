@@ -1,4 +1,4 @@
-import type { Evidence } from '../audit/audit.ts';
+import { type Evidence, inText } from '../audit/audit.ts';
 import { describeRows } from '../audit/ghost-rules.ts';
 import { groupBy } from '../audit/group-by.ts';
 import { readClosure } from '../catalog/closure.ts';
@@ -76,7 +76,9 @@ export async function readGraph(
         along: reach(table, dependents).flatMap((name) => others.get(name) ?? []),
         refersTo: (out.get(table) ?? []).map(({ key, to }) => ({ key, table: to })),
         referredBy: (into.get(table) ?? []).map(({ key, from }) => ({ key, table: from })),
-        inText: evidence.functions.filter((one) => one.endsWith(', whose text names it')),
+        inText: evidence.functions.flatMap((one) =>
+          one.endsWith(inText) ? one.slice(0, -inText.length) : [],
+        ),
       },
     ];
   });

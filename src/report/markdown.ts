@@ -13,8 +13,8 @@ export function formatReportMarkdown(report: Report): string {
   return [
     `## Report on ${code(database)}, ${madeAt.slice(0, 16)}Z`,
     '',
-    '| | tables | empty | size |',
-    '| --- | --: | --: | --: |',
+    '| | tables | empty | size | saved |',
+    '| --- | --: | --: | --: | --: |',
     ...impact.map((stage) =>
       [
         '',
@@ -22,6 +22,7 @@ export function formatReportMarkdown(report: Report): string {
         stage.tables,
         withShare(stage.empty, stage.tables),
         describeBytes(stage.bytes),
+        stage.saved === 0 ? '' : describeBytes(stage.saved),
         '',
       ]
         .join(' | ')

@@ -37,6 +37,17 @@ ${body}
 `;
 }
 
+/** A text that may be long, folded up where it is. */
+export function shortened(text: string): Content {
+  const characters = [...text];
+  return characters.length <= 300 ? text : folded(`${characters.slice(0, 200).join('')}…`, text);
+}
+
+/** `1,001` */
+export function grouped(count: number): string {
+  return count.toLocaleString('en');
+}
+
 export function list(items: readonly Content[]): Html {
   return html`<ul>${items.map((item) => html`<li>${item}</li>`)}</ul>`;
 }

@@ -1,12 +1,14 @@
 import { columnsOf } from '../audit/layout.ts';
 import { printable } from '../printable.ts';
 import { type Html, html } from './html.ts';
-import type { LayOut, Placed, Point } from './layout-graph.ts';
+import type { Curve, LayOut, Point, Size } from './layout-graph.ts';
 import type { Neighbourhood } from './neighbourhoods.ts';
+import type { Node } from './surroundings.ts';
 
-// Of a monospaced font of 12.5 pixels, the widest of those that the style names; longer names are cut.
-const columnWidth = 7.8;
-const mostColumns = 32;
+// What a character takes in the widest of the fonts that the style names; longer texts are cut.
+const nameWidth = 7.8;
+const noteWidth = 6.4;
+const mostWidth = 34 * nameWidth;
 const padding = 12;
 const height = 44;
 const margin = 2;
@@ -14,43 +16,51 @@ const margin = 2;
 /** A neighbourhood as SVG; the colours are those of the page. */
 export function drawPicture(neighbourhood: Neighbourhood, label: string, layOut: LayOut): Html {
   const { nodes, edges } = neighbourhood;
-  const texts = nodes.map(
-    ({ name, note }) => [cut(printable(name), mostColumns), cut(note, mostColumns + 6)] as const,
-  );
-  const columns = Math.max(...texts.map(([name, note]) => Math.max(columnsOf(name), columnsOf(note) * 0.84)));
-  const box = { width: Math.ceil(columns * columnWidth) + 2 * padding, height };
+  const texts = nodes.map(({ name, note }) => ({
+    name: cut(printable(name), mostWidth / nameWidth),
+    note: cut(printable(note), mostWidth / noteWidth),
+  }));
+  const widths = texts.flatMap(({ name, note }) => [
+    columnsOf(name) * nameWidth,
+    columnsOf(note) * noteWidth,
+  ]);
+  const box = { width: Math.ceil(Math.max(...widths)) + 2 * padding, height };
   const placed = layOut(neighbourhood, box);
-  const width = Math.ceil(placed.width) + 2 * margin;
-  const tall = Math.ceil(placed.height) + 2 * margin;
-  return html`<svg role="img" aria-label="${label}" width="${width}" height="${tall}" viewBox="${-margin} ${-margin} ${width} ${tall}">
+  const [width, tall] = [placed.width, placed.height].map((length) => Math.ceil(length) + 2 * margin);
+  const viewBox = `${-margin} ${-margin} ${width} ${tall}`;
+  return html`<svg role="img" aria-label="${label}" width="${width ?? 0}" height="${tall ?? 0}" viewBox="${viewBox}">
 <title>${label}</title>
-${edges.map(({ title, lost }, index) => drawEdge(placed.edges[index], title, lost))}${nodes.map(
-  (node, index) => {
-    const { x, y } = placed.nodes[index] ?? { x: 0, y: 0 };
-    const [name, note] = texts[index] ?? ['', ''];
-    const [left, top] = [round(x - box.width / 2), round(y - height / 2)];
-    return html`<g class="node ${node.fate}"><title>${node.name}: ${node.note}</title><rect x="${left}" y="${top}" width="${box.width}" height="${height}" rx="6"/><text class="name" x="${left + padding}" y="${top + 19}">${name}</text><text class="note" x="${left + padding}" y="${top + 34}">${note}</text></g>
+${edges.map(({ title, lost }, index) => drawEdge(placed.edges.get(index), title, lost))}${nodes.map((node, index) => drawNode(node, texts[index], placed.nodes.get(index), box))}</svg>`;
+}
+
+function drawNode(
+  { name, note, fate }: Node,
+  text: Pick<Node, 'name' | 'note'> | undefined,
+  middle: Point | undefined,
+  box: Size,
+): Html | null {
+  if (text === undefined || middle === undefined) return null;
+  const [x, y] = [round(middle.x - box.width / 2), round(middle.y - box.height / 2)];
+  return html`<g class="node ${fate}"><title>${name}: ${note}</title><rect x="${x}" y="${y}" width="${box.width}" height="${box.height}" rx="6"/><text class="name" x="${x + padding}" y="${round(y + 19)}">${text.name}</text><text class="note" x="${x + padding}" y="${round(y + 34)}">${text.note}</text></g>
 `;
-  },
-)}</svg>`;
 }
 
 function cut(text: string, columns: number): string {
+  if (columnsOf(text) <= columns) return text;
   let kept = '';
   for (const character of text) {
-    if (columnsOf(kept + character) > columns - 1)
-      return kept + (columnsOf(text) > columns ? '…' : text.slice(kept.length));
+    if (columnsOf(kept + character) > columns - 1) break;
     kept += character;
   }
-  return kept;
+  return `${kept}…`;
 }
 
-function drawEdge(edge: Placed['edges'][number] | undefined, title: string, lost: boolean): Html | null {
-  const [start, ...rest] = edge?.curve ?? [];
+function drawEdge(curve: Curve | undefined, title: string, lost: boolean): Html | null {
+  const [start, ...rest] = curve?.points ?? [];
   const last = rest.at(-1);
-  if (edge === undefined || start === undefined || last === undefined) return null;
+  if (curve === undefined || start === undefined || last === undefined) return null;
   const path = `M${at(start)}C${rest.map(at).join(' ')}`;
-  return html`<g class="edge${lost ? ' lost' : ''}"><title>${title}</title><path class="line" d="${path}"/><path class="tip" d="${arrow(last, edge.tip)}"/></g>
+  return html`<g class="edge${lost ? ' lost' : ''}"><title>${title}</title><path class="line" d="${path}"/><path class="tip" d="${arrow(last, curve.tip)}"/></g>
 `;
 }
 

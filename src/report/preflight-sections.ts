@@ -2,7 +2,7 @@ import type { GateState, MigrationPreflight } from '../preflight.ts';
 import { approvalsOf, countKinds, words } from '../preflight-report.ts';
 import { type Content, type Html, html, lines } from './html.ts';
 import type { Section } from './page.ts';
-import { badge, folded, list, name, table } from './parts.ts';
+import { badge, folded, list, name, shortened, table } from './parts.ts';
 
 /** What is approved and what waits; undefined where no migration asks. */
 export function approvalsSection(migrations: readonly MigrationPreflight[]): Section | undefined {
@@ -45,7 +45,7 @@ function approvals(migrations: readonly MigrationPreflight[]): Content {
     texts.length === 0
       ? null
       : html`<p>To approve all as they are now, set this; leave out what is to stay. An approval holds for as long as its table does not change.</p>
-<pre class="copy">APPROVED_DROPS=${texts.join(',')}</pre>`,
+<pre class="copy">APPROVED_DROPS=${texts.map((text, index) => [index === 0 ? null : html`,<wbr>`, text])}</pre>`,
   ];
 }
 
@@ -90,5 +90,5 @@ ${
 }
 
 function gateRow({ gate, state, found }: GateState): Content[] {
-  return [gate, badge(state), found];
+  return [gate, badge(state), shortened(found)];
 }

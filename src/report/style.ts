@@ -21,7 +21,7 @@ body {
   font: 1rem/1.55 system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif;
   overflow-wrap: anywhere;
 }
-code, pre, .name { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace; }
+code, pre, svg .name { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace; }
 code { font-size: .875em; unicode-bidi: isolate; }
 h1, h2, h3 { line-height: 1.25; text-wrap: balance; }
 h1 { margin: 0 0 .4rem; font-size: 2.25rem; letter-spacing: -.02em; }
@@ -43,14 +43,15 @@ nav a:hover { text-decoration: underline; }
 .tiles div { padding: .8rem 1rem; background: var(--surface); border-radius: .5rem; }
 .tiles dt { color: var(--quiet); font-size: .85rem; }
 .tiles dd { margin: 0; font-size: 1.75rem; font-weight: 600; line-height: 1.2; font-variant-numeric: tabular-nums; }
+.tiles small { color: var(--quiet); font-size: .95rem; font-weight: 400; }
 .pending { padding: 0; list-style: none; }
 .pending li { margin: .4rem 0; }
-.pending span:last-child { color: var(--quiet); }
 .badge {
   display: inline-block; padding: .05em .6em; border-radius: 1em; background: var(--surface); color: var(--quiet);
   font-size: .8rem; font-weight: 600; line-height: 1.5; white-space: nowrap;
 }
-.badge.ok, .badge.goes, .badge.approved, .badge.done { background: var(--green-soft); color: var(--green); }
+.badge.goes { background: var(--blue-soft); color: var(--blue); }
+.badge.ok, .badge.approved, .badge.done { background: var(--green-soft); color: var(--green); }
 .badge.waits, .badge.ask, .badge.held { background: var(--amber-soft); color: var(--amber); }
 .badge.refused, .badge.failed, .badge.candidate { background: var(--red-soft); color: var(--red); }
 .refusal { margin: .75rem 0; padding: .6rem 1rem; border-left: 3px solid var(--red); background: var(--red-soft); border-radius: 0 .4rem .4rem 0; }
@@ -71,8 +72,9 @@ td.name code { white-space: nowrap; }
 .tables th p { margin: .15rem 0 0; color: var(--quiet); font-size: .85rem; }
 .tables .group th { padding-top: 1.75rem; }
 .tables .group span:last-child { color: var(--quiet); }
-details { margin: .15rem 0; }
 article > details { margin: .6rem 0; }
+article > details ul { columns: 24rem; column-gap: 2rem; font-size: .88rem; }
+figure > details { margin-top: .75rem; font-size: .92rem; }
 summary { cursor: pointer; }
 details[open] > summary { margin-bottom: .35rem; }
 .rules { padding: 0; list-style: none; }
@@ -130,10 +132,11 @@ svg .note { font-size: 11px; fill: var(--quiet); }
   .tables tr > :last-child { grid-column: 1 / -1; }
 }
 @media print {
-  body { max-width: none; padding: 0; font-size: 9.5pt; }
+  :root { font-size: 9pt; }
+  body { max-width: none; padding: 0; }
+  summary { list-style: none; }
   nav, form.filter { display: none; }
-  details::details-content { content-visibility: visible; display: block; }
-  details > :not(summary) { display: block; }
+  :not(tr[data-verdict='keep'] *) > details::details-content { content-visibility: visible; display: block; }
   tr, figure, .refusal { break-inside: avoid; }
   h2, h3, figcaption { break-after: avoid; }
   .scroll, pre { overflow: visible; }
