@@ -44,16 +44,18 @@ export function surroundingsOf(subject: Subject, graph: Graph): Surroundings {
     if (from !== table && shown.has(from) && shown.has(to))
       edges.push({ from, to, lost: false, title: `${from} needs ${to}` });
   }
-  for (const [tableThere, keys] of byTable(referredBy).slice(0, most)) {
-    const other = subjects.get(tableThere);
-    nodes.push(other === undefined ? staying(tableThere) : describe(other));
-    edges.push({ from: tableThere, to: table, lost: other === undefined, title: keys.join(', ') });
-  }
-  for (const [tableThere, keys] of byTable(refersTo).slice(0, most)) {
-    const other = subjects.get(tableThere);
-    nodes.push(other === undefined ? staying(tableThere) : describe(other));
-    edges.push({ from: table, to: tableThere, lost: false, title: keys.join(', ') });
-  }
+  const join = (other: string, ends: Pick<Edge, 'from' | 'to'>, keys: readonly string[]) => {
+    const known = subjects.get(other);
+    nodes.push(known === undefined ? staying(other) : describe(known));
+    edges.push({
+      ...ends,
+      lost: isLost(subjects.get(ends.from), subjects.get(ends.to)),
+      title: keys.join(', '),
+    });
+  };
+  for (const [other, keys] of byTable(referredBy).slice(0, most))
+    join(other, { from: other, to: table }, keys);
+  for (const [other, keys] of byTable(refersTo).slice(0, most)) join(other, { from: table, to: other }, keys);
   for (const identity of inText.slice(0, most)) {
     nodes.push({ id: identity, name: identity, note: 'names it in its text', fate: 'stays' });
     edges.push({ from: identity, to: table, lost: true, title: identity });
@@ -71,6 +73,11 @@ export function surroundingsOf(subject: Subject, graph: Graph): Surroundings {
   more('tables that it refers to', byTable(refersTo).length, false, false);
   more('functions that name it', inText.length, true, true);
   return { nodes, edges };
+}
+
+/** Whether a foreign key would go from a table that does not go at that time. */
+function isLost(from: Subject | undefined, to: Subject | undefined): boolean {
+  return to !== undefined && from?.migration !== to.migration;
 }
 
 function byTable(references: readonly Reference[]): [table: string, keys: string[]][] {
