@@ -157,6 +157,12 @@ describe('report', () => {
       expect(text).to.include('npm install --save-dev @hpcc-js/wasm-graphviz').and.include('refers by');
     });
 
+    it('has the DDL in lines', () => {
+      const [, ddl = ''] = /<pre>([\s\S]*?)<\/pre>/.exec(page(turing)) ?? [];
+      expect(ddl).to.match(/^create table public\.production_runs \(\n {2}production_run_id integer/m);
+      expect(ddl).not.to.include('\\u000a');
+    });
+
     it('holds nothing that a policy would have to be opened for', () => {
       const text = page(turing);
       expect(text).to.match(

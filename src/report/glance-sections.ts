@@ -39,7 +39,8 @@ export function glanceSection(report: Report): Section {
 }
 
 function pending({ migration, state, tables, gates }: MigrationPreflight): Html {
-  const some = tables.length === 1 ? '1 table' : `${tables.length} tables`;
+  const going = state === 'waits' ? tables : tables.filter(({ approved }) => approved !== false);
+  const some = going.length === 1 ? '1 table' : `${going.length} tables`;
   const codes = gates.flatMap(({ refusals }) => refusals.map(({ code }) => code));
   const sentences: Readonly<Record<typeof state, string>> = {
     goes: `would drop ${some}`,

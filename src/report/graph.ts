@@ -2,6 +2,7 @@ import { type Evidence, inText } from '../audit/audit.ts';
 import { describeRows } from '../audit/ghost-rules.ts';
 import { groupBy } from '../audit/group-by.ts';
 import { readClosure } from '../catalog/closure.ts';
+import { parseTableName } from '../name.ts';
 import type { MigrationPreflight } from '../preflight.ts';
 import type { Session } from '../session.ts';
 import { contract, type Kind, type Need, type Other, reach } from './contract.ts';
@@ -45,7 +46,7 @@ export async function readGraph(
   tables: ReadonlyMap<string, KnownTable>,
   migrations: readonly MigrationPreflight[],
 ): Promise<Graph> {
-  const chosen = choose(tables, migrations);
+  const chosen = choose(tables, migrations, evidence.path);
   const oids = [...chosen.keys()].flatMap((sql) => tables.get(sql)?.oid ?? []);
   const closure = await readClosure(session, oids);
   const names = new Map([...tables].map(([sql, { oid }]) => [oid, sql]));
@@ -89,12 +90,20 @@ export async function readGraph(
 function choose(
   tables: ReadonlyMap<string, KnownTable>,
   migrations: readonly MigrationPreflight[],
+  path: readonly string[],
 ): Map<string, Pick<Subject, 'fate' | 'migration'>> {
   const chosen = new Map<string, Pick<Subject, 'fate' | 'migration'>>();
   for (const { migration, state, closure } of migrations) {
     const fate = state === 'waits' ? 'waits' : 'goes';
     for (const { kind, identity, outsider } of closure)
       if (kind === 'table' && !outsider && !chosen.has(identity)) chosen.set(identity, { fate, migration });
+  }
+  // Those of a migration that goes without them.
+  for (const one of migrations.flatMap(({ migration, tables }) =>
+    tables.map((table) => ({ ...table, migration })),
+  )) {
+    const sql = one.approved === false ? findTable(one.table, tables, path) : undefined;
+    if (sql !== undefined && !chosen.has(sql)) chosen.set(sql, { fate: 'waits', migration: one.migration });
   }
   for (const [sql, { audit }] of tables) {
     if (audit.verdict !== 'keep' && !chosen.has(sql))
@@ -106,4 +115,17 @@ function choose(
     if (parent !== null && oids.has(parent)) chosen.delete(sql);
   }
   return chosen;
+}
+
+/** A name as a migration writes it; without a schema it is looked for along the search path. */
+function findTable(
+  written: string,
+  tables: ReadonlyMap<string, KnownTable>,
+  path: readonly string[],
+): string | undefined {
+  const { schema, name } = parseTableName(written);
+  const named = [...tables].filter(([, { audit }]) => audit.name === name);
+  return (schema === undefined ? path : [schema]).flatMap((one) =>
+    named.flatMap(([sql, { audit }]) => (audit.schema === one ? sql : [])),
+  )[0];
 }

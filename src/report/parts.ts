@@ -17,7 +17,9 @@ export interface Column {
 }
 
 export function table(columns: readonly Column[], rows: readonly (readonly Content[])[]): Html {
-  return html`<div class="scroll"><table>
+  // Figures are read in columns on any screen; all else can stand one below the other on a narrow one.
+  const layout = columns.some(({ kind }) => kind === 'number') ? 'figures' : 'stack';
+  return html`<div class="scroll"><table class="${layout}">
 <thead><tr>${columns.map(({ title, kind = '' }) => html`<th scope="col" class="${kind}">${title}</th>`)}</tr></thead>
 <tbody>
 ${rows.map(

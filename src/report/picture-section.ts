@@ -34,7 +34,7 @@ function draw(graph: Graph, layOut: LayOut | undefined): Content {
       ? html`<p class="warning">The pictures are left out, since Graphviz is not installed: <code>npm install --save-dev @hpcc-js/wasm-graphviz</code>. What they would show follows in words.</p>`
       : html`<p>An arrow leads from what needs to what is needed.${shown.some(({ edges }) => edges.some(({ lost }) => lost)) ? ' A broken red one is a foreign key that what stays would lose, or a function that would fail.' : null}</p>
 <ul class="legend">${legend.map(([fate, meaning]) => (fates.has(fate) ? html`<li class="${fate}">${meaning}</li>` : null))}</ul>`,
-    shown.map((one, index) => figure(one, `${index + 1} of ${shown.length}`, layOut)),
+    shown.map((one, index) => figure(one, shown.length > 1 ? `${index + 1} of ${shown.length}` : '', layOut)),
     left === 0
       ? null
       : html`<p>And ${left} more tables that may go: they are in the list of tables, and in no picture.</p>`,

@@ -81,7 +81,7 @@ ${
         folded(`What would be locked meanwhile: ${locks.length} relations`, list(locks.map(name))),
         folded(
           `DDL that would be kept for the way back: ${statements.length} statements`,
-          html`<pre>${statements.map(({ sql }) => [lines(`${sql};`), '\n'])}</pre>`,
+          html`<pre>${lines(statements.map(({ sql }) => `${sql};`).join('\n'))}</pre>`,
         ),
       ]
 }

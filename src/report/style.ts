@@ -59,12 +59,15 @@ nav a:hover { text-decoration: underline; }
 .warning { padding: .6rem 1rem; border-left: 3px solid var(--amber); background: var(--amber-soft); border-radius: 0 .4rem .4rem 0; }
 
 .scroll { overflow-x: auto; }
+.scroll + p { margin-top: 1.25rem; }
+.scroll + .scroll { margin-top: 1.5rem; }
 table { width: 100%; border-collapse: collapse; font-size: .92rem; }
 th, td { padding: .5rem .9rem .5rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 thead th { color: var(--quiet); font-size: .82rem; font-weight: 500; }
 tr > :last-child { padding-right: 0; }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .state { white-space: nowrap; }
+table.figures, table.stack { overflow-wrap: break-word; }
 td.name code { white-space: nowrap; }
 .tables tbody th { font-weight: 400; }
 .tables tr > :first-child { width: 34%; }
@@ -123,7 +126,15 @@ svg .note { font-size: 11px; fill: var(--quiet); }
 
 @media (max-width: 42rem) {
   h1 { font-size: 1.75rem; }
-  .tables thead { display: none; }
+  .tables thead, .stack thead { display: none; }
+  .stack tbody { display: block; }
+  .stack tr { display: flex; flex-wrap: wrap; gap: .15rem .9rem; padding: .55rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+  .stack td { padding: 0; border: 0; }
+  .stack td[class=''] { flex-basis: 100%; }
+  .figures { font-size: .85rem; }
+  .figures td:first-child { min-width: 6rem; overflow-wrap: anywhere; }
+  .figures th, .figures td { padding-right: .6rem; }
+  .stack { display: block; }
   .tables, .tables tbody { display: block; }
   .tables tr { display: grid; grid-template-columns: 1fr auto auto; gap: 0 .9rem; padding: .6rem 0; border-bottom: 1px solid var(--line); }
   .tables tr[hidden], .tables tbody[hidden] { display: none; }
