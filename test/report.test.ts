@@ -20,6 +20,7 @@ import {
   formatReportHtml,
   formatVerificationHtml,
 } from '../src/report/pages.ts';
+import { drawPicture } from '../src/report/picture.ts';
 import { type Report, type ReportOptions, readReport } from '../src/report/read-report.ts';
 import { quietly } from '../src/say.ts';
 import { formatVerificationMarkdown } from '../src/verify-report.ts';
@@ -235,6 +236,24 @@ describe('report', () => {
       expect(edges).to.have.length(1);
       expect(edges[0]).to.include({ to: 'public.going', lost: true });
       expect(edges[0]?.title).to.include('again on public.pointing');
+    });
+
+    it('is cut sooner where its boxes would not fit on a page', () => {
+      const long = `public.${'long_'.repeat(12)}`;
+      const chain = Array.from({ length: 4 }, (_, index) => ({
+        id: `${index}`,
+        name: `${index}${long}`,
+        note: '',
+      }));
+      const drawn = {
+        migration: null,
+        subjects: [],
+        nodes: chain.map((node) => ({ ...node, fate: 'stays' as const })),
+        edges: [0, 1, 2].map((index) => ({ from: `${index}`, to: `${index + 1}`, lost: false, title: '' })),
+      };
+      const { text } = drawPicture(drawn, '', layOut);
+      expect(Number(/width="(\d+)"/.exec(text)?.[1])).to.be.below(1100);
+      expect(text).to.include(`>0${long}: </title>`).and.include('>0public.long_long_lon…</text>');
     });
 
     it('is not tied together by a table that many refer to', () => {

@@ -5,32 +5,40 @@ import type { Curve, LayOut, Point, Size } from './layout-graph.ts';
 import type { Neighbourhood } from './neighbourhoods.ts';
 import type { Node } from './surroundings.ts';
 
-// What a character takes in the widest of the fonts that the style names; longer texts are cut.
+// What a character takes in the widest of the fonts that the style names.
 const nameWidth = 7.8;
 const noteWidth = 6.4;
-const mostWidth = 34 * nameWidth;
 const padding = 12;
 const height = 44;
 const margin = 2;
 
+/** What a page has room for. */
+const mostWidth = 1080;
+
 /** A neighbourhood as SVG; the colours are those of the page. */
 export function drawPicture(neighbourhood: Neighbourhood, label: string, layOut: LayOut): Html {
-  const { nodes, edges } = neighbourhood;
-  const texts = nodes.map(({ name, note }) => ({
-    name: cut(printable(name), mostWidth / nameWidth),
-    note: cut(printable(note), mostWidth / noteWidth),
+  const roomy = arrange(neighbourhood, 34, layOut);
+  // Where columns of boxes take more than a page, long texts are cut sooner.
+  const { texts, box, placed } = roomy.placed.width > mostWidth ? arrange(neighbourhood, 22, layOut) : roomy;
+  const [width, tall] = [placed.width, placed.height].map((length) => Math.ceil(length) + 2 * margin);
+  const viewBox = `${-margin} ${-margin} ${width} ${tall}`;
+  return html`<svg role="img" aria-label="${label}" width="${width ?? 0}" height="${tall ?? 0}" viewBox="${viewBox}">
+<title>${label}</title>
+${neighbourhood.edges.map(({ title, lost }, index) => drawEdge(placed.edges.get(index), title, lost))}${neighbourhood.nodes.map((node, index) => drawNode(node, texts[index], placed.nodes.get(index), box))}</svg>`;
+}
+
+/** Boxes as wide as the longest of their texts, cut to so many columns. */
+function arrange(neighbourhood: Neighbourhood, columns: number, layOut: LayOut) {
+  const texts = neighbourhood.nodes.map(({ name, note }) => ({
+    name: cut(printable(name), columns),
+    note: cut(printable(note), (columns * nameWidth) / noteWidth),
   }));
   const widths = texts.flatMap(({ name, note }) => [
     columnsOf(name) * nameWidth,
     columnsOf(note) * noteWidth,
   ]);
   const box = { width: Math.ceil(Math.max(...widths)) + 2 * padding, height };
-  const placed = layOut(neighbourhood, box);
-  const [width, tall] = [placed.width, placed.height].map((length) => Math.ceil(length) + 2 * margin);
-  const viewBox = `${-margin} ${-margin} ${width} ${tall}`;
-  return html`<svg role="img" aria-label="${label}" width="${width ?? 0}" height="${tall ?? 0}" viewBox="${viewBox}">
-<title>${label}</title>
-${edges.map(({ title, lost }, index) => drawEdge(placed.edges.get(index), title, lost))}${nodes.map((node, index) => drawNode(node, texts[index], placed.nodes.get(index), box))}</svg>`;
+  return { texts, box, placed: layOut(neighbourhood, box) };
 }
 
 function drawNode(

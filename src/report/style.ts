@@ -81,14 +81,16 @@ figure > details { margin-top: .75rem; font-size: .92rem; }
 summary { cursor: pointer; }
 details[open] > summary { margin-bottom: .35rem; }
 .rules { padding: 0; list-style: none; }
-.rules span { display: inline-block; width: 1.1em; font-weight: 700; text-align: center; }
+.rules span { display: inline-block; width: 1.1em; font-weight: 700; text-align: center; text-indent: 0; }
+.rules li { padding-left: 1.35em; text-indent: -1.35em; }
 .rules b { font-weight: 600; }
 .holds span { color: var(--red); }
 .fails span { color: var(--green); }
 .open span { color: var(--quiet); }
 dl { margin: .5rem 0; }
-.tables dt { color: var(--quiet); font-size: .85rem; }
-.tables dd { margin: 0 0 .35rem; }
+.tables dl { display: grid; grid-template-columns: auto 1fr; gap: .1rem .9rem; font-size: .85rem; }
+.tables dt { color: var(--quiet); }
+.tables dd { margin: 0; }
 pre { margin: .6rem 0; padding: .8rem 1rem; overflow-x: auto; background: var(--surface); border-radius: .5rem; font-size: .82rem; line-height: 1.5; }
 .copy { white-space: pre-wrap; user-select: all; }
 
