@@ -28,6 +28,7 @@ export function withFormat(command: Command): Command {
 export function withFormats(command: Command, first: Format, ...others: readonly Format[]): Command {
   const format = command.options.find(({ long }) => long === '--format');
   format?.choices([first, ...others]).default(first);
+  // The default that the option had when it was added is in force already.
   return command.setOptionValueWithSource('format', first, 'default');
 }
 

@@ -73,7 +73,7 @@ export function countKinds({ closure, statements }: MigrationPreflight): string 
 }
 
 /** What `APPROVED_DROPS` may hold; none where nothing is to be approved. */
-export function approvalsOf({ tables }: MigrationPreflight): string[] {
+function approvalsOf({ tables }: MigrationPreflight): string[] {
   if (tables.every(({ approved }) => approved !== false)) return [];
   return tables.map(({ table, fingerprint }) => `${table}@${fingerprint}`);
 }

@@ -10,7 +10,7 @@ import { badge, folded, grouped, list, name } from './parts.ts';
 /** Every table with its verdict and the evidence; and what the code says. */
 export function auditSections(audit: Audit): Section[] {
   const sections: Section[] = [
-    { id: 'tables', title: 'Tables', body: [controls(), tables(audit), warnings(audit)] },
+    { id: 'tables', title: 'Tables', body: [warnings(audit), controls(), tables(audit)] },
   ];
   if (audit.code !== null) sections.push({ id: 'code', title: 'Code', body: codeBody(audit.code) });
   return sections;

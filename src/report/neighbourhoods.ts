@@ -18,19 +18,21 @@ const mostPictures = 12;
  */
 export function findNeighbourhoods(graph: Graph): Neighbourhood[] {
   const found: Neighbourhood[] = [];
+  const subjects = new Map(graph.subjects.map((subject) => [subject.table, subject]));
   for (const [migration, group] of groupBy(graph.subjects, (subject) => subject.migration)) {
-    let current: Neighbourhood | undefined;
+    let current: Neighbourhood = { migration, subjects: [], nodes: [], edges: [] };
     for (const subject of inComponents(group)) {
-      const around = surroundingsOf(subject, graph);
-      const both = current && merge(current, around);
-      if (current === undefined || both === undefined || both.nodes.length > mostNodes) {
-        if (current !== undefined) found.push(current);
-        current = { migration, subjects: [subject], ...around };
+      if (found.length === mostPictures) return found;
+      const around = surroundingsOf(subject, subjects, graph.needs);
+      const grown = merge(current, around);
+      if (current.subjects.length === 0 || grown.nodes.length <= mostNodes) {
+        current = { migration, subjects: [...current.subjects, subject], ...grown };
       } else {
-        current = { migration, subjects: [...current.subjects, subject], ...both };
+        found.push(current);
+        current = { migration, subjects: [subject], ...around };
       }
     }
-    if (current !== undefined) found.push(current);
+    found.push(current);
   }
   return found.slice(0, mostPictures);
 }

@@ -5,7 +5,7 @@ import { findNeighbourhoods, type Neighbourhood } from './neighbourhoods.ts';
 import type { Section } from './page.ts';
 import { folded, list, name } from './parts.ts';
 import { drawPicture } from './picture.ts';
-import { type Relation, relationsOf } from './words.ts';
+import { relationsOf } from './words.ts';
 
 const legend: readonly [string, string][] = [
   ['goes', 'a pending migration drops it'],
@@ -53,10 +53,9 @@ ${layOut === undefined ? words : [html`<div class="scroll" tabindex="0">${drawPi
 }
 
 function describe(subject: Subject): Content {
-  const relations = relationsOf(subject);
   return [
     name(subject.table),
-    relations.map(({ what, names, more }: Relation, index) => [
+    relationsOf(subject).map(({ what, names, more }, index) => [
       index === 0 ? ': ' : '; ',
       what,
       names.map((one, position) => [position === 0 ? ' ' : ', ', name(one)]),

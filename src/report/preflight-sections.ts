@@ -1,5 +1,5 @@
-import type { GateState, MigrationPreflight } from '../preflight.ts';
-import { approvalsOf, countKinds, words } from '../preflight-report.ts';
+import type { GateState, MigrationPreflight, Refusal } from '../preflight.ts';
+import { countKinds, words } from '../preflight-report.ts';
 import { type Content, type Html, html, lines } from './html.ts';
 import type { Section } from './page.ts';
 import { badge, folded, list, name, shortened, table } from './parts.ts';
@@ -21,11 +21,8 @@ export function preflightSection(migrations: readonly MigrationPreflight[]): Sec
 }
 
 function approvals(migrations: readonly MigrationPreflight[]): Content {
-  const tables = migrations.flatMap((one) =>
-    one.tables.map((table) => ({ ...table, migration: one.migration })),
-  );
+  const tables = migrations.flatMap((one) => one.tables);
   const waiting = tables.filter(({ approved }) => approved === false).length;
-  const texts = migrations.flatMap(approvalsOf);
   return [
     html`<p>${waiting === 0 ? `All ${tables.length} are approved.` : `${waiting} of ${tables.length} tables wait for the word of their owner; what waits is left alone.`}</p>`,
     table(
@@ -42,10 +39,8 @@ function approvals(migrations: readonly MigrationPreflight[]): Content {
         name(one.fingerprint),
       ]),
     ),
-    texts.length === 0
-      ? null
-      : html`<p>To approve all as they are now, set this; leave out what is to stay. An approval holds for as long as its table does not change.</p>
-<pre class="copy">APPROVED_DROPS=${texts.map((text, index) => [index === 0 ? null : html`,<wbr>`, text])}</pre>`,
+    html`<p>To approve all as they are now, set this; leave out what is to stay. An approval holds for as long as its table does not change.</p>
+<pre class="copy">APPROVED_DROPS=${tables.map(({ table, fingerprint }, index) => [index === 0 ? null : html`,<wbr>`, `${table}@${fingerprint}`])}</pre>`,
   ];
 }
 
@@ -53,17 +48,7 @@ function describe(one: MigrationPreflight): Html {
   const { migration, state, gates, closure, locks, statements } = one;
   return html`<article>
 <h3>${name(migration)} ${badge(state)} <span>${words[state]}</span></h3>
-${gates
-  .flatMap(({ refusals }) => refusals)
-  .map(
-    ({
-      code,
-      message,
-      reason,
-      next,
-    }) => html`<div class="refusal"><p>${name(code)} <b>${message}</b></p><p>${reason.split('\n').map((line) => [line, html`<br>`])}</p><p>${next.split('\n').map((line) => html`→ ${line}<br>`)}</p></div>
-`,
-  )}
+${gates.flatMap(({ refusals }) => refusals).map(refused)}
 ${table([{ title: 'gate', kind: 'state' }, { title: 'state', kind: 'state' }, { title: 'found' }], gates.map(gateRow))}
 ${
   closure.length === 0
@@ -86,6 +71,12 @@ ${
       ]
 }
 </article>
+`;
+}
+
+function refused({ code, message, reason, next }: Refusal): Html {
+  return html`<div class="refusal"><p>${name(code)} <b>${message}</b></p>
+${reason.split('\n').map((line) => html`<p>${line}</p>`)}${next.split('\n').map((line) => html`<p>→ ${line}</p>`)}</div>
 `;
 }
 

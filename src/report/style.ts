@@ -76,7 +76,7 @@ td.name code { white-space: nowrap; }
 .tables .group th { padding-top: 1.75rem; }
 .tables .group span:last-child { color: var(--quiet); }
 article > details { margin: .6rem 0; }
-article > details ul { columns: 24rem; column-gap: 2rem; font-size: .88rem; }
+article > details ul, #code ul { columns: 24rem; column-gap: 2rem; font-size: .88rem; }
 figure > details { margin-top: .75rem; font-size: .92rem; }
 summary { cursor: pointer; }
 details[open] > summary { margin-bottom: .35rem; }

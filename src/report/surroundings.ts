@@ -28,9 +28,12 @@ export interface Surroundings {
 const most = 5;
 
 /** A table and what is next to it. */
-export function surroundingsOf(subject: Subject, graph: Graph): Surroundings {
+export function surroundingsOf(
+  subject: Subject,
+  subjects: ReadonlyMap<string, Subject>,
+  needs: Graph['needs'],
+): Surroundings {
   const { table, refersTo, referredBy, along, inText } = subject;
-  const subjects = new Map(graph.subjects.map((one) => [one.table, one]));
   const nodes: Node[] = [describe(subject)];
   const edges: Edge[] = [];
 
@@ -40,7 +43,7 @@ export function surroundingsOf(subject: Subject, graph: Graph): Surroundings {
     shown.add(id);
     nodes.push({ id, name: short(identity), note: kind, fate: 'along' });
   }
-  for (const { from, to } of graph.needs) {
+  for (const { from, to } of needs) {
     if (from !== table && shown.has(from) && shown.has(to))
       edges.push({ from, to, lost: false, title: `${from} needs ${to}` });
   }
@@ -75,9 +78,9 @@ export function surroundingsOf(subject: Subject, graph: Graph): Surroundings {
   return { nodes, edges };
 }
 
-/** Whether a foreign key would go from a table that does not go at that time. */
+/** Whether a table that stays, or waits to go, would lose its foreign key. */
 function isLost(from: Subject | undefined, to: Subject | undefined): boolean {
-  return to !== undefined && from?.migration !== to.migration;
+  return to !== undefined && from?.fate !== 'goes' && from?.migration !== to.migration;
 }
 
 function byTable(references: readonly Reference[]): [table: string, keys: string[]][] {

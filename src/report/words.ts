@@ -9,7 +9,7 @@ export function describeOwn({ kind, count }: Kind): string {
 }
 
 /** What a table has to do with some others: the words, and the names that follow them. */
-export interface Relation {
+interface Relation {
   readonly what: string;
   readonly names: readonly string[];
   /** How many are not named. */
