@@ -5,7 +5,7 @@ import { formatAudit, formatAuditMarkdown } from '../src/audit/report.ts';
 import { outOfStep } from '../src/audit/step.ts';
 import { projectFolder } from '../src/knex/connection.ts';
 import { formatAuditHtml } from '../src/report/pages.ts';
-import { reading, run, withFormats } from './command.ts';
+import { codeRoots, reading, run, withFormats } from './command.ts';
 
 interface Options {
   schema?: string[];
@@ -31,7 +31,7 @@ export default function define(command: Command): void {
           const audit = await judgeEvidence(evidence, {
             root: projectFolder(),
             decisions,
-            code,
+            code: codeRoots(code),
             schemas: schema,
           });
           return { ...audit, failure: strict ? outOfStep(audit) : undefined };

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import createKnex, { type Knex } from 'knex';
+import { parseRoots } from '../src/audit/code/search.ts';
 import { exitCodeOf, isUndropError, sqlState, UndropError } from '../src/errors.ts';
 import { undropConfig } from '../src/knex/config.ts';
 import { loadEnv, projectFolder, resolveTarget } from '../src/knex/connection.ts';
@@ -66,6 +67,11 @@ export async function run<Given extends Result>(
 export function toCount(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It takes a number.');
   return Number(text);
+}
+
+/** What `--code` names; else what CODE_ROOTS does, which `.env` may set: so not before the connection is made. */
+export function codeRoots(code: string | undefined): string[] {
+  return parseRoots(code ?? process.env.CODE_ROOTS ?? '');
 }
 
 /** Those beside this program where it is the project, so that a build finds its own; else those of the project. */

@@ -6,7 +6,7 @@ import { formatReportMarkdown } from '../src/report/markdown.ts';
 import { formatReportHtml } from '../src/report/pages.ts';
 import { readReport } from '../src/report/read-report.ts';
 import { writeNewFile } from '../src/write-file.ts';
-import { migrationsFolder, run, toCount, withFormats, withTarget } from './command.ts';
+import { codeRoots, migrationsFolder, run, toCount, withFormats, withTarget } from './command.ts';
 
 interface Options {
   out?: string;
@@ -36,7 +36,7 @@ export default function define(command: Command): void {
         command,
         () =>
           withTarget((knex) =>
-            readReport(knex, { root, folder: migrationsFolder(), code, decisions, expect }),
+            readReport(knex, { root, folder: migrationsFolder(), code: codeRoots(code), decisions, expect }),
           ),
         {
           html: async (report) => formatReportHtml(report, await loadLayout()),

@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
-import { parseRoots } from '../src/audit/code/search.ts';
 import { formatVerificationHtml } from '../src/report/pages.ts';
 import { verifyDatabase } from '../src/verify-database.ts';
 import { formatVerification, formatVerificationMarkdown } from '../src/verify-report.ts';
-import { reading, run, toCount, withFormats } from './command.ts';
+import { codeRoots, reading, run, toCount, withFormats } from './command.ts';
 
 interface Options {
   expect?: number;
@@ -19,14 +18,7 @@ export default function define(command: Command): void {
     .action(({ expect, strict, code }: Options) =>
       run(
         command,
-        () =>
-          reading((session) =>
-            verifyDatabase(session, {
-              expect,
-              strict,
-              code: parseRoots(code ?? process.env.CODE_ROOTS ?? ''),
-            }),
-          ),
+        () => reading((session) => verifyDatabase(session, { expect, strict, code: codeRoots(code) })),
         { text: formatVerification, markdown: formatVerificationMarkdown, html: formatVerificationHtml },
       ),
     );

@@ -86,7 +86,7 @@ describe('report', () => {
   async function read(name: string, options: Partial<ReportOptions> = {}, env = {}): Promise<Report> {
     const knex = createKnex({ client: 'pg', connection: server.config(name) });
     const asked = { root, folder: join(root, 'migrations'), expect: undefined, ...options };
-    const none = { UNDROP_BACKUP: 'off', APPROVED_DROPS: '', CODE_ROOTS: '' };
+    const none = { UNDROP_BACKUP: 'off', APPROVED_DROPS: '' };
     return withEnvironment({ ...none, ...env }, () => quietly(() => readReport(knex, asked))).finally(() =>
       knex.destroy(),
     );
@@ -108,6 +108,11 @@ describe('report', () => {
   const picturesOf = (text: string) => [...text.matchAll(/<svg role="img"[\s\S]*?<\/svg>/g)].map(String);
 
   describe('of the seeded database', () => {
+    it('searches the code once more, for tables that are dropped', () => {
+      const last = turing.checks.at(-1);
+      expect(last).to.include({ name: 'code names no dropped table', state: 'not checked' });
+    });
+
     it('is also what each command has for itself', () => {
       const checked = { database: 'turing', checks: turing.checks };
       const pages = [
@@ -302,7 +307,7 @@ describe('report', () => {
       const code = join(folder, 'code');
       mkdirSync(code);
       writeFileSync(join(code, '<img src=x onerror=window.ran=1>.sql'), 'select * from "<i>gone";');
-      report = await read(name, { folder: dropping(first ?? ''), code });
+      report = await read(name, { folder: dropping(first ?? ''), code: [code] });
     });
 
     it('shows each as it is, and takes none for markup', () => {

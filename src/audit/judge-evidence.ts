@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Audit, auditEvidence, type Evidence } from './audit.ts';
-import { parseRoots, searchCode } from './code/search.ts';
+import { searchCode } from './code/search.ts';
 import { readDecisions } from './decisions.ts';
 
 export interface JudgeOptions {
@@ -8,8 +8,8 @@ export interface JudgeOptions {
   readonly root: string;
   /** Instead of that file. */
   readonly decisions?: string | undefined;
-  /** Folders and files, separated by commas. Default: CODE_ROOTS. */
-  readonly code?: string | undefined;
+  /** Folders and files of code. Default: none. */
+  readonly code?: readonly string[] | undefined;
   /** Default: all. */
   readonly schemas?: readonly string[] | undefined;
 }
@@ -21,10 +21,9 @@ export interface JudgeOptions {
  */
 export async function judgeEvidence(
   evidence: Evidence,
-  { root, decisions, code, schemas }: JudgeOptions,
+  { root, decisions, code = [], schemas }: JudgeOptions,
 ): Promise<Audit> {
   const decided = await readDecisions(decisions ?? join(root, 'decisions.json'), decisions !== undefined);
-  const roots = parseRoots(code ?? process.env.CODE_ROOTS ?? '');
-  const search = roots.length === 0 ? null : await searchCode(roots, evidence.tables, evidence.relations);
+  const search = code.length === 0 ? null : await searchCode(code, evidence.tables, evidence.relations);
   return auditEvidence(evidence, decided, search, schemas);
 }

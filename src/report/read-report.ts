@@ -1,6 +1,5 @@
 import type { Knex } from 'knex';
 import { type Audit, readEvidence } from '../audit/audit.ts';
-import { parseRoots } from '../audit/code/search.ts';
 import { type JudgeOptions, judgeEvidence } from '../audit/judge-evidence.ts';
 import { type MigrationPreflight, preflight } from '../preflight.ts';
 import { inReadOnlySession } from '../read-only.ts';
@@ -31,7 +30,7 @@ export interface ReportOptions extends JudgeOptions {
   readonly expect: number | undefined;
 }
 
-/** Reads in two read-only sessions: none is open while the code is searched. */
+/** Reads in two read-only sessions; between them, the audit searches the code. */
 export async function readReport(knex: Knex, options: ReportOptions): Promise<Report> {
   const evidence = await inReadOnlySession(knex, readEvidence);
   const audit = await judgeEvidence(evidence, options);
@@ -40,7 +39,7 @@ export async function readReport(knex: Knex, options: ReportOptions): Promise<Re
     const { migrations } = await preflight(session, options.folder);
     const { checks } = await verifyDatabase(session, {
       expect: options.expect,
-      code: parseRoots(options.code ?? process.env.CODE_ROOTS ?? ''),
+      code: options.code,
     });
     return {
       database: session.database,
