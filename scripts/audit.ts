@@ -1,12 +1,11 @@
-import { join } from 'node:path';
 import type { Command } from 'commander';
-import { auditEvidence, readEvidence } from '../src/audit/audit.ts';
-import { parseRoots, searchCode } from '../src/audit/code/search.ts';
-import { readDecisions } from '../src/audit/decisions.ts';
+import { readEvidence } from '../src/audit/audit.ts';
+import { judgeEvidence } from '../src/audit/judge-evidence.ts';
 import { formatAudit, formatAuditMarkdown } from '../src/audit/report.ts';
 import { outOfStep } from '../src/audit/step.ts';
 import { projectFolder } from '../src/knex/connection.ts';
-import { reading, run, withMarkdown } from './command.ts';
+import { formatAuditHtml } from '../src/report/pages.ts';
+import { codeRoots, reading, run, withFormats } from './command.ts';
 
 interface Options {
   schema?: string[];
@@ -16,7 +15,7 @@ interface Options {
 }
 
 export default function define(command: Command): void {
-  withMarkdown(command)
+  withFormats(command, 'text', 'json', 'markdown', 'html')
     .option('--schema <name...>', 'only the tables of these schemas (default: all but those of the system)')
     .option(
       '--decisions <file>',
@@ -28,16 +27,16 @@ export default function define(command: Command): void {
       run(
         command,
         async () => {
-          const file = decisions ?? join(projectFolder(), 'decisions.json');
-          const decided = await readDecisions(file, decisions !== undefined);
           const evidence = await reading(readEvidence);
-          const roots = parseRoots(code ?? process.env.CODE_ROOTS ?? '');
-          const search =
-            roots.length === 0 ? null : await searchCode(roots, evidence.tables, evidence.relations);
-          const audit = auditEvidence(evidence, decided, search, schema);
+          const audit = await judgeEvidence(evidence, {
+            root: projectFolder(),
+            decisions,
+            code: codeRoots(code),
+            schemas: schema,
+          });
           return { ...audit, failure: strict ? outOfStep(audit) : undefined };
         },
-        (audit) => (command.opts().format === 'markdown' ? formatAuditMarkdown(audit) : formatAudit(audit)),
+        { text: formatAudit, markdown: formatAuditMarkdown, html: formatAuditHtml },
       ),
     );
 }

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import createKnex, { type Knex } from 'knex';
+import { parseRoots } from '../src/audit/code/search.ts';
 import { exitCodeOf, isUndropError, sqlState, UndropError } from '../src/errors.ts';
 import { undropConfig } from '../src/knex/config.ts';
 import { loadEnv, projectFolder, resolveTarget } from '../src/knex/connection.ts';
@@ -24,12 +25,15 @@ export function withFormat(command: Command): Command {
     .addOption(new Option('--json', 'the same as --format json').implies({ format: 'json' }));
 }
 
-/** For a command whose output may go into the comment on a pull request. */
-export function withMarkdown(command: Command): Command {
+/** For a command that can print more than text and JSON; the first format is the default. */
+export function withFormats(command: Command, first: Format, ...others: readonly Format[]): Command {
   const format = command.options.find(({ long }) => long === '--format');
-  format?.choices(['text', 'json', 'markdown']);
-  return command;
+  format?.choices([first, ...others]).default(first);
+  // The default that the option had when it was added is in force already.
+  return command.setOptionValueWithSource('format', first, 'default');
 }
+
+type Format = 'text' | 'json' | 'markdown' | 'html';
 
 /** What a command gives: with a failure, it has looked and found something that is not as it should be. */
 interface Result {
@@ -37,21 +41,37 @@ interface Result {
   readonly failure?: UndropError | undefined;
 }
 
-/** Does the work of a command and prints what it gave: as JSON, or as `print` writes it. */
+type Print<Given> = (given: Given) => string | Promise<string>;
+
+/** Does the work of a command and prints what it gave: as JSON, or as `print` writes it, in text or in other formats. */
 export async function run<Given extends Result>(
   command: Command,
   work: () => Promise<Given>,
-  print: (given: Given) => string,
+  print: Print<Given> | Partial<Record<Format, Print<Given>>>,
+  write: (text: string) => Promise<void> | void = toStdout,
 ): Promise<void> {
   const given = await work();
   const { failure, ...data } = given;
-  if (command.opts().format === 'json') {
+  const format: Format = command.opts().format;
+  if (format === 'json') {
     const error = failure === undefined ? {} : { error: describe(failure) };
-    writeJson({ formatVersion: 1, command: command.name(), ...data, ...error });
+    await write(toJson({ formatVersion: 1, command: command.name(), ...data, ...error }));
   } else {
-    process.stdout.write(print(given));
+    const printed = typeof print === 'function' ? print : print[format];
+    await write((await printed?.(given)) ?? '');
   }
   if (failure !== undefined) report(failure);
+}
+
+/** An argument that is a number of things. */
+export function toCount(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It takes a number.');
+  return Number(text);
+}
+
+/** What `--code` names; else what CODE_ROOTS does, which `.env` may set: so not before the connection is made. */
+export function codeRoots(code: string | undefined): string[] {
+  return parseRoots(code ?? process.env.CODE_ROOTS ?? '');
 }
 
 /** Those beside this program where it is the project, so that a build finds its own; else those of the project. */
@@ -93,7 +113,7 @@ async function named<T extends object>(session: Session, work: (session: Session
 export function fail(thrown: unknown, command: Command, asJson: boolean): void {
   if (thrown instanceof CommanderError && thrown.exitCode === 0) return;
   const error = toUndropError(thrown, command);
-  if (asJson) writeJson({ formatVersion: 1, command: command.name(), error: describe(error) });
+  if (asJson) toStdout(toJson({ formatVersion: 1, command: command.name(), error: describe(error) }));
   report(error, thrown);
 }
 
@@ -103,12 +123,16 @@ function report(error: UndropError, thrown: unknown = error): void {
   process.stderr.write(`${withoutSecrets(String(error) + stack)}\n`);
 }
 
-function writeJson(value: object): void {
+function toStdout(text: string): void {
+  process.stdout.write(text);
+}
+
+function toJson(value: object): string {
   // JSON may hold what steers a terminal, as text; escaped, it means the same.
   const text = JSON.stringify(value, null, 2).replace(control, (character) =>
     character === '\n' ? character : printable(character),
   );
-  process.stdout.write(`${text}\n`);
+  return `${text}\n`;
 }
 
 function describe({ code, subject, message, reason, next }: UndropError) {

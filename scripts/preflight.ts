@@ -3,19 +3,19 @@ import { preflight } from '../src/preflight.ts';
 import { formatPreflight, formatPreflightMarkdown } from '../src/preflight-report.ts';
 import { inReadOnlySession } from '../src/read-only.ts';
 import { recordFacts } from '../src/record-facts.ts';
-import { migrationsFolder, run, withMarkdown, withTarget } from './command.ts';
+import { formatPreflightHtml } from '../src/report/pages.ts';
+import { migrationsFolder, run, withFormats, withTarget } from './command.ts';
 
 export default function define(command: Command): void {
-  withMarkdown(command)
+  withFormats(command, 'text', 'json', 'markdown', 'html')
     .option('--ddl', 'print the statements that would be kept, too')
     .option('--record', 'keep the facts of all objects in the archive, for verify to compare with')
     .action(async ({ ddl = false, record = false }: { ddl?: boolean; record?: boolean }) => {
-      await run(
-        command,
-        () => look(record),
-        (found) =>
-          command.opts().format === 'markdown' ? formatPreflightMarkdown(found) : formatPreflight(found, ddl),
-      );
+      await run(command, () => look(record), {
+        text: (found) => formatPreflight(found, ddl),
+        markdown: formatPreflightMarkdown,
+        html: formatPreflightHtml,
+      });
       // Whatever it is that up would refuse with, this is a refusal and no failure of its own.
       if (process.exitCode === 1) process.exitCode = 3;
     });

@@ -10,6 +10,7 @@ const commands: Readonly<Record<string, [summary: string, load: () => Promise<{ 
   preflight: ['show what up would do, and every gate', () => import('./preflight.ts')],
   backup: ['dump the database, prove the file, record it', () => import('./backup.ts')],
   verify: ['check that the database is as the drops have left it', () => import('./verify.ts')],
+  report: ['write all of this as one page, with pictures', () => import('./report.ts')],
   restore: ['bring tables back', () => import('./restore.ts')],
   status: ['show ledger, archive, approvals and backups', () => import('./status.ts')],
   ddl: ['print the DDL that brings tables back', () => import('./ddl.ts')],

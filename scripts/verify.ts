@@ -1,8 +1,8 @@
-import { type Command, InvalidArgumentError } from 'commander';
-import { parseRoots } from '../src/audit/code/search.ts';
-import { printable } from '../src/printable.ts';
+import type { Command } from 'commander';
+import { formatVerificationHtml } from '../src/report/pages.ts';
 import { verifyDatabase } from '../src/verify-database.ts';
-import { reading, run } from './command.ts';
+import { formatVerification, formatVerificationMarkdown } from '../src/verify-report.ts';
+import { codeRoots, reading, run, toCount, withFormats } from './command.ts';
 
 interface Options {
   expect?: number;
@@ -11,30 +11,15 @@ interface Options {
 }
 
 export default function define(command: Command): void {
-  command
+  withFormats(command, 'text', 'json', 'markdown', 'html')
     .option('--expect <count>', 'how many tables there should be in the schema public', toCount)
     .option('--code <paths>', 'folders and files of code, separated by commas (default: CODE_ROOTS)')
     .option('--strict', 'fail on objects that are new since the record, and on any word of code, too')
     .action(({ expect, strict, code }: Options) =>
       run(
         command,
-        () =>
-          reading((session) =>
-            verifyDatabase(session, {
-              expect,
-              strict,
-              code: parseRoots(code ?? process.env.CODE_ROOTS ?? ''),
-            }),
-          ),
-        ({ checks }) =>
-          checks
-            .map(({ name, state, found }) => `${state.padEnd(11)}  ${name.padEnd(27)}  ${printable(found)}\n`)
-            .join(''),
+        () => reading((session) => verifyDatabase(session, { expect, strict, code: codeRoots(code) })),
+        { text: formatVerification, markdown: formatVerificationMarkdown, html: formatVerificationHtml },
       ),
     );
-}
-
-function toCount(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It takes a number.');
-  return Number(text);
 }

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Ddl } from './ddl.ts';
-import { UndropError } from './errors.ts';
 import { findSeparator, scripted, scriptHead } from './script.ts';
+import { writeNewFile } from './write-file.ts';
 
 /** Raised when older programs can no longer read such a file. */
 const format = 1;
@@ -40,29 +39,8 @@ export async function writeDdl(ddl: Ddl, folder: string, force: boolean): Promis
   const [first = 'tables', ...others] = ddl.tables;
   const name = ddl.migration ?? (others.length === 0 ? first : `${first}_and_${others.length}_more`);
   const file = join(folder, fileName(name));
-  try {
-    await mkdir(folder, { recursive: true });
-    await writeFile(file, formatDdl(ddl), { flag: force ? 'w' : 'wx' });
-    return file;
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST' && !force) {
-      throw new UndropError('name-taken', {
-        subject: file,
-        message: `${file} is there already.`,
-        reason: 'It may be the only copy of what it holds.',
-        next: 'Choose another folder, or overwrite it with --force.',
-        cause: error,
-      });
-    }
-    throw new UndropError('bad-options', {
-      subject: file,
-      message: `${file} cannot be written.`,
-      reason: message,
-      next: 'Correct --out, or the rights on that folder.',
-      cause: error,
-    });
-  }
+  await writeNewFile(file, formatDdl(ddl), force, 'It may be the only copy of what it holds.');
+  return file;
 }
 
 /** Whatever it is called, the file stays in its folder and is not hidden there. */

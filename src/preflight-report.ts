@@ -3,7 +3,7 @@ import type { MigrationPreflight, Preflight } from './preflight.ts';
 import { printable } from './printable.ts';
 import type { Recorded } from './record-facts.ts';
 
-const words: Readonly<Record<MigrationPreflight['state'], string>> = {
+export const words: Readonly<Record<MigrationPreflight['state'], string>> = {
   goes: 'up would drop its tables',
   refused: 'up would refuse',
   waits: 'waits for approval',
@@ -61,7 +61,7 @@ function ddlLines(sql: string): string[] {
 }
 
 /** `table: 6, index: 3; of others view public.v; …` */
-function countKinds({ closure, statements }: MigrationPreflight): string {
+export function countKinds({ closure, statements }: MigrationPreflight): string {
   const own = new Map<string, number>();
   for (const { kind, outsider } of closure) if (!outsider) own.set(kind, (own.get(kind) ?? 0) + 1);
   const counts = [...own].map(([kind, count]) => `${kind}: ${count}`).join(', ');

@@ -18,7 +18,7 @@ import {
 import { groupBy } from './group-by.ts';
 import { type Body, type Link, readBodies, readLinks } from './relations.ts';
 import { countRows, type RowCount } from './row-counts.ts';
-import { describeEvidence, type TableEvidence } from './table-evidence.ts';
+import { describeEvidence, inText, type TableEvidence } from './table-evidence.ts';
 import { type Counting, readCounting, readRelationNames, readTables, type Table } from './tables.ts';
 import { type Judgement, judge } from './verdict.ts';
 import { NameIndex, wordsOf } from './words.ts';
@@ -187,7 +187,7 @@ function gather(evidence: Evidence, search: CodeSearch | null): Known[] {
         ...own
           .filter(({ direction }) => direction === 'in')
           .map(({ kind, identity }) => `${kind} ${identity}`),
-        ...(inBodies.get(table.oid) ?? []).map((identity) => `${identity}, whose text names it`),
+        ...(inBodies.get(table.oid) ?? []).map((identity) => identity + inText),
       ],
       targets: own.flatMap(({ target }) => target ?? []),
       code: search === null ? null : (search.references.get(table.oid) ?? []).map(place),

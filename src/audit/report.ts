@@ -4,7 +4,7 @@ import { describeRows, moment } from './ghost-rules.ts';
 import { code, columnsOf, describeBytes, pad, wrap } from './layout.ts';
 import type { Verdict } from './verdict.ts';
 
-const meanings: readonly [Verdict, string][] = [
+export const meanings: readonly [Verdict, string][] = [
   ['candidate', 'empty, unreferenced, and what it was made for is gone'],
   ['ask', 'empty and unreferenced, and that is all that is known'],
   ['keep', 'has rows, or is referred to, or was decided on'],
@@ -27,7 +27,7 @@ function headline({ database, counts }: Audit): string {
   return `${database}: ${counts.tables} tables, ${counts.empty} empty`;
 }
 
-function countingLine({ counting }: Audit): string {
+export function countingLine({ counting }: Audit): string {
   return counting.since === null
     ? `Writes and reads are not counted on ${counting.server}: ${counting.reason}.`
     : `Writes and reads are counted since ${moment(counting.since)} on ${counting.server}.`;
@@ -44,7 +44,7 @@ function longLines(table: TableAudit): string[] {
   ];
 }
 
-function sign(holds: boolean | null): string {
+export function sign(holds: boolean | null): string {
   return holds === null ? '?' : holds ? '+' : '-';
 }
 
@@ -92,7 +92,7 @@ function codeLines({ code: search }: Audit): string[] {
   ];
 }
 
-function nameOf({ schema, name }: TableAudit): string {
+export function nameOf({ schema, name }: TableAudit): string {
   return schema === 'public' ? identifier(name) : `${identifier(schema)}.${identifier(name)}`;
 }
 

@@ -29,6 +29,9 @@ export interface TableEvidence {
   readonly decision: Decision | null;
 }
 
+/** What follows the name of a function that PostgreSQL does not know to need the table. */
+export const inText = ', whose text names it';
+
 export interface Usage {
   readonly rowsWritten: number | null;
   readonly indexReads: number | null;
@@ -52,7 +55,6 @@ export function describeEvidence(
       .map(({ identity }) => identity);
   const views = ['view', 'materialized view'];
   const told = ['foreign key', 'publication', 'function', 'procedure', 'policy', ...views];
-  const inText = referencedBy.filter((one) => one.endsWith(', whose text names it'));
   return {
     rowsEstimated: count.estimated,
     bytes: table.totalBytes,
@@ -74,7 +76,7 @@ export function describeEvidence(
     foreignKeysIn: of('in', 'foreign key'),
     foreignKeysOut: of('out', 'foreign key'),
     views: of('in', ...views),
-    functions: [...of('in', 'function', 'procedure'), ...inText],
+    functions: [...of('in', 'function', 'procedure'), ...referencedBy.filter((one) => one.endsWith(inText))],
     triggers: of('out', 'trigger'),
     policies: [...of('out', 'policy'), ...of('in', 'policy')],
     publications: of('in', 'publication'),

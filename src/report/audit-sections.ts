@@ -1,0 +1,109 @@
+import type { Audit, TableAudit } from '../audit/audit.ts';
+import { describeRows } from '../audit/ghost-rules.ts';
+import { describeBytes } from '../audit/layout.ts';
+import { meanings, nameOf, sign } from '../audit/report.ts';
+import type { Verdict } from '../audit/verdict.ts';
+import { type Content, type Html, html } from './html.ts';
+import type { Section } from './page.ts';
+import { badge, folded, grouped, list, name } from './parts.ts';
+
+/** Every table with its verdict and the evidence; and what the code says. */
+export function auditSections(audit: Audit): Section[] {
+  const sections: Section[] = [
+    { id: 'tables', title: 'Tables', body: [warnings(audit), controls(), tables(audit)] },
+  ];
+  if (audit.code !== null) sections.push({ id: 'code', title: 'Code', body: codeBody(audit.code) });
+  return sections;
+}
+
+/** Shown by the script that it needs. */
+function controls(): Html {
+  return html`<form class="filter" hidden role="search">
+<input type="search" name="text" placeholder="Search names, comments, evidence" aria-label="Search the tables" autocomplete="off" spellcheck="false">
+<select name="verdict" aria-label="Verdict"><option value="">every verdict</option>${meanings.map(([verdict]) => html`<option>${verdict}</option>`)}</select>
+<select name="rows" aria-label="Rows"><option value="">empty or not</option><option value="empty">empty</option><option value="filled">with rows</option></select>
+<button type="reset">Reset</button>
+<output aria-live="polite"></output>
+</form>
+`;
+}
+
+function tables(audit: Audit): Html {
+  return html`<div class="scroll"><table class="tables">
+<thead><tr><th scope="col">table</th><th scope="col" class="number">rows</th><th scope="col" class="number">size</th><th scope="col">why, and the evidence</th></tr></thead>
+${meanings.map(([verdict, meaning]) => group(verdict, meaning, audit))}</table></div>`;
+}
+
+function group(verdict: Verdict, meaning: string, audit: Audit): Html | null {
+  const found = audit.tables.filter((one) => one.verdict === verdict);
+  if (found.length === 0) return null;
+  return html`<tbody>
+<tr class="group"><th scope="rowgroup" colspan="4">${badge(verdict)} <b>${found.length}</b> <span>${meaning}</span></th></tr>
+${found.map(row)}</tbody>
+`;
+}
+
+function row(table: TableAudit): Html {
+  const { evidence, empty, rows, verdict } = table;
+  const held = empty === null ? 'unknown' : empty ? 'empty' : 'filled';
+  return html`<tr data-verdict="${verdict}" data-rows="${held}"><th scope="row">${name(nameOf(table))}${evidence.comment === null ? null : html`<p>${evidence.comment}</p>`}</th><td class="number">${rows === null ? '?' : `${evidence.rowsEstimated ? '~' : ''}${grouped(rows)}`}</td><td class="number">${describeBytes(evidence.bytes)}</td><td>${folded(summaryOf(table), evidenceOf(table))}</td></tr>
+`;
+}
+
+/** Why a table with rows is kept needs few words. */
+function summaryOf({ empty, rows, why, evidence }: TableAudit): string {
+  if (empty !== false || rows === null) return why;
+  const { foreignKeysIn, views, functions } = evidence;
+  const users = [
+    count(foreignKeysIn, 'foreign key'),
+    count(views, 'view'),
+    count(functions, 'function'),
+  ].flat();
+  return `has ${describeRows(rows, evidence.rowsEstimated)}${users.length === 0 ? '' : `; needed by ${users.join(', ')}`}`;
+}
+
+function count(names: readonly string[], word: string): string[] {
+  return names.length === 0 ? [] : [`${names.length} ${word}${names.length === 1 ? '' : 's'}`];
+}
+
+function evidenceOf({ rules, evidence }: TableAudit): Html {
+  const { usage } = evidence;
+  const named: [string, readonly string[]][] = [
+    ['foreign keys to it', evidence.foreignKeysIn],
+    ['its foreign keys', evidence.foreignKeysOut],
+    ['views', evidence.views],
+    ['functions', evidence.functions],
+    ['triggers', evidence.triggers],
+    ['policies', evidence.policies],
+    ['publications', evidence.publications],
+    ['others', evidence.others],
+    ['code', (evidence.code ?? []).map(({ file, line, how }) => `${file}:${line} (${how})`)],
+  ];
+  return html`<ul class="rules">${rules.map(({ rule, holds, found }) => html`<li class="${holds === null ? 'open' : holds ? 'holds' : 'fails'}"><span>${sign(holds)}</span> <b>${rule}</b> ${found}</li>`)}</ul>
+<dl>${named.map(([title, names]) => (names.length === 0 ? null : html`<dt>${title}</dt><dd>${some(names)}</dd>`))}<dt>owner</dt><dd>${name(evidence.owner)}</dd>${usage === null ? null : html`<dt>reads</dt><dd>${usage.indexReads ?? 'unknown'} of an index, ${usage.tableReads ?? 'unknown'} of the whole table (backups do that too)</dd>`}</dl>`;
+}
+
+/** No page is better for the thousandth place in the code. */
+const most = 20;
+
+function some(names: readonly string[]): Content {
+  const rest = names.length - most;
+  return [
+    names.slice(0, most).map((one, index) => [index === 0 ? null : ', ', name(one)]),
+    rest > 0 ? `, and ${rest} more` : null,
+  ];
+}
+
+function warnings(audit: Audit): Content {
+  return audit.warnings.map((warning) => html`<p class="warning">${warning}</p>`);
+}
+
+function codeBody({ roots, files, missing, unnamed }: NonNullable<Audit['code']>): Content {
+  return [
+    html`<p>${files} files searched in ${some(roots)}.</p>`,
+    html`<h3>Named in the code, and not in the database: ${missing.length}</h3>`,
+    list(missing.map((one) => html`${name(one.name)} ${name(`${one.file}:${one.line}`)}`)),
+    html`<h3>In the database, and named by no code: ${unnamed.length}</h3>`,
+    list(unnamed.map(name)),
+  ];
+}

@@ -1,0 +1,122 @@
+import { groupBy } from '../audit/group-by.ts';
+import { type Closure, type Member, type ObjectKey, outsiders } from '../catalog/closure.ts';
+
+/** How many of a kind. */
+export interface Kind {
+  readonly kind: string;
+  readonly count: number;
+}
+
+/** An outsider, as PostgreSQL names it. */
+export interface Other {
+  readonly kind: string;
+  readonly identity: string;
+}
+
+/** Both ends are names: of a table, or `view public.v`. */
+export interface Need {
+  readonly from: string;
+  readonly to: string;
+}
+
+// In this order. Constraints, defaults and types are part of what a table is.
+const counted: Readonly<Record<string, string>> = {
+  table: 'partition',
+  index: 'index',
+  sequence: 'sequence',
+  trigger: 'trigger',
+  policy: 'policy',
+  rule: 'rule',
+  'statistics object': 'statistics object',
+};
+
+/**
+ * A closure with the parts of a table drawn together to the table: what each has of its own, and which outsiders need
+ * what.
+ *
+ * @param tables the names of tables by OID
+ * @param keys the outsiders that are foreign keys, by name: they are left out
+ */
+export function contract(
+  closure: Closure,
+  tables: ReadonlyMap<number, string>,
+  keys: ReadonlySet<string>,
+): { own: Map<string, Kind[]>; others: Map<string, Other>; needs: Need[] } {
+  const byKey = new Map(closure.members.map((member) => [member.key, member]));
+  const owners = findOwners(closure, tables, byKey);
+  const others = outsiders(closure).filter(
+    ({ kind, identity }) => kind !== 'table constraint' || !keys.has(identity),
+  );
+  const names = new Map(others.map(({ key, kind, identity }) => [key, `${kind} ${identity}`]));
+  const nameOf = (key: ObjectKey): string | undefined => {
+    for (let at: ObjectKey | null = key; at !== null; at = byKey.get(at)?.partOf ?? null) {
+      const name = names.get(at) ?? owners.get(at);
+      if (name !== undefined) return name;
+    }
+    return undefined;
+  };
+  const byName = new Map(others.map(({ kind, identity }) => [`${kind} ${identity}`, { kind, identity }]));
+  const needs = new Map<string, Need>();
+  for (const edge of closure.edges) {
+    const [from, to] = [nameOf(edge.from), nameOf(edge.to)];
+    if (from !== undefined && to !== undefined && from !== to && byName.has(from))
+      needs.set(JSON.stringify([from, to]), { from, to });
+  }
+  return { own: countOwn(closure.members, owners), others: byName, needs: [...needs.values()] };
+}
+
+/** The named table that each of its own parts belongs to. */
+function findOwners(
+  { tables: named, edges, members }: Closure,
+  tables: ReadonlyMap<number, string>,
+  byKey: ReadonlyMap<ObjectKey, Member>,
+): Map<ObjectKey, string> {
+  const dependents = groupBy(edges, ({ to }) => to);
+  const owners = new Map<ObjectKey, string>();
+  const oids = new Set(named);
+  const roots = members.filter(
+    ({ catalog, objid, objsubid }) => catalog === 'pg_class' && objsubid === 0 && oids.has(objid),
+  );
+  for (const root of roots) owners.set(root.key, tables.get(root.objid) ?? root.identity);
+  for (const root of roots) {
+    const name = owners.get(root.key) ?? '';
+    const open = [root.key];
+    for (let key = open.pop(); key !== undefined; key = open.pop()) {
+      for (const { from } of dependents.get(key) ?? []) {
+        if (owners.has(from) || byKey.get(from)?.own !== true) continue;
+        owners.set(from, name);
+        open.push(from);
+      }
+    }
+  }
+  return owners;
+}
+
+function countOwn(members: readonly Member[], owners: ReadonlyMap<ObjectKey, string>): Map<string, Kind[]> {
+  const counts = new Map<string, Map<string, number>>();
+  for (const { key, kind, schema, partOf, identity } of members) {
+    const table = owners.get(key);
+    const word = counted[kind];
+    // The index of a key is part of it, and yet people count it; a trigger that a key makes they do not.
+    const isPart = schema === 'pg_toast' || (partOf !== null && kind !== 'index') || identity === table;
+    if (table === undefined || word === undefined || isPart) continue;
+    const kinds = counts.get(table) ?? new Map<string, number>();
+    counts.set(table, kinds.set(word, (kinds.get(word) ?? 0) + 1));
+  }
+  return new Map([...counts].map(([table, kinds]) => [table, inOrder(kinds)]));
+}
+
+function inOrder(kinds: ReadonlyMap<string, number>): Kind[] {
+  return Object.values(counted).flatMap((kind) => {
+    const count = kinds.get(kind) ?? 0;
+    return count === 0 ? [] : { kind, count };
+  });
+}
+
+/** Who needs a table: first those that do directly, then those that need these. */
+export function reach(table: string, dependents: ReadonlyMap<string, readonly Need[]>): string[] {
+  const reached = new Set([table]);
+  for (const name of reached) for (const { from } of dependents.get(name) ?? []) reached.add(from);
+  reached.delete(table);
+  return [...reached];
+}

@@ -1,0 +1,116 @@
+import type { Surroundings } from './surroundings.ts';
+
+/** Where everything is, in the units of SVG, from the upper left corner. */
+export interface Placed {
+  readonly width: number;
+  readonly height: number;
+  /** The middle of each node, by its number. */
+  readonly nodes: ReadonlyMap<number, Point>;
+  /** By the number of the edge. */
+  readonly edges: ReadonlyMap<number, Curve>;
+}
+
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A spline of Bézier curves, and where the arrow after it ends. */
+export interface Curve {
+  readonly points: readonly Point[];
+  readonly tip: Point;
+}
+
+/** Lays out boxes of one size. */
+export type LayOut = (drawn: Surroundings, box: Size) => Placed;
+
+/** How many that are tied to nothing stand beside each other. */
+const abreast = 3;
+
+/** Between two columns of boxes. Graphviz has 72 units to the inch. */
+const gap = 80;
+const inch = 72;
+
+const arrow = 9;
+
+/** Loads Graphviz. Undefined where it is not installed. */
+export async function loadLayout(): Promise<LayOut | undefined> {
+  const module = await import('@hpcc-js/wasm-graphviz').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ERR_MODULE_NOT_FOUND') return undefined;
+    throw error;
+  });
+  if (module === undefined) return undefined;
+  const graphviz = await module.Graphviz.load();
+  return (drawn, box) => {
+    const laid = graphviz.layout(writeDot(drawn, box), 'json', 'dot', { yInvert: true });
+    return place(JSON.parse(laid), box);
+  };
+}
+
+/** In the language of Graphviz. Of names it holds nothing: nodes and edges go by number. */
+export function writeDot({ nodes, edges }: Surroundings, box: Size): string {
+  const numbers = new Map(nodes.map(({ id }, index) => [id, index]));
+  const tied = new Set(edges.flatMap(({ from, to }) => [from, to]));
+  const alone = nodes.flatMap(({ id }, index) => (tied.has(id) ? [] : index));
+  return [
+    'digraph {',
+    `graph [rankdir=LR, nodesep=0.2, ranksep=${gap / inch}]`,
+    `node [shape=box, fixedsize=true, width=${box.width / inch}, height=${box.height / inch}]`,
+    'edge [tailport=e, headport=w]',
+    ...nodes.map((_, index) => `n${index}`),
+    ...edges.map(({ from, to }, index) => `n${numbers.get(from)} -> n${numbers.get(to)} [number=${index}]`),
+    ...alone.flatMap((node, index) =>
+      index % abreast === 0 ? [] : `n${alone[index - 1]} -> n${node} [style=invis]`,
+    ),
+    '}',
+  ].join('\n');
+}
+
+/** What Graphviz answers. The number is ours; an edge without one is there for the layout only. */
+interface Laid {
+  readonly bb: string;
+  readonly objects?: readonly { name: string; pos: string }[];
+  readonly edges?: readonly { tail: number; head: number; pos: string; number?: string }[];
+}
+
+function place({ bb, objects = [], edges = [] }: Laid, box: Size): Placed {
+  const [x0 = 0, y0 = 0, x1 = 0, y1 = 0] = bb.split(',').map(Number);
+  const [left, top] = [Math.min(x0, x1), Math.min(y0, y1)];
+  const point = (pair: string): Point => {
+    const [x = 0, y = 0] = pair.split(',').map(Number);
+    return { x: x - left, y: y - top };
+  };
+  const middles = objects.map(({ pos }) => point(pos));
+  const curves = new Map<number, Curve>();
+  for (const { tail, head, pos, number } of edges) {
+    if (number === undefined) continue;
+    // `e,x,y x,y x,y …`: the tip of the arrow, then the spline.
+    const [tip = '', ...points] = pos.replace('e,', '').split(' ');
+    const routed = { points: points.map(point), tip: point(tip) };
+    curves.set(Number(number), between(middles[tail], middles[head], box) ?? routed);
+  }
+  return {
+    width: Math.abs(x1 - x0),
+    height: Math.abs(y1 - y0),
+    nodes: new Map(
+      objects.map(({ name }, index) => [Number(name.slice(1)), middles[index] ?? { x: 0, y: 0 }]),
+    ),
+    edges: curves,
+  };
+}
+
+/** From one column to the next there is nothing to go round, and one curve looks calmer than a spline. */
+function between(tail: Point | undefined, head: Point | undefined, { width }: Size): Curve | undefined {
+  if (tail === undefined || head === undefined) return undefined;
+  const start = { x: tail.x + width / 2, y: tail.y };
+  const tip = { x: head.x - width / 2, y: head.y };
+  if (tip.x - start.x < gap / 2 || tip.x - start.x > gap * 1.5) return undefined;
+  const end = { x: tip.x - arrow, y: tip.y };
+  const half = (start.x + end.x) / 2;
+  return { points: [start, { x: half, y: start.y }, { x: half, y: end.y }, end], tip };
+}

@@ -1,0 +1,62 @@
+import { code, describeBytes } from '../audit/layout.ts';
+import { formatAuditMarkdown } from '../audit/report.ts';
+import { formatPreflightMarkdown } from '../preflight-report.ts';
+import { formatVerificationMarkdown } from '../verify-report.ts';
+import type { Subject } from './graph.ts';
+import { stageName, withShare } from './impact.ts';
+import type { Report } from './read-report.ts';
+import { relationsOf } from './words.ts';
+
+/** The report as the comment on a pull request: what is pending first, the many tables last. */
+export function formatReportMarkdown(report: Report): string {
+  const { database, madeAt, impact, graph, migrations } = report;
+  return [
+    `## Report on ${code(database)}, ${madeAt.slice(0, 16)}Z`,
+    '',
+    '| | tables | empty | size | saved |',
+    '| --- | --: | --: | --: | --: |',
+    ...impact.map((stage) =>
+      [
+        '',
+        code(stageName(stage)),
+        stage.tables,
+        withShare(stage.empty, stage.tables),
+        describeBytes(stage.bytes),
+        stage.saved === 0 ? '' : describeBytes(stage.saved),
+        '',
+      ]
+        .join(' | ')
+        .trim(),
+    ),
+    '',
+    formatPreflightMarkdown({ migrations }),
+    '### What is around the tables that may go',
+    '',
+    ...graph.subjects.slice(0, most).map(describe),
+    ...(graph.subjects.length > most ? [`- and ${graph.subjects.length - most} more`] : []),
+    '',
+    '### Verify',
+    '',
+    formatVerificationMarkdown(report),
+    formatAuditMarkdown(report.audit),
+  ].join('\n');
+}
+
+/** A comment has an end, and so has the patience of who reads it. */
+const most = 100;
+
+const fates: Readonly<Record<Subject['fate'], string>> = {
+  goes: 'goes',
+  waits: 'waits for approval',
+  candidate: 'a candidate',
+  ask: 'to ask about',
+};
+
+function describe(subject: Subject): string {
+  const relations = relationsOf(subject).map(({ what, names, more }) =>
+    [what, names.map(code).join(', '), more === 0 ? '' : `and ${more} more`]
+      .filter((part) => part !== '')
+      .join(' '),
+  );
+  return `- ${code(subject.table)} (${fates[subject.fate]}): ${relations.join('; ')}`;
+}

@@ -1,0 +1,79 @@
+import { groupBy } from '../audit/group-by.ts';
+import type { Graph, Subject } from './graph.ts';
+import { merge, type Surroundings, surroundingsOf } from './surroundings.ts';
+
+/** What one picture shows: some of the tables that may go, and what is around them. */
+export interface Neighbourhood extends Surroundings {
+  readonly migration: string | null;
+  readonly subjects: readonly Subject[];
+}
+
+// A picture of this size can be read without being searched, and nobody reads more of them.
+const mostNodes = 26;
+const mostPictures = 12;
+
+/**
+ * The graph in pieces that can be looked at, at most so many: tables that need each other stand together. A table that
+ * stays ties nothing together, however many refer to it.
+ */
+export function findNeighbourhoods(graph: Graph): Neighbourhood[] {
+  const found: Neighbourhood[] = [];
+  const subjects = new Map(graph.subjects.map((subject) => [subject.table, subject]));
+  for (const [migration, group] of groupBy(graph.subjects, (subject) => subject.migration)) {
+    let current: Neighbourhood = { migration, subjects: [], nodes: [], edges: [] };
+    for (const subject of inComponents(group)) {
+      if (found.length === mostPictures) return found;
+      const around = surroundingsOf(subject, subjects, graph.needs);
+      const grown = merge(current, around);
+      if (current.subjects.length === 0 || grown.nodes.length <= mostNodes) {
+        current = { migration, subjects: [...current.subjects, subject], ...grown };
+      } else {
+        found.push(current);
+        current = { migration, subjects: [subject], ...around };
+      }
+    }
+    found.push(current);
+  }
+  return found.slice(0, mostPictures);
+}
+
+/** Those that need each other one after the other, the larger groups first, those that stand alone last. */
+function inComponents(group: readonly Subject[]): Subject[] {
+  const byTable = new Map(group.map((subject) => [subject.table, subject]));
+  const byOutsider = groupBy(
+    group.flatMap((subject) =>
+      subject.along.map(({ kind, identity }) => ({ id: `${kind} ${identity}`, subject })),
+    ),
+    ({ id }) => id,
+  );
+  const seen = new Set<Subject>();
+  const components: Subject[][] = [];
+  for (const first of group) {
+    if (seen.has(first)) continue;
+    const component = [first];
+    seen.add(first);
+    for (const { refersTo, referredBy, along } of component) {
+      const near = [
+        ...[...refersTo, ...referredBy].flatMap(({ table }) => byTable.get(table) ?? []),
+        ...along.flatMap(({ kind, identity }) =>
+          (byOutsider.get(`${kind} ${identity}`) ?? []).map(({ subject }) => subject),
+        ),
+      ];
+      for (const other of near) {
+        if (seen.has(other)) continue;
+        seen.add(other);
+        component.push(other);
+      }
+    }
+    components.push(component);
+  }
+  return components.sort((a, b) => b.length - a.length || ties(b) - ties(a)).flat();
+}
+
+function ties(component: readonly Subject[]): number {
+  return component.reduce(
+    (sum, { along, refersTo, referredBy, inText }) =>
+      sum + along.length + refersTo.length + referredBy.length + inText.length,
+    0,
+  );
+}

@@ -1,0 +1,69 @@
+import type { Audit } from '../audit/audit.ts';
+import { countingLine } from '../audit/report.ts';
+import type { MigrationPreflight } from '../preflight.ts';
+import type { Check } from '../verify-database.ts';
+import { auditSections } from './audit-sections.ts';
+import { glanceSection, recordSection } from './glance-sections.ts';
+import type { LayOut } from './layout-graph.ts';
+import { writePage } from './page.ts';
+import { pictureSection } from './picture-section.ts';
+import { approvalsSection, preflightSection } from './preflight-sections.ts';
+import type { Report } from './read-report.ts';
+import { verifySection } from './verify-section.ts';
+
+export function formatReportHtml(report: Report, layOut: LayOut | undefined): string {
+  const { database, madeAt, role, audit, migrations, checks, graph } = report;
+  return writePage({
+    kind: 'undrop report',
+    name: database,
+    facts: [`${madeAt.slice(0, 16)}Z`, `as ${role}`, countingLine(audit)],
+    sections: [
+      glanceSection(report),
+      approvalsSection(migrations) ?? [],
+      pictureSection(graph, layOut),
+      preflightSection(migrations),
+      verifySection(checks),
+      recordSection(report) ?? [],
+      auditSections(audit),
+    ].flat(),
+  });
+}
+
+export function formatAuditHtml(audit: Audit): string {
+  const { database, counts } = audit;
+  const sections = auditSections(audit);
+  const facts = [`${counts.tables} tables, ${counts.empty} empty`, countingLine(audit)];
+  return writePage({ kind: 'undrop audit', name: database, facts, sections });
+}
+
+export function formatPreflightHtml(found: {
+  database: string;
+  migrations: readonly MigrationPreflight[];
+}): string {
+  const { database, migrations } = found;
+  return writePage({
+    kind: 'undrop preflight',
+    name: database,
+    facts: [now()],
+    sections: [approvalsSection(migrations) ?? [], preflightSection(migrations)].flat(),
+  });
+}
+
+export function formatVerificationHtml({
+  database,
+  checks,
+}: {
+  database: string;
+  checks: readonly Check[];
+}): string {
+  return writePage({
+    kind: 'undrop verify',
+    name: database,
+    facts: [now()],
+    sections: [verifySection(checks)],
+  });
+}
+
+function now(): string {
+  return `${new Date().toISOString().slice(0, 16)}Z`;
+}

@@ -1,0 +1,57 @@
+import type { Knex } from 'knex';
+import { type Audit, readEvidence } from '../audit/audit.ts';
+import { type JudgeOptions, judgeEvidence } from '../audit/judge-evidence.ts';
+import { type MigrationPreflight, preflight } from '../preflight.ts';
+import { inReadOnlySession } from '../read-only.ts';
+import { quietly } from '../say.ts';
+import { readStatus, type Status } from '../status.ts';
+import { type Verification, verifyDatabase } from '../verify-database.ts';
+import { type Graph, readGraph } from './graph.ts';
+import { findImpact, type Stage } from './impact.ts';
+import { knowTables } from './known-tables.ts';
+
+/** All that the single commands say, of one database. */
+export interface Report {
+  readonly database: string;
+  /** ISO 8601. */
+  readonly madeAt: string;
+  readonly role: string;
+  readonly status: Status;
+  readonly audit: Audit;
+  readonly migrations: readonly MigrationPreflight[];
+  readonly checks: Verification['checks'];
+  readonly impact: readonly Stage[];
+  readonly graph: Graph;
+}
+
+export interface ReportOptions extends JudgeOptions {
+  /** Of the migrations. */
+  readonly folder: string;
+  readonly expect: number | undefined;
+}
+
+/** Reads in two read-only sessions; between them, the audit searches the code. */
+export async function readReport(knex: Knex, options: ReportOptions): Promise<Report> {
+  const evidence = await inReadOnlySession(knex, readEvidence);
+  const audit = await judgeEvidence(evidence, options);
+  const tables = knowTables(evidence, audit);
+  return inReadOnlySession(knex, async (session) => {
+    const { migrations } = await preflight(session, options.folder);
+    const { checks } = await verifyDatabase(session, {
+      expect: options.expect,
+      code: options.code,
+    });
+    return {
+      database: session.database,
+      madeAt: new Date().toISOString(),
+      role: session.role,
+      // What waits has been said already.
+      status: await quietly(() => readStatus(session, options.folder)),
+      audit,
+      migrations,
+      checks,
+      impact: findImpact(tables, migrations),
+      graph: await readGraph(session, evidence, tables, migrations),
+    };
+  });
+}

@@ -1,0 +1,31 @@
+/** Search and filters. Without it, all there is to read is there. */
+export const script = /* js */ `
+'use strict';
+const filter = document.querySelector('form.filter');
+if (filter) {
+  const rows = [...document.querySelectorAll('#tables tr[data-verdict]')];
+  const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
+  const said = filter.querySelector('output');
+  const apply = () => {
+    const { text, verdict, rows: held } = Object.fromEntries(new FormData(filter));
+    const words = text.toLowerCase().split(/\\s+/).filter(Boolean);
+    let shown = 0;
+    for (const row of rows) {
+      row.hidden = !(
+        (verdict === '' || row.dataset.verdict === verdict) &&
+        (held === '' || row.dataset.rows === held) &&
+        words.every((word) => texts.get(row).includes(word))
+      );
+      if (!row.hidden) shown += 1;
+    }
+    for (const group of document.querySelectorAll('#tables tbody'))
+      group.hidden = !group.querySelector('tr[data-verdict]:not([hidden])');
+    said.textContent = shown === rows.length ? rows.length + ' tables' : shown + ' of ' + rows.length + ' tables';
+  };
+  filter.addEventListener('input', apply);
+  filter.addEventListener('submit', (event) => event.preventDefault());
+  filter.addEventListener('reset', () => setTimeout(apply));
+  filter.hidden = false;
+  apply();
+}
+`;

@@ -1,0 +1,12 @@
+import type { Check } from '../verify-database.ts';
+import type { Section } from './page.ts';
+import { badge, shortened, table } from './parts.ts';
+
+/** Whether the database is as the drops have left it. */
+export function verifySection(checks: readonly Check[]): Section {
+  const body = table(
+    [{ title: 'check', kind: 'state' }, { title: 'state', kind: 'state' }, { title: 'found' }],
+    checks.map(({ name, state, found }) => [name, badge(state), shortened(found)]),
+  );
+  return { id: 'verify', title: 'Verify', body };
+}
