@@ -91,7 +91,7 @@ describe('README', () => {
       block.trimEnd().split('\n').map(bare),
     );
     const run = [...read('docs/runbook.md').matchAll(/^\$ (.*)$/gm)].map(([, line = '']) => bare(line));
-    // That one is run in test/deployed.test.ts.
+    // That one is run in test/package-deployed.test.ts.
     const others = used.filter((line) => !line.endsWith('--table career_analyses'));
     expect(others.length).to.be.greaterThan(8);
     for (const line of others)

@@ -178,7 +178,14 @@ describe('restore from the archive', () => {
       const { checks } = await inReadOnlySession(run.knex, (session) =>
         verifyDatabase(session, { expect: 3 }),
       );
-      expect(checks.map(({ state }) => state)).to.deep.equal(['ok', 'ok', 'not checked', 'ok', 'ok']);
+      expect(checks.map(({ state }) => state)).to.deep.equal([
+        'ok',
+        'ok',
+        'not checked',
+        'ok',
+        'ok',
+        'not checked',
+      ]);
       await run.down(make({ name: 'n' }));
       await run.down(make());
       expect(await comment()).to.equal('as it was');

@@ -36,8 +36,7 @@ describe('the story', function () {
   let embedded: ReturnType<typeof tellEmbedded>;
 
   before(async () => {
-    // As a user runs it from a checkout.
-    project = makeProject('sources');
+    project = makeProject();
     demo = project.undrop('demo', { env: { DATABASE_URL: 'postgres://127.0.0.1:1/not_for_the_demo' } });
     embedded = demo.then(() => tellEmbedded());
     server = await testServer();

@@ -54,7 +54,7 @@ describe('docs/pipelines.md', () => {
       const known = [...source.matchAll(/'(--[a-z-]+)/g)].map(([, option]) => option);
       const options = [...rest.matchAll(/--[a-z-]+/g)].map(([option]) => option);
       expect([...known, '--format'], line).to.include.members(options);
-      if (rest.includes('--format markdown')) expect(source, line).to.include('withMarkdown');
+      if (rest.includes('--format markdown')) expect(source, line).to.include("'markdown'");
     }
   });
 
