@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { legacyTables } from '../seeds/turing/names.ts';
 import { reversibleDrop } from '../src/index.ts';
@@ -16,6 +19,8 @@ const migration = reversibleDrop({ name: '044', tables: legacyTables });
 const transacting = (way: 'up' | 'down') =>
   quietly(() => bench.knex.transaction((transaction) => migration[way](transaction)));
 const drops = legacyTables.map((table) => `drop table ${table}`).join('; ');
+const folder = mkdtempSync(join(tmpdir(), 'undrop-bench-'));
+const file = join(folder, 'six.sql');
 const observer = await bench.server.client(new URL(bench.url).pathname.slice(1));
 
 const locksSql = /* sql */ `
@@ -52,11 +57,11 @@ async function lockedFor(work: () => Promise<unknown>): Promise<number> {
 try {
   const times: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
   for (let turn = 0; turn <= runs; turn++) {
-    const file = await bench.pgDump('-s', ...legacyTables.flatMap((table) => ['-t', table]));
+    writeFileSync(file, await bench.pgDump('-s', ...legacyTables.flatMap((table) => ['-t', table])));
     const ours = await lockedFor(() => transacting('up'));
     await transacting('down');
     const theirs = await lockedFor(() => bench.psql('-c', `begin; ${drops}; commit`));
-    await bench.psql('-1', '-c', file);
+    await bench.psql('-1', '-f', file);
     if (turn === 0) continue;
     times.ours.push(ours);
     times.theirs.push(theirs);
@@ -74,4 +79,5 @@ try {
 } finally {
   await observer.end();
   await bench.end();
+  rmSync(folder, { recursive: true });
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Capture, Statement } from './capture.ts';
 import type { Host } from './catalog/closure.ts';
 import type { Fact } from './catalog/facts.ts';
-import type { Difference } from './compare.ts';
+import { canonical, type Difference } from './compare.ts';
 import { UndropError } from './errors.ts';
 import type { Table } from './gate.ts';
 import type { Options } from './options.ts';
@@ -272,10 +272,10 @@ function digestOf(
   facts: readonly Fact[],
   rows: readonly KeptRows[],
 ): string {
-  const text = JSON.stringify([
-    statements.map(({ kind, identity, sql }) => [kind, identity, sql]),
-    facts.map(({ catalog, identity, columns }) => [catalog, identity, Object.entries(columns).sort()]),
-    rows.map(({ table, store, count, digest }) => [table, store, count, digest]),
-  ]);
-  return createHash('sha256').update(text).digest('hex');
+  const parts = [
+    JSON.stringify(statements.map(({ kind, identity, sql }) => [kind, identity, sql])),
+    `[${facts.map(canonical).join()}]`,
+    JSON.stringify(rows.map(({ table, store, count, digest }) => [table, store, count, digest])),
+  ];
+  return createHash('sha256').update(`[${parts.join()}]`).digest('hex');
 }

@@ -11,8 +11,9 @@ export interface Difference {
 
 /** Compares two readings of facts. Several rows of one object in one catalog are compared as a set. */
 export function compareFacts(before: readonly Fact[], after: readonly Fact[]): Difference[] {
-  const left = group(before);
-  const right = group(after);
+  const [gone, come] = withoutEqual(before, after);
+  const left = group(gone);
+  const right = group(come);
   const keys = [...new Set([...left.keys(), ...right.keys()])].sort();
   return keys.flatMap((key) => compareRows(left.get(key) ?? [], right.get(key) ?? []));
 }
@@ -45,8 +46,7 @@ function group(facts: readonly Fact[]): Map<string, Fact[]> {
   return groups;
 }
 
-function compareRows(before: readonly Fact[], after: readonly Fact[]): Difference[] {
-  const [gone, come] = withoutEqual(before, after);
+function compareRows(gone: readonly Fact[], come: readonly Fact[]): Difference[] {
   const differences: Difference[] = [];
   for (let index = 0; index < Math.max(gone.length, come.length); index++) {
     differences.push(...compareRow(gone[index], come[index]));
@@ -72,12 +72,24 @@ function compareRow(before: Fact | undefined, after: Fact | undefined): Differen
 /** Takes out the rows that stand on both sides, so that a difference names the row that differs. */
 function withoutEqual(before: readonly Fact[], after: readonly Fact[]): [Fact[], Fact[]] {
   const rest = new Map<string, Fact[]>();
-  for (const fact of after) rest.set(canonical(fact), [...(rest.get(canonical(fact)) ?? []), fact]);
+  for (const fact of after) {
+    const text = canonical(fact);
+    const same = rest.get(text);
+    if (same === undefined) rest.set(text, [fact]);
+    else same.push(fact);
+  }
   const gone = before.filter((fact) => rest.get(canonical(fact))?.pop() === undefined);
   return [gone, [...rest.values()].flat()];
 }
 
-/** The text of a row, whatever order its columns came in. */
-export function canonical({ catalog, identity, columns }: Fact): string {
-  return JSON.stringify([catalog, identity, Object.entries(columns).sort(([a], [b]) => (a < b ? -1 : 1))]);
+/** The text of a row, whatever order its columns came in; made once, since it is asked for again and again. */
+export function canonical(fact: Fact): string {
+  const known = texts.get(fact);
+  if (known !== undefined) return known;
+  const columns = Object.entries(fact.columns).sort(([a], [b]) => (a < b ? -1 : 1));
+  const text = JSON.stringify([fact.catalog, fact.identity, columns]);
+  texts.set(fact, text);
+  return text;
 }
+
+const texts = new WeakMap<Fact, string>();

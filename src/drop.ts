@@ -3,15 +3,17 @@ import { sqlState, UndropError } from './errors.ts';
 import type { Table } from './gate.ts';
 import type { Session } from './session.ts';
 
-// Catalog rows that this transaction has deleted so far.
-// https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-XACT-ALL-TABLES-VIEW
+// Catalog rows that this transaction has deleted so far: pg_stat_xact_sys_tables, less what it counts besides.
+// https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-STATS-FUNCTIONS
 const deletedSql = /* sql */ `
-  select s.relname as catalog, s.n_tup_del::int as rows
-  from pg_catalog.pg_stat_xact_sys_tables as s
-  join pg_catalog.pg_class as c on c.oid = s.relid and not c.relisshared
+  select c.relname as catalog, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::int as rows,
+    pg_catalog.current_setting('track_counts')::boolean as counts
+  from pg_catalog.pg_class as c
   join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attname = 'oid'
-  where s.schemaname = 'pg_catalog'
-  order by s.relname`;
+  -- catalogs have the numbers that initdb gave them, and there is an index on these
+  where c.oid < 16384 and c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace
+    and c.relkind = 'r' and not c.relisshared
+  order by c.relname`;
 
 const leftSql = /* sql */ `
   select pg_catalog.count(*)::int as count
@@ -53,10 +55,8 @@ export async function drop(session: Session, tables: readonly Table[], closure: 
 }
 
 async function readDeleted(session: Session): Promise<Map<string, number>> {
-  const [setting] = await session.read<{ on: boolean }>(
-    `select pg_catalog.current_setting('track_counts')::boolean as on`,
-  );
-  if (setting?.on !== true) {
+  const rows = await session.read<{ catalog: string; rows: number; counts: boolean }>(deletedSql);
+  if (rows.every(({ counts }) => !counts)) {
     throw new UndropError('unsupported-server', {
       subject: 'track_counts',
       message: 'The setting track_counts is off.',
@@ -64,7 +64,6 @@ async function readDeleted(session: Session): Promise<Map<string, number>> {
       next: 'Set track_counts = on, which is the default.',
     });
   }
-  const rows = await session.read<{ catalog: string; rows: number }>(deletedSql);
   return new Map(rows.map((row) => [row.catalog, row.rows]));
 }
 

@@ -1,0 +1,28 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/*
+ * npm run bench [-- <names>]: runs all benches, or those that are named, one after the other, and puts what they print into
+ * RESULTS.md, in place of what they printed before. The notes below the tables are left as they are.
+ */
+
+const all = ['up', 'locks', 'many', 'rows', 'nothing', 'backup', 'code', 'audit', 'install'];
+const named = process.argv.slice(2);
+const results = join(import.meta.dirname, 'RESULTS.md');
+
+for (const name of named.length > 0 ? named : all) {
+  const args = ['--import', 'tsx', join(import.meta.dirname, `${name}.ts`)];
+  const printed = execFileSync(process.execPath, args, { encoding: 'utf8' }).trim();
+  process.stdout.write(`${printed}\n\n`);
+  writeFileSync(results, replaceIn(readFileSync(results, 'utf8'), name, printed));
+}
+
+/** A section begins with its heading; what was printed stands between two marks. */
+function replaceIn(text: string, name: string, printed: string): string {
+  const [begin, end] = [`<!-- ${name}.ts -->`, `<!-- end of ${name}.ts -->`];
+  const block = `${begin}\n${printed}\n${end}`;
+  const from = text.indexOf(begin);
+  if (from < 0) return `${text.trimEnd()}\n\n## ${name}.ts\n\n${block}\n`;
+  return text.slice(0, from) + block + text.slice(text.indexOf(end) + end.length);
+}
