@@ -9,7 +9,9 @@ const deletedSql = /* sql */ `
   select c.relname as catalog, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::int as rows,
     pg_catalog.current_setting('track_counts')::boolean as counts
   from pg_catalog.pg_class as c
-  join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attname = 'oid'
+  -- asked of each by itself: a join would read the columns of all tables
+  cross join lateral (
+    select from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.attname = 'oid' offset 0) as a
   -- catalogs have the numbers that initdb gave them, and there is an index on these
   where c.oid < 16384 and c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace
     and c.relkind = 'r' and not c.relisshared
