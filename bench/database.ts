@@ -5,6 +5,8 @@ import createKnex, { type Knex } from 'knex';
 import { seed } from '../seeds/01_turing.ts';
 import { findPgDump } from '../src/backup/find-pg-dump.ts';
 import { libpqVariables, readSettings } from '../src/knex/settings.ts';
+import type { ReversibleDrop } from '../src/reversible-drop.ts';
+import { quietly } from '../src/say.ts';
 import { startServer, type TestServer } from '../test/support/server.ts';
 
 /** A database on a server of its own, with PostgreSQL's programs to work on it. */
@@ -40,6 +42,13 @@ export async function openTuring(): Promise<Bench> {
       await server.stop();
     },
   };
+}
+
+/** Both ways of a migration, each in a transaction as Knex gives it one. */
+export function transacting(knex: Knex, migration: ReversibleDrop) {
+  const run = (way: 'up' | 'down') => () =>
+    quietly(() => knex.transaction((transaction) => migration[way](transaction)));
+  return { up: run('up'), down: run('down') };
 }
 
 /** Adds plain tables with a key, an index and a foreign key each, until there are so many. */

@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { legacyTables } from '../seeds/turing/names.ts';
 import { reversibleDrop } from '../src/index.ts';
-import { quietly } from '../src/say.ts';
-import { openTuring } from './database.ts';
+import { openTuring, transacting } from './database.ts';
 import { head, machine, median, row } from './measure.ts';
 
 /*
@@ -16,8 +15,7 @@ import { head, machine, median, row } from './measure.ts';
 const runs = 9;
 const bench = await openTuring();
 const migration = reversibleDrop({ name: '044', tables: legacyTables });
-const transacting = (way: 'up' | 'down') =>
-  quietly(() => bench.knex.transaction((transaction) => migration[way](transaction)));
+const { up, down } = transacting(bench.knex, migration);
 const drops = legacyTables.map((table) => `drop table ${table}`).join('; ');
 const folder = mkdtempSync(join(tmpdir(), 'undrop-bench-'));
 const file = join(folder, 'six.sql');
@@ -58,8 +56,8 @@ try {
   const times: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
   for (let turn = 0; turn <= runs; turn++) {
     writeFileSync(file, await bench.pgDump('-s', ...legacyTables.flatMap((table) => ['-t', table])));
-    const ours = await lockedFor(() => transacting('up'));
-    await transacting('down');
+    const ours = await lockedFor(up);
+    await down();
     const theirs = await lockedFor(() => bench.psql('-c', `begin; ${drops}; commit`));
     await bench.psql('-1', '-f', file);
     if (turn === 0) continue;

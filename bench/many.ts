@@ -2,8 +2,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { reversibleDrop } from '../src/index.ts';
-import { quietly } from '../src/say.ts';
-import { openTuring } from './database.ts';
+import { openTuring, transacting } from './database.ts';
 import { head, type Measured, machine, measure, row, singleRow } from './measure.ts';
 
 /*
@@ -45,7 +44,7 @@ else await compare();
 async function upAndTellMemory(): Promise<void> {
   const { default: createKnex } = await import('knex');
   const knex = createKnex({ client: 'pg', connection: url });
-  await quietly(() => knex.transaction((transaction) => migrationOf(400).up(transaction)));
+  await transacting(knex, migrationOf(400)).up();
   await knex.destroy();
   console.log(process.resourceUsage().maxRSS / 1024);
 }
@@ -57,7 +56,7 @@ async function compare(): Promise<void> {
     const perTable: Measured[] = [];
     for (const count of [50, 100, 200, 400]) {
       const names = namesOf(count);
-      const migration = migrationOf(count);
+      const { up, down } = transacting(bench.knex, migrationOf(count));
       const make = () => bench.knex.raw(tablesSql(count));
       const clear = () => bench.knex.raw(`drop table ${names.join(', ')}`);
       await make();
@@ -68,8 +67,8 @@ async function compare(): Promise<void> {
       const times = await measure(
         {
           name: 'up',
-          run: () => quietly(() => bench.knex.transaction((transaction) => migration.up(transaction))),
-          after: () => quietly(() => bench.knex.transaction((transaction) => migration.down(transaction))),
+          run: up,
+          after: down,
         },
         { name: 'pg_dump and psql', run: byHand, after: make },
       );

@@ -1,6 +1,5 @@
 import { reversibleDrop } from '../src/index.ts';
-import { quietly } from '../src/say.ts';
-import { openTuring } from './database.ts';
+import { openTuring, transacting } from './database.ts';
 import { head, machine, measure, row } from './measure.ts';
 
 /*
@@ -10,8 +9,7 @@ import { head, machine, measure, row } from './measure.ts';
 
 const bench = await openTuring();
 const migration = reversibleDrop({ name: 'rows', tables: ['events'], rows: 'archive' });
-const up = () => quietly(() => bench.knex.transaction((transaction) => migration.up(transaction)));
-const down = () => quietly(() => bench.knex.transaction((transaction) => migration.down(transaction)));
+const { up, down } = transacting(bench.knex, migration);
 
 const bareSql = /* sql */ `
   create table events (id bigint not null, kind int not null, at timestamptz not null, text text not null)`;
@@ -21,12 +19,12 @@ const restSql = /* sql */ `
 const fillSql = /* sql */ `
   insert into events select i, i % 1000, now() - i * interval '1 s', 'request ' || i || ' of ' || md5(i::text)
     from generate_series(1, 1000000) as i`;
-const transacting = (...statements: string[]) =>
+const inTransaction = (...statements: string[]) =>
   bench.psql('-1', ...statements.flatMap((sql) => ['-c', sql]));
 const settle = () => bench.psql('-c', 'vacuum', '-c', 'checkpoint');
 
 try {
-  await transacting(bareSql, fillSql, restSql);
+  await inTransaction(bareSql, fillSql, restSql);
   await settle();
   console.log(`${machine()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
 
@@ -42,7 +40,7 @@ try {
     },
     {
       name: 'create table as',
-      run: () => transacting(copy),
+      run: () => inTransaction(copy),
       after: async () => {
         await bench.psql('-c', 'drop table kept');
         await settle();
@@ -51,7 +49,7 @@ try {
   );
   console.log(row('up of a million rows', 'create table as', upTimes, 1.3));
 
-  await transacting(copy);
+  await inTransaction(copy);
   const downTimes = await measure(
     {
       name: 'down',
@@ -67,7 +65,7 @@ try {
         await bench.psql('-c', 'drop table events');
         await settle();
       },
-      run: () => transacting(bareSql, 'insert into events select * from kept', restSql),
+      run: () => inTransaction(bareSql, 'insert into events select * from kept', restSql),
     },
   );
   console.log(row('down of a million rows', 'insert, then indexes and constraints', downTimes, 1.2));

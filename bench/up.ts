@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { legacyTables } from '../seeds/turing/names.ts';
 import { reversibleDrop } from '../src/index.ts';
-import { quietly } from '../src/say.ts';
-import { addTables, openTuring } from './database.ts';
+import { addTables, openTuring, transacting } from './database.ts';
 import { head, machine, measure, row } from './measure.ts';
 
 /*
@@ -16,8 +15,7 @@ const bench = await openTuring();
 const folder = mkdtempSync(join(tmpdir(), 'undrop-bench-'));
 const file = join(folder, 'six.sql');
 const migration = reversibleDrop({ name: '044', tables: legacyTables });
-const up = () => quietly(() => bench.knex.transaction((transaction) => migration.up(transaction)));
-const down = () => quietly(() => bench.knex.transaction((transaction) => migration.down(transaction)));
+const { up, down } = transacting(bench.knex, migration);
 const dump = async () =>
   writeFileSync(file, await bench.pgDump('-s', ...legacyTables.flatMap((table) => ['-t', table])));
 const drops = legacyTables.map((table) => `drop table ${table}`).join(';\n');

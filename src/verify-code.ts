@@ -1,7 +1,7 @@
 import { type CodeReference, type CodeSearch, searchCode } from './audit/code/search.ts';
+import { type Check, list } from './checks.ts';
 import type { KeptEntry } from './entries.ts';
 import { parseTableName } from './name.ts';
-import type { Check } from './verify-database.ts';
 
 /**
  * Whether code still uses tables that are dropped. A name in SQL fails it; one that stands elsewhere, in a comment or a
@@ -32,8 +32,8 @@ export async function checkCode(
   const used = named.filter(({ how }) => strict || how !== 'word');
   const rest = named.filter(({ how }) => !strict && how === 'word');
   const found = [
-    ...(used.length === 0 ? [] : [list(used)]),
-    ...(rest.length === 0 ? [] : [`as a word only: ${list(rest)}`]),
+    ...(used.length === 0 ? [] : [list(used.map(describe))]),
+    ...(rest.length === 0 ? [] : [`as a word only: ${list(rest.map(describe))}`]),
     ...search.unread,
     searched(search),
   ].join('; ');
@@ -41,15 +41,7 @@ export async function checkCode(
   return { name, state: search.unread.length > 0 ? 'not checked' : 'ok', found };
 }
 
-const most = 10;
-
-function list(places: readonly (CodeReference & { table: string })[]): string {
-  const more = places.length - most;
-  return [
-    ...places.slice(0, most).map(({ table, file, line }) => `${table} in ${file}:${line}`),
-    ...(more > 0 ? [`${more} more`] : []),
-  ].join(', ');
-}
+const describe = ({ table, file, line }: CodeReference & { table: string }) => `${table} in ${file}:${line}`;
 
 function searched({ files, roots }: CodeSearch): string {
   return `${files} ${files === 1 ? 'file' : 'files'} in ${roots.join(', ')}`;

@@ -1,3 +1,4 @@
+import { type Check, list } from './checks.ts';
 import { compareWithRecord } from './compare-record.ts';
 import { type KeptEntry, readEntries } from './entries.ts';
 import { type ErrorCode, sqlState, UndropError } from './errors.ts';
@@ -6,13 +7,6 @@ import { readComment } from './schema-comment.ts';
 import type { Session } from './session.ts';
 import { readPresent } from './verify.ts';
 import { checkCode } from './verify-code.ts';
-
-export interface Check {
-  readonly name: string;
-  readonly state: 'ok' | 'failed' | 'not checked';
-  /** What was found, for people. */
-  readonly found: string;
-}
 
 export interface Verification {
   readonly ok: boolean;
@@ -170,13 +164,6 @@ async function checkViews(session: Session): Promise<Check> {
 
 function join(...parts: readonly string[]): string {
   return parts.filter((part) => part !== '').join('; ');
-}
-
-const most = 10;
-
-function list(names: readonly string[]): string {
-  const more = names.length - most;
-  return [...names.slice(0, most), ...(more > 0 ? [`${more} more`] : [])].join(', ');
 }
 
 function failureOf(session: Session, failed: readonly Check[]): UndropError | undefined {
