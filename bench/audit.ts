@@ -36,7 +36,7 @@ async function fillHalf(): Promise<void> {
 }
 
 try {
-  await addTables(bench.knex, 10_000);
+  await addTables(bench, 10_000);
   await fillHalf();
   await bench.knex.raw('vacuum analyze');
   const { rows } = await bench.knex.raw(

@@ -26,8 +26,7 @@ try {
   console.log(`${machine()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
   const times: number[] = [];
   for (const tables of [74, 10_000]) {
-    await addTables(bench.knex, tables);
-    await bench.knex.raw('vacuum analyze');
+    await addTables(bench, tables);
     const byHand = async () => {
       await dump();
       await drop();

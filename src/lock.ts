@@ -25,7 +25,8 @@ export interface Lock {
 const locksSql = /* sql */ `
   select c.oid::bigint as oid,
     case when c.relkind in ('r', 'p') and pg_catalog.has_table_privilege(c.oid, 'update, delete, truncate')
-      then pg_catalog.format('lock table only %I.%I in %s mode', n.nspname, c.relname, $3::text)
+      then pg_catalog.format('lock table only %I.%I in %s mode', n.nspname, c.relname,
+        case when c.oid = any ($2) then 'access exclusive' else $3::text end)
       else pg_catalog.format('alter %s %I.%I owner to %I',
         case c.relkind when 'S' then 'sequence' when 'v' then 'view' when 'm' then 'materialized view'
           else 'table only' end,
@@ -40,11 +41,19 @@ const locksSql = /* sql */ `
   order by c.oid`;
 
 /** Modes of LOCK TABLE. https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES */
-export type LockMode = 'access exclusive' | 'share row exclusive';
+export type LockMode = 'access exclusive' | 'share row exclusive' | 'share update exclusive';
+
+/** What has been locked, and what is yet to be. */
+export interface Locked {
+  readonly closure: Closure;
+  /** Locks the hosts, which are locked against changes of their structure only, as DROP will do. */
+  lockHosts(): Promise<void>;
+}
 
 /**
- * Locks everything that a drop will touch, reads the closure under the locks, and does the work. A try that finds that
- * the closure has grown since it was planned lets go of all locks and starts again.
+ * Locks everything that a drop will touch, reads the closure under the locks, and does the work. The hosts can be read
+ * and written until the work asks for their locks: to capture takes time, and needs no more of them than that they stay
+ * what they are. A try that finds that the closure has grown since it was planned lets go of all locks and starts again.
  *
  * @throws UndropError `lock-timeout` that names who holds the locks; whatever `work` throws
  */
@@ -52,12 +61,13 @@ export async function lockClosure<T>(
   session: Session,
   tables: readonly Table[],
   options: Patience,
-  work: (closure: Closure) => Promise<T>,
+  work: (locked: Locked) => Promise<T>,
 ): Promise<T> {
   const oids = tables.map(({ oid }) => oid);
   const plan = async () => {
     const closure = await readClosure(session, oids);
-    return { closure, locks: await readLocks(session, closure) };
+    const first = await readLocks(session, closure, 'share update exclusive');
+    return { closure, first, locks: await readLocks(session, closure, 'access exclusive') };
   };
   let planned = await plan();
   return withLockTries(
@@ -66,11 +76,41 @@ export async function lockClosure<T>(
     () => planned.locks,
     async ({ number, ms }) => {
       if (number > 1) planned = await plan();
-      await takeLocks(session, planned.locks, ms);
+      await takeLocks(session, planned.first, ms);
       const closure = await readClosure(session, oids);
       if (!covers(planned.closure, closure)) throw new ClosureGrew();
-      return work(closure);
+      return work({ closure, lockHosts: () => lockHosts(session, closure, planned.locks, ms) });
     },
+  );
+}
+
+// Who waits for what is locked already, and has what is yet to be locked.
+const circleSql = /* sql */ `
+  select exists (
+    select from pg_catalog.pg_locks as w
+    join pg_catalog.pg_locks as h on h.pid = w.pid and h.granted and h.relation = any ($2)
+    where not w.granted and w.relation = any ($1)
+      and (w.database, h.database) = (
+        select d.oid, d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())) as closed`;
+
+/**
+ * Waits for no one who waits for us: the server could end them for it, if they have waited long enough meanwhile. Who
+ * comes to wait later looks for circles only when this is over.
+ */
+async function lockHosts(
+  session: Session,
+  { hosts }: Closure,
+  locks: readonly Lock[],
+  ms: number,
+): Promise<void> {
+  if (hosts.length === 0) return;
+  const oids = hosts.map(({ oid }) => oid);
+  const [circle] = await session.read<{ closed: boolean }>(circleSql, [locks.map(({ oid }) => oid), oids]);
+  if (circle?.closed !== false) throw new LetGo();
+  await takeLocks(
+    session,
+    locks.filter(({ oid }) => oids.includes(oid)),
+    ms,
   );
 }
 
@@ -109,7 +149,7 @@ const shortTryMs = 300;
 const startSql = /* sql */ `
   select least(
       $1::int, $2::int,
-      (select s.setting::int * 6 / 10 from pg_catalog.pg_settings as s where s.name = 'deadlock_timeout')) as short,
+      (extract(epoch from pg_catalog.current_setting('deadlock_timeout')::interval) * 600)::int) as short,
     exists (
       select from pg_catalog.pg_locks as l
       left join pg_catalog.pg_class as c on c.oid = l.relation
@@ -208,16 +248,16 @@ class ClosureGrew extends Error {}
 function isContention(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const state = sqlState(error) ?? sqlState(error.cause);
-  return error instanceof ClosureGrew || state === '55P03' || state === '40P01';
+  return error instanceof ClosureGrew || error instanceof LetGo || state === '55P03' || state === '40P01';
 }
 
-function readLocks(session: Session, closure: Closure): Promise<Lock[]> {
+function readLocks(session: Session, closure: Closure, mode: LockMode): Promise<Lock[]> {
   const relations = closure.members.filter(
     (member) => member.catalog === 'pg_class' && member.objsubid === 0,
   );
   const own = relations.map((member) => member.objid);
   const hosts = closure.hosts.map((host) => host.oid);
-  return session.read<Lock>(locksSql, [[...own, ...hosts], own, 'access exclusive']);
+  return session.read<Lock>(locksSql, [[...own, ...hosts], own, mode]);
 }
 
 function covers(plan: Closure, closure: Closure): boolean {

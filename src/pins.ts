@@ -86,11 +86,10 @@ export async function leavePath(connection: Queryable): Promise<Found> {
         current_user::text as role,
         pg_catalog.current_setting('transaction_isolation') as isolation,
         pg_catalog.current_setting('transaction_read_only') as "readOnly",
-        (select pg_catalog.json_object_agg(s.name, s.setting)::text
-         from pg_catalog.pg_settings as s
-         where pg_catalog.lower(s.name) = any ($1)
-           or s.name in ('lock_timeout', 'application_name')) as settings`,
-    values: [Object.keys(JSON.parse(pinned))],
+        (select pg_catalog.json_object_agg(s.name, pg_catalog.current_setting(s.name, true))::text
+         from pg_catalog.unnest($1::text[]) as s (name)
+         where pg_catalog.current_setting(s.name, true) is not null) as settings`,
+    values: [[...Object.keys(JSON.parse(pinned)), 'lock_timeout', 'application_name']],
     types: asText,
   });
   const found = rows[0] as unknown as Omit<Found, 'schemas'>;

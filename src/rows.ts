@@ -44,6 +44,7 @@ export async function keepRows(session: Session, tables: readonly RowTable[]): P
 
 /** Rows that are not what was kept. */
 export async function compareRows(session: Session, rows: readonly KeptRows[]): Promise<Difference[]> {
+  if (rows.length === 0) return [];
   const tables = rows.map(({ table }) => table);
   const differences: Difference[] = [];
   await unforced(session, tables, async () => {

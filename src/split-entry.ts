@@ -70,7 +70,10 @@ async function dropRest(
   tables: readonly Table[],
   options: Options,
 ): Promise<Rest> {
-  const closure = await lockClosure(session, tables, options, async (locked) => locked);
+  const closure = await lockClosure(session, tables, options, async (locked) => {
+    await locked.lockHosts();
+    return locked.closure;
+  });
   refusePart(closure, table);
   await check(session, closure, options);
   const { entry, capture } = await archiveClosure(session, tables, closure, options, {

@@ -40,13 +40,14 @@ export async function up(knex: Knex, options: Options): Promise<void> {
       session,
       tables,
       options,
-      async (closure) => {
+      async ({ closure, lockHosts }) => {
         await session.phase('capture');
         await check(session, closure, options);
         const approvals = await checkFingerprints(session, tables, options);
         const archived = await archiveClosure(session, tables, closure, options, { approvals, backup });
-        const place = await markWal(session, options.name, archived.entry);
         await session.phase('drop');
+        await lockHosts();
+        const place = await markWal(session, options.name, archived.entry);
         await drop(session, tables, closure);
         return { closure, place, ...archived };
       },

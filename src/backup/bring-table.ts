@@ -101,7 +101,8 @@ async function bringInstead(
   if (entry === undefined) throw new Error(`no entry of ${migration}`);
   const rest = await splitEntry(session, entry, captured.table);
   const { tables } = await findTables(session, [{ ...parseTableName(captured.table), reason: undefined }]);
-  await lockClosure(session, tables, patience(captured.table), async (closure) => {
+  await lockClosure(session, tables, patience(captured.table), async ({ closure, lockHosts }) => {
+    await lockHosts();
     const { statements, facts } = await captureUnchanged(session, captured, closure, migration);
     await drop(session, tables, closure);
     await play(session, statements, captured.tables, from);

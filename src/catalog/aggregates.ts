@@ -1,5 +1,5 @@
 import type { Session } from '../session.ts';
-import { type Closure, membersIn } from './closure.ts';
+import { type Closure, membersIn, readAbout } from './closure.ts';
 import { functionNameSql, operatorNameSql } from './identity.ts';
 import { makes, type Piece } from './piece.ts';
 import { routineSql } from './routines.ts';
@@ -55,7 +55,7 @@ const aggregatesSql = /* sql */ `
 /** Aggregates: plain, moving, ordered-set and hypothetical-set ones. */
 export async function captureAggregates(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_proc');
-  const rows = await session.read<AggregateRow>(aggregatesSql, [[...members.keys()]]);
+  const rows = await readAbout<AggregateRow>(session, aggregatesSql, members);
   return rows.flatMap((row) => {
     const member = members.get(row.oid);
     if (member === undefined) return [];

@@ -1,5 +1,5 @@
 import type { Session } from '../session.ts';
-import { type Closure, membersIn } from './closure.ts';
+import { type Closure, membersIn, readAbout } from './closure.ts';
 import { makes, type Piece } from './piece.ts';
 
 interface CastRow {
@@ -26,7 +26,7 @@ const castsSql = /* sql */ `
  */
 export async function captureCasts(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_cast');
-  const rows = await session.read<CastRow>(castsSql, [[...members.keys()]]);
+  const rows = await readAbout<CastRow>(session, castsSql, members);
   return rows.flatMap((row) => {
     const member = members.get(row.oid);
     return member === undefined || member.partOf !== null ? [] : [makes(member, 'cast', [row.sql])];

@@ -54,6 +54,15 @@ export function membersIn(closure: Closure, catalog: string): Map<number, Member
   return new Map(members.map((member) => [member.objid, member]));
 }
 
+/** The rows of a query that takes the OIDs of some members as its one value. Where there are none, nothing is asked. */
+export async function readAbout<Row extends object>(
+  session: Session,
+  sql: string,
+  members: ReadonlyMap<number, Member>,
+): Promise<Row[]> {
+  return members.size === 0 ? [] : session.read<Row>(sql, [[...members.keys()]]);
+}
+
 export function outsiders(closure: Closure): Member[] {
   return closure.members.filter((member) => !member.own && member.partOf === null);
 }
@@ -85,11 +94,17 @@ const closureSql = /* sql */ `
     select 'pg_catalog.pg_class'::pg_catalog.regclass::oid, t.oid, 0
     from pg_catalog.unnest($1::oid[]) as t (oid)
     union
-    select d.classid, d.objid, d.objsubid
+    select next.classid, next.objid, next.objsubid
     from own as o
-    join pg_catalog.pg_depend as d on d.refclassid = o.classid and d.refobjid = o.objid
-      and (o.objsubid = 0 or d.refobjsubid = o.objsubid)
-    where d.deptype <> 'n'
+    -- each by the index: to read all of pg_depend once takes longer, the more so the larger the database
+    cross join lateral (
+      select d.classid, d.objid, d.objsubid
+      from pg_catalog.pg_depend as d
+      where d.refclassid = o.classid and d.refobjid = o.objid
+        and (o.objsubid = 0 or d.refobjsubid = o.objsubid)
+        and d.deptype <> 'n'
+      offset 0
+    ) as next
   ),
   members as (
     select c.classid, c.objid, c.objsubid
@@ -103,9 +118,8 @@ const closureSql = /* sql */ `
   select m.classid::bigint, m.objid::bigint, m.objsubid,
     (select c.relname from pg_catalog.pg_class as c where c.oid = m.classid) as catalog,
     i.type as kind, i.schema, i.identity,
-    exists (
-      select from own as o
-      where o.classid = m.classid and o.objid = m.objid and o.objsubid in (0, m.objsubid)) as own,
+    (m.classid, m.objid, 0) in (select o.classid, o.objid, o.objsubid from own as o)
+      or (m.classid, m.objid, m.objsubid) in (select o.classid, o.objid, o.objsubid from own as o) as own,
     (select pg_catalog.min(d.refclassid::bigint || '/' || d.refobjid::bigint)
      from pg_catalog.pg_depend as d
      where d.classid = m.classid and d.objid = m.objid and d.objsubid = 0
@@ -120,10 +134,10 @@ const edgesSql = /* sql */ `
     d.classid::bigint || '/' || d.objid::bigint as "from",
     d.refclassid::bigint || '/' || d.refobjid::bigint as "to"
   from unnest($1::oid[], $2::oid[]) as m (classid, objid)
-  join pg_catalog.pg_depend as d on d.classid = m.classid and d.objid = m.objid
-  join unnest($1::oid[], $2::oid[]) as r (classid, objid)
-    on r.classid = d.refclassid and r.objid = d.refobjid
+  cross join lateral (
+    select * from pg_catalog.pg_depend as d where d.classid = m.classid and d.objid = m.objid offset 0) as d
   where (d.classid, d.objid) <> (d.refclassid, d.refobjid)
+    and (d.refclassid, d.refobjid) in (select r.classid, r.objid from unnest($1::oid[], $2::oid[]) as r (classid, objid))
     -- says what the part of a partition was cloned from: it may well be there first, and be attached then
     and d.deptype <> 'P'
   order by 1, 2`;

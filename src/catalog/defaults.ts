@@ -1,5 +1,5 @@
 import type { Session } from '../session.ts';
-import { type Closure, membersIn } from './closure.ts';
+import { type Closure, membersIn, readAbout } from './closure.ts';
 import { makes, type Piece } from './piece.ts';
 
 interface DefaultRow {
@@ -22,7 +22,7 @@ const defaultsSql = /* sql */ `
 /** Column defaults: of the tables, of views, and of other tables that use a sequence of theirs. */
 export async function captureDefaults(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_attrdef');
-  const rows = await session.read<DefaultRow>(defaultsSql, [[...members.keys()]]);
+  const rows = await readAbout<DefaultRow>(session, defaultsSql, members);
   return rows.flatMap((row) => {
     const member = members.get(row.oid);
     return member === undefined ? [] : [makes(member, 'default', [row.sql])];

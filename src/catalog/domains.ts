@@ -1,5 +1,5 @@
 import type { Session } from '../session.ts';
-import { type Closure, membersIn } from './closure.ts';
+import { type Closure, membersIn, readAbout } from './closure.ts';
 import { addsTo, makes, type Piece } from './piece.ts';
 
 interface DomainRow {
@@ -54,9 +54,9 @@ const constraintsSql = /* sql */ `
 /** Domains, and the constraints of domains, of those that stay as well. */
 export async function captureDomains(session: Session, closure: Closure): Promise<Piece[]> {
   const types = membersIn(closure, 'pg_type');
-  const domains = await session.read<DomainRow>(domainsSql, [[...types.keys()]]);
+  const domains = await readAbout<DomainRow>(session, domainsSql, types);
   const constraints = membersIn(closure, 'pg_constraint');
-  const rows = await session.read<ConstraintRow>(constraintsSql, [[...constraints.keys()]]);
+  const rows = await readAbout<ConstraintRow>(session, constraintsSql, constraints);
   return [
     ...domains.flatMap((row) => {
       const member = types.get(row.oid);

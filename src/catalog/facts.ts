@@ -1,8 +1,8 @@
 import type { Session } from '../session.ts';
 import type { Closure, Host } from './closure.ts';
-import { type Address, identitySql } from './identity.ts';
+import { type Address, withoutMadeUpNumber } from './identity.ts';
 import { rows } from './normal.ts';
-import { type NormalRows, type Notation, normalRows, type Specs } from './normal-rows.ts';
+import { type NormalColumn, type NormalRows, type Notation, normalRows, type Specs } from './normal-rows.ts';
 
 /** One catalog row, with OIDs and column numbers replaced by names and physical columns left out. */
 export interface Fact {
@@ -51,12 +51,11 @@ function catalogsOf({ members }: Closure): (catalog: string) => boolean {
   };
 }
 
-/** A catalog row, with the addresses of objects where the fact has their names. */
+/** A catalog row: its object, and its columns in their order, with the addresses of objects in place of names. */
 interface Addressed {
-  readonly catalog: string;
+  readonly place: number;
   readonly identity: string;
-  readonly columns: Readonly<Record<string, string | null>>;
-  readonly pointers: Readonly<Record<string, string | readonly string[] | null>>;
+  readonly values: readonly (string | null)[];
 }
 
 async function select(
@@ -66,58 +65,64 @@ async function select(
   values: readonly unknown[],
 ): Promise<Fact[]> {
   const all = await normalRows(session, specs, addressed);
-  const selects = all.filter(({ catalog }) => isWanted(catalog)).map(addressedRows);
-  const found = await session.read<Addressed>(selects.join('\nunion all\n'), values);
-  return nameAll(session, found);
+  const wanted = all.filter(({ catalog }) => isWanted(catalog));
+  const found = await session.read<Addressed>(wanted.map(addressedRows).join('\nunion all\n'), values);
+  return nameAll(session, wanted, found);
 }
 
-function addressedRows({ catalog, identity, leftOut, columns, from }: NormalRows): string {
-  const pairs = (wanted: NormalRows['columns']) =>
-    wanted.map(({ name, sql }) => `'${name}', ${sql}`).join(',\n');
-  const pointers = columns.filter(({ isPointer }) => isPointer);
-  const replaced = columns.filter(({ isPointer, plain }) => !isPointer && !plain);
-  const keys = [...leftOut, ...[...pointers, ...replaced].map(({ name }) => name)].map((name) => `'${name}'`);
+// The names of the columns stand here and not in every row, and most values need no more than their cast: to make
+// JSON of each row takes several times as long.
+function addressedRows({ identity, columns, from }: NormalRows, place: number): string {
   return /* sql */ `
-    select '${catalog}' as catalog, ${identity} as identity,
-      (select pg_catalog.jsonb_object_agg(e.key, e.value)
-       from pg_catalog.jsonb_each_text(
-         (pg_catalog.to_jsonb(t) - array[${keys.join(', ')}]::text[]) || pg_catalog.jsonb_build_object(${pairs(replaced)})
-       ) as e) as columns,
-      pg_catalog.jsonb_build_object(${pairs(pointers)}) as pointers
+    select ${place} as place, ${identity} as identity, array[${columns.map(textOf).join(',\n')}]::text[] as values
     from ${from}`;
 }
 
+/** A value as `jsonb` has it, without the quotes around a text. */
+function textOf({ sql, plain }: NormalColumn): string {
+  return plain === undefined || castable.has(plain) ? `(${sql})::text` : `pg_catalog.to_jsonb(${sql}) #>> '{}'`;
+}
+
+const castable = new Set(['boolean', 'name', 'text', '"char"', 'smallint', 'integer', 'bigint', 'oid', 'xid']);
+
 const namesSql = /* sql */ `
-  select a.address, ${identitySql('a.classid', 'a.objid', 'a.objsubid')} as name
-  from unnest($1::text[], $2::oid[], $3::oid[], $4::int[]) as a (address, classid, objid, objsubid)`;
+  select a.address, i.type || ' ' || i.identity as name
+  from unnest($1::text[], $2::oid[], $3::oid[], $4::int[]) as a (address, classid, objid, objsubid)
+  cross join lateral pg_catalog.pg_identify_object(a.classid, a.objid, a.objsubid) as i
+  where i.identity is not null`;
 
 /** Puts names in place of addresses. There are few objects and many that point to them: each is asked for once. */
-async function nameAll(session: Session, found: readonly Addressed[]): Promise<Fact[]> {
+async function nameAll(
+  session: Session,
+  catalogs: readonly NormalRows[],
+  found: readonly Addressed[],
+): Promise<Fact[]> {
+  const pointers = catalogs.map(({ columns }) =>
+    columns.flatMap(({ pointer }, index) => (pointer === undefined ? [] : [{ index, pointer }])),
+  );
   const wanted = new Set(
-    found.flatMap(({ identity, pointers }) => [
+    found.flatMap(({ place, identity, values }) => [
       identity,
-      ...Object.values(pointers).flatMap((one) => one ?? []),
+      ...(pointers[place] ?? []).flatMap(({ index }) => values[index]?.split(' ') ?? []),
     ]),
   );
   const parts = [...wanted].map((address) => [address, ...address.split('/')]);
   const columnOf = (place: number) => parts.map((part) => part[place]);
-  const named = await session.read<{ address: string; name: string | null }>(
+  const named = await session.read<{ address: string; name: string }>(
     namesSql,
     [0, 1, 2, 3].map(columnOf),
   );
-  const names = new Map(named.map(({ address, name }) => [address, name]));
+  const names = new Map(named.map(({ address, name }) => [address, withoutMadeUpNumber(name)]));
   const nameOf = (address: string) => names.get(address) ?? null;
+  const valueOf = ({ pointer }: NormalColumn, value: string | null) => {
+    if (pointer === undefined || value === null) return value;
+    return pointer === 'one' ? nameOf(value) : listOf(value.split(' ').map(nameOf));
+  };
   return found
-    .map(({ catalog, identity, columns, pointers }) => {
-      const replaced = Object.entries(pointers).map(([column, value]): [string, string | null] => [
-        column,
-        value === null || typeof value === 'string' ? value && nameOf(value) : listOf(value.map(nameOf)),
-      ]);
-      return {
-        catalog,
-        identity: nameOf(identity) ?? '',
-        columns: { ...columns, ...Object.fromEntries(replaced) },
-      };
+    .map(({ place, identity, values }) => {
+      const { catalog = '', columns = [] } = catalogs[place] ?? {};
+      const named = columns.map((column, index) => [column.name, valueOf(column, values[index] ?? null)]);
+      return { catalog, identity: nameOf(identity) ?? '', columns: Object.fromEntries(named) };
     })
     .sort((a, b) => compareText(a.catalog, b.catalog) || compareText(a.identity, b.identity));
 }
@@ -134,7 +139,7 @@ function compareText(a: string, b: string): number {
 const addressSql = ([classid, objid, objsubid]: Address) => /* sql */ `
   case when ${objid}::oid <> 0 then pg_catalog.concat(${classid}::oid, '/', ${objid}::oid, '/', ${objsubid}) end`;
 
-/** Addresses, for which `nameAll` puts the names. */
+/** Addresses, several of them with spaces between, for which `nameAll` puts the names. */
 const addressed: Notation = {
   name: addressSql,
   pointer: ({ column, target, isArray }) => {
@@ -142,7 +147,7 @@ const addressed: Notation = {
     if (!isArray) return { sql: addressSql([classid, `t.${column}`, '0']) };
     return {
       sql: /* sql */ `(
-        select pg_catalog.jsonb_agg(pg_catalog.concat(${classid}::oid, '/', u.oid, '/0') order by u.position)
+        select pg_catalog.string_agg(pg_catalog.concat(${classid}::oid, '/', u.oid, '/0'), ' ' order by u.position)
         from pg_catalog.unnest(t.${column}::oid[]) with ordinality as u (oid, position))`,
     };
   },

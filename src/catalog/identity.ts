@@ -1,10 +1,18 @@
+const madeUp = '((pg_toast|RI_ConstraintTrigger_[ac]|Unique_ConstraintTrigger|PK_ConstraintTrigger)_)[0-9]+';
+
 /**
  * Names that PostgreSQL makes up of an OID differ after every restore: the number is replaced.
  */
 export function withoutMadeUpNumbers(text: string): string {
-  return /* sql */ `pg_catalog.regexp_replace(${text}::text,
-    '((pg_toast|RI_ConstraintTrigger_[ac]|Unique_ConstraintTrigger|PK_ConstraintTrigger)_)[0-9]+', '\\1#', 'g')`;
+  return /* sql */ `pg_catalog.regexp_replace(${text}::text, '${madeUp}', '\\1#', 'g')`;
 }
+
+/** The same of a name that has been read. */
+export function withoutMadeUpNumber(name: string): string {
+  return name.replace(madeUpNumbers, '$1#');
+}
+
+const madeUpNumbers = new RegExp(madeUp, 'g');
 
 /** Where an object is: expressions for its catalog, its OID, and the number of a column, or 0. */
 export type Address = readonly [classid: string, objid: string, objsubid: string];

@@ -1,5 +1,5 @@
 import type { Session } from '../session.ts';
-import { type Closure, keyOf, membersIn, type ObjectKey } from './closure.ts';
+import { type Closure, keyOf, membersIn, type ObjectKey, readAbout } from './closure.ts';
 import { addsTo, makes, type Piece } from './piece.ts';
 
 interface IndexRow {
@@ -60,7 +60,7 @@ const indexesSql = /* sql */ `
 /** Indexes, and what is marked on them; the index of a key comes with its constraint. */
 export async function captureIndexes(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_class');
-  const rows = await session.read<IndexRow>(indexesSql, [[...members.keys()]]);
+  const rows = await readAbout<IndexRow>(session, indexesSql, members);
   return rows.flatMap((row): Piece[] => {
     const member = members.get(row.oid);
     if (member === undefined) return [];

@@ -1,5 +1,5 @@
 import type { Session } from '../session.ts';
-import { type Closure, membersIn } from './closure.ts';
+import { type Closure, membersIn, readAbout } from './closure.ts';
 import { addsTo, type Piece } from './piece.ts';
 
 interface KeyTriggerRow {
@@ -31,7 +31,7 @@ end $undrop$$state$,
 /** What the triggers of foreign keys are fired by, where somebody has disabled them. */
 export async function captureKeyTriggers(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_trigger');
-  const rows = await session.read<KeyTriggerRow>(keyTriggersSql, [[...members.keys()]]);
+  const rows = await readAbout<KeyTriggerRow>(session, keyTriggersSql, members);
   return rows.flatMap((row) => {
     const member = members.get(row.oid);
     return member === undefined ? [] : addsTo(member, 'mark', [row.sql]);

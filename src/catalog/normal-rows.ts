@@ -70,13 +70,21 @@ export interface Notation {
   expression(column: CatalogColumn, sql: string): string;
 }
 
+export interface NormalColumn {
+  readonly name: string;
+  readonly sql: string;
+  /** The type of a column that has its normal form already. */
+  readonly plain?: string;
+  /** It has the form that the notation gives: one of them, or a list. */
+  readonly pointer?: 'one' | 'list';
+}
+
 /** How to select the rows of a catalog, `t`, in their normal form. */
 export interface NormalRows {
   readonly catalog: string;
   readonly identity: string;
-  readonly leftOut: readonly string[];
-  /** The other columns; plain ones have their normal form already, and pointers have one that the notation gives. */
-  readonly columns: readonly { name: string; sql: string; plain: boolean; isPointer: boolean }[];
+  /** The columns that say something, in the order of their names. */
+  readonly columns: readonly NormalColumn[];
   /** What comes after FROM, conditions included. */
   readonly from: string;
 }
@@ -96,34 +104,28 @@ export async function normalRows(session: Session, specs: Specs, notation: Notat
       .filter(({ column }) => !leftOut.includes(column))
       .map((column) => {
         const sql = spec.values?.[column.column];
-        const value: Value = sql === undefined ? valueSql(column, notation) : { sql };
+        const value: Value = sql === undefined ? valueOf(column, notation) : { sql };
         return { name: column.column, ...value };
-      });
-    const columns = values.map(({ name, sql, isPointer = false }) => ({
-      name,
-      sql: sql ?? `t.${name}`,
-      plain: sql === undefined,
-      isPointer,
-    }));
+      })
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    const columns = values.map(({ join: _, ...column }) => column);
     const joins = [spec.join, ...values.map(({ join }) => join)].filter((join) => join !== undefined);
     const from = [`pg_catalog.${catalog} as t`, ...joins, `where ${spec.where}`].join('\n');
     const identity = typeof spec.identity === 'string' ? spec.identity : notation.name(spec.identity);
-    return [{ catalog, identity, leftOut, columns, from }];
+    return [{ catalog, identity, columns, from }];
   });
 }
 
-interface Value {
-  readonly sql?: string;
+interface Value extends Omit<NormalColumn, 'name'> {
   readonly join?: string;
-  readonly isPointer?: boolean;
 }
 
-/** The normal form of one column; none where it has that already. */
-function valueSql(column: CatalogColumn, notation: Notation): Value {
+/** The normal form of one column. */
+function valueOf(column: CatalogColumn, notation: Notation): Value {
   const { catalog, type, target, isArray, relation } = column;
   const name = `${catalog}.${column.column}`;
   const address = addresses[name];
-  if (address !== undefined) return { sql: notation.name(address), isPointer: true };
+  if (address !== undefined) return { sql: notation.name(address), pointer: 'one' };
   const override = overrides[name] ?? accessLists[name];
   if (override !== undefined) return { sql: override };
   const expression = expressions[name];
@@ -132,7 +134,8 @@ function valueSql(column: CatalogColumn, notation: Notation): Value {
   if (numbersOf !== undefined) {
     return { sql: columnNames(`t.${column.column}`, `t.${numbersOf}`, isArray || type !== 'smallint') };
   }
-  return target === null ? {} : { ...notation.pointer({ ...column, target }), isPointer: true };
+  if (target === null) return { sql: `t.${column.column}`, plain: type };
+  return { ...notation.pointer({ ...column, target }), pointer: isArray ? 'list' : 'one' };
 }
 
 /** The name, or names, of what the value of an OID column points to. */

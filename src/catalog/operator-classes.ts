@@ -70,10 +70,13 @@ const itemsSql = /* sql */ `
   join pg_catalog.pg_am as m on m.oid = f.opfmethod
   order by i.item`;
 
+const catalogs: ReadonlySet<string> = new Set(['pg_opclass', 'pg_amop', 'pg_amproc']);
+
 /** Operator classes with their items, and items that were added to a family. */
 export async function captureOperatorClasses(session: Session, closure: Closure): Promise<Piece[]> {
   const members = new Map(closure.members.map((member) => [member.key, member]));
   const oids = (catalog: string) => closure.members.filter((m) => m.catalog === catalog).map((m) => m.objid);
+  if (!closure.members.some(({ catalog }) => catalogs.has(catalog))) return [];
   const classes = await session.read<ClassRow>(classesSql, [oids('pg_opclass')]);
   const items = await session.read<ItemRow>(itemsSql, [oids('pg_amop'), oids('pg_amproc')]);
   const memberOf = (row: { classid: number; oid: number }) => members.get(keyOf(row.classid, row.oid));

@@ -1,5 +1,5 @@
 import type { Session } from '../session.ts';
-import { type Closure, keyOf, membersIn } from './closure.ts';
+import { type Closure, keyOf, membersIn, readAbout } from './closure.ts';
 import { functionNameSql, operatorNameSql } from './identity.ts';
 import { makes, type Piece } from './piece.ts';
 
@@ -43,7 +43,7 @@ const operatorsSql = /* sql */ `
 /** Operators. */
 export async function captureOperators(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_operator');
-  const rows = await session.read<OperatorRow>(operatorsSql, [[...members.keys()]]);
+  const rows = await readAbout<OperatorRow>(session, operatorsSql, members);
   return rows.flatMap((row) => {
     const member = members.get(row.oid);
     if (member === undefined) return [];

@@ -1,5 +1,5 @@
 import type { Session } from '../session.ts';
-import { type Closure, membersIn } from './closure.ts';
+import { type Closure, membersIn, readAbout } from './closure.ts';
 import { makes, type Piece } from './piece.ts';
 
 interface PolicyRow {
@@ -29,7 +29,7 @@ const policiesSql = /* sql */ `
 /** Policies of the tables, and policies of other tables that mention them. */
 export async function capturePolicies(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_policy');
-  const rows = await session.read<PolicyRow>(policiesSql, [[...members.keys()]]);
+  const rows = await readAbout<PolicyRow>(session, policiesSql, members);
   return rows.flatMap((row) => {
     const member = members.get(row.oid);
     return member === undefined ? [] : [makes(member, 'policy', [row.sql])];

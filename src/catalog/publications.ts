@@ -1,5 +1,5 @@
 import type { Session } from '../session.ts';
-import { type Closure, membersIn } from './closure.ts';
+import { type Closure, membersIn, readAbout } from './closure.ts';
 import { makes, type Piece } from './piece.ts';
 
 interface PublicationRow {
@@ -32,7 +32,7 @@ const publicationsSql = (columns: boolean) => /* sql */ `
 export async function capturePublications(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_publication_rel');
   const sql = publicationsSql(session.server.publicationColumns);
-  const rows = await session.read<PublicationRow>(sql, [[...members.keys()]]);
+  const rows = await readAbout<PublicationRow>(session, sql, members);
   return rows.flatMap((row) => {
     const member = members.get(row.oid);
     return member === undefined ? [] : [makes(member, 'publication', [row.sql])];

@@ -1,5 +1,5 @@
 import type { Session } from '../session.ts';
-import { type Closure, membersIn } from './closure.ts';
+import { type Closure, membersIn, readAbout } from './closure.ts';
 import { functionNameSql } from './identity.ts';
 import { makes, type Piece } from './piece.ts';
 
@@ -40,7 +40,7 @@ const rangesSql = /* sql */ `
 /** Range types with their multirange types. */
 export async function captureRanges(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_type');
-  const rows = await session.read<RangeRow>(rangesSql, [[...members.keys()]]);
+  const rows = await readAbout<RangeRow>(session, rangesSql, members);
   return rows.flatMap((row) => {
     const member = members.get(row.oid);
     return member === undefined ? [] : [makes(member, 'type', [row.create, row.owner])];

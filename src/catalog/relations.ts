@@ -1,6 +1,6 @@
 import type { Session } from '../session.ts';
 import { adopt, readAdoptions } from './adoption.ts';
-import { type Closure, membersIn } from './closure.ts';
+import { type Closure, membersIn, readAbout } from './closure.ts';
 import { readColumns } from './columns.ts';
 import { addsTo, makes, type Piece } from './piece.ts';
 
@@ -77,7 +77,7 @@ const tablesSql = /* sql */ `
 /** Tables of every kind, with their columns; partitions come without their parent. */
 export async function captureRelations(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_class');
-  const rows = await session.read<TableRow>(tablesSql, [[...members.keys()]]);
+  const rows = await readAbout<TableRow>(session, tablesSql, members);
   const oids = rows.map((row) => row.oid);
   const adoptions = await readAdoptions(session, oids);
   const columns = await readColumns(session, oids, [...adoptions.keys()]);

@@ -1,5 +1,5 @@
 import type { Session } from '../session.ts';
-import { type Closure, membersIn } from './closure.ts';
+import { type Closure, membersIn, readAbout } from './closure.ts';
 import { makes, type Piece } from './piece.ts';
 
 interface RoutineRow {
@@ -41,7 +41,7 @@ const routinesSql = /* sql */ `
 /** Functions, window functions and procedures, but those that come with their type: the constructors of a range. */
 export async function captureRoutines(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_proc');
-  const rows = await session.read<RoutineRow>(routinesSql, [[...members.keys()]]);
+  const rows = await readAbout<RoutineRow>(session, routinesSql, members);
   return rows.flatMap((row) => {
     const member = members.get(row.oid);
     if (member === undefined || member.partOf !== null || row.sql === null) return [];

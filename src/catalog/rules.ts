@@ -1,5 +1,5 @@
 import type { Session } from '../session.ts';
-import { type Closure, membersIn } from './closure.ts';
+import { type Closure, membersIn, readAbout } from './closure.ts';
 import { addsTo, makes, type Piece } from './piece.ts';
 
 interface RuleRow {
@@ -32,7 +32,7 @@ const rulesSql = /* sql */ `
 /** Rules on tables and views; the one that makes a view comes with the view. */
 export async function captureRules(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_rewrite');
-  const rows = await session.read<RuleRow>(rulesSql, [[...members.keys()]]);
+  const rows = await readAbout<RuleRow>(session, rulesSql, members);
   return rows.flatMap((row) => {
     const member = members.get(row.oid);
     if (member === undefined) return [];

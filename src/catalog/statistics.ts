@@ -1,5 +1,5 @@
 import type { Session } from '../session.ts';
-import { type Closure, membersIn } from './closure.ts';
+import { type Closure, membersIn, readAbout } from './closure.ts';
 import { makes, type Piece } from './piece.ts';
 
 interface StatisticsRow {
@@ -25,7 +25,7 @@ const statisticsSql = /* sql */ `
 /** Extended statistics objects: their definition, not what ANALYZE has put there. */
 export async function captureStatistics(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_statistic_ext');
-  const rows = await session.read<StatisticsRow>(statisticsSql, [[...members.keys()]]);
+  const rows = await readAbout<StatisticsRow>(session, statisticsSql, members);
   return rows.flatMap((row) => {
     const member = members.get(row.oid);
     return member === undefined ? [] : [makes(member, 'statistics', [row.sql, row.target, row.owner])];

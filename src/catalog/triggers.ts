@@ -1,5 +1,5 @@
 import type { Session } from '../session.ts';
-import { type Closure, membersIn, type ObjectKey } from './closure.ts';
+import { type Closure, membersIn, type ObjectKey, readAbout } from './closure.ts';
 import { addsTo, makes, type Piece } from './piece.ts';
 
 interface TriggerRow {
@@ -42,7 +42,7 @@ const triggersSql = /* sql */ `
 /** Triggers that somebody made; those of foreign keys come with their constraint. */
 export async function captureTriggers(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_trigger');
-  const rows = await session.read<TriggerRow>(triggersSql, [[...members.keys()]]);
+  const rows = await readAbout<TriggerRow>(session, triggersSql, members);
   return rows.flatMap((row) => {
     const member = members.get(row.oid);
     if (member === undefined) return [];

@@ -1,5 +1,5 @@
 import type { Session } from '../session.ts';
-import { type Closure, membersIn } from './closure.ts';
+import { type Closure, type Member, membersIn, readAbout } from './closure.ts';
 import { readColumns } from './columns.ts';
 import { makes, type Piece } from './piece.ts';
 
@@ -34,8 +34,9 @@ const viewsSql = /* sql */ `
 
 /** Views and materialized views; a materialized view that was populated is populated afresh. */
 export async function captureViews(session: Session, closure: Closure): Promise<Piece[]> {
-  const members = membersIn(closure, 'pg_class');
-  const rows = await session.read<ViewRow>(viewsSql, [[...members.keys()]]);
+  const isView = ([, { kind }]: [number, Member]) => kind === 'view' || kind === 'materialized view';
+  const members = new Map([...membersIn(closure, 'pg_class')].filter(isView));
+  const rows = await readAbout<ViewRow>(session, viewsSql, members);
   const columns = await readColumns(
     session,
     rows.map((row) => row.oid),
