@@ -1,4 +1,4 @@
-import type { Closure, Edge, Member, ObjectKey } from './catalog/closure.ts';
+import { type Closure, type Edge, type Member, type ObjectKey, readEdges } from './catalog/closure.ts';
 import { type Facts, readFacts } from './catalog/facts.ts';
 import { families } from './catalog/index.ts';
 import { type Piece, phases } from './catalog/piece.ts';
@@ -69,7 +69,7 @@ export async function captureStatements(
   const unmade = closure.members
     .filter((member) => member.objsubid === 0 && !maker.has(member.key) && !named.has(member.identity))
     .map(({ kind, identity }) => ({ identity, reason: `nothing here can make a ${kind} again` }));
-  const { order, cycle } = sort(pieces, maker, closure.edges);
+  const { order, cycle } = sort(pieces, maker, await readEdges(session, closure));
   const statements = order.flatMap(({ kind, identity, sql }) =>
     sql.map((text) => ({ kind, identity, sql: text })),
   );

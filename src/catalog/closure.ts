@@ -33,7 +33,6 @@ export interface Closure {
   /** The OIDs of the named tables. */
   readonly tables: readonly number[];
   readonly members: readonly Member[];
-  readonly edges: readonly Edge[];
   /** Surviving relations that hold, or are held by, a part of the closure: a referenced table, the owner of a policy. */
   readonly hosts: readonly Host[];
 }
@@ -143,30 +142,27 @@ const edgesSql = /* sql */ `
   order by 1, 2`;
 
 const hostsSql = /* sql */ `
-  select c.oid::bigint as oid, i.type as kind, i.identity
-  from pg_catalog.pg_class as c
-  cross join lateral pg_catalog.pg_identify_object(c.tableoid, c.oid, 0) as i
-  where c.oid in (
-      select unnest(array[k.conrelid, k.confrelid]) from pg_catalog.pg_constraint as k where k.oid = any ($1::oid[])
-      union select d.adrelid from pg_catalog.pg_attrdef as d where d.oid = any ($2::oid[])
-      union select r.ev_class from pg_catalog.pg_rewrite as r where r.oid = any ($3::oid[])
-      union select t.tgrelid from pg_catalog.pg_trigger as t where t.oid = any ($4::oid[])
-      union select p.polrelid from pg_catalog.pg_policy as p where p.oid = any ($5::oid[])
-      union select h.inhparent from pg_catalog.pg_inherits as h where h.inhrelid = any ($6::oid[])
-      union select x.indrelid from pg_catalog.pg_index as x where x.indexrelid = any ($6::oid[])
-      union select o.oid from pg_catalog.unnest($7::oid[]) as o (oid))
-    and c.oid <> all ($6::oid[])
-  order by c.oid`;
+  select h.oid::bigint as oid, i.type as kind, i.identity
+  from (
+    select unnest(array[k.conrelid, k.confrelid]) as oid from pg_catalog.pg_constraint as k where k.oid = any ($1::oid[])
+    union select d.adrelid from pg_catalog.pg_attrdef as d where d.oid = any ($2::oid[])
+    union select r.ev_class from pg_catalog.pg_rewrite as r where r.oid = any ($3::oid[])
+    union select t.tgrelid from pg_catalog.pg_trigger as t where t.oid = any ($4::oid[])
+    union select p.polrelid from pg_catalog.pg_policy as p where p.oid = any ($5::oid[])
+    union select n.inhparent from pg_catalog.pg_inherits as n where n.inhrelid = any ($6::oid[])
+    union select x.indrelid from pg_catalog.pg_index as x where x.indexrelid = any ($6::oid[])
+    union select o.oid from pg_catalog.unnest($7::oid[]) as o (oid)
+  ) as h
+  cross join lateral pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, h.oid, 0) as i
+  -- a constraint of a domain has no relation
+  where h.oid <> all ($6::oid[]) and i.identity is not null
+  order by h.oid`;
 
 /** Reads the closure of some tables, locking nothing. */
 export async function readClosure(session: Session, tables: readonly number[]): Promise<Closure> {
   const rows = await session.read<Omit<Member, 'key'>>(closureSql, [tables]);
   const members = rows.map((row) => ({ ...row, key: keyOf(row.classid, row.objid) }));
-  const edges = await session.read<Edge>(edgesSql, [
-    members.map((member) => member.classid),
-    members.map((member) => member.objid),
-  ]);
-  const closure = { tables, members, edges, hosts: [] };
+  const closure = { tables, members, hosts: [] };
   const oids = (catalog: string) => [...membersIn(closure, catalog).keys()];
   const hosts = await session.read<Host>(hostsSql, [
     oids('pg_constraint'),
@@ -178,4 +174,12 @@ export async function readClosure(session: Session, tables: readonly number[]): 
     members.filter((m) => m.objsubid !== 0 && m.catalog === 'pg_class').map((m) => m.objid),
   ]);
   return { ...closure, hosts };
+}
+
+/** What members of a closure need of one another. */
+export function readEdges(session: Session, { members }: Closure): Promise<Edge[]> {
+  return session.read<Edge>(edgesSql, [
+    members.map((member) => member.classid),
+    members.map((member) => member.objid),
+  ]);
 }

@@ -80,10 +80,22 @@ function addressedRows({ identity, columns, from }: NormalRows, place: number): 
 
 /** A value as `jsonb` has it, without the quotes around a text. */
 function textOf({ sql, plain }: NormalColumn): string {
-  return plain === undefined || castable.has(plain) ? `(${sql})::text` : `pg_catalog.to_jsonb(${sql}) #>> '{}'`;
+  return plain === undefined || castable.has(plain)
+    ? `(${sql})::text`
+    : `pg_catalog.to_jsonb(${sql}) #>> '{}'`;
 }
 
-const castable = new Set(['boolean', 'name', 'text', '"char"', 'smallint', 'integer', 'bigint', 'oid', 'xid']);
+const castable = new Set([
+  'boolean',
+  'name',
+  'text',
+  '"char"',
+  'smallint',
+  'integer',
+  'bigint',
+  'oid',
+  'xid',
+]);
 
 const namesSql = /* sql */ `
   select a.address, i.type || ' ' || i.identity as name
@@ -98,31 +110,28 @@ async function nameAll(
   found: readonly Addressed[],
 ): Promise<Fact[]> {
   const pointers = catalogs.map(({ columns }) =>
-    columns.flatMap(({ pointer }, index) => (pointer === undefined ? [] : [{ index, pointer }])),
+    columns.flatMap(({ pointer }, index) => (pointer === undefined ? [] : [index])),
   );
   const wanted = new Set(
     found.flatMap(({ place, identity, values }) => [
       identity,
-      ...(pointers[place] ?? []).flatMap(({ index }) => values[index]?.split(' ') ?? []),
+      ...(pointers[place] ?? []).flatMap((index) => values[index]?.split(' ') ?? []),
     ]),
   );
   const parts = [...wanted].map((address) => [address, ...address.split('/')]);
   const columnOf = (place: number) => parts.map((part) => part[place]);
-  const named = await session.read<{ address: string; name: string }>(
-    namesSql,
-    [0, 1, 2, 3].map(columnOf),
-  );
-  const names = new Map(named.map(({ address, name }) => [address, withoutMadeUpNumber(name)]));
+  const read = await session.read<{ address: string; name: string }>(namesSql, [0, 1, 2, 3].map(columnOf));
+  const names = new Map(read.map(({ address, name }) => [address, withoutMadeUpNumber(name)]));
   const nameOf = (address: string) => names.get(address) ?? null;
-  const valueOf = ({ pointer }: NormalColumn, value: string | null) => {
+  const named = ({ pointer }: NormalColumn, value: string | null) => {
     if (pointer === undefined || value === null) return value;
     return pointer === 'one' ? nameOf(value) : listOf(value.split(' ').map(nameOf));
   };
   return found
     .map(({ place, identity, values }) => {
       const { catalog = '', columns = [] } = catalogs[place] ?? {};
-      const named = columns.map((column, index) => [column.name, valueOf(column, values[index] ?? null)]);
-      return { catalog, identity: nameOf(identity) ?? '', columns: Object.fromEntries(named) };
+      const pairs = columns.map((column, index) => [column.name, named(column, values[index] ?? null)]);
+      return { catalog, identity: nameOf(identity) ?? '', columns: Object.fromEntries(pairs) };
     })
     .sort((a, b) => compareText(a.catalog, b.catalog) || compareText(a.identity, b.identity));
 }

@@ -83,7 +83,7 @@ export interface NormalColumn {
 export interface NormalRows {
   readonly catalog: string;
   readonly identity: string;
-  /** The columns that say something, in the order of their names. */
+  /** The columns that say something. */
   readonly columns: readonly NormalColumn[];
   /** What comes after FROM, conditions included. */
   readonly from: string;
@@ -104,10 +104,9 @@ export async function normalRows(session: Session, specs: Specs, notation: Notat
       .filter(({ column }) => !leftOut.includes(column))
       .map((column) => {
         const sql = spec.values?.[column.column];
-        const value: Value = sql === undefined ? valueOf(column, notation) : { sql };
+        const value: Value = sql === undefined ? normalValue(column, notation) : { sql };
         return { name: column.column, ...value };
-      })
-      .sort((a, b) => (a.name < b.name ? -1 : 1));
+      });
     const columns = values.map(({ join: _, ...column }) => column);
     const joins = [spec.join, ...values.map(({ join }) => join)].filter((join) => join !== undefined);
     const from = [`pg_catalog.${catalog} as t`, ...joins, `where ${spec.where}`].join('\n');
@@ -121,7 +120,7 @@ interface Value extends Omit<NormalColumn, 'name'> {
 }
 
 /** The normal form of one column. */
-function valueOf(column: CatalogColumn, notation: Notation): Value {
+function normalValue(column: CatalogColumn, notation: Notation): Value {
   const { catalog, type, target, isArray, relation } = column;
   const name = `${catalog}.${column.column}`;
   const address = addresses[name];

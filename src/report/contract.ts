@@ -1,5 +1,5 @@
 import { groupBy } from '../audit/group-by.ts';
-import { type Closure, type Member, type ObjectKey, outsiders } from '../catalog/closure.ts';
+import { type Closure, type Edge, type Member, type ObjectKey, outsiders } from '../catalog/closure.ts';
 
 /** How many of a kind. */
 export interface Kind {
@@ -39,11 +39,12 @@ const counted: Readonly<Record<string, string>> = {
  */
 export function contract(
   closure: Closure,
+  edges: readonly Edge[],
   tables: ReadonlyMap<number, string>,
   keys: ReadonlySet<string>,
 ): { own: Map<string, Kind[]>; others: Map<string, Other>; needs: Need[] } {
   const byKey = new Map(closure.members.map((member) => [member.key, member]));
-  const owners = findOwners(closure, tables, byKey);
+  const owners = findOwners(closure, edges, tables, byKey);
   const others = outsiders(closure).filter(
     ({ kind, identity }) => kind !== 'table constraint' || !keys.has(identity),
   );
@@ -57,7 +58,7 @@ export function contract(
   };
   const byName = new Map(others.map(({ kind, identity }) => [`${kind} ${identity}`, { kind, identity }]));
   const needs = new Map<string, Need>();
-  for (const edge of closure.edges) {
+  for (const edge of edges) {
     const [from, to] = [nameOf(edge.from), nameOf(edge.to)];
     if (from !== undefined && to !== undefined && from !== to && byName.has(from))
       needs.set(JSON.stringify([from, to]), { from, to });
@@ -67,7 +68,8 @@ export function contract(
 
 /** The named table that each of its own parts belongs to. */
 function findOwners(
-  { tables: named, edges, members }: Closure,
+  { tables: named, members }: Closure,
+  edges: readonly Edge[],
   tables: ReadonlyMap<number, string>,
   byKey: ReadonlyMap<ObjectKey, Member>,
 ): Map<ObjectKey, string> {

@@ -2,7 +2,7 @@ import type { Evidence } from '../audit/audit.ts';
 import { describeRows } from '../audit/ghost-rules.ts';
 import { groupBy } from '../audit/group-by.ts';
 import { inText } from '../audit/table-evidence.ts';
-import { readClosure } from '../catalog/closure.ts';
+import { readClosure, readEdges } from '../catalog/closure.ts';
 import { parseTableName } from '../name.ts';
 import type { MigrationPreflight } from '../preflight.ts';
 import type { Session } from '../session.ts';
@@ -62,7 +62,12 @@ export async function readGraph(
   const incoming = evidence.links.filter(
     ({ kind, direction }) => kind === 'foreign key' && direction === 'in',
   );
-  const { own, others, needs } = contract(closure, names, new Set(incoming.map(({ identity }) => identity)));
+  const { own, others, needs } = contract(
+    closure,
+    await readEdges(session, closure),
+    names,
+    new Set(incoming.map(({ identity }) => identity)),
+  );
   const dependents = groupBy(needs, ({ to }) => to);
 
   const subjects = [...chosen].flatMap(([table, what]): Subject[] => {
