@@ -36,7 +36,7 @@ export interface MigrationPreflight {
   readonly closure: Plan['closure'];
   /** What `down` would replay, in order. */
   readonly statements: readonly Statement[];
-  /** What would be locked ACCESS EXCLUSIVE: nobody else can use it until `up` has ended. */
+  /** What would be locked ACCESS EXCLUSIVE until `up` has ended; what stays, from the drop on. */
   readonly locks: readonly string[];
 }
 
