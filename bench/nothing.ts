@@ -4,30 +4,25 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { compiledBuild } from '../test/support/build.ts';
+import { makeProject } from '../test/support/project.ts';
 import { openTuring } from './database.ts';
 import { head, machine, measure, row } from './measure.ts';
 
 /*
  * `knex migrate:latest` with nothing to do, started by node itself: the compiled build, all of whose migrations have run,
- * against the same Knex with an ordinary knexfile and an empty folder of migrations.
+ * in a project of its own, as it is deployed, against the same Knex with an ordinary knexfile and an empty folder of migrations.
  */
 
 const bench = await openTuring();
+const project = makeProject();
 const folder = mkdtempSync(join(tmpdir(), 'undrop-bench-'));
 const modules = fileURLToPath(new URL('../node_modules', import.meta.url));
 const cli = join(modules, 'knex/bin/cli.js');
 const { NODE_OPTIONS: _, ...rest } = process.env;
-const env = {
-  ...rest,
-  DATABASE_URL: bench.url,
-  UNDROP_BACKUP: 'off',
-  APPROVED_DROPS: 'interaction_lineage,workflow_dependencies,organizations',
-};
-const latest = (knexfile: string) =>
+const latest = (knexfile: string, env: NodeJS.ProcessEnv = {}) =>
   promisify(execFile)(process.execPath, [cli, 'migrate:latest', '--knexfile', knexfile], {
     cwd: folder,
-    env,
+    env: { ...rest, DATABASE_URL: bench.url, ...env },
   });
 
 try {
@@ -35,8 +30,11 @@ try {
   symlinkSync(modules, join(folder, 'node_modules'));
   const plain = join(folder, 'knexfile.cjs');
   writeFileSync(plain, `module.exports = { client: 'pg', connection: process.env.DATABASE_URL }`);
-  const ours = join(compiledBuild(), 'knexfile.js');
-  await latest(ours);
+  const ours = join(project.folder, 'knexfile.js');
+  await latest(ours, {
+    UNDROP_BACKUP: 'off',
+    APPROVED_DROPS: 'interaction_lineage,workflow_dependencies,organizations',
+  });
   const times = await measure(
     { name: 'ours', run: () => latest(ours) },
     { name: 'plain Knex', run: () => latest(plain) },
@@ -46,5 +44,6 @@ try {
   console.log(row('migrate:latest with nothing to do', 'Knex with an empty folder', times, 1.15));
 } finally {
   await bench.end();
+  project.remove();
   rmSync(folder, { recursive: true });
 }

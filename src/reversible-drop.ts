@@ -1,8 +1,6 @@
 import type { Knex } from 'knex';
 import { readApprovals } from './approvals.ts';
-import { down } from './down.ts';
 import { type DropOptions, type Options, parseOptions } from './options.ts';
-import { up } from './up.ts';
 
 // Registered, since a loader may give migrations a copy of this module of their own.
 const optionsOf = Symbol.for('knex-undrop.options');
@@ -48,13 +46,16 @@ export interface Ready {
 export function reversibleDrop(given: DropOptions): ReversibleDrop {
   const options = parseOptions(given);
   const ready = Object.assign(() => isReady(options), { waitsFor: waitsFor(options) });
-  return {
-    up: Object.assign((knex: Knex) => up(knex, parseOptions(given)), {
-      [optionsOf]: () => parseOptions(given),
-    }),
-    down: (knex: Knex) => down(knex, parseOptions(given)),
-    ready,
+  // What does the work is loaded once there is work: every knexfile that imports this package loads this file.
+  const up = async (knex: Knex): Promise<void> => {
+    const now = parseOptions(given);
+    return (await import('./up.ts')).up(knex, now);
   };
+  const down = async (knex: Knex): Promise<void> => {
+    const now = parseOptions(given);
+    return (await import('./down.ts')).down(knex, now);
+  };
+  return { up: Object.assign(up, { [optionsOf]: () => parseOptions(given) }), down, ready };
 }
 
 /** The options behind the `up` of a loaded migration, as the environment is now; undefined where it is not one of ours. */

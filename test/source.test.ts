@@ -113,6 +113,11 @@ describe('Knex', () => {
       expect(await list([['1', '1.js']])).to.deep.equal([['1.ts', '1.js']]);
     });
 
+    it('loads no migration that has run, where there is nothing to check', async () => {
+      write('migrations/1.cjs', `throw new Error('loaded')`);
+      expect(await list([['1', '1']])).to.deep.equal([['1.cjs', '1']]);
+    });
+
     it('has the long work before a migration done once, before there is a transaction', async () => {
       write('migrations/1.cjs', table('1_one'));
       write('migrations/2.cjs', table('2_two'));

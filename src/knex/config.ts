@@ -1,11 +1,9 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Knex } from 'knex';
-import { checkApprovals } from '../approvals.ts';
-import { readNewestBackup } from '../backup/required.ts';
+import { checkApprovals, readApprovals } from '../approvals.ts';
 import { UndropError } from '../errors.ts';
 import { isStorable, shown } from '../printable.ts';
-import { asksForBackup, tablesToApprove } from '../reversible-drop.ts';
 import { say } from '../say.ts';
 import { describeTarget, isEmbedded, loadEnv, resolveTarget } from './connection.ts';
 import type { Ledger } from './ledger.ts';
@@ -79,11 +77,16 @@ export function undropConfig(options: UndropConfigOptions): Knex.Config {
         folder: resolve(options.root, options.migrations ?? 'migrations'),
         completed,
         // A misspelt approval is an error when the list is read, not a table that silently stays.
-        check: (loaded) => checkApprovals(tablesToApprove(loaded)),
+        get check() {
+          return readApprovals().size > 0 ? checkAllApprovals : undefined;
+        },
         beforeUp: async (module) => {
           await visit(async (client) => {
             await waitForLedger(client, ledger(), pids());
-            if (asksForBackup(module)) await readNewestBackup(client);
+            const { asksForBackup } = await import('../reversible-drop.ts');
+            if (!asksForBackup(module)) return;
+            const { readNewestBackup } = await import('../backup/required.ts');
+            await readNewestBackup(client);
           });
         },
       }),
@@ -94,6 +97,11 @@ export function undropConfig(options: UndropConfigOptions): Knex.Config {
     log: { warn },
   };
   return config;
+}
+
+async function checkAllApprovals(migrations: readonly { module: object }[]): Promise<void> {
+  const { tablesToApprove } = await import('../reversible-drop.ts');
+  checkApprovals(tablesToApprove(migrations));
 }
 
 async function announce({ connection, root }: UndropConfigOptions): Promise<Target> {

@@ -74,9 +74,9 @@ export async function connect(target: Target): Promise<pg.Client> {
     throw target.embedded ? occupied(target.embedded.folder, error) : unreachable(error, target.settings);
   }
   try {
-    await checkVersion(client);
+    const { pid } = await checkServer(client);
     if (!target.embedded) {
-      await checkPooler(client);
+      refusePooler(client, pid);
       // In the schemas of others, a function or operator could pass for a built-in one.
       await client.query('set search_path = pg_catalog, pg_temp');
     }
@@ -87,20 +87,23 @@ export async function connect(target: Target): Promise<pg.Client> {
   }
 }
 
-async function checkVersion(client: pg.Client): Promise<void> {
+async function checkServer(client: pg.Client): Promise<{ pid: number }> {
+  // Asked first: some other products do not know the rest.
   const { rows: banners } = await client.query<{ version: string }>('select pg_catalog.version() as version');
   refuseOtherProducts(banners[0]?.version ?? '');
-  const { rows } = await client.query<{ version: string; number: number }>(/* sql */ `
+  const { rows } = await client.query<{ version: string; number: number; pid: number }>(/* sql */ `
     select pg_catalog.current_setting('server_version') as version,
-      pg_catalog.current_setting('server_version_num')::int as number`);
-  describeServer(rows[0]?.version ?? '', rows[0]?.number ?? 0);
+      pg_catalog.current_setting('server_version_num')::int as number,
+      pg_catalog.pg_backend_pid() as pid`);
+  const { version = '', number = 0, pid = 0 } = rows[0] ?? {};
+  describeServer(version, number);
+  return { pid };
 }
 
-async function checkPooler(client: pg.Client): Promise<void> {
+function refusePooler(client: pg.Client, pid: number): void {
   // A pooler invents the number that cancels queries; the types leave it out.
   const { processID } = client as unknown as { processID: number | null };
-  const { rows } = await client.query<{ pid: number }>('select pg_catalog.pg_backend_pid() as pid');
-  if (processID === null || processID === rows[0]?.pid) return;
+  if (processID === null || processID === pid) return;
   throw new UndropError('unsupported-server', {
     subject: `${client.host}:${client.port}`,
     message: `${client.host}:${client.port} is a connection pooler, not the server itself.`,

@@ -31,16 +31,16 @@ export async function healLedger(
   ledger: Ledger,
   own: readonly number[] = [],
 ): Promise<string[]> {
-  if (!isOurs(ledger) || !(await isLocked(client, ledger))) return [];
+  if (!isOurs(ledger)) return [];
+  const table = await findLocked(client, ledger);
+  if (table === undefined) return [];
   const { rows } = await client.query<{ alone: boolean }>(
     `select pg_catalog.pg_try_advisory_lock(${key}) as alone`,
     [ledger.tableName],
   );
   if (rows[0]?.alone !== true) return readHolders(client, ledger, own);
   try {
-    const freed = await client.query(
-      `update ${await lockTable(client, ledger)} set is_locked = 0 where is_locked = 1`,
-    );
+    const freed = await client.query(`update ${table} set is_locked = 0 where is_locked = 1`);
     if (freed.rowCount) say('The ledger was left locked by a migration that was killed; it is free again.');
   } finally {
     await client.query(`select pg_catalog.pg_advisory_unlock(${key})`, [ledger.tableName]);
@@ -82,24 +82,24 @@ async function readHolders(
   return rows.map(({ holder }) => holder);
 }
 
-/** Not where Knex has not made the table yet, or where it is not for this role to free. */
-async function isLocked(client: ClientBase, ledger: Ledger): Promise<boolean> {
-  const table = await lockTable(client, ledger);
-  const { rows } = await client.query<{ may: boolean | null }>(
+/**
+ * The table of the lock, quoted, where it is locked. Not where Knex has not made it yet, or where it is not for this role
+ * to free.
+ */
+async function findLocked(
+  client: ClientBase,
+  { schemaName, tableName }: Ledger,
+): Promise<string | undefined> {
+  const { rows } = await client.query<{ name: string; may: boolean | null }>(
     /* sql */ `
-    select pg_catalog.has_table_privilege(t.oid, 'select') and pg_catalog.has_table_privilege(t.oid, 'update') as may
-    from (values (pg_catalog.to_regclass($1))) as t (oid)`,
-    [table],
-  );
-  if (rows[0]?.may !== true) return false;
-  const locked = await client.query(`select from ${table} as l where l.is_locked = 1`);
-  return locked.rowCount !== 0;
-}
-
-async function lockTable(client: ClientBase, { schemaName, tableName }: Ledger): Promise<string> {
-  const { rows } = await client.query<{ name: string }>(
-    `select pg_catalog.format('%I.%I', $1::text, $2::text) as name`,
+    select t.name,
+      pg_catalog.has_table_privilege(c.oid, 'select') and pg_catalog.has_table_privilege(c.oid, 'update') as may
+    from (values (pg_catalog.format('%I.%I', $1::text, $2::text))) as t (name),
+      pg_catalog.to_regclass(t.name) as c (oid)`,
     [schemaName, `${tableName}_lock`],
   );
-  return rows[0]?.name ?? '';
+  const [table] = rows;
+  if (table?.may !== true) return undefined;
+  const locked = await client.query(`select from ${table.name} as l where l.is_locked = 1`);
+  return locked.rowCount === 0 ? undefined : table.name;
 }

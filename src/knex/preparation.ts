@@ -12,15 +12,15 @@ export interface Preparation {
   visit<T>(work: (client: Client) => Promise<T>): Promise<T>;
   /** Process IDs of the connections that the pool has. */
   pids(): number[];
-  /** Settings for the pool, once the server has been checked and what goes on in `completed` is over. */
+  /** Settings for the pool, once the server has been checked. */
   connection(): Promise<Knex.PgConnectionConfig>;
   pool: Knex.PoolConfig;
 }
 
 /**
  * Knex asks the source before it has a connection, and asks for its own at the same time. So the source has a
- * client of its own, and the pool waits for it. Where the source is not asked, as for seeds, the server is
- * checked, and no ledger made.
+ * client of its own. The pool waits until that one is connected, and hands out none of its own before the ledger is
+ * prepared. Where the source is not asked, as for seeds, the server is checked, and no ledger made.
  */
 export function preparation(
   findTarget: () => Promise<Target>,
@@ -28,6 +28,7 @@ export function preparation(
   embedded: boolean,
 ): Preparation {
   let preparing: Promise<ReadonlyMap<string, string>> | undefined;
+  let reaching: Promise<Client> | undefined;
   let checked = false;
   let migrates = false;
   const pooled = new Set<Client>();
@@ -35,9 +36,10 @@ export function preparation(
   const visit = async <T>(work: (client: Client) => Promise<T>): Promise<T> => {
     // The embedded server takes one client at a time.
     if (embedded) for (const client of pooled) await client.end();
-    const client = await connect(await findTarget());
+    reaching = findTarget().then(connect);
+    const client = await reaching;
+    checked = true;
     try {
-      checked = true;
       return await work(client);
     } finally {
       await client.end();
@@ -54,19 +56,27 @@ export function preparation(
   };
 
   const connection = async (): Promise<Knex.PgConnectionConfig> => {
-    if (preparing) await preparing;
+    const mine = preparing;
+    if (mine) await (embedded ? mine : reaching);
     else if (!checked) await visit(async () => undefined);
     const config = clientConfig(await findTarget()) as Knex.PgConnectionConfig;
     // A connection from before must not read the ledger meanwhile: Knex asks here again.
-    config.expirationChecker = () => preparing !== undefined;
+    config.expirationChecker = () => preparing !== undefined && preparing !== mine;
     return config;
   };
 
   const afterCreate = (client: Client, done: (error?: Error) => void): void => {
     pooled.add(client);
     client.once('end', () => pooled.delete(client));
-    const held = migrates ? holdLedger(client, ledger()) : Promise.resolve();
-    held.then(() => done(), done);
+    const ready = async () => {
+      await preparing;
+      if (migrates) await holdLedger(client, ledger());
+    };
+    ready().then(
+      () => done(),
+      // Knex forgets it.
+      (error) => client.end(() => done(error)),
+    );
   };
   // The types leave it out.
   const pids = () => [...pooled].map((client) => (client as unknown as { processID: number }).processID);

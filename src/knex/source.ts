@@ -11,8 +11,11 @@ export interface SourceOptions {
   folder: string;
   /** The recorded names of completed migrations by their names without extension; read for every listing. */
   completed: () => Promise<ReadonlyMap<string, string>>;
-  /** Looks at all migrations before any is offered; what it throws reaches the user. */
-  check?: ((migrations: { name: string; module: object }[]) => void) | undefined;
+  /**
+   * Looks at all migrations before any is offered; what it throws reaches the user. Asked for anew for every listing: where
+   * there is none, those that have run are not loaded.
+   */
+  check?: ((migrations: { name: string; module: object }[]) => void | Promise<void>) | undefined;
   /** What takes long and needs no transaction, of a migration that is about to run; once for every listing. */
   beforeUp?: ((module: object) => Promise<void>) | undefined;
 }
@@ -57,9 +60,9 @@ export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntr
 
   /** @throws UndropError `bad-options` where there is no folder; whatever `completed` and `check` throw */
   async getMigrations(): Promise<MigrationEntry[]> {
-    const { folder, check } = this.#options;
     // First, and without waiting for anything: the connection of Knex waits for what this starts.
     const completed = await this.#options.completed();
+    const { folder, check } = this.#options;
     this.#pending.clear();
     const offered: MigrationEntry[] = [];
     const loaded: { name: string; module: object }[] = [];
@@ -77,7 +80,7 @@ export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntr
       offered.push(entry);
       if (recorded === undefined) this.#pending.add(name);
     }
-    check?.(loaded);
+    await check?.(loaded);
     return offered;
   }
 
