@@ -19,9 +19,13 @@ export interface Bench {
   end(): Promise<void>;
 }
 
-/** The seeded turing database, of 74 tables. */
-export async function openTuring(): Promise<Bench> {
-  const server = await startServer();
+/**
+ * The seeded turing database, of 74 tables.
+ *
+ * @param settings of the server
+ */
+export async function openTuring(settings: Readonly<Record<string, string>> = {}): Promise<Bench> {
+  const server = await startServer({ settings });
   const { url } = await server.createDatabase();
   const knex = createKnex({ client: 'pg', connection: url, pool: { min: 1, max: 2 } });
   await seed(knex);
