@@ -105,13 +105,7 @@ export async function archive(
     from pg_catalog.jsonb_array_elements($2::jsonb) with ordinality as s (value, position)`,
     [id, JSON.stringify(capture.statements)],
   );
-  await session.write(
-    /* sql */ `
-    insert into undrop.facts (drop_id, position, catalog, identity, columns)
-    select $1, f.position, f.value ->> 'catalog', f.value ->> 'identity', f.value -> 'columns'
-    from pg_catalog.jsonb_array_elements($2::jsonb) with ordinality as f (value, position)`,
-    [id, JSON.stringify(capture.facts.own)],
-  );
+  await writeFacts(session, id, capture.facts.own);
   await session.write(
     /* sql */ `
     insert into undrop.rows (drop_id, position, table_name, store, count, digest)
@@ -129,6 +123,20 @@ export async function archive(
     where s.relid = any ($2)`,
     [id, tables.map(({ oid }) => oid)],
   );
+}
+
+const factsAtOnce = 1000;
+
+async function writeFacts(session: Session, id: number, facts: readonly Fact[]): Promise<void> {
+  for (let start = 0; start < facts.length; start += factsAtOnce) {
+    await session.write(
+      /* sql */ `
+      insert into undrop.facts (drop_id, position, catalog, identity, columns)
+      select $1, $2 + f.position, f.value ->> 'catalog', f.value ->> 'identity', f.value -> 'columns'
+      from pg_catalog.jsonb_array_elements($3::jsonb) with ordinality as f (value, position)`,
+      [id, start, JSON.stringify(facts.slice(start, start + factsAtOnce))],
+    );
+  }
 }
 
 /** What is known only once the tables have gone: what that has changed of the hosts, say. */
@@ -272,10 +280,10 @@ function digestOf(
   facts: readonly Fact[],
   rows: readonly KeptRows[],
 ): string {
-  const parts = [
-    JSON.stringify(statements.map(({ kind, identity, sql }) => [kind, identity, sql])),
-    `[${facts.map(canonical).join()}]`,
-    JSON.stringify(rows.map(({ table, store, count, digest }) => [table, store, count, digest])),
-  ];
-  return createHash('sha256').update(`[${parts.join()}]`).digest('hex');
+  const hash = createHash('sha256');
+  hash.update(`[${JSON.stringify(statements.map(({ kind, identity, sql }) => [kind, identity, sql]))},[`);
+  // Bit by bit: of many tables it is a long text.
+  for (const [index, fact] of facts.entries()) hash.update(`${index === 0 ? '' : ','}${canonical(fact)}`);
+  const kept = rows.map(({ table, store, count, digest }) => [table, store, count, digest]);
+  return hash.update(`],${JSON.stringify(kept)}]`).digest('hex');
 }

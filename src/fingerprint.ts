@@ -5,5 +5,7 @@ import { canonical } from './compare.ts';
 /** The first 12 hexadecimal digits of the SHA-256 over facts; the state of sequences does not count. */
 export function fingerprintOf(facts: readonly Fact[]): string {
   const lines = facts.filter((fact) => fact.catalog !== sequenceState).map(canonical);
-  return createHash('sha256').update(lines.sort().join('\n')).digest('hex').slice(0, 12);
+  const hash = createHash('sha256');
+  for (const [index, line] of lines.sort().entries()) hash.update(`${index === 0 ? '' : '\n'}${line}`);
+  return hash.digest('hex').slice(0, 12);
 }
