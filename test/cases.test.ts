@@ -18,10 +18,10 @@ describe('cases', () => {
     it(refused === undefined ? `${name}: comes back` : `${name}: is refused, ${refused}`, async function () {
       needs(this, server, from);
       await inCase(server, schema, async (run, database) => {
-        const before = await look(server, database);
+        const before = await look(database);
         if (refused !== undefined) {
           await refusalOf(run.up(migration), refused);
-          expect(await look(server, database)).to.deep.equal(before);
+          expect(await look(database)).to.deep.equal(before);
           const traces = await run.rows(`select from pg_namespace where nspname = 'undrop'`);
           expect(traces, 'a trace of the archive').to.have.length(0);
           return;
@@ -35,7 +35,7 @@ describe('cases', () => {
           'still there',
         ).to.deep.equal(tables.map(() => null));
         await quietly(() => run.down(migration));
-        expectSame(before, await look(server, database));
+        expectSame(before, await look(database));
         await quietly(() => run.up(migration));
         const prints = await run.rows<{ fingerprint: string }>(
           'select distinct fingerprint from undrop.drops',

@@ -7,7 +7,7 @@ import { installedNative } from './support/binaries.ts';
 import { startStandby } from './support/cluster.ts';
 import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
-import { dataText, schemaText } from './support/pg-dump.ts';
+import { wholeText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { startServer, type TestDatabase, type TestServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
@@ -51,9 +51,7 @@ describe('faults of the world', function () {
 
   const migration = reversibleDrop({ name: 'm', tables: ['gone'], rows: 'archive' });
   const sql = <Row = Record<string, unknown>>(text: string) => server.sql<Row>(database.name, text);
-  const dump = async () =>
-    (await schemaText(database.url, { exclude: ['undrop'] })) +
-    (await dataText(database.url, { exclude: ['undrop'] }));
+  const dump = () => wholeText(database.url);
 
   /** Refused, with nothing left of it; once the fault is over, it goes through and back. */
   async function survives(fault: () => Promise<unknown>, over: () => Promise<unknown>): Promise<void> {
