@@ -18,7 +18,7 @@ import { inSession, type Session } from '../src/session.ts';
 import { readStatus } from '../src/status.ts';
 import { verifyDatabase } from '../src/verify-database.ts';
 import { type Runner, refusalOf, runner } from './support/migrate.ts';
-import { pgDump } from './support/pg-dump.ts';
+import { wholeText } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
@@ -54,8 +54,7 @@ describe('archive', () => {
   const make = (options: Partial<DropOptions> = {}) =>
     reversibleDrop({ name: 'm', tables: ['a', 'b'], rows: 'archive', outsiders: 'cascade', ...options });
   const reading = <T>(work: (session: Session) => Promise<T>) => inReadOnlySession(run.knex, work);
-  const look = async () =>
-    (await pgDump(database.url, ['--exclude-schema=undrop'])).split(';\n').sort().join(';\n');
+  const look = async () => (await wholeText(database.url)).split(';\n').sort().join(';\n');
 
   describe('a list', () => {
     it('is empty where there is no archive', async () => {

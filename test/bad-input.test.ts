@@ -18,9 +18,10 @@ import type { ErrorCode } from '../src/errors.ts';
 import { startEmbedded } from '../src/knex/embedded.ts';
 import { inSession } from '../src/session.ts';
 import type { Ran } from './support/command.ts';
+import { keepEmbeddedCompiled } from './support/compiled.ts';
 import { fakePgDump } from './support/fake-pg-dump.ts';
 import { runner } from './support/migrate.ts';
-import { dataText, pgDump, schemaText } from './support/pg-dump.ts';
+import { pgDump, wholeText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
@@ -85,9 +86,7 @@ describe('bad input', function () {
   const knex = (command: string, more = {}) => project.knex(command, { env: { ...env, ...more } });
   const undrop = (command: string, more = {}) => project.undrop(command, { env: { ...env, ...more } });
   const latest = (more = {}) => knex('migrate:latest', more);
-  const dump = async () =>
-    (await schemaText(database.url, { exclude: ['undrop'] })) +
-    (await dataText(database.url, { exclude: ['undrop'] }));
+  const dump = () => wholeText(database.url);
 
   /** The commands are refused one after the other, and the database stays what it was. */
   async function refused(commands: (() => Promise<Ran>)[], words: Words): Promise<void> {
@@ -584,6 +583,8 @@ describe('bad input', function () {
   });
 
   describe('on the embedded server', () => {
+    before(keepEmbeddedCompiled);
+
     async function embedded(text: string, meanwhile = async () => {}): Promise<void> {
       const own = await startEmbedded(join(project.folder, '.undrop'));
       const client = new pg.Client(own.settings);

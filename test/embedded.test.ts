@@ -18,6 +18,7 @@ import { expect } from 'chai';
 import pg from 'pg';
 import { UndropError } from '../src/errors.ts';
 import { type EmbeddedServer, startEmbedded } from '../src/knex/embedded.ts';
+import { keepEmbeddedCompiled } from './support/compiled.ts';
 import { skip } from './support/skip.ts';
 
 const { resolve } = createRequire(import.meta.url);
@@ -25,6 +26,8 @@ const { resolve } = createRequire(import.meta.url);
 describe('embedded server', () => {
   let folder: string;
   let server: EmbeddedServer | undefined;
+
+  before(keepEmbeddedCompiled);
 
   beforeEach(() => {
     folder = join(mkdtempSync(join(tmpdir(), 'undrop-embedded-')), '.undrop');

@@ -7,7 +7,7 @@ import { installedNative } from './support/binaries.ts';
 import { startStandby } from './support/cluster.ts';
 import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
-import { dataText, schemaText } from './support/pg-dump.ts';
+import { wholeText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { startServer, type TestDatabase, type TestServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
@@ -51,9 +51,7 @@ describe('faults of the world', function () {
 
   const migration = reversibleDrop({ name: 'm', tables: ['gone'], rows: 'archive' });
   const sql = <Row = Record<string, unknown>>(text: string) => server.sql<Row>(database.name, text);
-  const dump = async () =>
-    (await schemaText(database.url, { exclude: ['undrop'] })) +
-    (await dataText(database.url, { exclude: ['undrop'] }));
+  const dump = () => wholeText(database.url);
 
   /** Refused, with nothing left of it; once the fault is over, it goes through and back. */
   async function survives(fault: () => Promise<unknown>, over: () => Promise<unknown>): Promise<void> {
@@ -129,14 +127,22 @@ describe('faults of the world', function () {
   it('a statement that takes longer than statement_timeout allows', () =>
     survives(
       async () => {
-        await sql(`alter database ${database.name} set statement_timeout = '1ms'`);
+        // One of ours: Knex has its own to begin with.
+        await sql(`
+          create function doze() returns event_trigger language plpgsql as 'begin perform pg_sleep(5); end';
+          create event trigger doze on ddl_command_start execute function doze();
+          alter database ${database.name} set statement_timeout = '200ms'`);
         await run.end();
         run = runner(database.url);
         const error = await refusalOf(run.up(migration), 'server-error');
         expect(error.message).to.include('cancelled');
         expect(error.next).to.include('statement_timeout');
       },
-      () => sql(`alter database ${database.name} reset statement_timeout`),
+      async () => {
+        await server.sql('postgres', `alter database ${database.name} reset statement_timeout`);
+        await sql('drop event trigger doze');
+        await sql('drop function doze');
+      },
     ));
 
   it('a session that the server ends for being idle in a transaction', () =>

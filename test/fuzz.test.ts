@@ -18,7 +18,7 @@ import { quietly } from '../src/say.ts';
 import { scripted } from '../src/script.ts';
 import { cut, name, runs, text } from './support/hostile-names.ts';
 import { runner } from './support/migrate.ts';
-import { dataText, schemaText } from './support/pg-dump.ts';
+import { wholeText } from './support/pg-dump.ts';
 import { type TestServer, testServer } from './support/server.ts';
 
 const parameters = runs(300, 10_000);
@@ -340,11 +340,7 @@ describe(`fuzz (UNDROP_SEED=${parameters.seed})`, function () {
             const client = await server.client(database.name);
             for (const one of tables) await client.query(ddl(one));
             await client.end();
-            const state = async () =>
-              `${await schemaText(database.url, { exclude: ['undrop'] })}${await dataText(database.url, { exclude: ['undrop'] })}`
-                .split('\n')
-                .sort()
-                .join('\n');
+            const state = async () => (await wholeText(database.url)).split('\n').sort().join('\n');
             const before = await state();
             const migration = reversibleDrop({
               name: `1_${tables[0]?.other}`,

@@ -4,7 +4,7 @@ import { formatDdl } from '../src/ddl-file.ts';
 import { planDrop, reversibleDrop } from '../src/index.ts';
 import { inSession } from '../src/session.ts';
 import { type Runner, refusalOf, runner } from './support/migrate.ts';
-import { schemaText } from './support/pg-dump.ts';
+import { wholeText } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
 describe('grants', () => {
@@ -33,7 +33,7 @@ describe('grants', () => {
 
   const options = { tables: ['t', 'u'], outsiders: 'cascade' } as const;
   const migration = reversibleDrop({ name: '001_tables', ...options });
-  const look = () => schemaText(database.url, { exclude: ['undrop'] });
+  const look = () => wholeText(database.url);
 
   const schema = `
     create table t (id serial primary key, v text);

@@ -9,7 +9,7 @@ import { planDrop, reversibleDrop } from '../src/index.ts';
 import { inSession } from '../src/session.ts';
 import { verifyDatabase } from '../src/verify-database.ts';
 import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
-import { dataText, schemaText, systemPgDump } from './support/pg-dump.ts';
+import { systemPgDump, wholeText } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
@@ -39,9 +39,7 @@ describe('hostile input', function () {
   }
 
   const sql = <Row = Record<string, unknown>>(text: string) => server.sql<Row>(database.name, text);
-  const dump = async () =>
-    (await schemaText(database.url, { exclude: ['undrop'] })) +
-    (await dataText(database.url, { exclude: ['undrop'] }));
+  const dump = () => wholeText(database.url);
 
   const schema = `
     create table public.parent (id int primary key);
@@ -403,7 +401,7 @@ describe('hostile input', function () {
         create view ${quote(`v${name}`)} as select ${quote(name)} || ${literal(name)} as a from ${quote(name)};
         create function ${quote(`f${name}`)}(${quote(name)}) returns text language sql as $f$ select ${literal(`:x \\! touch CANARY`)} $f$;`);
     }
-    const before = await schemaText(database.url, { exclude: ['undrop'] });
+    const before = await wholeText(database.url);
     const all = reversibleDrop({ name: '1', tables: evil.map(quote), outsiders: 'cascade' });
     await run.up(all);
     const folder = mkdtempSync(join(tmpdir(), 'undrop-psql-'));
@@ -424,7 +422,7 @@ describe('hostile input', function () {
       });
       expect(existsSync(join(folder, 'CANARY'))).to.equal(false);
       expect(await sql(`select to_regclass('canary') is not null as there`)).to.deep.equal([{ there: true }]);
-      expect(await schemaText(database.url, { exclude: ['undrop'] })).to.equal(before);
+      expect(await wholeText(database.url)).to.equal(before);
     } finally {
       rmSync(folder, { recursive: true });
     }

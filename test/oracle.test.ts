@@ -10,7 +10,7 @@ import { quietly } from '../src/say.ts';
 import { inSession, type Session } from '../src/session.ts';
 import { type Case, inCase, needs, readCases } from './support/case-folders.ts';
 import { dropCascade, namesOf, oidsOf, predictAndDrop, undone, watch } from './support/oracle.ts';
-import { pgDump } from './support/pg-dump.ts';
+import { wholeText } from './support/pg-dump.ts';
 import { type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
@@ -108,11 +108,11 @@ describe('oracles', () => {
         let plain = '';
         await inCase(server, schema, async ({ knex }, { url }) => {
           await inSession(knex, (session) => dropCascade(session, tables));
-          plain = await look(url);
+          plain = await wholeText(url);
         });
         await inCase(server, schema, async (run, { url }) => {
           await quietly(() => run.up(reversibleDrop({ name, tables, ...options })));
-          expect(await look(url)).to.equal(plain);
+          expect(await wholeText(url)).to.equal(plain);
         });
       });
     }
@@ -123,10 +123,6 @@ function choose(names: readonly string[]): Case[] {
   const chosen = cases.filter(({ name }) => names.includes(name));
   if (chosen.length !== names.length) throw new Error('a case that is chosen by name is not there');
   return chosen;
-}
-
-function look(url: string): Promise<string> {
-  return pgDump(url, ['--exclude-schema=undrop']);
 }
 
 const pagilaTables = `select schemaname || '.' || tablename as name from pg_tables where schemaname = 'public' order by 1`;

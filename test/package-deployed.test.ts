@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { type Ran, runCommand } from './support/command.ts';
 import { buildCopy, inFolder, terminal } from './support/packed.ts';
-import { dataText, schemaText, systemPgDump } from './support/pg-dump.ts';
+import { systemPgDump, wholeText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
@@ -66,10 +66,7 @@ describe('the compiled build', function () {
     return inFolder(production, knex, { ...env(), NODE_ENV: 'production' });
   }
 
-  async function dump(): Promise<string> {
-    const options = { exclude: ['undrop'] };
-    return (await schemaText(database.url, options)) + (await dataText(database.url, options));
-  }
+  const dump = () => wholeText(database.url);
 
   async function recorded(): Promise<string[]> {
     const rows = await server.sql<{ name: string }>(

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { parse } from 'yaml';
 import { majors } from './support/binaries.ts';
 import type { Ran } from './support/command.ts';
-import { dataText, schemaText, systemPgDump } from './support/pg-dump.ts';
+import { systemPgDump, wholeText } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 import { makeStockProject, type StockProject } from './support/stock-project.ts';
@@ -104,11 +104,7 @@ describe('docs/pipelines.md', () => {
       (await server.sql<{ name: string }>(database.name, 'select name from knex_migrations order by id')).map(
         ({ name }) => name,
       );
-    const dump = async () => {
-      const options = { exclude: ['undrop'] };
-      const text = (await schemaText(database.url, options)) + (await dataText(database.url, options));
-      return text.replace(/^.*knex_migrations.*$/gm, '');
-    };
+    const dump = async () => (await wholeText(database.url)).replace(/^.*knex_migrations.*$/gm, '');
 
     it('drops, and does not take that back in a later run', async () => {
       const ran = await runScript();

@@ -11,7 +11,7 @@ import { inSession } from '../src/session.ts';
 import { settleEntries } from '../src/settle-entries.ts';
 import { verifyDatabase } from '../src/verify-database.ts';
 import { type Runner, refusalOf, runner } from './support/migrate.ts';
-import { pgDump } from './support/pg-dump.ts';
+import { wholeText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
@@ -56,8 +56,7 @@ describe('restore from the archive', () => {
       ...options,
     });
   // PostgreSQL orders some statements by their OIDs.
-  const look = async () =>
-    (await pgDump(database.url, ['--exclude-schema=undrop'])).split(';\n').sort().join(';\n');
+  const look = async () => (await wholeText(database.url)).split(';\n').sort().join(';\n');
   const restore = (wanted: Wanted) => inSession(run.knex, (session) => restoreArchive(session, wanted));
   const entries = () => inReadOnlySession(run.knex, readEntries);
   const tables = async () =>
@@ -418,7 +417,7 @@ describe('restore by command', () => {
     const undrop = (args: string) => done(project.undrop(args, { env: env() }));
     const knex = (args: string) => done(project.knex(args, { env: env() }));
     await knex('seed:run');
-    const before = await pgDump(database.url, ['--exclude-schema=undrop']);
+    const before = await wholeText(database.url);
     await knex('migrate:latest');
 
     const plan = await undrop('restore --table career_analyses --dry-run');
@@ -447,7 +446,7 @@ describe('restore by command', () => {
     expect(ran.map(({ status }) => status)).to.deep.equal([2, 2, 2, 2]);
     await knex('migrate:rollback');
     await undrop('verify --expect 74');
-    expect(await pgDump(database.url, ['--exclude-schema=undrop'])).to.equal(before);
+    expect(await wholeText(database.url)).to.equal(before);
 
     await knex('migrate:latest');
     await undrop(`restore --migration ${cleanup}`);

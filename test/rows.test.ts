@@ -10,7 +10,7 @@ import { reversibleDrop } from '../src/reversible-drop.ts';
 import { inSession } from '../src/session.ts';
 import { settleEntries } from '../src/settle-entries.ts';
 import { type Runner, refusalOf, runner } from './support/migrate.ts';
-import { pgDump } from './support/pg-dump.ts';
+import { wholeText } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
 describe('rows', () => {
@@ -35,7 +35,7 @@ describe('rows', () => {
 
   const make = (options: Partial<DropOptions> = {}) =>
     reversibleDrop({ name: 'm', tables: ['t'], rows: 'archive', ...options });
-  const look = (of = database) => pgDump(of.url, ['--exclude-schema=undrop']);
+  const look = (of = database) => wholeText(of.url);
   const stores = async () =>
     (
       await run.rows<{ name: string }>(

@@ -5,7 +5,7 @@ import { reversibleDrop } from '../src/reversible-drop.ts';
 import { compareDumps, dumpedStatements } from '../src/roundtrip/dump.ts';
 import { quietly } from '../src/say.ts';
 import { type Runner, runner } from './support/migrate.ts';
-import { pgDump } from './support/pg-dump.ts';
+import { wholeText } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
@@ -63,7 +63,7 @@ describe('schemas of others', () => {
         await server.sql(database.name, schemaOf(join(folder, file)));
         await server.sql(database.name, more === '' ? 'select' : `set search_path = public; ${more}`);
         run = runner(database.url);
-        original = await look(database.url);
+        original = await wholeText(database.url);
         tables = (
           await run.rows<{ name: string }>(
             `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = 'public' order by 1`,
@@ -79,7 +79,7 @@ describe('schemas of others', () => {
 
       it('comes back, one table at a time', async () => {
         for (const table of tables) await dropAndRestore(run, [table]);
-        expectSame(original, await look(database.url));
+        expectSame(original, await wholeText(database.url));
       });
 
       it('comes back, all tables at once', async () => {
@@ -88,7 +88,7 @@ describe('schemas of others', () => {
             expect(left).to.have.length(0);
           }),
         );
-        expectSame(original, await look(database.url));
+        expectSame(original, await wholeText(database.url));
       });
     });
   }
@@ -103,10 +103,6 @@ async function dropAndRestore(run: Runner, tables: string[], between = async () 
     await between();
     await run.down(migration);
   });
-}
-
-function look(url: string): Promise<string> {
-  return pgDump(url, ['--exclude-schema=undrop']);
 }
 
 function expectSame(before: string, after: string): void {

@@ -6,7 +6,7 @@ import { up as up045 } from '../migrations/045_cleanup_optional_tables.ts';
 import { draw } from '../tools/picture.ts';
 import type { Ran } from './support/command.ts';
 import { runner, withEnvironment } from './support/migrate.ts';
-import { dataText, schemaText, systemPgDump } from './support/pg-dump.ts';
+import { systemPgDump, wholeText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
@@ -59,8 +59,7 @@ describe('the story', function () {
 
   afterEach(() => server.dropDatabase(database.name));
 
-  const dump = async ({ url }: TestDatabase) =>
-    (await schemaText(url, { exclude: ['undrop'] })) + (await dataText(url, { exclude: ['undrop'] }));
+  const dump = ({ url }: TestDatabase) => wholeText(url);
 
   const values = async <T>(sql: string): Promise<T[]> =>
     (await server.sql<{ value: T }>(database.name, sql)).map(({ value }) => value);

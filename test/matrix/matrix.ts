@@ -78,7 +78,7 @@ async function runOn(server: string): Promise<ServerRun> {
     const named = given === undefined ? { UNDROP_TEST_SERVER: server } : {};
     const random = { UNDROP_RANDOM_SECONDS: String(randomSeconds / servers.length) };
     const child = fork(join(import.meta.dirname, 'child.ts'), tests, {
-      env: { ...random, ...rest, ...named, UNDROP_TEST_JUDGES: 'both', TMPDIR: scratch },
+      env: { ...random, ...rest, ...named, UNDROP_TEST_JUDGES: 'both', UNDROP_CASES: 'all', TMPDIR: scratch },
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
     });
     children.add(child);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type EmbeddedServer, startEmbedded } from '../../src/knex/embedded.ts';
 import { openTurnstile, type Turnstile } from '../../src/knex/turnstile.ts';
+import { keepEmbeddedCompiled } from './compiled.ts';
 
 /** Databases of PGlite, which has one each: so each is a server of its own, with roles of its own. */
 export interface EmbeddedDatabases {
@@ -24,6 +25,7 @@ export function embeddedAt(port: number): EmbeddedServer | undefined {
 }
 
 export async function startEmbeddedDatabases(): Promise<EmbeddedDatabases> {
+  await keepEmbeddedCompiled();
   const root = mkdtempSync(join(tmpdir(), 'undrop-embedded-'));
   const template = join(root, 'template');
   await (await startEmbedded(template)).stop();

@@ -1,7 +1,6 @@
-import { execFileSync } from 'node:child_process';
 import { expect } from 'chai';
-import { pgDump, systemPgDump } from './pg-dump.ts';
-import type { TestDatabase, TestServer } from './server.ts';
+import { nativePgDump, wasmPgDump } from './pg-dump.ts';
+import type { TestDatabase } from './server.ts';
 
 /** Schema and rows of a database, less our own schema, as each judge prints them. */
 export interface Sight {
@@ -11,23 +10,12 @@ export interface Sight {
   readonly native: string | undefined;
 }
 
-let found: ReturnType<typeof systemPgDump> | undefined;
-
 const options = ['--exclude-schema=undrop'];
 
-export async function look(server: TestServer, { url }: TestDatabase): Promise<Sight> {
-  found ??= server.embedded ? Promise.resolve(undefined) : systemPgDump(server.major);
-  const program = await found;
-  // It takes three times as long as the native one.
-  const both = program === undefined || process.env.UNDROP_TEST_JUDGES === 'both';
-  const text = both ? await pgDump(url, options) : undefined;
-  if (program === undefined) return { text, native: undefined };
-  const native = execFileSync(program.path, [...options, '--inserts', `--dbname=${url}`], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'], // it warns of loops, which both dumps have
-    maxBuffer: 1 << 28,
-  });
-  return { text, native: native.replace(/^\\(un)?restrict .*$/gm, '') };
+export async function look({ url }: TestDatabase): Promise<Sight> {
+  const native = await nativePgDump(url, options);
+  const both = native === undefined || process.env.UNDROP_TEST_JUDGES === 'both';
+  return { native, text: both ? await wasmPgDump(url, options) : undefined };
 }
 
 /** Both judges see the same before and after; the order may have changed where pg_dump goes by OIDs. */

@@ -1,30 +1,50 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { PGlite } from '@electric-sql/pglite';
 import { pgDump as dump } from '@electric-sql/pglite-tools/pg_dump';
+import pg from 'pg';
 import { findPgDump, type PgDump } from '../../src/backup/find-pg-dump.ts';
 import { keepCompiled } from './compiled.ts';
 import { embeddedAt } from './embedded-databases.ts';
 
-// A dump takes 0.2 s with it, and 1 s without.
-await keepCompiled('@electric-sql/pglite-tools/pg_dump', 'pg_dump.wasm');
+let compiled: Promise<void> | undefined;
 
 /**
- * The outside judge: pg_dump 18, compiled to WASM, over the real server (14 to 18) that the URL names. Rows come
- * as INSERTs, and the `\restrict` lines, which differ each time, do not come.
+ * The outside judge: a native pg_dump, where this machine has one that reads the server; else that of `wasmPgDump`,
+ * which takes five times as long. Rows come as INSERTs, and the `\restrict` lines, which differ each time, do not come.
  *
  * The server must trust the URL's user. Throws with pg_dump's own words.
  */
 export async function pgDump(url: string, args: string[] = []): Promise<string> {
-  const { hostname, port, username, pathname } = new URL(url);
-  const embedded = embeddedAt(Number(port));
+  return (await nativePgDump(url, args)) ?? wasmPgDump(url, args);
+}
+
+/** By a native pg_dump; undefined where this machine has none that reads the server. */
+export async function nativePgDump(url: string, args: string[] = []): Promise<string | undefined> {
+  const program = await nativeFor(url);
+  if (program === undefined) return undefined;
+  const { host, port, user, password, database } = serverOf(url);
+  const { stdout } = await promisify(execFile)(program.path, ['--no-password', '--inserts', ...args], {
+    // An argument might be read as a connection string.
+    env: {
+      ...process.env,
+      ...{ PGHOST: host, PGPORT: String(port), PGUSER: user, PGPASSWORD: password, PGDATABASE: database },
+    },
+    maxBuffer: 1 << 28,
+  });
+  return stdout.replace(/^\\(un)?restrict .*$/gm, '');
+}
+
+/** By pg_dump 18, compiled to WASM, over the real server (14 to 18) that the URL names. */
+export async function wasmPgDump(url: string, args: string[] = []): Promise<string> {
+  const embedded = embeddedAt(serverOf(url).port);
   // It has this pg_dump itself, and takes one client at a time.
   if (embedded !== undefined) return embedded.dump(args);
-  const server = {
-    host: hostname,
-    port: Number(port || 5432),
-    user: decodeURIComponent(username) || 'postgres',
-    database: decodeURIComponent(pathname.slice(1)),
-  };
+  const server = serverOf(url);
+  // A dump takes 0.2 s with it, and 1 s without.
+  compiled ??= keepCompiled('@electric-sql/pglite-tools/pg_dump', 'pg_dump.wasm');
+  await compiled;
   for (let tries = 1; ; tries++) {
     const bridge = openBridge(server);
     try {
@@ -41,24 +61,52 @@ export async function pgDump(url: string, args: string[] = []): Promise<string> 
   }
 }
 
-/** `pg_dump --schema-only`, without the schemas in `exclude` (plain names). */
-export function schemaText(url: string, options: { exclude?: string[] } = {}): Promise<string> {
-  return pgDump(url, ['--schema-only', ...without(options.exclude)]);
-}
-
-/** `pg_dump --data-only`: one INSERT a row, in the order of the pages, and the values of sequences. */
-export function dataText(url: string, options: { exclude?: string[] } = {}): Promise<string> {
-  return pgDump(url, ['--data-only', ...without(options.exclude)]);
+/** Schema and rows, less our own schema. */
+export function wholeText(url: string): Promise<string> {
+  return pgDump(url, ['--exclude-schema=undrop']);
 }
 
 /** A native pg_dump of this major or later, if this machine has one. */
 export async function systemPgDump(atLeast = 0): Promise<PgDump | undefined> {
-  const found = await findPgDump(process.env, atLeast).catch(() => undefined);
-  return found && found.major >= atLeast ? found : undefined;
+  // What PATH leads to may be a script that takes longer to find pg_dump than that takes to start.
+  for (const env of [{ ...process.env, PATH: '' }, process.env]) {
+    const found = await findPgDump(env, atLeast).catch(() => undefined);
+    if (found && found.major >= atLeast) return found;
+  }
+  return undefined;
 }
 
-function without(schemas: string[] = []): string[] {
-  return schemas.map((name) => `--exclude-schema="${name.replaceAll('"', '""')}"`);
+const natives = new Map<string, PgDump | undefined>();
+
+/** Found once for each server. */
+async function nativeFor(url: string): Promise<PgDump | undefined> {
+  const server = serverOf(url);
+  if (embeddedAt(server.port) !== undefined) return undefined;
+  const where = `${server.host}:${server.port}`;
+  if (!natives.has(where)) natives.set(where, await systemPgDump(await majorOf(server)));
+  return natives.get(where);
+}
+
+async function majorOf(server: Server): Promise<number> {
+  const client = new pg.Client(server);
+  try {
+    await client.connect();
+    const { rows } = await client.query(`select current_setting('server_version_num')::int / 10000 as major`);
+    return rows[0].major;
+  } finally {
+    await client.end();
+  }
+}
+
+function serverOf(url: string): Server {
+  const { hostname, port, username, password, pathname } = new URL(url);
+  return {
+    host: hostname,
+    port: Number(port || 5432),
+    user: decodeURIComponent(username) || 'postgres',
+    password: decodeURIComponent(password),
+    database: decodeURIComponent(pathname.slice(1)),
+  };
 }
 
 const patience = 120_000;
@@ -67,6 +115,7 @@ interface Server {
   host: string;
   port: number;
   user: string;
+  password: string;
   database: string;
 }
 
