@@ -56,6 +56,24 @@ export function transacting(knex: Knex, migration: ReversibleDrop) {
 }
 
 /**
+ * What no proof on the live database can do without: drops the tables and makes them again by the statements of their
+ * last entry, on the connection that `up` has, and takes it back.
+ */
+export async function dropAndReplay(knex: Knex, tables: readonly string[]): Promise<() => Promise<void>> {
+  const { rows } = await knex.raw(
+    'select sql from undrop.statements where drop_id = (select max(id) from undrop.drops) order by position',
+  );
+  const ddl = rows.map(({ sql }: { sql: string }) => sql).join(';\n');
+  return async () => {
+    const transaction = await knex.transaction();
+    await transaction.raw(`drop table ${tables.join(', ')}`);
+    // To Knex, a question mark is the place of a value.
+    await transaction.raw(ddl.replaceAll('?', '\\?'));
+    await transaction.rollback();
+  };
+}
+
+/**
  * Adds plain tables with a key, an index and a foreign key each, until there are so many, and reads their statistics. On a
  * connection of its own: a session that has once seen ten thousand tables goes through them at the end of each savepoint.
  */

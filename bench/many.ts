@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { reversibleDrop } from '../src/index.ts';
 import { compiledBuild } from '../test/support/build.ts';
-import { openTuring, transacting } from './database.ts';
-import { head, type Measured, machine, measure, row, singleRow } from './measure.ts';
+import { dropAndReplay, openTuring, transacting } from './database.ts';
+import { floorRow, head, type Measured, machine, measure, row, singleRow } from './measure.ts';
 
 /*
  * `up` of 50 to 400 tables with everything on them, against pg_dump of these and one DROP, and whether it grows linearly;
@@ -74,6 +74,13 @@ try {
     );
     console.log(row(`up of ${count} tables`, 'pg_dump -s -t, psql: DROP', times, 2));
     perTable.push({ ...times, ours: times.ours / count });
+    console.log(
+      await floorRow(
+        `drop, replay and rollback of ${count} alone`,
+        await dropAndReplay(bench.knex, names),
+        3,
+      ),
+    );
     if (count < 400) await clear();
   }
   const [first, last] = [perTable[0]?.ours ?? 0, perTable.at(-1)?.ours ?? 0];

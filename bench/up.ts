@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { legacyTables } from '../seeds/turing/names.ts';
 import { reversibleDrop } from '../src/index.ts';
-import { addTables, openTuring, transacting } from './database.ts';
-import { head, machine, measure, row } from './measure.ts';
+import { addTables, dropAndReplay, openTuring, transacting } from './database.ts';
+import { floorRow, head, machine, measure, row } from './measure.ts';
 
 /*
  * `up` and `down` of the six tables of migration 044, on a warm connection, against the careful way by hand: pg_dump of
@@ -44,6 +44,8 @@ try {
       ),
     );
     times.push(upTimes.ours);
+    const floor = await dropAndReplay(bench.knex, legacyTables);
+    console.log(await floorRow(`drop, replay and rollback alone, among ${tables}`, floor));
     await dump();
     const downTimes = await measure(
       { name: 'down', before: up, run: down },
