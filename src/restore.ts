@@ -44,7 +44,7 @@ async function replayOneByOne(
   }
 }
 
-const atOnce = 50;
+const atOnce = 500;
 
 /** Rows go alone: they take their time. */
 function batches(statements: readonly Statement[]): Statement[][] {

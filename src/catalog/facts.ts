@@ -3,6 +3,7 @@ import type { Closure, Host } from './closure.ts';
 import { type Address, withoutMadeUpNumber } from './identity.ts';
 import { rows } from './normal.ts';
 import { type NormalColumn, type NormalRows, type Notation, normalRows, type Specs } from './normal-rows.ts';
+import { readSequenceStates } from './sequence-states.ts';
 
 /** One catalog row, with OIDs and column numbers replaced by names and physical columns left out. */
 export interface Fact {
@@ -28,7 +29,7 @@ export interface Facts {
 export async function readFacts(session: Session, closure: Closure): Promise<Facts> {
   if (closure.members.length === 0) return { own: [], hosts: [] };
   const own = await select(session, rows, catalogsOf(closure), parameters(closure));
-  const sequences = await readSequenceStates(session, closure);
+  const sequences = await sequenceFacts(session, closure);
   return { own: [...own, ...sequences], hosts: await readHostFacts(session, closure.hosts) };
 }
 
@@ -174,25 +175,15 @@ function parameters(closure: Closure): unknown[] {
   ];
 }
 
-/** The state of a sequence is a row of its own relation and stands in no catalog. */
-async function readSequenceStates(session: Session, closure: Closure): Promise<Fact[]> {
+async function sequenceFacts(session: Session, closure: Closure): Promise<Fact[]> {
   const names = closure.members.filter(({ kind }) => kind === 'sequence').map(({ identity }) => identity);
-  const facts: Fact[] = [];
-  for (let start = 0; start < names.length; start += atOnce) {
-    const selects = names.slice(start, start + atOnce).map(
-      (name, index) => /* sql */ `
-        select ${start + index} as place, s.last_value::text, s.is_called::text from ${name} as s`,
-    );
-    const states = await session.read<{ place: number; last_value: string; is_called: string }>(
-      `${selects.join('\nunion all')}\norder by place`,
-    );
-    for (const { place, ...state } of states)
-      facts.push({ catalog: sequenceState, identity: `sequence ${names[place]}`, columns: state });
-  }
-  return facts;
+  const states = await readSequenceStates(session, names);
+  return states.map(({ value, called }, index) => ({
+    catalog: sequenceState,
+    identity: `sequence ${names[index]}`,
+    columns: { last_value: value, is_called: String(called) },
+  }));
 }
-
-const atOnce = 200;
 
 /** The catalog under which the facts list sequence states. */
 export const sequenceState = 'sequence state';

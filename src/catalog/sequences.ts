@@ -1,10 +1,13 @@
 import type { Session } from '../session.ts';
 import type { Closure } from './closure.ts';
 import { addsTo, makes, type Piece } from './piece.ts';
+import { readSequenceStates } from './sequence-states.ts';
 
 interface SequenceRow {
   oid: number;
   name: string;
+  /** The name as a literal. */
+  literal: string;
   /** Undefined for the sequence of an identity column, which its table makes. */
   create: string | null;
   owner: string;
@@ -17,6 +20,7 @@ interface SequenceRow {
 const sequencesSql = /* sql */ `
   select c.oid::bigint as oid,
     pg_catalog.format('%I.%I', n.nspname, c.relname) as name,
+    pg_catalog.quote_literal(pg_catalog.format('%I.%I', n.nspname, c.relname)) as literal,
     case when d.deptype is distinct from 'i' then pg_catalog.format(
       'create %ssequence %I.%I as %s start with %s increment by %s minvalue %s maxvalue %s cache %s%s',
       case c.relpersistence when 'u' then 'unlogged ' end,
@@ -52,12 +56,16 @@ export async function captureSequences(session: Session, closure: Closure): Prom
     [...members.keys()],
     session.server.unloggedSequences,
   ]);
-  const states = await readStates(session, rows);
+  const states = await readSequenceStates(
+    session,
+    rows.map(({ name }) => name),
+  );
   return rows.flatMap((row, index) => {
     const member = members.get(row.oid);
     const state = states[index];
     if (member === undefined || state === undefined) return [];
     const untouched = state.value === row.start && !state.called;
+    const set = `select pg_catalog.setval(${row.literal}, ${state.value}, '${state.called ? 't' : 'f'}')`;
     return [
       ...(row.create === null
         ? []
@@ -68,28 +76,7 @@ export async function captureSequences(session: Session, closure: Closure): Prom
               row.ownedBy && `alter sequence ${row.name} owned by ${row.ownedBy}`,
             ]),
           ]),
-      ...addsTo(member, 'state', [row.persistence, untouched ? null : state.sql]),
+      ...addsTo(member, 'state', [row.persistence, untouched ? null : set]),
     ];
   });
-}
-
-interface State {
-  value: string;
-  called: boolean;
-  sql: string;
-}
-
-/** One row a sequence, in the order given. The state is a row of the sequence itself, not of a catalog. */
-async function readStates(session: Session, sequences: readonly { name: string }[]): Promise<State[]> {
-  if (sequences.length === 0) return [];
-  const selects = sequences.map(
-    ({ name }, position) => /* sql */ `
-      select ${position} as position, s.last_value::text as value, s.is_called as called,
-        pg_catalog.format('select pg_catalog.setval(%L, %s, %L)', $${position + 1}::text, s.last_value, s.is_called) as sql
-      from ${name} as s`,
-  );
-  return session.read<State>(
-    `${selects.join('\nunion all')}\norder by position`,
-    sequences.map(({ name }) => name),
-  );
 }
