@@ -2,14 +2,17 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import pg from 'pg';
 import { findPgDump, type PgDump, pgDumpFor } from '../src/backup/find-pg-dump.ts';
 import { type BackupFormat, type PgDumpOptions, runPgDump } from '../src/backup/pg-dump.ts';
 import { PgDumpWords } from '../src/backup/pg-dump-words.ts';
 import { proveContents } from '../src/backup/proof.ts';
-import { UndropError } from '../src/errors.ts';
+import { refusal } from './support/migrate.ts';
 import { systemPgDump } from './support/pg-dump.ts';
 import { type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+
+const quote = pg.escapeIdentifier;
 
 describe('backup by pg_dump', () => {
   let folder: string;
@@ -234,16 +237,3 @@ pg_dump: error: the end, without a new line`;
     await runPgDump({ pgDump, connection, args: [], output: undefined, ...more, env });
   }
 });
-
-async function refusal(promise: Promise<unknown>): Promise<UndropError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason) => reason,
-  );
-  if (error instanceof UndropError) return error;
-  throw new Error(`No UndropError: ${error}`, { cause: error });
-}
-
-function quote(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}

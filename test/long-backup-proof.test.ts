@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
+import pg from 'pg';
 import { compareDigests } from '../src/backup/compare-manifest.ts';
 import { type DumpPiece, readDump } from '../src/backup/dump-reader.ts';
 import type { Packing } from '../src/backup/dump-text.ts';
@@ -14,12 +15,13 @@ import { replayPlain } from '../src/backup/replay-plain.ts';
 import { shareOut } from '../src/backup/shares.ts';
 import { readTableOfContents } from '../src/backup/table-of-contents.ts';
 import { readFactDigests } from '../src/catalog/fact-digests.ts';
-import { UndropError } from '../src/errors.ts';
 import { inSession } from '../src/session.ts';
-import { runner } from './support/migrate.ts';
+import { refusal, runner } from './support/migrate.ts';
 import { systemPgDump } from './support/pg-dump.ts';
 import { type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+
+const quote = pg.escapeIdentifier;
 
 const dump = String.raw`--
 -- PostgreSQL database dump
@@ -432,17 +434,4 @@ async function piecesOf(chunks: readonly string[]): Promise<string[]> {
 function textOf(piece: DumpPiece): string {
   if (piece.kind === 'rows') return piece.data.toString();
   return 'text' in piece ? piece.text.toString() : '';
-}
-
-async function refusal(promise: Promise<unknown>): Promise<UndropError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason) => reason,
-  );
-  if (error instanceof UndropError) return error;
-  throw new Error(`No UndropError: ${error}`, { cause: error });
-}
-
-function quote(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }

@@ -1,6 +1,5 @@
 import knexLib, { type Knex } from 'knex';
-import type { ErrorCode } from '../../src/errors.ts';
-import { isUndropError, type UndropError } from '../../src/errors.ts';
+import { type ErrorCode, isUndropError, UndropError } from '../../src/errors.ts';
 import { onEmbedded } from './server.ts';
 
 /** Something with `up` and `down`, as Knex has loaded it. */
@@ -40,6 +39,16 @@ export async function refusalOf(work: Promise<unknown>, code: ErrorCode): Promis
     throw error;
   }
   throw new Error(`${code} was expected, and nothing was refused`);
+}
+
+/** What the work is refused with, whichever it is. */
+export async function refusal(promise: Promise<unknown>): Promise<UndropError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason) => reason,
+  );
+  if (error instanceof UndropError) return error;
+  throw new Error(`No UndropError: ${error}`, { cause: error });
 }
 
 /** Runs the work with these variables set, and puts them back. */
