@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import { readFactDigests } from '../src/catalog/fact-digests.ts';
 import { planDrop } from '../src/index.ts';
+import { compareRows } from '../src/rows.ts';
 import { inSession } from '../src/session.ts';
 import { runner } from './support/migrate.ts';
 import { testServer } from './support/server.ts';
@@ -9,6 +10,30 @@ import { skip } from './support/skip.ts';
 
 // Approvals, archives and records of earlier versions hold them.
 describe('facts that were written down', () => {
+  it('are still the same: sums over rows, of which older entries have two', async () => {
+    const server = await testServer();
+    const database = await server.createDatabase();
+    const run = runner(database.url);
+    try {
+      await run.knex.raw(`
+        create table t (id int, at timestamptz, note text);
+        insert into t values (1, '2026-01-02Z', 'a "b"'), (2, null, null), (2, null, null)`);
+      const compare = (digest: string) =>
+        inSession(run.knex, (session) =>
+          compareRows(session, [{ table: 'public.t', store: '', count: '3', digest }]),
+        );
+      const [now, before] = ['-25927058170781605229', '-2347114742818389611 7285020516433400926'];
+      expect(await compare(now)).to.deep.equal([]);
+      expect(await compare(before)).to.deep.equal([]);
+      expect(await compare('1')).to.deep.equal([
+        { object: 'table public.t', catalog: 'rows', column: 'digest', before: '1', after: now },
+      ]);
+    } finally {
+      await run.end();
+      await server.dropDatabase(database.name);
+    }
+  });
+
   it('are still the same: fingerprints and digests', async function () {
     const server = await testServer();
     if (server.major !== 15) skip(this, 'they are known of PostgreSQL 15 alone');
