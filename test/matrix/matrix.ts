@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { majors, nativeOf } from '../support/binaries.ts';
+import { inMemory } from '../support/in-memory.ts';
 import type { Outcome } from './child.ts';
 import { describeTable, type ServerRun } from './table.ts';
 
@@ -36,7 +37,7 @@ const given = process.env.UNDROP_TEST_URL ? ['UNDROP_TEST_URL'] : undefined;
 const servers = given ?? (named.length > 0 ? named : all);
 
 // Whatever the tests leave in it when they are ended goes with it.
-const scratch = mkdtempSync(join(tmpdir(), 'undrop-matrix-'));
+const scratch = mkdtempSync(join(inMemory() ?? tmpdir(), 'undrop-matrix-'));
 const children = new Set<ChildProcess>();
 // The embedded one takes longest, and so goes first.
 const waiting = servers.toReversed();

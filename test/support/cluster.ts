@@ -1,18 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process';
-import {
-  closeSync,
-  existsSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  statfsSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inMemory } from './in-memory.ts';
 
 /** https://www.postgresql.org/docs/current/app-pg-ctl.html */
 export type StopMode = 'fast' | 'immediate';
@@ -66,7 +58,7 @@ export async function startCluster(
   native: string,
   more: Readonly<Record<string, string>> = {},
 ): Promise<Cluster> {
-  const folder = newFolder();
+  const folder = mkdtempSync(join(inMemory() ?? (asRoot ? '/tmp' : tmpdir()), 'undrop-test-'));
   try {
     copyBinaries(native, folder);
     initialise(folder);
@@ -82,7 +74,7 @@ export async function startStandby(
   primary: string,
   backup: { start(): Promise<void>; stop(): Promise<string> },
 ): Promise<Cluster> {
-  const folder = newFolder();
+  const folder = mkdtempSync(join(inMemory() ?? (asRoot ? '/tmp' : tmpdir()), 'undrop-test-'));
   try {
     command('ln', ['-s', join(primary, 'native'), join(folder, 'native')]);
     await backup.start();
@@ -97,25 +89,6 @@ export async function startStandby(
     command('rm', ['-rf', folder]);
     throw error;
   }
-}
-
-/** In memory where there is room: a database is a copy of three hundred files, which a disk soon falls behind with. */
-function newFolder(): string {
-  const shared = '/dev/shm';
-  const hasRoom = existsSync(shared) && freeBytes(shared) > 4 * 2 ** 30 && mayRunPrograms(shared);
-  return mkdtempSync(join(hasRoom ? shared : asRoot ? '/tmp' : tmpdir(), 'undrop-test-'));
-}
-
-function freeBytes(path: string): number {
-  const { bavail, bsize } = statfsSync(path);
-  return bavail * bsize;
-}
-
-function mayRunPrograms(path: string): boolean {
-  const mount = readFileSync('/proc/mounts', 'utf8')
-    .split('\n')
-    .find((line) => line.split(' ')[1] === path);
-  return mount !== undefined && !mount.split(' ')[3]?.split(',').includes('noexec');
 }
 
 async function launch(folder: string, more: Readonly<Record<string, string>>): Promise<Cluster> {

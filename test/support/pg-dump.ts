@@ -56,7 +56,7 @@ export async function wasmPgDump(url: string, args: string[] = []): Promise<stri
       const isWhim = bridge.lost() === '' && message.includes('server closed the connection unexpectedly');
       if (!isWhim || tries === 3) throw new Error(`${message} ${bridge.lost()}`.trim(), { cause: error });
     } finally {
-      await bridge.close();
+      bridge.close();
     }
   }
 }
@@ -123,15 +123,12 @@ interface Server {
  * What stands in for PGlite. pg_dump's reads cannot wait for a promise, so this thread sleeps while another one
  * talks to the server.
  */
-function openBridge(server: Server): { pg: PGlite; lost(): string; close(): Promise<unknown> } {
+function openBridge(server: Server): { pg: PGlite; lost(): string; close(): void } {
   let lost = '';
   const flag = new Int32Array(new SharedArrayBuffer(4));
   const { port1: here, port2: there } = new MessageChannel();
-  const worker = new Worker(new URL('./pg-dump-worker.mjs', import.meta.url), {
-    workerData: { server, flag, port: there },
-    transferList: [there],
-    execArgv: [],
-  });
+  worker ??= startWorker();
+  worker.postMessage({ server, flag, port: there }, [there]);
   const pg: Pick<PGlite, 'execProtocolRawStream'> & Record<'query' | 'exec', () => Promise<unknown>> = {
     execProtocolRawStream: async (message, { onRawData }) => {
       Atomics.store(flag, 0, 0);
@@ -149,9 +146,14 @@ function openBridge(server: Server): { pg: PGlite; lost(): string; close(): Prom
     query: async () => ({ rows: [{ search_path: '' }] }),
     exec: async () => [],
   };
-  const close = (): Promise<unknown> => {
-    here.close();
-    return worker.terminate();
-  };
-  return { pg: pg as unknown as PGlite, lost: () => lost, close };
+  return { pg: pg as unknown as PGlite, lost: () => lost, close: () => here.close() };
+}
+
+let worker: Worker | undefined;
+
+/** One for all dumps, which keeps no process alive. */
+function startWorker(): Worker {
+  const one = new Worker(new URL('./pg-dump-worker.mjs', import.meta.url), { execArgv: [] });
+  one.unref();
+  return one;
 }
