@@ -125,7 +125,7 @@ export async function archive(
   );
 }
 
-const factsAtOnce = 1000;
+const factsAtOnce = 150;
 
 async function writeFacts(session: Session, id: number, facts: readonly Fact[]): Promise<void> {
   for (let start = 0; start < facts.length; start += factsAtOnce) {

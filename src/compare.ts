@@ -11,11 +11,38 @@ export interface Difference {
 
 /** Compares two readings of facts. Several rows of one object in one catalog are compared as a set. */
 export function compareFacts(before: readonly Fact[], after: readonly Fact[]): Difference[] {
-  const [gone, come] = withoutEqual(before, after);
-  const left = group(gone);
-  const right = group(come);
-  const keys = [...new Set([...left.keys(), ...right.keys()])].sort();
-  return keys.flatMap((key) => compareRows(left.get(key) ?? [], right.get(key) ?? []));
+  const comparison = new Comparison(before);
+  comparison.take(after);
+  return comparison.differences();
+}
+
+/** The facts of a first reading, with which those of a second one are compared as they come, in any order. */
+export class Comparison {
+  readonly #gone: Map<string, Fact[]>;
+  readonly #come: Fact[] = [];
+
+  constructor(before: readonly Fact[]) {
+    this.#gone = groupBy(before, keyOf);
+  }
+
+  /** Each fact takes out one that is equal, so that a difference names the row that differs. */
+  take(after: readonly Fact[]): void {
+    for (const fact of after) {
+      const key = keyOf(fact);
+      const rows = this.#gone.get(key) ?? [];
+      const place = rows.findIndex((row) => isEqual(row, fact));
+      if (place < 0) this.#come.push(fact);
+      else if (rows.length > 1) rows.splice(place, 1);
+      else this.#gone.delete(key);
+    }
+  }
+
+  /** Once all facts have come. */
+  differences(): Difference[] {
+    const come = groupBy(this.#come, keyOf);
+    const keys = [...new Set([...this.#gone.keys(), ...come.keys()])].sort();
+    return keys.flatMap((key) => compareRows(this.#gone.get(key) ?? [], come.get(key) ?? []));
+  }
 }
 
 /** The differences as a text of one line each, for people. */
@@ -35,15 +62,28 @@ function show(value: string | null): string {
   return value.length > 200 ? `${value.slice(0, 200)}…` : value;
 }
 
-function group(facts: readonly Fact[]): Map<string, Fact[]> {
+function keyOf({ catalog, identity }: Fact): string {
+  return `${catalog}\n${identity}`;
+}
+
+/** The facts by their keys, in the order in which these come. */
+export function groupBy(facts: readonly Fact[], key: (fact: Fact) => string): Map<string, Fact[]> {
   const groups = new Map<string, Fact[]>();
   for (const fact of facts) {
-    const key = JSON.stringify([fact.catalog, fact.identity]);
-    const rows = groups.get(key);
-    if (rows === undefined) groups.set(key, [fact]);
+    const name = key(fact);
+    const rows = groups.get(name);
+    if (rows === undefined) groups.set(name, [fact]);
     else rows.push(fact);
   }
   return groups;
+}
+
+function isEqual(a: Fact, b: Fact): boolean {
+  const columns = Object.keys(a.columns);
+  return (
+    columns.length === Object.keys(b.columns).length &&
+    columns.every((column) => a.columns[column] === b.columns[column])
+  );
 }
 
 function compareRows(gone: readonly Fact[], come: readonly Fact[]): Difference[] {
@@ -69,27 +109,8 @@ function compareRow(before: Fact | undefined, after: Fact | undefined): Differen
   });
 }
 
-/** Takes out the rows that stand on both sides, so that a difference names the row that differs. */
-function withoutEqual(before: readonly Fact[], after: readonly Fact[]): [Fact[], Fact[]] {
-  const rest = new Map<string, Fact[]>();
-  for (const fact of after) {
-    const text = canonical(fact);
-    const same = rest.get(text);
-    if (same === undefined) rest.set(text, [fact]);
-    else same.push(fact);
-  }
-  const gone = before.filter((fact) => rest.get(canonical(fact))?.pop() === undefined);
-  return [gone, [...rest.values()].flat()];
-}
-
-/** The text of a row, whatever order its columns came in; made once, since it is asked for again and again. */
+/** The text of a row, whatever order its columns came in. */
 export function canonical(fact: Fact): string {
-  const known = texts.get(fact);
-  if (known !== undefined) return known;
   const columns = Object.entries(fact.columns).sort(([a], [b]) => (a < b ? -1 : 1));
-  const text = JSON.stringify([fact.catalog, fact.identity, columns]);
-  texts.set(fact, text);
-  return text;
+  return JSON.stringify([fact.catalog, fact.identity, columns]);
 }
-
-const texts = new WeakMap<Fact, string>();

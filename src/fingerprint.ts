@@ -1,11 +1,26 @@
 import { createHash } from 'node:crypto';
 import { type Fact, sequenceState } from './catalog/facts.ts';
-import { canonical } from './compare.ts';
+import { canonical, groupBy } from './compare.ts';
 
 /** The first 12 hexadecimal digits of the SHA-256 over facts; the state of sequences does not count. */
 export function fingerprintOf(facts: readonly Fact[]): string {
-  const lines = facts.filter((fact) => fact.catalog !== sequenceState).map(canonical);
+  const objects = groupBy(
+    facts.filter((fact) => fact.catalog !== sequenceState),
+    beginning,
+  );
   const hash = createHash('sha256');
-  for (const [index, line] of lines.sort().entries()) hash.update(`${index === 0 ? '' : '\n'}${line}`);
+  let separator = '';
+  // In the order of their texts, which all begin alike for one object; those of all at once would fill the memory.
+  for (const object of [...objects.keys()].sort()) {
+    for (const line of (objects.get(object) ?? []).map(canonical).sort()) {
+      hash.update(separator + line);
+      separator = '\n';
+    }
+  }
   return hash.digest('hex').slice(0, 12);
+}
+
+/** Of the canonical text. No other begins with it and goes on differently: in JSON, a text ends with its quote. */
+function beginning({ catalog, identity }: Fact): string {
+  return JSON.stringify([catalog, identity]).slice(0, -1);
 }

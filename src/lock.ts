@@ -67,7 +67,11 @@ export async function lockClosure<T>(
   const plan = async () => {
     const closure = await readClosure(session, oids);
     const first = await readLocks(session, closure, 'share update exclusive');
-    return { closure, first, locks: await readLocks(session, closure, 'access exclusive') };
+    return {
+      keys: new Set(keysOf(closure)),
+      first,
+      locks: await readLocks(session, closure, 'access exclusive'),
+    };
   };
   let planned = await plan();
   return withLockTries(
@@ -78,7 +82,7 @@ export async function lockClosure<T>(
       if (number > 1) planned = await plan();
       await takeLocks(session, planned.first, ms);
       const closure = await readClosure(session, oids);
-      if (!covers(planned.closure, closure)) throw new ClosureGrew();
+      if (keysOf(closure).some((key) => !planned.keys.has(key))) throw new ClosureGrew();
       return work({ closure, lockHosts: () => lockHosts(session, closure, planned.locks, ms) });
     },
   );
@@ -260,15 +264,9 @@ function readLocks(session: Session, closure: Closure, mode: LockMode): Promise<
   return session.read<Lock>(locksSql, [[...own, ...hosts], own, mode]);
 }
 
-function covers(plan: Closure, closure: Closure): boolean {
-  const planned = new Set([
-    ...plan.members.map(({ key }) => key),
-    ...plan.hosts.map(({ oid }) => String(oid)),
-  ]);
-  return (
-    closure.members.every(({ key }) => planned.has(key)) &&
-    closure.hosts.every(({ oid }) => planned.has(String(oid)))
-  );
+/** Members and hosts. */
+function keysOf({ members, hosts }: Closure): string[] {
+  return [...members.map(({ key }) => key), ...hosts.map(({ oid }) => String(oid))];
 }
 
 async function lockTimeout(

@@ -1,10 +1,10 @@
 import type { Archived } from './archive-closure.ts';
-import type { Closure } from './catalog/closure.ts';
-import { type Facts, readHostFacts } from './catalog/facts.ts';
-import { compareFacts, type Difference, describeDifferences } from './compare.ts';
+import type { Host } from './catalog/closure.ts';
+import { type Facts, readHostFacts, readOwnFacts } from './catalog/facts.ts';
+import { Comparison, compareFacts, type Difference, describeDifferences } from './compare.ts';
 import { UndropError } from './errors.ts';
 import type { Table } from './gate.ts';
-import { readRestored, replay } from './restore.ts';
+import { findRestored, replay } from './restore.ts';
 import { compareRows } from './rows.ts';
 import type { Session } from './session.ts';
 
@@ -21,13 +21,15 @@ export async function rehearse(
 ): Promise<void> {
   await session.rehearse(async () => {
     await replay(session, capture.statements, 'not-reproducible');
-    const { facts } = await readRestored(
+    const closure = await findRestored(
       session,
       tables.map(({ sql }) => sql),
     );
+    const own = new Comparison(capture.facts.own);
+    for await (const facts of readOwnFacts(session, closure)) own.take(facts);
     const differences = [
-      ...compareFacts(capture.facts.own, facts.own),
-      ...compareFacts(capture.facts.hosts, facts.hosts),
+      ...own.differences(),
+      ...compareFacts(capture.facts.hosts, await readHostFacts(session, closure.hosts)),
       ...(await compareRows(session, capture.rows)),
     ];
     if (differences.length === 0) return;
@@ -41,6 +43,10 @@ export async function rehearse(
 }
 
 /** What the drop has changed of the hosts: a table that lost a default, say. Nothing, mostly. */
-export async function hostChanges(session: Session, closure: Closure, facts: Facts): Promise<Difference[]> {
-  return compareFacts(facts.hosts, await readHostFacts(session, closure.hosts));
+export async function hostChanges(
+  session: Session,
+  hosts: readonly Host[],
+  facts: Facts,
+): Promise<Difference[]> {
+  return compareFacts(facts.hosts, await readHostFacts(session, hosts));
 }

@@ -85,8 +85,15 @@ export async function readRestored(
   session: Session,
   tables: readonly string[],
 ): Promise<{ closure: Closure; facts: Facts }> {
-  const rows = await session.read<{ oid: number | null }>(oidsSql, [tables]);
-  const oids = rows.flatMap(({ oid }) => (oid === null ? [] : [oid]));
-  const closure = await readClosure(session, oids);
+  const closure = await findRestored(session, tables);
   return { closure, facts: await readFacts(session, closure) };
+}
+
+/** The closure of tables by their qualified names. */
+export async function findRestored(session: Session, tables: readonly string[]): Promise<Closure> {
+  const rows = await session.read<{ oid: number | null }>(oidsSql, [tables]);
+  return readClosure(
+    session,
+    rows.flatMap(({ oid }) => (oid === null ? [] : [oid])),
+  );
 }

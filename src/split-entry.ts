@@ -81,7 +81,7 @@ async function dropRest(
     backup: null,
   });
   await drop(session, tables, closure);
-  const changes = await hostChanges(session, closure, capture.facts);
+  const changes = await hostChanges(session, closure.hosts, capture.facts);
   await rehearse(session, tables, capture);
   await takeOver(session, entry, from.id, changes);
   const waiting = outsiders(closure).map(({ kind, identity }) => ({ kind, identity }));

@@ -36,7 +36,7 @@ export async function up(knex: Knex, options: Options): Promise<void> {
     const backup = await requireBackup(session, tables, options);
     await session.phase('lock');
     // A lock that only DROP itself may take can fail it: then all of this is tried again.
-    const { closure, entry, fingerprint, capture, place } = await lockClosure(
+    const { hosts, entry, fingerprint, capture, place } = await lockClosure(
       session,
       tables,
       options,
@@ -49,10 +49,10 @@ export async function up(knex: Knex, options: Options): Promise<void> {
         await lockHosts();
         const place = await markWal(session, options.name, archived.entry);
         await drop(session, tables, closure);
-        return { closure, place, ...archived };
+        return { hosts: closure.hosts, place, ...archived };
       },
     );
-    const changes = await hostChanges(session, closure, capture.facts);
+    const changes = await hostChanges(session, hosts, capture.facts);
     await session.phase('rehearse');
     await rehearse(session, tables, capture);
     const schemaComment =

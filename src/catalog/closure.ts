@@ -114,7 +114,7 @@ const closureSql = /* sql */ `
         select from closure as whole
         where whole.classid = c.classid and whole.objid = c.objid and whole.objsubid = 0)
   )
-  select m.classid::bigint, m.objid::bigint, m.objsubid,
+  select pg_catalog.concat(m.classid, '/', m.objid) as key, m.classid::bigint, m.objid::bigint, m.objsubid,
     (select c.relname from pg_catalog.pg_class as c where c.oid = m.classid) as catalog,
     i.type as kind, i.schema, i.identity,
     (m.classid, m.objid, 0) in (select o.classid, o.objid, o.objsubid from own as o)
@@ -160,8 +160,7 @@ const hostsSql = /* sql */ `
 
 /** Reads the closure of some tables, locking nothing. */
 export async function readClosure(session: Session, tables: readonly number[]): Promise<Closure> {
-  const rows = await session.read<Omit<Member, 'key'>>(closureSql, [tables]);
-  const members = rows.map((row) => ({ ...row, key: keyOf(row.classid, row.objid) }));
+  const members = await session.read<Member>(closureSql, [tables]);
   const closure = { tables, members, hosts: [] };
   const oids = (catalog: string) => [...membersIn(closure, catalog).keys()];
   const hosts = await session.read<Host>(hostsSql, [

@@ -1,5 +1,5 @@
 import type { Session } from '../session.ts';
-import type { Closure, Host } from './closure.ts';
+import type { Closure, Host, Member } from './closure.ts';
 import { type Address, withoutMadeUpNumber } from './identity.ts';
 import { rows } from './normal.ts';
 import { type NormalColumn, type NormalRows, type Notation, normalRows, type Specs } from './normal-rows.ts';
@@ -27,16 +27,34 @@ export interface Facts {
  * @throws UndropError `unsupported-server` where a catalog has an expression column that nothing is known of
  */
 export async function readFacts(session: Session, closure: Closure): Promise<Facts> {
-  if (closure.members.length === 0) return { own: [], hosts: [] };
-  const own = await select(session, rows, catalogsOf(closure), parameters(closure));
-  const sequences = await sequenceFacts(session, closure);
-  return { own: [...own, ...sequences], hosts: await readHostFacts(session, closure.hosts) };
+  const own: Fact[] = [];
+  for await (const facts of readOwnFacts(session, closure)) own.push(...facts);
+  return { own: own.sort(inOrder), hosts: await readHostFacts(session, closure.hosts) };
+}
+
+/** The same, of the closure alone, some after the other and in no order: of very many all at once would fill the memory. */
+export async function* readOwnFacts(session: Session, closure: Closure): AsyncGenerator<Fact[]> {
+  const isWanted = catalogsOf(closure);
+  for (const members of batches(closure)) yield await select(session, rows, isWanted, parameters(members));
+  yield await sequenceFacts(session, closure);
+}
+
+const membersAtOnce = 250;
+
+/** The members that have facts. */
+function batches(closure: Closure): Member[][] {
+  // Whether a table has a TOAST table depends on the columns that it once had.
+  const members = closure.members.filter((member) => member.objsubid === 0 && member.schema !== 'pg_toast');
+  const count = Math.ceil(members.length / membersAtOnce);
+  return Array.from({ length: count }, (_, index) =>
+    members.slice(index * membersAtOnce, (index + 1) * membersAtOnce),
+  );
 }
 
 /** The facts of relations that stay, by their OIDs. */
 export async function readHostFacts(session: Session, hosts: readonly Host[]): Promise<Fact[]> {
   if (hosts.length === 0) return [];
-  return select(session, hostRows, () => true, [hosts.map((host) => host.oid)]);
+  return (await select(session, hostRows, () => true, [hosts.map((host) => host.oid)])).sort(inOrder);
 }
 
 const { pg_class, pg_attribute, pg_partitioned_table } = rows;
@@ -128,13 +146,21 @@ async function nameAll(
     if (pointer === undefined || value === null) return value;
     return pointer === 'one' ? nameOf(value) : listOf(value.split(' ').map(nameOf));
   };
-  return found
-    .map(({ place, identity, values }) => {
-      const { catalog = '', columns = [] } = catalogs[place] ?? {};
-      const pairs = columns.map((column, index) => [column.name, named(column, values[index] ?? null)]);
-      return { catalog, identity: nameOf(identity) ?? '', columns: Object.fromEntries(pairs) };
-    })
-    .sort((a, b) => compareText(a.catalog, b.catalog) || compareText(a.identity, b.identity));
+  // Written over by each row: new ones for all of them would be most of the garbage.
+  const pairs = catalogs.map(({ columns }) =>
+    columns.map(({ name }): [string, string | null] => [name, null]),
+  );
+  return found.map(({ place, identity, values }) => {
+    const { catalog = '', columns = [] } = catalogs[place] ?? {};
+    const filled = pairs[place] ?? [];
+    for (const [index, pair] of filled.entries())
+      pair[1] = named(columns[index] as NormalColumn, values[index] ?? null);
+    return { catalog, identity: nameOf(identity) ?? '', columns: Object.fromEntries(filled) };
+  });
+}
+
+function inOrder(a: Fact, b: Fact): number {
+  return compareText(a.catalog, b.catalog) || compareText(a.identity, b.identity);
 }
 
 /** As `jsonb` is printed. */
@@ -165,9 +191,7 @@ const addressed: Notation = {
 };
 
 /** `$1` members of pg_class, `$2` and `$3` all members, one class and one object each. */
-function parameters(closure: Closure): unknown[] {
-  // Whether a table has a TOAST table depends on the columns that it once had.
-  const members = closure.members.filter((member) => member.objsubid === 0 && member.schema !== 'pg_toast');
+function parameters(members: readonly Member[]): unknown[] {
   return [
     members.filter((member) => member.catalog === 'pg_class').map((member) => member.objid),
     members.map((member) => member.classid),
