@@ -24,16 +24,18 @@ export async function holdLedger(client: ClientBase, { tableName }: Ledger): Pro
 /**
  * Frees the lock of a ledger whose holder has died. Gives those who may hold it and live.
  *
+ * @param table that of the lock, quoted
  * @param own process IDs of connections that are this program's, and no reason to wait
  */
 export async function healLedger(
   client: ClientBase,
   ledger: Ledger,
+  table: string,
   own: readonly number[] = [],
 ): Promise<string[]> {
   if (!isOurs(ledger)) return [];
-  const table = await findLocked(client, ledger);
-  if (table === undefined) return [];
+  const locked = await client.query(`select from ${table} as l where l.is_locked = 1`);
+  if (locked.rowCount === 0) return [];
   const { rows } = await client.query<{ alone: boolean }>(
     `select pg_catalog.pg_try_advisory_lock(${key}) as alone`,
     [ledger.tableName],
@@ -54,8 +56,10 @@ export async function waitForLedger(
   ledger: Ledger,
   own: readonly number[],
 ): Promise<void> {
+  const table = await findLockTable(client, ledger);
+  if (table === undefined) return;
   for (let said = ''; ; await sleep(200)) {
-    const holders = await healLedger(client, ledger, own);
+    const holders = await healLedger(client, ledger, table, own);
     if (holders.length === 0) return;
     const line = `Waiting for another migration: ${holders.join(', ')}`;
     if (line !== said) say(line);
@@ -82,24 +86,23 @@ async function readHolders(
   return rows.map(({ holder }) => holder);
 }
 
-/**
- * The table of the lock, quoted, where it is locked. Not where Knex has not made it yet, or where it is not for this role
- * to free.
- */
-async function findLocked(
+/** The table of the lock, quoted. Not where Knex has not made it yet, or where it is not for this role to free. */
+async function findLockTable(
   client: ClientBase,
   { schemaName, tableName }: Ledger,
 ): Promise<string | undefined> {
-  const { rows } = await client.query<{ name: string; may: boolean | null }>(
+  const { rows } = await client.query<{ name: string }>(
     /* sql */ `
-    select t.name,
-      pg_catalog.has_table_privilege(c.oid, 'select') and pg_catalog.has_table_privilege(c.oid, 'update') as may
+    select t.name
     from (values (pg_catalog.format('%I.%I', $1::text, $2::text))) as t (name),
-      pg_catalog.to_regclass(t.name) as c (oid)`,
+      pg_catalog.to_regclass(t.name) as c (oid)
+    where ${mayFreeSql('c.oid')}`,
     [schemaName, `${tableName}_lock`],
   );
-  const [table] = rows;
-  if (table?.may !== true) return undefined;
-  const locked = await client.query(`select from ${table.name} as l where l.is_locked = 1`);
-  return locked.rowCount === 0 ? undefined : table.name;
+  return rows[0]?.name;
+}
+
+/** Whether the role may free what this table says. */
+export function mayFreeSql(oid: string): string {
+  return /* sql */ `(pg_catalog.has_table_privilege(${oid}, 'select') and pg_catalog.has_table_privilege(${oid}, 'update'))`;
 }

@@ -2,7 +2,7 @@ import type { ClientBase } from 'pg';
 import { UndropError } from '../errors.ts';
 import { withoutExtension } from '../migration-name.ts';
 import { onlyRead } from '../only-read.ts';
-import { healLedger } from './ledger-lock.ts';
+import { healLedger, mayFreeSql } from './ledger-lock.ts';
 
 /** Where Knex records which migrations have run. */
 export interface Ledger {
@@ -33,7 +33,7 @@ export async function prepareLedger(client: ClientBase, ledger: Ledger): Promise
     await createTables(client, place);
     place = await findPlace(client, ledger);
   }
-  await healLedger(client, ledger);
+  if (place.mayFree) await healLedger(client, ledger, place.lockTable);
   return readCompleted(client, ledger, place);
 }
 
@@ -45,6 +45,8 @@ interface Place {
   mayUse: boolean;
   mayCreate: boolean;
   mayRead: boolean;
+  /** May free the lock. */
+  mayFree: boolean;
   /** Quoted for SQL. */
   schema: string;
   table: string;
@@ -62,6 +64,7 @@ async function findPlace(client: ClientBase, { schemaName, tableName }: Ledger):
       coalesce(pg_catalog.has_schema_privilege(n.oid, 'usage'), false) as "mayUse",
       coalesce(pg_catalog.has_schema_privilege(n.oid, 'create'), false) as "mayCreate",
       coalesce(pg_catalog.has_table_privilege(c.oid, 'select'), false) as "mayRead",
+      coalesce(${mayFreeSql('k.oid')}, false) as "mayFree",
       pg_catalog.quote_ident(w.schema) as schema,
       pg_catalog.format('%I.%I', w.schema, w.name) as table,
       pg_catalog.format('%I.%I', w.schema, w.name || '_lock') as "lockTable",
@@ -69,7 +72,9 @@ async function findPlace(client: ClientBase, { schemaName, tableName }: Ledger):
     from (values ($1::text, $2::text)) as w (schema, name)
     left join pg_catalog.pg_namespace as n on n.nspname = w.schema
     left join pg_catalog.pg_class as c
-      on c.relnamespace = n.oid and c.relname = w.name and c.relkind in ('r', 'p')`,
+      on c.relnamespace = n.oid and c.relname = w.name and c.relkind in ('r', 'p')
+    left join pg_catalog.pg_class as k
+      on k.relnamespace = n.oid and k.relname = w.name || '_lock' and k.relkind in ('r', 'p')`,
     [schemaName, tableName],
   );
   return rows[0] as Place;

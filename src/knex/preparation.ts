@@ -42,7 +42,8 @@ export function preparation(
     try {
       return await work(client);
     } finally {
-      await client.end();
+      const ended = client.end();
+      if (embedded) await ended;
     }
   };
 
