@@ -61,7 +61,7 @@ const strangersSql = /* sql */ `
  * @throws UndropError `archive-damaged` naming all who may
  */
 export async function checkKeepers(session: Session): Promise<void> {
-  const strangers = await session.read<{ line: string }>(strangersSql);
+  const strangers = await session.read<{ line: string }>(strangersSql, []);
   if (strangers.length === 0) return;
   throw new UndropError('archive-damaged', {
     subject: 'undrop',

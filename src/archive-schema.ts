@@ -165,7 +165,7 @@ const stateSql = /* sql */ `
 export async function ensureArchive(session: Session): Promise<void> {
   // Two migrators that start on a fresh database must not both make it.
   await session.run(`select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('undrop.archive'))`);
-  const [state] = await session.read<{ schema: boolean; tables: boolean; mayCreate: boolean }>(stateSql);
+  const [state] = await session.read<{ schema: boolean; tables: boolean; mayCreate: boolean }>(stateSql, []);
   if (state?.schema === false) {
     if (!state.mayCreate) throw mayNotCreate(session);
     await session.run('create schema undrop; revoke all on schema undrop from public');
@@ -183,7 +183,7 @@ export async function ensureArchive(session: Session): Promise<void> {
  * @throws UndropError `archive-damaged` where a newer program has written it
  */
 export async function hasArchive(session: Session): Promise<boolean> {
-  const [state] = await session.read<{ tables: boolean }>(stateSql);
+  const [state] = await session.read<{ tables: boolean }>(stateSql, []);
   if (state?.tables !== true) return false;
   await checkFormat(session);
   return true;

@@ -106,13 +106,15 @@ export async function archive(
     [id, JSON.stringify(capture.statements)],
   );
   await writeFacts(session, id, capture.facts.own);
-  await session.write(
-    /* sql */ `
-    insert into undrop.rows (drop_id, position, table_name, store, count, digest)
-    select $1, r.position, r.value ->> 'table', r.value ->> 'store', (r.value ->> 'count')::bigint, r.value ->> 'digest'
-    from pg_catalog.jsonb_array_elements($2::jsonb) with ordinality as r (value, position)`,
-    [id, JSON.stringify(capture.rows)],
-  );
+  if (capture.rows.length > 0) {
+    await session.write(
+      /* sql */ `
+      insert into undrop.rows (drop_id, position, table_name, store, count, digest)
+      select $1, r.position, r.value ->> 'table', r.value ->> 'store', (r.value ->> 'count')::bigint, r.value ->> 'digest'
+      from pg_catalog.jsonb_array_elements($2::jsonb) with ordinality as r (value, position)`,
+      [id, JSON.stringify(capture.rows)],
+    );
+  }
   await session.write(
     /* sql */ `
     insert into undrop.evidence (drop_id, table_name, usage)

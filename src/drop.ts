@@ -34,8 +34,8 @@ export async function drop(session: Session, tables: readonly Table[], closure: 
   const before = await readDeleted(session);
   try {
     // Pending events of deferred constraints would keep a table from being dropped.
-    await session.run('set constraints all immediate');
-    await session.run(`drop table ${tables.map(({ sql }) => sql).join(', ')} ${behaviour}`);
+    const names = tables.map(({ sql }) => sql).join(', ');
+    await session.run(`set constraints all immediate; drop table ${names} ${behaviour}`);
   } catch (error) {
     throw explain(error, tables);
   }
@@ -57,7 +57,7 @@ export async function drop(session: Session, tables: readonly Table[], closure: 
 }
 
 async function readDeleted(session: Session): Promise<Map<string, number>> {
-  const rows = await session.read<{ catalog: string; rows: number; counts: boolean }>(deletedSql);
+  const rows = await session.read<{ catalog: string; rows: number; counts: boolean }>(deletedSql, []);
   if (rows.every(({ counts }) => !counts)) {
     throw new UndropError('unsupported-server', {
       subject: 'track_counts',

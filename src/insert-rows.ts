@@ -27,7 +27,7 @@ export async function insertRows(session: Session, copy: string, rows: AsyncIter
     const places = batch.map(
       (_, index) => `(${row.map((_, column) => `$${index * row.length + column + 1}`).join(', ')})`,
     );
-    await session.write(
+    await session.run(
       hasColumns
         ? `insert into ${target} overriding system value values ${places.join(', ')}`
         : `insert into ${target} default values`,

@@ -20,7 +20,7 @@ export async function replay(
   for await (const batch of withProgress(what, batches(statements), name)) {
     const sql = batch.map((statement) => statement.sql).join(';\n');
     try {
-      await session.attempt(() => session.run(sql));
+      await session.attemptRun(sql);
     } catch (error) {
       const [first] = batch;
       // Of a lock it does not matter who asked for it; anything else has to be found.

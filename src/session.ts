@@ -19,12 +19,15 @@ export interface Session {
   /** The role that acts, and the schemas that an unqualified name is looked up in. */
   readonly role: string;
   readonly schemas: readonly string[];
-  /** Rows of one query, every value as JSON carries it: cast to text in the query what a number cannot hold. */
+  /**
+   * Rows of one query, every value as JSON carries it: cast to text in the query what a number cannot hold. One that comes
+   * again is planned once where it has a list of values, which may be empty.
+   */
   read<Row extends object>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
-  /** An insert or update, with what it returns. */
+  /** An insert or update that comes again, with what it returns. */
   write<Row extends object>(sql: string, values: readonly unknown[]): Promise<Row[]>;
-  /** Statements without values, sent as they are. */
-  run(sql: string): Promise<void>;
+  /** Statements sent as they are: many without values, or one with some. */
+  run(sql: string, values?: readonly unknown[]): Promise<void>;
   /** `copy … from stdin`, in the text format; the embedded server takes none. */
   copyIn(sql: string, rows: AsyncIterable<Buffer>): Promise<void>;
   /** `copy … to stdout`, in the text format; gives the number of rows. */
@@ -33,6 +36,8 @@ export interface Session {
   phase(name: string): Promise<void>;
   /** Does the work in a savepoint; what it throws is thrown after the savepoint has been rolled back. */
   attempt<T>(work: () => Promise<T>): Promise<T>;
+  /** Statements without values, in a savepoint. */
+  attemptRun(sql: string): Promise<void>;
   /** Does the work in a savepoint and then takes it back. */
   rehearse<T>(work: () => Promise<T>): Promise<T>;
 }
@@ -120,10 +125,16 @@ async function withPins<T>(
     return connection.query(values.length === 0 ? { text, types: asText } : { text, values, types: asText });
   };
 
-  // Queries with values are few and come again; what is looked up by name stands in the text of the others.
+  // Queries with values, be it none, are few and come again; the text of others names what it is about.
   const prepared = async (text: string, values: readonly unknown[]) => {
     check();
     return connection.query({ name: nameOf(text), text, values, types: asText });
+  };
+
+  // A connection that is gone cannot roll back; the server has done it, and the first error tells why.
+  const undo = async (error: unknown): Promise<never> => {
+    await query('rollback to savepoint undrop; release savepoint undrop').catch(() => undefined);
+    throw error;
   };
 
   const attempt = async <R>(inner: () => Promise<R>): Promise<R> => {
@@ -132,22 +143,26 @@ async function withPins<T>(
     try {
       result = await inner();
     } catch (error) {
-      // A connection that is gone cannot roll back; the server has done it, and the first error tells why.
-      await query('rollback to savepoint undrop; release savepoint undrop').catch(() => undefined);
-      throw error;
+      return undo(error);
     }
     await query('release savepoint undrop');
     return result;
   };
 
+  const attemptRun = async (text: string): Promise<void> => {
+    // By itself: of a message that it cannot parse the server does nothing at all.
+    await query('savepoint undrop');
+    await query(`${text};\nrelease savepoint undrop`).catch(undo);
+  };
+
   const write = async <Row>(text: string, values: readonly unknown[]): Promise<Row[]> => {
-    const { rows } = await query(text, values);
+    const { rows } = await prepared(text, values);
     return rows as Row[];
   };
 
-  const read = async <Row>(text: string, values: readonly unknown[] = []): Promise<Row[]> => {
+  const read = async <Row>(text: string, values?: readonly unknown[]): Promise<Row[]> => {
     const wrapped = `select coalesce(pg_catalog.json_agg(q), '[]')::text as rows from (${text}\n) q`;
-    const { rows } = await (values.length === 0 ? query(wrapped) : prepared(wrapped, values));
+    const { rows } = await (values === undefined ? query(wrapped) : prepared(wrapped, values));
     return JSON.parse(rows[0]?.rows ?? '[]');
   };
 
@@ -167,8 +182,8 @@ async function withPins<T>(
       schemas: found.schemas,
       read,
       write,
-      run: async (text) => {
-        await query(text);
+      run: async (text, values) => {
+        await query(text, values);
       },
       copyIn: (text, rows) => pipeline(Readable.from(rows), connection.query(copyFrom(text))),
       copyOut: (text, put) => drain(connection.query(copyTo(text)), put),
@@ -176,6 +191,7 @@ async function withPins<T>(
         await query(`set local application_name = 'knex-undrop: ${name}'`);
       },
       attempt,
+      attemptRun,
       rehearse: async (inner) => {
         await query('savepoint undrop_rehearsal');
         const result = await inner();
