@@ -2,12 +2,14 @@ import { execFile } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import createKnex, { type Knex } from 'knex';
+import pg from 'pg';
 import { seed } from '../seeds/01_turing.ts';
 import { findPgDump } from '../src/backup/find-pg-dump.ts';
 import { libpqVariables, readSettings } from '../src/knex/settings.ts';
 import type { ReversibleDrop } from '../src/reversible-drop.ts';
 import { quietly } from '../src/say.ts';
 import { startServer, type TestServer } from '../test/support/server.ts';
+import { median } from './measure.ts';
 
 /** A database on a server of its own, with PostgreSQL's programs to work on it. */
 export interface Bench {
@@ -71,6 +73,34 @@ export async function dropAndReplay(knex: Knex, tables: readonly string[]): Prom
     await transaction.raw(ddl.replaceAll('?', '\\?'));
     await transaction.rollback();
   };
+}
+
+/** How many milliseconds of some runs an answer of the server was awaited in: the median. */
+export async function awaited(run: () => Promise<unknown>, after: () => Promise<unknown>): Promise<number> {
+  const { prototype } = pg.Client;
+  const { query } = prototype;
+  let sum = 0;
+  prototype.query = function (this: pg.Client, ...given: unknown[]) {
+    const start = performance.now();
+    const answer = Reflect.apply(query, this, given);
+    // Knex hands a callback over, and gets no promise.
+    answer?.then(() => {
+      sum += performance.now() - start;
+    });
+    return answer;
+  } as typeof query;
+  const times: number[] = [];
+  try {
+    for (let turn = 0; turn < 9; turn++) {
+      sum = 0;
+      await run();
+      times.push(sum);
+      await after();
+    }
+  } finally {
+    prototype.query = query;
+  }
+  return median(times);
 }
 
 /**
