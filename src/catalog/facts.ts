@@ -131,20 +131,23 @@ async function nameAll(
   const pointers = catalogs.map(({ columns }) =>
     columns.flatMap(({ pointer }, index) => (pointer === undefined ? [] : [index])),
   );
-  const wanted = new Set(
-    found.flatMap(({ place, identity, values }) => [
-      identity,
-      ...(pointers[place] ?? []).flatMap((index) => values[index]?.split(' ') ?? []),
-    ]),
-  );
-  const parts = [...wanted].map((address) => [address, ...address.split('/')]);
+  const wanted = new Set<string>();
+  for (const { place, identity, values } of found) {
+    wanted.add(identity);
+    for (const index of pointers[place] ?? [])
+      for (const address of addressesIn(catalogs[place]?.columns[index], values[index])) wanted.add(address);
+  }
+  const parts = [...wanted]
+    .filter((address) => !address.endsWith(nothing))
+    .map((address) => [address, ...address.split('/')]);
   const columnOf = (place: number) => parts.map((part) => part[place]);
   const read = await session.read<{ address: string; name: string }>(namesSql, [0, 1, 2, 3].map(columnOf));
   const names = new Map(read.map(({ address, name }) => [address, withoutMadeUpNumber(name)]));
   const nameOf = (address: string) => names.get(address) ?? null;
-  const named = ({ pointer }: NormalColumn, value: string | null) => {
-    if (pointer === undefined || value === null) return value;
-    return pointer === 'one' ? nameOf(value) : listOf(value.split(' ').map(nameOf));
+  const named = (column: NormalColumn, value: string | null) => {
+    if (column.pointer === undefined || value === null) return value;
+    const all = addressesIn(column, value).map(nameOf);
+    return column.pointer === 'one' ? (all[0] ?? null) : listOf(all);
   };
   // Written over by each row: new ones for all of them would be most of the garbage.
   const pairs = catalogs.map(({ columns }) =>
@@ -157,6 +160,16 @@ async function nameAll(
       pair[1] = named(columns[index] as NormalColumn, values[index] ?? null);
     return { catalog, identity: nameOf(identity) ?? '', columns: Object.fromEntries(filled) };
   });
+}
+
+// An OID of 0 says that there is none.
+const nothing = '/0/0';
+
+/** Into one catalog, the OIDs are enough. */
+function addressesIn(column: NormalColumn | undefined, value: string | null | undefined): string[] {
+  const parts = value?.split(' ') ?? [];
+  const { target } = column ?? {};
+  return target == null ? parts : parts.map((oid) => `${target}/${oid}/0`);
 }
 
 function inOrder(a: Fact, b: Fact): number {
@@ -175,15 +188,14 @@ function compareText(a: string, b: string): number {
 const addressSql = ([classid, objid, objsubid]: Address) => /* sql */ `
   case when ${objid}::oid <> 0 then pg_catalog.concat(${classid}::oid, '/', ${objid}::oid, '/', ${objsubid}) end`;
 
-/** Addresses, several of them with spaces between, for which `nameAll` puts the names. */
+/** Addresses or, into one catalog, OIDs, several of them with spaces between, for which `nameAll` puts the names. */
 const addressed: Notation = {
   name: addressSql,
-  pointer: ({ column, target, isArray }) => {
-    const classid = `'pg_catalog.${target}'::pg_catalog.regclass`;
-    if (!isArray) return { sql: addressSql([classid, `t.${column}`, '0']) };
+  pointer: ({ column, isArray }) => {
+    if (!isArray) return { sql: `t.${column}::oid` };
     return {
       sql: /* sql */ `(
-        select pg_catalog.string_agg(pg_catalog.concat(${classid}::oid, '/', u.oid, '/0'), ' ' order by u.position)
+        select pg_catalog.string_agg(u.oid::text, ' ' order by u.position)
         from pg_catalog.unnest(t.${column}::oid[]) with ordinality as u (oid, position))`,
     };
   },

@@ -7,8 +7,9 @@ interface CatalogColumn {
   catalog: string;
   column: string;
   type: string;
-  /** The catalog whose OIDs the column holds. */
+  /** The catalog whose OIDs the column holds, and its own. */
   target: string | null;
+  targetOid: number | null;
   isArray: boolean;
   /** The column that holds the relation, where this one holds numbers of its columns. */
   relation: string | null;
@@ -18,6 +19,7 @@ interface CatalogColumn {
 const columnsSql = /* sql */ `
   select c.relname as catalog, a.attname as column, pg_catalog.format_type(a.atttypid, null) as type,
     coalesce(n.pktable, o.pktable)::text as target,
+    coalesce(n.pktable, o.pktable)::oid::bigint as "targetOid",
     coalesce(n.is_array, o.is_array, false) as "isArray",
     n.fkcols[1] as relation
   from pg_catalog.pg_class as c
@@ -77,6 +79,8 @@ export interface NormalColumn {
   readonly plain?: string;
   /** It has the form that the notation gives: one of them, or a list. */
   readonly pointer?: 'one' | 'list';
+  /** The catalog that it points into, where that is one and the same in all rows. */
+  readonly target?: number | null;
 }
 
 /** How to select the rows of a catalog, `t`, in their normal form. */
@@ -121,7 +125,7 @@ interface Value extends Omit<NormalColumn, 'name'> {
 
 /** The normal form of one column. */
 function normalValue(column: CatalogColumn, notation: Notation): Value {
-  const { catalog, type, target, isArray, relation } = column;
+  const { catalog, type, target, targetOid, isArray, relation } = column;
   const name = `${catalog}.${column.column}`;
   const address = addresses[name];
   if (address !== undefined) return { sql: notation.name(address), pointer: 'one' };
@@ -134,7 +138,7 @@ function normalValue(column: CatalogColumn, notation: Notation): Value {
     return { sql: columnNames(`t.${column.column}`, `t.${numbersOf}`, isArray || type !== 'smallint') };
   }
   if (target === null) return { sql: `t.${column.column}`, plain: type };
-  return { ...notation.pointer({ ...column, target }), pointer: isArray ? 'list' : 'one' };
+  return { ...notation.pointer({ ...column, target }), pointer: isArray ? 'list' : 'one', target: targetOid };
 }
 
 /** The name, or names, of what the value of an OID column points to. */
