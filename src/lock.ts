@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readBlockers } from './blockers.ts';
-import { type Closure, readClosure } from './catalog/closure.ts';
+import { type Closure, type Reach, readClosure, readReach } from './catalog/closure.ts';
 import { sqlState, UndropError } from './errors.ts';
 import type { Table } from './gate.ts';
 import { readLongTransactions } from './long-transactions.ts';
@@ -65,12 +65,12 @@ export async function lockClosure<T>(
 ): Promise<T> {
   const oids = tables.map(({ oid }) => oid);
   const plan = async () => {
-    const closure = await readClosure(session, oids);
-    const first = await readLocks(session, closure, 'share update exclusive');
+    const reach = await readReach(session, oids);
+    const first = await readLocks(session, reach, 'share update exclusive');
     return {
-      keys: new Set(keysOf(closure)),
+      keys: new Set(keysOf(reach)),
       first,
-      locks: await readLocks(session, closure, 'access exclusive'),
+      locks: await readLocks(session, reach, 'access exclusive'),
     };
   };
   let planned = await plan();
@@ -267,17 +267,14 @@ function isContention(error: unknown): boolean {
   return error instanceof ClosureGrew || error instanceof LetGo || state === '55P03' || state === '40P01';
 }
 
-function readLocks(session: Session, closure: Closure, mode: LockMode): Promise<Lock[]> {
-  const relations = closure.members.filter(
-    (member) => member.catalog === 'pg_class' && member.objsubid === 0,
-  );
+function readLocks(session: Session, { members, hosts }: Reach, mode: LockMode): Promise<Lock[]> {
+  const relations = members.filter((member) => member.catalog === 'pg_class' && member.objsubid === 0);
   const own = relations.map((member) => member.objid);
-  const hosts = closure.hosts.map((host) => host.oid);
-  return session.read<Lock>(locksSql, [[...own, ...hosts], own, mode]);
+  return session.read<Lock>(locksSql, [[...own, ...hosts.map(({ oid }) => oid)], own, mode]);
 }
 
 /** Members and hosts. */
-function keysOf({ members, hosts }: Closure): string[] {
+function keysOf({ members, hosts }: Reach): string[] {
   return [...members.map(({ key }) => key), ...hosts.map(({ oid }) => String(oid))];
 }
 

@@ -35,7 +35,8 @@ export async function readFacts(session: Session, closure: Closure): Promise<Fac
 /** The same, of the closure alone, some after the other and in no order: of very many all at once would fill the memory. */
 export async function* readOwnFacts(session: Session, closure: Closure): AsyncGenerator<Fact[]> {
   const isWanted = catalogsOf(closure);
-  for (const members of batches(closure)) yield await select(session, rows, isWanted, parameters(members));
+  for (const members of batches(closure))
+    yield await select(session, rows, isWanted, parameters(members), namesOf(members));
   yield await sequenceFacts(session, closure);
 }
 
@@ -82,11 +83,12 @@ async function select(
   specs: Specs,
   isWanted: (catalog: string) => boolean,
   values: readonly unknown[],
+  known: ReadonlyMap<string, string> = new Map(),
 ): Promise<Fact[]> {
   const all = await normalRows(session, specs, addressed);
   const wanted = all.filter(({ catalog }) => isWanted(catalog));
   const found = await session.read<Addressed>(wanted.map(addressedRows).join('\nunion all\n'), values);
-  return nameAll(session, wanted, found);
+  return nameAll(session, wanted, found, known);
 }
 
 // The names of the columns stand here and not in every row, and most values need no more than their cast: to make
@@ -127,6 +129,7 @@ async function nameAll(
   session: Session,
   catalogs: readonly NormalRows[],
   found: readonly Addressed[],
+  known: ReadonlyMap<string, string>,
 ): Promise<Fact[]> {
   const pointers = catalogs.map(({ columns }) =>
     columns.flatMap(({ pointer }, index) => (pointer === undefined ? [] : [index])),
@@ -142,7 +145,8 @@ async function nameAll(
     .map((address) => [address, ...address.split('/')]);
   const columnOf = (place: number) => parts.map((part) => part[place]);
   const read = await session.read<{ address: string; name: string }>(namesSql, [0, 1, 2, 3].map(columnOf));
-  const names = new Map(read.map(({ address, name }) => [address, withoutMadeUpNumber(name)]));
+  const names = new Map(known);
+  for (const { address, name } of read) names.set(address, withoutMadeUpNumber(name));
   const nameOf = (address: string) => names.get(address) ?? null;
   const named = (column: NormalColumn, value: string | null) => {
     if (column.pointer === undefined || value === null) return value;
@@ -160,6 +164,13 @@ async function nameAll(
       pair[1] = named(columns[index] as NormalColumn, values[index] ?? null);
     return { catalog, identity: nameOf(identity) ?? '', columns: Object.fromEntries(filled) };
   });
+}
+
+/** Names that the closure has brought along, by their addresses. */
+function namesOf(members: readonly Member[]): Map<string, string> {
+  return new Map(
+    members.map(({ key, kind, identity }) => [`${key}/0`, withoutMadeUpNumber(`${kind} ${identity}`)]),
+  );
 }
 
 // An OID of 0 says that there is none.
