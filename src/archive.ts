@@ -127,7 +127,7 @@ export async function archive(
   );
 }
 
-const factsAtOnce = 150;
+const factsAtOnce = 100;
 
 async function writeFacts(session: Session, id: number, facts: readonly Fact[]): Promise<void> {
   for (let start = 0; start < facts.length; start += factsAtOnce) {

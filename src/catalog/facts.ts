@@ -40,7 +40,7 @@ export async function* readOwnFacts(session: Session, closure: Closure): AsyncGe
   yield await sequenceFacts(session, closure);
 }
 
-const membersAtOnce = 250;
+const membersAtOnce = 150;
 
 /** The members that have facts. */
 function batches(closure: Closure): Member[][] {
