@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
+import { canonical } from './canonical.ts';
 import type { Capture, Statement } from './capture.ts';
 import type { Host } from './catalog/closure.ts';
 import type { Fact } from './catalog/facts.ts';
-import { canonical, type Difference } from './compare.ts';
+import type { Difference } from './compare.ts';
 import { UndropError } from './errors.ts';
 import type { Table } from './gate.ts';
 import type { Options } from './options.ts';
@@ -127,9 +128,9 @@ export async function archive(
   );
 }
 
-const factsAtOnce = 100;
-
 async function writeFacts(session: Session, id: number, facts: readonly Fact[]): Promise<void> {
+  // Of very many, the long texts would stay in memory until all is done.
+  const factsAtOnce = facts.length > 2000 ? 100 : 2000;
   for (let start = 0; start < facts.length; start += factsAtOnce) {
     await session.write(
       /* sql */ `

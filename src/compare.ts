@@ -1,3 +1,4 @@
+import { groupBy } from './canonical.ts';
 import type { Fact } from './catalog/facts.ts';
 
 /** One column of one catalog row that is not what it was. A row that is gone or new differs as a whole. */
@@ -66,18 +67,6 @@ function keyOf({ catalog, identity }: Fact): string {
   return `${catalog}\n${identity}`;
 }
 
-/** The facts by their keys, in the order in which these come. */
-export function groupBy(facts: readonly Fact[], key: (fact: Fact) => string): Map<string, Fact[]> {
-  const groups = new Map<string, Fact[]>();
-  for (const fact of facts) {
-    const name = key(fact);
-    const rows = groups.get(name);
-    if (rows === undefined) groups.set(name, [fact]);
-    else rows.push(fact);
-  }
-  return groups;
-}
-
 function isEqual(a: Fact, b: Fact): boolean {
   const columns = Object.keys(a.columns);
   return (
@@ -107,10 +96,4 @@ function compareRow(before: Fact | undefined, after: Fact | undefined): Differen
     const is = after.columns[column] ?? null;
     return was === is ? [] : [{ ...about, column, before: was, after: is }];
   });
-}
-
-/** The text of a row, whatever order its columns came in. */
-export function canonical(fact: Fact): string {
-  const columns = Object.entries(fact.columns).sort(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify([fact.catalog, fact.identity, columns]);
 }

@@ -129,7 +129,7 @@ export function readHostLocks(
 
 /** Takes the locks in their order, all within the time of one try. */
 export async function takeLocks(session: Session, locks: readonly Lock[], ms: number): Promise<void> {
-  if (await takeFreeLocks(session, locks)) return session.run(`set local lock_timeout = ${ms}`);
+  if (await takeFreeLocks(session, locks, ms)) return;
   const end = performance.now() + ms;
   for (const { sql } of locks) {
     const left = Math.max(1, Math.round(end - performance.now()));
@@ -139,9 +139,10 @@ export async function takeLocks(session: Session, locks: readonly Lock[], ms: nu
 }
 
 /** Mostly nobody holds them: then all are taken in one message, and without waiting. */
-async function takeFreeLocks(session: Session, locks: readonly Lock[]): Promise<boolean> {
+async function takeFreeLocks(session: Session, locks: readonly Lock[], ms: number): Promise<boolean> {
+  const timeout = (time: number) => `set local lock_timeout = ${time}`;
   try {
-    await session.attemptRun(`set local lock_timeout = 1; ${locks.map(({ sql }) => sql).join('; ')}`);
+    await session.attemptRun([timeout(1), ...locks.map(({ sql }) => sql), timeout(ms)].join('; '));
     return true;
   } catch (error) {
     if (sqlState(error) === '55P03') return false;

@@ -20,22 +20,20 @@ const mayMarkSql = /* sql */ `
  * drop does not depend on it. The mark stays, whatever becomes of the transaction.
  */
 export async function markWal(session: Session, migration: string, entry: number): Promise<WalPlace> {
-  const mayMark = await tried<{ may: boolean }>(session, mayMarkSql);
-  if (mayMark?.may === true) {
-    const name = restorePointName(migration, entry);
-    const set = await tried<{ lsn: string }>(
-      session,
-      'select pg_catalog.pg_create_restore_point($1::text)::text as lsn',
-      [name],
-    );
-    if (set !== undefined) return { lsn: set.lsn, restorePoint: name };
-  }
-  const now = await tried<{ lsn: string }>(
-    session,
-    'select pg_catalog.pg_current_wal_insert_lsn()::text as lsn',
-  );
-  return { lsn: now?.lsn ?? null, restorePoint: null };
+  const name = restorePointName(migration, entry);
+  const marked = await tried(session, async () => {
+    const [mayMark] = await session.read<{ may: boolean }>(mayMarkSql, []);
+    if (mayMark?.may !== true) return undefined;
+    const [set] = await session.read<{ lsn: string }>(setSql, [name]);
+    return set?.lsn;
+  });
+  if (marked !== undefined) return { lsn: marked, restorePoint: name };
+  const lsn = await tried(session, async () => (await session.read<{ lsn: string }>(nowSql, []))[0]?.lsn);
+  return { lsn: lsn ?? null, restorePoint: null };
 }
+
+const setSql = 'select pg_catalog.pg_create_restore_point($1::text)::text as lsn';
+const nowSql = 'select pg_catalog.pg_current_wal_insert_lsn()::text as lsn';
 
 // https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-BACKUP
 const mostBytes = 63;
@@ -51,15 +49,10 @@ export function restorePointName(migration: string, entry: number): string {
   return `undrop ${name} #${entry}`;
 }
 
-/** The row, or undefined where the server refuses. */
-async function tried<Row extends object>(
-  session: Session,
-  sql: string,
-  values: readonly unknown[] = [],
-): Promise<Row | undefined> {
+/** What the work gives, or undefined where the server refuses. */
+async function tried<T>(session: Session, work: () => Promise<T>): Promise<T | undefined> {
   try {
-    const [row] = await session.attempt(() => session.read<Row>(sql, values));
-    return row;
+    return await session.attempt(work);
   } catch (error) {
     if (sqlState(error) === undefined) throw error;
     return undefined;

@@ -153,16 +153,19 @@ async function nameAll(
     const all = addressesIn(column, value).map(nameOf);
     return column.pointer === 'one' ? (all[0] ?? null) : listOf(all);
   };
-  // Written over by each row: new ones for all of them would be most of the garbage.
-  const pairs = catalogs.map(({ columns }) =>
-    columns.map(({ name }): [string, string | null] => [name, null]),
+  // In the order in which facts are compared, and written over by each row: new ones would be most of the garbage.
+  const filled = catalogs.map(({ columns }) =>
+    columns
+      .map((column, index) => ({ column, index, pair: [column.name, null] as [string, string | null] }))
+      .sort((a, b) => compareText(a.column.name, b.column.name)),
   );
   return found.map(({ place, identity, values }) => {
-    const { catalog = '', columns = [] } = catalogs[place] ?? {};
-    const filled = pairs[place] ?? [];
-    for (const [index, pair] of filled.entries())
-      pair[1] = named(columns[index] as NormalColumn, values[index] ?? null);
-    return { catalog, identity: nameOf(identity) ?? '', columns: Object.fromEntries(filled) };
+    const pairs = (filled[place] ?? []).map(({ column, index, pair }) => {
+      pair[1] = named(column, values[index] ?? null);
+      return pair;
+    });
+    const catalog = catalogs[place]?.catalog ?? '';
+    return { catalog, identity: nameOf(identity) ?? '', columns: Object.fromEntries(pairs) };
   });
 }
 
