@@ -141,13 +141,12 @@ async function nameAll(
       for (const address of addressesIn(catalogs[place]?.columns[index], values[index])) wanted.add(address);
   }
   const parts = [...wanted]
-    .filter((address) => !address.endsWith(nothing))
+    .filter((address) => !known.has(address) && !address.endsWith(nothing))
     .map((address) => [address, ...address.split('/')]);
   const columnOf = (place: number) => parts.map((part) => part[place]);
   const read = await session.read<{ address: string; name: string }>(namesSql, [0, 1, 2, 3].map(columnOf));
-  const names = new Map(known);
-  for (const { address, name } of read) names.set(address, withoutMadeUpNumber(name));
-  const nameOf = (address: string) => names.get(address) ?? null;
+  const names = new Map(read.map(({ address, name }) => [address, withoutMadeUpNumber(name)]));
+  const nameOf = (address: string) => known.get(address) ?? names.get(address) ?? null;
   const named = (column: NormalColumn, value: string | null) => {
     if (column.pointer === undefined || value === null) return value;
     const all = addressesIn(column, value).map(nameOf);
