@@ -1,5 +1,5 @@
-import { groupBy } from './canonical.ts';
 import type { Fact } from './catalog/facts.ts';
+import { groupBy } from './group-by.ts';
 
 /** One column of one catalog row that is not what it was. A row that is gone or new differs as a whole. */
 export interface Difference {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { canonical, groupBy } from './canonical.ts';
+import { canonical } from './canonical.ts';
 import { type Fact, sequenceState } from './catalog/facts.ts';
+import { groupBy } from './group-by.ts';
 
 /** The first 12 hexadecimal digits of the SHA-256 over facts; the state of sequences does not count. */
 export function fingerprintOf(facts: readonly Fact[]): string {

@@ -146,7 +146,7 @@ async function checkViews(session: Session): Promise<Check> {
   const broken: string[] = [];
   for (const view of views) {
     try {
-      await session.attempt(() => session.run(view.sql));
+      await session.attemptRun(view.sql);
       seen.push(view.name);
     } catch (error) {
       const state = sqlState(error);

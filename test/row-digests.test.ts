@@ -113,7 +113,7 @@ describe('the digest of rows', () => {
     expect([one.count, two.count]).to.deep.equal(['1', '2']);
   });
 
-  it('is computed by several processes where the table is large', async () => {
+  it('is the same of a large table, which several processes may read, and by one process', async () => {
     await run.knex.raw(`drop table if exists t; create table t (a int, b text);
       insert into t select i, repeat('x', 100) from generate_series(1, 200000) as i`);
     const parallel = await digest();

@@ -1,5 +1,6 @@
 import { readEntries } from '../entries.ts';
 import { sqlState } from '../errors.ts';
+import { groupBy } from '../group-by.ts';
 import type { Session } from '../session.ts';
 import { makeScanner } from './code/scanner.ts';
 import type { CodeReference, CodeSearch } from './code/search.ts';
@@ -15,7 +16,6 @@ import {
   unreferenced,
   vanishedName,
 } from './ghost-rules.ts';
-import { groupBy } from './group-by.ts';
 import { type Body, type Link, readBodies, readLinks } from './relations.ts';
 import { countRows, type RowCount } from './row-counts.ts';
 import { describeEvidence, inText, type TableEvidence } from './table-evidence.ts';

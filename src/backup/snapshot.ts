@@ -157,7 +157,7 @@ async function lockTables(
   if (tables.length === 0) return;
   const names = tables.map(({ sql }) => `only ${sql}`).join(', ');
   try {
-    await session.attempt(() => session.run(`lock table ${names} in access share mode`));
+    await session.attemptRun(`lock table ${names} in access share mode`);
   } catch (error) {
     throw sqlState(error) === '55P03' ? await lockTimeout(session, tables, lockTimeoutMs) : error;
   }

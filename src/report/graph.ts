@@ -1,8 +1,8 @@
 import type { Evidence } from '../audit/audit.ts';
 import { describeRows } from '../audit/ghost-rules.ts';
-import { groupBy } from '../audit/group-by.ts';
 import { inText } from '../audit/table-evidence.ts';
 import { readClosure, readEdges } from '../catalog/closure.ts';
+import { groupBy } from '../group-by.ts';
 import { parseTableName } from '../name.ts';
 import type { MigrationPreflight } from '../preflight.ts';
 import type { Session } from '../session.ts';

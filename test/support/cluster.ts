@@ -58,7 +58,7 @@ export async function startCluster(
   native: string,
   more: Readonly<Record<string, string>> = {},
 ): Promise<Cluster> {
-  const folder = mkdtempSync(join(inMemory() ?? (asRoot ? '/tmp' : tmpdir()), 'undrop-test-'));
+  const folder = newFolder();
   try {
     copyBinaries(native, folder);
     initialise(folder);
@@ -69,12 +69,16 @@ export async function startCluster(
   }
 }
 
+function newFolder(): string {
+  return mkdtempSync(join(inMemory() ?? (asRoot ? '/tmp' : tmpdir()), 'undrop-test-'));
+}
+
 /** A hot standby made of a running server, which then gets no more of what that one writes. */
 export async function startStandby(
   primary: string,
   backup: { start(): Promise<void>; stop(): Promise<string> },
 ): Promise<Cluster> {
-  const folder = mkdtempSync(join(inMemory() ?? (asRoot ? '/tmp' : tmpdir()), 'undrop-test-'));
+  const folder = newFolder();
   try {
     command('ln', ['-s', join(primary, 'native'), join(folder, 'native')]);
     await backup.start();
