@@ -1,7 +1,6 @@
 import { archive, type KeptApproval, newEntry } from './archive.ts';
 import { type Capture, captureClosure } from './capture.ts';
 import type { Closure } from './catalog/closure.ts';
-import { fingerprintOf } from './fingerprint.ts';
 import type { Table } from './gate.ts';
 import type { Options } from './options.ts';
 import { readPrerequisites } from './prerequisites.ts';
@@ -11,7 +10,8 @@ import type { Session } from './session.ts';
 /** A closure in the archive: the number of its entry, and what was captured and kept. */
 export interface Archived {
   readonly entry: number;
-  readonly fingerprint: string;
+  /** Seals the entry. */
+  readonly digest: string;
   readonly capture: Omit<Capture, 'rows'> & { readonly rows: readonly KeptRows[] };
 }
 
@@ -28,11 +28,12 @@ export async function archiveClosure(
   { approvals, backup }: { approvals: readonly KeptApproval[]; backup: number | null },
 ): Promise<Archived> {
   const entry = await newEntry(session);
-  const captured = await captureClosure(session, closure, options.rows === 'archive' ? entry : undefined);
-  const prerequisites = await readPrerequisites(session, closure);
-  const fingerprint = fingerprintOf(captured.facts.own);
+  const [captured, prerequisites] = await session.together([
+    captureClosure(session, closure, options.rows === 'archive' ? entry : undefined),
+    readPrerequisites(session, closure),
+  ]);
   const capture = { ...captured, rows: await keepRows(session, captured.rows) };
-  const circumstances = { fingerprint, prerequisites, hosts: closure.hosts, approvals, backup };
-  await archive(session, entry, tables, capture, circumstances, options);
-  return { entry, fingerprint, capture };
+  const circumstances = { prerequisites, hosts: closure.hosts, approvals, backup };
+  const digest = await archive(session, entry, tables, capture, circumstances, options);
+  return { entry, digest, capture };
 }

@@ -164,14 +164,18 @@ const stateSql = /* sql */ `
  */
 export async function ensureArchive(session: Session): Promise<void> {
   // Two migrators that start on a fresh database must not both make it.
-  await session.run(`select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('undrop.archive'))`);
-  const [state] = await session.read<{ schema: boolean; tables: boolean; mayCreate: boolean }>(stateSql, []);
+  const [, [state]] = await session.together([
+    session.write(`select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('undrop.archive'))`, []),
+    session.read<{ schema: boolean; tables: boolean; mayCreate: boolean }>(stateSql, []),
+  ]);
   if (state?.schema === false) {
     if (!state.mayCreate) throw mayNotCreate(session);
     await session.run('create schema undrop; revoke all on schema undrop from public');
   }
-  await checkKeepers(session);
-  const known = state?.tables === true ? await checkFormat(session) : 0;
+  const [, known] = await session.together([
+    checkKeepers(session),
+    state?.tables === true ? checkFormat(session) : 0,
+  ]);
   if (known === formats.length) return;
   for (const sql of formats.slice(known)) await session.run(sql);
   await session.write('update undrop.identity set format = $1', [formats.length]);
@@ -190,7 +194,7 @@ export async function hasArchive(session: Session): Promise<boolean> {
 }
 
 async function checkFormat(session: Session): Promise<number> {
-  const [identity] = await session.read<{ format: number }>('select format from undrop.identity');
+  const [identity] = await session.read<{ format: number }>('select format from undrop.identity', []);
   if (identity !== undefined && identity.format <= formats.length) return identity.format;
   throw new UndropError('archive-damaged', {
     subject: 'undrop',

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { canonical } from './canonical.ts';
 import type { Capture, Statement } from './capture.ts';
 import type { Host } from './catalog/closure.ts';
@@ -13,7 +14,6 @@ import type { Session } from './session.ts';
 
 /** What `up` writes down beside the capture. */
 export interface Circumstances {
-  readonly fingerprint: string;
   readonly prerequisites: readonly Prerequisite[];
   /** The relations that stay but hold, or are held by, a part of the closure. */
   readonly hosts: readonly Host[];
@@ -65,16 +65,40 @@ export interface Entry {
 export async function newEntry(session: Session): Promise<number> {
   const [next] = await session.read<{ id: number }>(
     `select pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('undrop.drops', 'id')) as id`,
+    [],
   );
   return Number(next?.id);
 }
 
-/** Writes a capture and its circumstances. */
+/**
+ * Writes a capture and its circumstances.
+ *
+ * @returns the checksum of the capture, with which the entry is sealed once all of it is written
+ */
 export async function archive(
   session: Session,
   id: number,
   tables: readonly Table[],
   capture: Omit<Capture, 'rows'> & { readonly rows: readonly KeptRows[] },
+  circumstances: Circumstances,
+  options: Options,
+): Promise<string> {
+  const [digest] = await session.together([
+    digestMeanwhile(capture.statements, capture.facts.own, capture.rows),
+    writeDrop(session, id, tables, capture.fingerprint, circumstances, options),
+    writeStatements(session, id, capture.statements),
+    writeFacts(session, id, capture.facts.own),
+    writeRows(session, id, capture.rows),
+    writeEvidence(session, id, tables),
+  ]);
+  return digest;
+}
+
+async function writeDrop(
+  session: Session,
+  id: number,
+  tables: readonly Table[],
+  fingerprint: string,
   circumstances: Circumstances,
   options: Options,
 ): Promise<void> {
@@ -84,14 +108,13 @@ export async function archive(
       (id, migration, tables, server_version, fingerprint, digest, overrides, approvals, backup_id, prerequisites,
        hosts)
     overriding system value
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+    values ($1, $2, $3, $4, $5, '', $6, $7, $8, $9, $10)`,
     [
       id,
       options.name,
       JSON.stringify(tables.map(({ written, sql, reason }) => ({ written, sql, reason: reason ?? null }))),
       session.server.version,
-      circumstances.fingerprint,
-      digestOf(capture.statements, capture.facts.own, capture.rows),
+      fingerprint,
       JSON.stringify(options.overrides),
       JSON.stringify(circumstances.approvals),
       circumstances.backup,
@@ -99,23 +122,34 @@ export async function archive(
       JSON.stringify(circumstances.hosts.map(({ kind, identity }) => ({ kind, identity }))),
     ],
   );
+}
+
+async function writeStatements(
+  session: Session,
+  id: number,
+  statements: readonly Statement[],
+): Promise<void> {
   await session.write(
     /* sql */ `
     insert into undrop.statements (drop_id, position, kind, identity, sql)
     select $1, s.position, s.value ->> 'kind', s.value ->> 'identity', s.value ->> 'sql'
     from pg_catalog.jsonb_array_elements($2::jsonb) with ordinality as s (value, position)`,
-    [id, JSON.stringify(capture.statements)],
+    [id, JSON.stringify(statements)],
   );
-  await writeFacts(session, id, capture.facts.own);
-  if (capture.rows.length > 0) {
-    await session.write(
-      /* sql */ `
-      insert into undrop.rows (drop_id, position, table_name, store, count, digest)
-      select $1, r.position, r.value ->> 'table', r.value ->> 'store', (r.value ->> 'count')::bigint, r.value ->> 'digest'
-      from pg_catalog.jsonb_array_elements($2::jsonb) with ordinality as r (value, position)`,
-      [id, JSON.stringify(capture.rows)],
-    );
-  }
+}
+
+async function writeRows(session: Session, id: number, rows: readonly KeptRows[]): Promise<void> {
+  if (rows.length === 0) return;
+  await session.write(
+    /* sql */ `
+    insert into undrop.rows (drop_id, position, table_name, store, count, digest)
+    select $1, r.position, r.value ->> 'table', r.value ->> 'store', (r.value ->> 'count')::bigint, r.value ->> 'digest'
+    from pg_catalog.jsonb_array_elements($2::jsonb) with ordinality as r (value, position)`,
+    [id, JSON.stringify(rows)],
+  );
+}
+
+async function writeEvidence(session: Session, id: number, tables: readonly Table[]): Promise<void> {
   await session.write(
     /* sql */ `
     insert into undrop.evidence (drop_id, table_name, usage)
@@ -144,6 +178,7 @@ async function writeFacts(session: Session, id: number, facts: readonly Fact[]):
 
 /** What is known only once the tables have gone: what that has changed of the hosts, say. */
 export interface Aftermath {
+  readonly digest: string;
   readonly hostChanges: readonly Difference[];
   readonly schemaComment: SchemaComment | undefined;
   readonly place: WalPlace;
@@ -152,22 +187,23 @@ export interface Aftermath {
 export async function amendEntry(
   session: Session,
   id: number,
-  { hostChanges, schemaComment, place }: Aftermath,
+  { digest, hostChanges, schemaComment, place }: Aftermath,
 ): Promise<void> {
-  await session.write(
-    /* sql */ `
-    update undrop.drops set host_changes = $2, schema_comment = $3, lsn = $4::text::pg_catalog.pg_lsn, restore_point = $5
-    where id = $1`,
-    [
+  await session.together([
+    session.write(amendSql, [
       id,
       JSON.stringify(hostChanges),
       schemaComment === undefined ? null : JSON.stringify(schemaComment),
       place.lsn,
       place.restorePoint,
-    ],
-  );
-  await seal(session, id);
+    ]),
+    seal(session, id, digest),
+  ]);
 }
+
+const amendSql = /* sql */ `
+  update undrop.drops set host_changes = $2, schema_comment = $3, lsn = $4::text::pg_catalog.pg_lsn, restore_point = $5
+  where id = $1`;
 
 /**
  * An entry that holds the rest of another one takes over what that knew of the drop: when, by whom, with which
@@ -177,10 +213,10 @@ export async function takeOver(
   session: Session,
   id: number,
   from: number,
-  hostChanges: readonly Difference[],
+  { digest, hostChanges }: Pick<Aftermath, 'digest' | 'hostChanges'>,
 ): Promise<void> {
   await session.write(takeOverSql, [id, from, JSON.stringify(hostChanges)]);
-  await seal(session, id);
+  await seal(session, id, digest);
   await session.write(takeEvidenceSql, [id, from]);
   await session.write('update undrop.drops set split_into = $1 where id = $2', [id, from]);
 }
@@ -204,10 +240,10 @@ const headSql = /* sql */ `pg_catalog.encode(pg_catalog.sha256(pg_catalog.conver
   pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(d)
     - array['digest', 'restored_at', 'restored_by', 'split_into']::text[])::text, 'UTF8')), 'hex')`;
 
-/** Adds to the checksum of the capture that of the entry itself, once all of it is written. */
-async function seal(session: Session, id: number): Promise<void> {
-  const sql = `update undrop.drops as d set digest = d.digest || '.' || ${headSql} where d.id = $1`;
-  await session.write(sql, [id]);
+/** The checksum of the capture and that of the entry itself, once all of it is written. */
+async function seal(session: Session, id: number, digest: string): Promise<void> {
+  const sql = `update undrop.drops as d set digest = $2 || '.' || ${headSql} where d.id = $1`;
+  await session.write(sql, [id, digest]);
 }
 
 /** The entry is done with: what it kept of rows goes, what it knows of them stays. */
@@ -276,6 +312,12 @@ const rowsSql = /* sql */ `
 
 function readRows(session: Session, id: number): Promise<KeptRows[]> {
   return session.read<KeptRows>(rowsSql, [id]);
+}
+
+/** The same, once the server has something to do. */
+async function digestMeanwhile(...capture: Parameters<typeof digestOf>): Promise<string> {
+  await setImmediate();
+  return digestOf(...capture);
 }
 
 function digestOf(

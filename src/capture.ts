@@ -5,6 +5,7 @@ import { type Piece, phases } from './catalog/piece.ts';
 import { findObstacles, type Obstacle } from './catalog/refusals.ts';
 import { captureRows, type RowTable } from './catalog/rows.ts';
 import { UndropError } from './errors.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import type { Session } from './session.ts';
 
 /** One statement that brings an object back, or a part of it. */
@@ -21,6 +22,7 @@ export interface Statement {
 export interface Capture {
   readonly statements: readonly Statement[];
   readonly facts: Facts;
+  readonly fingerprint: string;
   /** The tables whose rows the archive is to keep. */
   readonly rows: readonly RowTable[];
 }
@@ -37,9 +39,13 @@ export async function captureClosure(
   entry: number | undefined,
 ): Promise<Capture> {
   const rows = entry === undefined ? { tables: [], pieces: [] } : await captureRows(session, closure, entry);
-  const { statements, obstacles } = await captureStatements(session, closure, rows.pieces);
+  const [{ facts, fingerprint }, { statements, obstacles }] = await session.together([
+    // Begun first, and hashed while the server answers the rest.
+    readFacts(session, closure).then((facts) => ({ facts, fingerprint: fingerprintOf(facts.own) })),
+    captureStatements(session, closure, rows.pieces),
+  ]);
   if (obstacles.length > 0) throw notReproducible(obstacles);
-  return { statements, facts: await readFacts(session, closure), rows: rows.tables };
+  return { statements, facts, fingerprint, rows: rows.tables };
 }
 
 export function notReproducible(obstacles: readonly Obstacle[]): UndropError {
@@ -62,14 +68,17 @@ export async function captureStatements(
   rows: readonly Piece[] = [],
 ): Promise<{ statements: Statement[]; obstacles: Obstacle[] }> {
   const known = await findObstacles(session, closure);
-  const pieces: Piece[] = [...rows];
-  for (const capture of Object.values(families)) pieces.push(...(await capture(session, closure)));
+  const [edges, ...captured] = await session.together([
+    readEdges(session, closure),
+    ...Object.values(families).map((capture) => capture(session, closure)),
+  ]);
+  const pieces = [...rows, ...captured.flat()];
   const maker = findMakers(closure.members, pieces);
   const named = new Set(known.map(({ identity }) => identity));
   const unmade = closure.members
     .filter((member) => member.objsubid === 0 && !maker.has(member.key) && !named.has(member.identity))
     .map(({ kind, identity }) => ({ identity, reason: `nothing here can make a ${kind} again` }));
-  const { order, cycle } = sort(pieces, maker, await readEdges(session, closure));
+  const { order, cycle } = sort(pieces, maker, edges);
   const statements = order.flatMap(({ kind, identity, sql }) =>
     sql.map((text) => ({ kind, identity, sql: text })),
   );

@@ -39,11 +39,13 @@ export async function drop(session: Session, tables: readonly Table[], closure: 
   } catch (error) {
     throw explain(error, tables);
   }
-  const after = await readDeleted(session);
   const whole = closure.members.filter((member) => member.objsubid === 0);
-  const [left] = await session.read<{ count: number }>(leftSql, [
-    whole.map((member) => member.classid),
-    whole.map((member) => member.objid),
+  const [after, [left]] = await session.together([
+    readDeleted(session),
+    session.read<{ count: number }>(leftSql, [
+      whole.map((member) => member.classid),
+      whole.map((member) => member.objid),
+    ]),
   ]);
   const surprises = compareCounts(whole, before, after);
   if (left?.count !== 0) surprises.push(`${left?.count} objects that should be gone are still there`);

@@ -66,12 +66,11 @@ export async function lockClosure<T>(
   const oids = tables.map(({ oid }) => oid);
   const plan = async () => {
     const reach = await readReach(session, oids);
-    const first = await readLocks(session, reach, 'share update exclusive');
-    return {
-      keys: new Set(keysOf(reach)),
-      first,
-      locks: await readLocks(session, reach, 'access exclusive'),
-    };
+    const [first, locks] = await session.together([
+      readLocks(session, reach, 'share update exclusive'),
+      readLocks(session, reach, 'access exclusive'),
+    ]);
+    return { keys: new Set(keysOf(reach)), first, locks };
   };
   let planned = await plan();
   return withLockTries(
@@ -190,13 +189,12 @@ export async function withLockTries<T>(
   work: (one: Try) => Promise<T>,
 ): Promise<T> {
   const oids = () => asked().map(({ oid }) => oid);
-  const [start] = await session.read<{ short: number; holds: boolean }>(startSql, [
-    shortTryMs,
-    options.lockTimeoutMs,
+  const [[start], inTheWay] = await session.together([
+    session.read<{ short: number; holds: boolean }>(startSql, [shortTryMs, options.lockTimeoutMs]),
+    readLongTransactions(session, oids()),
   ]);
   const { short: ms = shortTryMs, holds = true } = start ?? {};
-  for (const line of await readLongTransactions(session, oids()))
-    say(`${options.name}: in the way is ${line}`);
+  for (const line of inTheWay) say(`${options.name}: in the way is ${line}`);
   for (let number = 1; number <= options.lockTries; number++) {
     const isPatient = !holds && number > Math.max(1, options.lockTries - 2);
     const awaited = isPatient ? await findHeld(session, asked()) : undefined;

@@ -1,9 +1,4 @@
-/** What runs one query of the driver's kind. */
-export interface Queryable {
-  query(config: { text: string; values?: readonly unknown[]; types: object }): Promise<{
-    rows: Record<string, string | null>[];
-  }>;
-}
+import { together } from './together.ts';
 
 /**
  * Settings that the deparsers and the replay depend on.
@@ -49,8 +44,7 @@ export const setAll = /* sql */ `
   select pg_catalog.set_config(s.key, s.value, true)
   from pg_catalog.jsonb_each_text($1::jsonb) as s`;
 
-/** What pins the settings, as JSON. */
-export const pinned = JSON.stringify({ ...pins, ...howToRead });
+const pinned = JSON.stringify({ ...pins, ...howToRead });
 
 /** The session as it was found, with the path of schemas that names are looked up in no more. */
 export interface Found {
@@ -65,37 +59,40 @@ export interface Found {
   readonly settings: string;
 }
 
+/** Runs a statement, and those that it is given at the same time one after the other. */
+type Run = (text: string, values: readonly unknown[]) => Promise<Record<string, string | null>[]>;
+
+const pathSql = /* sql */ `
+  select pg_catalog.current_setting('search_path') as setting,
+    pg_catalog.array_to_json(pg_catalog.current_schemas(false)) as schemas`;
+
+const foundSql = /* sql */ `
+  select pg_catalog.current_setting('server_version') as version,
+    pg_catalog.current_setting('server_version_num') as "versionNumber",
+    pg_catalog.current_database()::text as database,
+    current_user::text as role,
+    pg_catalog.current_setting('transaction_isolation') as isolation,
+    pg_catalog.current_setting('transaction_read_only') as "readOnly",
+    (select pg_catalog.json_object_agg(s.name, pg_catalog.current_setting(s.name, true))::text
+     from pg_catalog.unnest($1::text[]) as s (name)
+     where pg_catalog.current_setting(s.name, true) is not null) as settings`;
+
 /**
- * Nothing may be looked up in the user's search path, where a function or operator could pass for a built-in one: not
- * even what reads the settings. The path itself is read first, with nothing in it that is looked up.
+ * Pins the settings, and says what they were. Nothing may be looked up in the user's search path, where a function or
+ * operator could pass for a built-in one: not even what reads the settings. The path itself is read first, with nothing
+ * in it that is looked up.
  */
-export async function leavePath(connection: Queryable): Promise<Found> {
-  const path = await connection.query({
-    text: /* sql */ `
-      select pg_catalog.current_setting('search_path') as setting,
-        pg_catalog.array_to_json(pg_catalog.current_schemas(false)) as schemas`,
-    types: asText,
-  });
-  const { setting, schemas } = path.rows[0] as { setting: string; schemas: string };
-  await connection.query({ text: `set local search_path = ${pins.search_path}`, types: asText });
-  const { rows } = await connection.query({
-    text: /* sql */ `
-      select pg_catalog.current_setting('server_version') as version,
-        pg_catalog.current_setting('server_version_num') as "versionNumber",
-        pg_catalog.current_database()::text as database,
-        current_user::text as role,
-        pg_catalog.current_setting('transaction_isolation') as isolation,
-        pg_catalog.current_setting('transaction_read_only') as "readOnly",
-        (select pg_catalog.json_object_agg(s.name, pg_catalog.current_setting(s.name, true))::text
-         from pg_catalog.unnest($1::text[]) as s (name)
-         where pg_catalog.current_setting(s.name, true) is not null) as settings`,
-    values: [[...Object.keys(JSON.parse(pinned)), 'lock_timeout', 'application_name']],
-    types: asText,
-  });
-  const found = rows[0] as unknown as Omit<Found, 'schemas'>;
+export async function pin(run: Run): Promise<Found> {
+  const [[path], , [found]] = await together([
+    run(pathSql, []),
+    run(`set local search_path = ${pins.search_path}`, []),
+    run(foundSql, [[...Object.keys(JSON.parse(pinned)), 'lock_timeout', 'application_name']]),
+    run(setAll, [pinned]),
+  ]);
+  const settings = { ...JSON.parse(found?.settings ?? '{}'), search_path: path?.setting };
   return {
-    ...found,
-    schemas: JSON.parse(schemas),
-    settings: JSON.stringify({ ...JSON.parse(found.settings), search_path: setting }),
+    ...(found as unknown as Found),
+    schemas: JSON.parse(path?.schemas ?? '[]'),
+    settings: JSON.stringify(settings),
   };
 }

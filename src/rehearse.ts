@@ -1,6 +1,6 @@
 import type { Archived } from './archive-closure.ts';
-import type { Host } from './catalog/closure.ts';
-import { type Facts, readHostFacts, readOwnFacts } from './catalog/facts.ts';
+import type { Closure, Host } from './catalog/closure.ts';
+import { type Fact, type Facts, readHostFacts, takeOwnFacts } from './catalog/facts.ts';
 import { Comparison, compareFacts, type Difference, describeDifferences } from './compare.ts';
 import { UndropError } from './errors.ts';
 import type { Table } from './gate.ts';
@@ -25,13 +25,11 @@ export async function rehearse(
       session,
       tables.map(({ sql }) => sql),
     );
-    const own = new Comparison(capture.facts.own);
-    for await (const facts of readOwnFacts(session, closure)) own.take(facts);
-    const differences = [
-      ...own.differences(),
-      ...compareFacts(capture.facts.hosts, await readHostFacts(session, closure.hosts)),
-      ...(await compareRows(session, capture.rows)),
-    ];
+    const found = await session.together([
+      compareOwnFacts(session, closure, capture.facts.own),
+      hostChanges(session, closure.hosts, capture.facts),
+    ]);
+    const differences = [...found.flat(), ...(await compareRows(session, capture.rows))];
     if (differences.length === 0) return;
     throw new UndropError('rehearsal-differs', {
       subject: [...new Set(differences.map(({ object }) => object))].join(', '),
@@ -40,6 +38,16 @@ export async function rehearse(
       next: 'Nothing was changed. Leave these tables out, or report the difference.',
     });
   });
+}
+
+async function compareOwnFacts(
+  session: Session,
+  closure: Closure,
+  before: readonly Fact[],
+): Promise<Difference[]> {
+  const comparison = new Comparison(before);
+  await takeOwnFacts(session, closure, (facts) => comparison.take(facts));
+  return comparison.differences();
 }
 
 /** What the drop has changed of the hosts: a table that lost a default, say. Nothing, mostly. */

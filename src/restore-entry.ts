@@ -24,7 +24,7 @@ export async function restoreEntry(session: Session, entry: Entry, patience: Pat
   // The restore locks referenced tables: whoever uses them must not have to queue behind it.
   const hosts = await readHosts(session, entry);
   const locks = await readHostLocks(session, hosts, await neededMode(session, entry));
-  await session.phase('lock');
+  session.phase('lock');
   const rows = await withLockTries(
     session,
     patience,
@@ -72,9 +72,9 @@ export async function replayEntry(
 ): Promise<readonly KeptRows[]> {
   const { statements, facts, rows } = await readReplay(session, entry);
   const before = { hosts, facts: await readHostFacts(session, hosts) };
-  await session.phase('restore');
+  session.phase('restore');
   await replay(session, statements, 'restore-failed');
-  await session.phase('compare');
+  session.phase('compare');
   await compareRestored(session, entry, { facts, rows }, before);
   return rows;
 }

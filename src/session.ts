@@ -1,16 +1,16 @@
-import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Knex } from 'knex';
-import type { Submittable } from 'pg';
 import { type CopyToStreamQuery, from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { describeServer, refuseOtherProducts, type Server } from './catalog/server.ts';
+import { type Connection, Conversation } from './conversation.ts';
 import { isUndropError, UndropError } from './errors.ts';
 import { explain } from './explain.ts';
 import { onlyRead } from './only-read.ts';
-import { asText, type Found, leavePath, pinned, setAll } from './pins.ts';
+import { type Found, pin, setAll } from './pins.ts';
 import { say } from './say.ts';
 import { type Cancellable, stoppable } from './stoppable.ts';
+import { type Results, together } from './together.ts';
 
 /** One transaction on one connection, with every setting pinned that changes what PostgreSQL prints or does. */
 export interface Session {
@@ -28,25 +28,23 @@ export interface Session {
   write<Row extends object>(sql: string, values: readonly unknown[]): Promise<Row[]>;
   /** Statements sent as they are: many without values, or one with some. */
   run(sql: string, values?: readonly unknown[]): Promise<void>;
+  /**
+   * Works that go on at the same time, so that what they ask for at one moment goes in one message. None of them may make
+   * a savepoint. All have ended before the first error is thrown, and ask for nothing while it is rolled back.
+   */
+  together<Works extends readonly unknown[]>(works: readonly [...Works]): Promise<Results<Works>>;
   /** `copy … from stdin`, in the text format; the embedded server takes none. */
   copyIn(sql: string, rows: AsyncIterable<Buffer>): Promise<void>;
   /** `copy … to stdout`, in the text format; gives the number of rows. */
   copyOut(sql: string, put: (rows: Buffer) => Promise<void>): Promise<number>;
   /** What it is at, for whoever looks at `pg_stat_activity`: `knex-undrop: rehearse`. */
-  phase(name: string): Promise<void>;
+  phase(name: string): void;
   /** Does the work in a savepoint; what it throws is thrown after the savepoint has been rolled back. */
   attempt<T>(work: () => Promise<T>): Promise<T>;
   /** Statements without values, in a savepoint. */
   attemptRun(sql: string): Promise<void>;
   /** Does the work in a savepoint and then takes it back. */
   rehearse<T>(work: () => Promise<T>): Promise<T>;
-}
-
-interface Connection extends Cancellable {
-  query(config: { name?: string; text: string; values?: readonly unknown[]; types: object }): Promise<{
-    rows: Record<string, string | null>[];
-  }>;
-  query<Stream extends Submittable>(stream: Stream): Stream;
 }
 
 export interface SessionKind {
@@ -81,7 +79,7 @@ export async function inSession<T>(
   if (!knex.isTransaction) {
     return inTransaction(knex, (transaction) => inSession(transaction, work, kind), kind);
   }
-  const connection: Connection = await knex.client.acquireConnection();
+  const connection: Connection & Cancellable = await knex.client.acquireConnection();
   try {
     return await stoppable(connection, (check) => withPins(connection, work, kind, check));
   } catch (error) {
@@ -120,15 +118,15 @@ async function withPins<T>(
   kind: SessionKind,
   check: () => void,
 ): Promise<T> {
-  const query = async (text: string, values: readonly unknown[] = []) => {
+  const conversation = new Conversation(connection);
+  const query = async (text: string) => {
     check();
-    return connection.query(values.length === 0 ? { text, types: asText } : { text, values, types: asText });
+    return conversation.run(text);
   };
 
-  // Queries with values, be it none, are few and come again; the text of others names what it is about.
-  const prepared = async (text: string, values: readonly unknown[]) => {
+  const prepared = async (text: string, values: readonly unknown[], comesAgain = true) => {
     check();
-    return connection.query({ name: nameOf(text), text, values, types: asText });
+    return conversation.prepared(text, values, comesAgain);
   };
 
   // A connection that is gone cannot roll back; the server has done it, and the first error tells why.
@@ -155,26 +153,24 @@ async function withPins<T>(
     await query(`${text};\nrelease savepoint undrop`).catch(undo);
   };
 
-  const write = async <Row>(text: string, values: readonly unknown[]): Promise<Row[]> => {
-    const { rows } = await prepared(text, values);
-    return rows as Row[];
-  };
+  const write = async <Row>(text: string, values: readonly unknown[]): Promise<Row[]> =>
+    (await prepared(text, values)) as Row[];
 
   const read = async <Row>(text: string, values?: readonly unknown[]): Promise<Row[]> => {
     const wrapped = `select coalesce(pg_catalog.json_agg(q), '[]')::text as rows from (${text}\n) q`;
-    const { rows } = await (values === undefined ? query(wrapped) : prepared(wrapped, values));
-    return JSON.parse(rows[0]?.rows ?? '[]');
+    // Queries with values, be it none, are few and come again; the text of others names what it is about.
+    const [row] = await prepared(wrapped, values ?? [], values !== undefined);
+    return JSON.parse(row?.rows ?? '[]');
   };
 
   // Asked first: some of them do not even know savepoints.
-  const { rows } = await query('select pg_catalog.version() as banner');
-  const banner = rows[0]?.banner ?? '';
+  const [row] = await query('select pg_catalog.version() as banner');
+  const banner = row?.banner ?? '';
   refuseOtherProducts(banner);
 
   const act = async (): Promise<T> => {
-    const found = await leavePath(connection);
+    const found = await pin(prepared);
     checkKind(found, kind);
-    await query(setAll, [pinned]);
     const session: Session = {
       server: describeServer(found.version, Number(found.versionNumber), banner),
       database: found.database,
@@ -183,13 +179,12 @@ async function withPins<T>(
       read,
       write,
       run: async (text, values) => {
-        await query(text, values);
+        await (values === undefined ? query(text) : prepared(text, values, false));
       },
+      together,
       copyIn: (text, rows) => pipeline(Readable.from(rows), connection.query(copyFrom(text))),
       copyOut: (text, put) => drain(connection.query(copyTo(text)), put),
-      phase: async (name) => {
-        await query(`set local application_name = 'knex-undrop: ${name}'`);
-      },
+      phase: (name) => conversation.mention(phaseSql, [`knex-undrop: ${name}`]),
       attempt,
       attemptRun,
       rehearse: async (inner) => {
@@ -200,16 +195,14 @@ async function withPins<T>(
       },
     };
     const result = await work(session);
-    await query(setAll, [found.settings]);
+    await prepared(setAll, [found.settings]);
     return result;
   };
   // A savepoint could not export its snapshot, and has nothing to take back.
   return kind.oneSnapshot ? act() : attempt(act);
 }
 
-function nameOf(text: string): string {
-  return `undrop ${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
-}
+const phaseSql = `select pg_catalog.set_config('application_name', $1, true)`;
 
 /** Reads to the end even where nothing can be done with it: the server goes on only then. */
 async function drain(stream: CopyToStreamQuery, put: (rows: Buffer) => Promise<void>): Promise<number> {

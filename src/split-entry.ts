@@ -76,14 +76,14 @@ async function dropRest(
   });
   refusePart(closure, table);
   await check(session, closure, options);
-  const { entry, capture } = await archiveClosure(session, tables, closure, options, {
+  const { entry, digest, capture } = await archiveClosure(session, tables, closure, options, {
     approvals: [],
     backup: null,
   });
   await drop(session, tables, closure);
   const changes = await hostChanges(session, closure.hosts, capture.facts);
   await rehearse(session, tables, capture);
-  await takeOver(session, entry, from.id, changes);
+  await takeOver(session, entry, from.id, { digest, hostChanges: changes });
   const waiting = outsiders(closure).map(({ kind, identity }) => ({ kind, identity }));
   return { entry, tables: tables.map(({ sql }) => sql), waiting };
 }

@@ -29,23 +29,23 @@ export async function up(knex: Knex, options: Options): Promise<void> {
     const unrestored = await findEntry(session, options.name);
     if (unrestored?.restoredAt === null) return verifyDropped(session, unrestored);
 
-    await session.phase('gate');
+    session.phase('gate');
     const published = await describePublished(session);
     if (published !== undefined) say(`${options.name}: ${published}`);
     const tables = await gate(session, options);
     const backup = await requireBackup(session, tables, options);
-    await session.phase('lock');
+    session.phase('lock');
     // A lock that only DROP itself may take can fail it: then all of this is tried again.
-    const { hosts, entry, fingerprint, capture, place } = await lockClosure(
+    const { hosts, entry, digest, capture, place } = await lockClosure(
       session,
       tables,
       options,
       async ({ closure, lockHosts }) => {
-        await session.phase('capture');
+        session.phase('capture');
         await check(session, closure, options);
         const approvals = await checkFingerprints(session, tables, options);
         const archived = await archiveClosure(session, tables, closure, options, { approvals, backup });
-        await session.phase('drop');
+        session.phase('drop');
         await lockHosts();
         const place = await markWal(session, options.name, archived.entry);
         await drop(session, tables, closure);
@@ -53,16 +53,16 @@ export async function up(knex: Knex, options: Options): Promise<void> {
       },
     );
     const changes = await hostChanges(session, hosts, capture.facts);
-    await session.phase('rehearse');
+    session.phase('rehearse');
     await rehearse(session, tables, capture);
     const schemaComment =
       options.schemaComment === undefined || tables[0] === undefined
         ? undefined
         : await setSchemaComment(session, tables[0].schema, options.schemaComment);
-    await amendEntry(session, entry, { hostChanges: changes, schemaComment, place });
+    await amendEntry(session, entry, { digest, hostChanges: changes, schemaComment, place });
     const kept = capture.rows.length === 0 ? '' : `${countRows(capture.rows)} kept, `;
     say(
-      `${options.name}: ${countTables(tables)} dropped, ${kept}the way back rehearsed (entry ${entry}, ${fingerprint})`,
+      `${options.name}: ${countTables(tables)} dropped, ${kept}the way back rehearsed (entry ${entry}, ${capture.fingerprint})`,
     );
   });
 }

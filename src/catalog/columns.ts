@@ -154,13 +154,12 @@ export async function readColumns(
   relations: readonly number[],
   adopted: readonly number[] = [],
 ): Promise<Map<number, Columns>> {
-  const rows = await session.read<ColumnRow>(columnsSql, [
-    relations,
-    session.server.namedNotNull,
-    session.server.generatedInChildren,
-    adopted,
+  if (relations.length === 0) return new Map();
+  const { namedNotNull, generatedInChildren } = session.server;
+  const [rows, notNull] = await session.together([
+    session.read<ColumnRow>(columnsSql, [relations, namedNotNull, generatedInChildren, adopted]),
+    namedNotNull ? session.read<ColumnRow>(notNullSql, [relations]) : [],
   ]);
-  const notNull = session.server.namedNotNull ? await session.read<ColumnRow>(notNullSql, [relations]) : [];
   const grouped = new Map<number, ColumnRow[]>(relations.map((relation) => [relation, []]));
   for (const row of [...rows, ...notNull]) grouped.get(row.relation)?.push(row);
   return new Map([...grouped].map(([relation, columns]) => [relation, collect(columns)]));

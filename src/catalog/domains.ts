@@ -54,9 +54,11 @@ const constraintsSql = /* sql */ `
 /** Domains, and the constraints of domains, of those that stay as well. */
 export async function captureDomains(session: Session, closure: Closure): Promise<Piece[]> {
   const types = membersIn(closure, 'pg_type');
-  const domains = await readAbout<DomainRow>(session, domainsSql, types);
   const constraints = membersIn(closure, 'pg_constraint');
-  const rows = await readAbout<ConstraintRow>(session, constraintsSql, constraints);
+  const [domains, rows] = await session.together([
+    readAbout<DomainRow>(session, domainsSql, types),
+    readAbout<ConstraintRow>(session, constraintsSql, constraints),
+  ]);
   return [
     ...domains.flatMap((row) => {
       const member = types.get(row.oid);

@@ -77,8 +77,10 @@ export async function captureOperatorClasses(session: Session, closure: Closure)
   const members = new Map(closure.members.map((member) => [member.key, member]));
   const oids = (catalog: string) => closure.members.filter((m) => m.catalog === catalog).map((m) => m.objid);
   if (!closure.members.some(({ catalog }) => catalogs.has(catalog))) return [];
-  const classes = await session.read<ClassRow>(classesSql, [oids('pg_opclass')]);
-  const items = await session.read<ItemRow>(itemsSql, [oids('pg_amop'), oids('pg_amproc')]);
+  const [classes, items] = await session.together([
+    session.read<ClassRow>(classesSql, [oids('pg_opclass')]),
+    session.read<ItemRow>(itemsSql, [oids('pg_amop'), oids('pg_amproc')]),
+  ]);
   const memberOf = (row: { classid: number; oid: number }) => members.get(keyOf(row.classid, row.oid));
   const make = (member: Member | undefined, sql: readonly string[], inline: readonly ItemRow[] = []) => {
     if (member === undefined) return [];

@@ -62,19 +62,16 @@ export async function findObstacles(session: Session, closure: Closure): Promise
   const extensions = closure.members
     .filter((member) => member.kind === 'extension')
     .map(({ identity }) => ({ identity, reason: 'the extension owns a part of what would be dropped' }));
-  const relations = await session.read<Obstacle>(relationsSql, [
-    closure.members.filter((member) => member.catalog === 'pg_class').map((member) => member.objid),
+  const found = await session.together([
+    session.read<Obstacle>(relationsSql, [
+      closure.members.filter((member) => member.catalog === 'pg_class').map((member) => member.objid),
+    ]),
+    session.read<Obstacle>(labelsSql, [
+      closure.members.map((member) => member.classid),
+      closure.members.map((member) => member.objid),
+    ]),
+    findSpreadTables(session, closure),
+    findForeignRoles(session, closure),
   ]);
-  const labels = await session.read<Obstacle>(labelsSql, [
-    closure.members.map((member) => member.classid),
-    closure.members.map((member) => member.objid),
-  ]);
-  return [
-    ...destroyed,
-    ...extensions,
-    ...relations,
-    ...labels,
-    ...(await findSpreadTables(session, closure)),
-    ...(await findForeignRoles(session, closure)),
-  ];
+  return [...destroyed, ...extensions, ...found.flat()];
 }

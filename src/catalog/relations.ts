@@ -77,9 +77,11 @@ const tablesSql = /* sql */ `
 /** Tables of every kind, with their columns; partitions come without their parent. */
 export async function captureRelations(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_class');
-  const rows = await readAbout<TableRow>(session, tablesSql, members);
+  const [rows, adoptions] = await session.together([
+    readAbout<TableRow>(session, tablesSql, members),
+    readAdoptions(session, [...members.keys()]),
+  ]);
   const oids = rows.map((row) => row.oid);
-  const adoptions = await readAdoptions(session, oids);
   const columns = await readColumns(session, oids, [...adoptions.keys()]);
   return rows.flatMap((row) => {
     const member = members.get(row.oid);

@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import type { Submittable } from 'pg';
+import { Batch, type Prepared } from './batch.ts';
+import { asText } from './pins.ts';
+
+type Rows = Record<string, string | null>[];
+
+/** What runs statements, as a client of `pg` does. */
+export interface Connection {
+  /** It sends what it is given without waiting, and takes no queries of other kinds. */
+  readonly pipeline?: boolean;
+  query(config: {
+    name?: string;
+    text: string;
+    values?: readonly unknown[];
+    types: object;
+  }): Promise<{ rows: Rows }>;
+  query<Stream extends Submittable>(stream: Stream): Stream;
+}
+
+type Asked = Prepared | Omit<Prepared, 'name' | 'values'>;
+
+/** Says things to a server in the order in which they were asked for. What is asked for together is said together. */
+export class Conversation {
+  readonly #connection: Connection;
+  #waiting: Asked[] = [];
+  #isBusy = false;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** Statements as they are, many without values. */
+  run(text: string): Promise<Rows> {
+    return this.#ask({ text });
+  }
+
+  /** One statement with values, planned once if it comes again. */
+  prepared(text: string, values: readonly unknown[], comesAgain: boolean): Promise<Rows> {
+    return this.#ask({ name: comesAgain ? nameOf(text) : '', text, values });
+  }
+
+  /** The same, which goes along with what is asked for next. */
+  mention(text: string, values: readonly unknown[]): void {
+    // Where it fails, so does what it goes along with.
+    const ignored = () => undefined;
+    this.#waiting.push({ name: nameOf(text), text, values, done: ignored, failed: ignored });
+  }
+
+  #ask(asked: { text: string } | { name: string; text: string; values: readonly unknown[] }): Promise<Rows> {
+    return new Promise((done, failed) => {
+      this.#waiting.push({ ...asked, done, failed });
+      // Others may ask in the same breath.
+      // Within a promise, the next tick comes after all that its settlement leads to.
+      process.nextTick(() => this.#send());
+    });
+  }
+
+  #send(): void {
+    const [first] = this.#waiting;
+    if (this.#isBusy || first === undefined) return;
+    this.#isBusy = true;
+    const ended = () => {
+      this.#isBusy = false;
+      this.#send();
+    };
+    if (!('name' in first) || this.#connection.pipeline === true) {
+      this.#waiting.shift();
+      this.#connection
+        .query({ ...first, types: asText })
+        .then(({ rows }) => first.done(rows), first.failed)
+        .finally(ended);
+      return;
+    }
+    const end = this.#waiting.findIndex((asked) => !('name' in asked));
+    const together = this.#waiting.splice(0, end < 0 ? this.#waiting.length : end);
+    this.#connection.query(new Batch(together as Prepared[], ended));
+  }
+}
+
+const names = new Map<string, string>();
+
+function nameOf(text: string): string {
+  let name = names.get(text);
+  if (name === undefined) {
+    name = `undrop ${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
+    names.set(text, name);
+  }
+  return name;
+}
