@@ -39,10 +39,13 @@ export async function captureClosure(
   entry: number | undefined,
 ): Promise<Capture> {
   const rows = entry === undefined ? { tables: [], pieces: [] } : await captureRows(session, closure, entry);
-  const [{ facts, fingerprint }, { statements, obstacles }] = await session.together([
-    // Begun first, and hashed while the server answers the rest.
-    readFacts(session, closure).then((facts) => ({ facts, fingerprint: fingerprintOf(facts.own) })),
-    captureStatements(session, closure, rows.pieces),
+  const [{ statements, obstacles }, { facts, fingerprint }] = await readAll(session, closure, [
+    () => captureStatements(session, closure, rows.pieces),
+    // Hashed while the server answers the rest.
+    async () => {
+      const facts = await readFacts(session, closure);
+      return { facts, fingerprint: fingerprintOf(facts.own) };
+    },
   ]);
   if (obstacles.length > 0) throw notReproducible(obstacles);
   return { statements, facts, fingerprint, rows: rows.tables };
@@ -68,9 +71,9 @@ export async function captureStatements(
   rows: readonly Piece[] = [],
 ): Promise<{ statements: Statement[]; obstacles: Obstacle[] }> {
   const known = await findObstacles(session, closure);
-  const [edges, ...captured] = await session.together([
-    readEdges(session, closure),
-    ...Object.values(families).map((capture) => capture(session, closure)),
+  const [edges, ...captured] = await readAll(session, closure, [
+    () => readEdges(session, closure),
+    ...Object.values(families).map((capture) => () => capture(session, closure)),
   ]);
   const pieces = [...rows, ...captured.flat()];
   const maker = findMakers(closure.members, pieces);
@@ -83,6 +86,21 @@ export async function captureStatements(
     sql.map((text) => ({ kind, identity, sql: text })),
   );
   return { statements, obstacles: [...known, ...unmade, ...cycle] };
+}
+
+// Of very many, the answers to all at the same time would fill the memory.
+const membersAtOnce = 2000;
+
+/** What works give that read of a closure. */
+async function readAll<Works extends readonly (() => Promise<unknown>)[]>(
+  session: Session,
+  { members }: Closure,
+  works: readonly [...Works],
+): Promise<{ -readonly [Place in keyof Works]: Awaited<ReturnType<Works[Place]>> }> {
+  const results: unknown[] = [];
+  if (members.length <= membersAtOnce) results.push(...(await session.together(works.map((work) => work()))));
+  else for (const work of works) results.push(await work());
+  return results as { -readonly [Place in keyof Works]: Awaited<ReturnType<Works[Place]>> };
 }
 
 /** Which piece makes a member. A part of another object, and what PostgreSQL keeps for it, comes with that object. */

@@ -50,8 +50,7 @@ export class Conversation {
   #ask(asked: { text: string } | { name: string; text: string; values: readonly unknown[] }): Promise<Rows> {
     return new Promise((done, failed) => {
       this.#waiting.push({ ...asked, done, failed });
-      // Others may ask in the same breath.
-      // Within a promise, the next tick comes after all that its settlement leads to.
+      // Others may ask in the same breath: from within a promise, the next tick comes after all that it leads to.
       process.nextTick(() => this.#send());
     });
   }

@@ -47,11 +47,13 @@ export async function takeOwnFacts(
   take: (facts: readonly Fact[]) => void,
 ): Promise<void> {
   const wanted = catalogsOf(closure);
+  const left = batches(closure).values();
   const takeRows = async () => {
-    for (const members of batches(closure))
+    for (const members of left)
       take(await select(session, wanted, parameters(members), namesOf(members)));
   };
-  await session.together([takeRows(), sequenceFacts(session, closure).then(take)]);
+  // Two, so that the server reads some while others are named here.
+  await session.together([takeRows(), takeRows(), sequenceFacts(session, closure).then(take)]);
 }
 
 const membersAtOnce = 150;
