@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import createKnex, { type Knex } from 'knex';
-import pg from 'pg';
 import { seed } from '../seeds/01_turing.ts';
 import { findPgDump } from '../src/backup/find-pg-dump.ts';
 import { libpqVariables, readSettings } from '../src/knex/settings.ts';
@@ -75,30 +75,21 @@ export async function dropAndReplay(knex: Knex, tables: readonly string[]): Prom
   };
 }
 
-/** How many milliseconds of some runs an answer of the server was awaited in: the median. */
-export async function awaited(run: () => Promise<unknown>, after: () => Promise<unknown>): Promise<number> {
-  const { prototype } = pg.Client;
-  const { query } = prototype;
-  let sum = 0;
-  prototype.query = function (this: pg.Client, ...given: unknown[]) {
-    const start = performance.now();
-    const answer = Reflect.apply(query, this, given);
-    // Knex hands a callback over, and gets no promise.
-    answer?.then(() => {
-      sum += performance.now() - start;
-    });
-    return answer;
-  } as typeof query;
+/** How many milliseconds of processor time the server needs for one connection's share of some runs: the median. */
+export async function serverTime(
+  knex: Knex,
+  run: () => Promise<unknown>,
+  after: () => Promise<unknown>,
+): Promise<number> {
+  const { rows } = await knex.raw('select pg_catalog.pg_backend_pid() as pid');
+  // https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat
+  const spent = () => Number(readFileSync(`/proc/${rows[0].pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6;
   const times: number[] = [];
-  try {
-    for (let turn = 0; turn < 9; turn++) {
-      sum = 0;
-      await run();
-      times.push(sum);
-      await after();
-    }
-  } finally {
-    prototype.query = query;
+  for (let turn = 0; turn < 25; turn++) {
+    const start = spent();
+    await run();
+    times.push(spent() - start);
+    await after();
   }
   return median(times);
 }

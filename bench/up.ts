@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { legacyTables } from '../seeds/turing/names.ts';
 import { reversibleDrop } from '../src/index.ts';
-import { addTables, awaited, dropAndReplay, openTuring, transacting } from './database.ts';
+import { addTables, dropAndReplay, openTuring, serverTime, transacting } from './database.ts';
 import { floorRow, head, machine, measure, row } from './measure.ts';
 
 /*
@@ -51,8 +51,10 @@ try {
       ),
     );
     times.push(upTimes.ours);
-    const server = await awaited(up, down);
-    console.log(`| of it the server is waited for, among ${tables} | | ${server.toFixed(1)} ms | | | | |`);
+    const server = await serverTime(bench.knex, up, down);
+    console.log(
+      `| processor time of it in the server, among ${tables} | | ${server.toFixed(1)} ms | | | | |`,
+    );
     const floor = await dropAndReplay(bench.knex, legacyTables);
     console.log(await floorRow(`drop, replay and rollback alone, among ${tables}`, floor));
     await dump();

@@ -166,12 +166,13 @@ async function writeFacts(session: Session, id: number, facts: readonly Fact[]):
   // Of very many, the long texts would stay in memory until all is done.
   const factsAtOnce = facts.length > 2000 ? 100 : 2000;
   for (let start = 0; start < facts.length; start += factsAtOnce) {
+    const some = facts.slice(start, start + factsAtOnce);
     await session.write(
       /* sql */ `
       insert into undrop.facts (drop_id, position, catalog, identity, columns)
-      select $1, $2 + f.position, f.value ->> 'catalog', f.value ->> 'identity', f.value -> 'columns'
+      select $1, $2 + f.position, f.value ->> 0, f.value ->> 1, f.value -> 2
       from pg_catalog.jsonb_array_elements($3::jsonb) with ordinality as f (value, position)`,
-      [id, start, JSON.stringify(facts.slice(start, start + factsAtOnce))],
+      [id, start, JSON.stringify(some.map(({ catalog, identity, columns }) => [catalog, identity, columns]))],
     );
   }
 }

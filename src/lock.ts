@@ -66,10 +66,12 @@ export async function lockClosure<T>(
   const oids = tables.map(({ oid }) => oid);
   const plan = async () => {
     const reach = await readReach(session, oids);
-    const [first, locks] = await session.together([
-      readLocks(session, reach, 'share update exclusive'),
-      readLocks(session, reach, 'access exclusive'),
+    const [first, ofHosts] = await session.together([
+      readLocks(session, reach),
+      readHostLocks(session, reach.hosts, 'access exclusive'),
     ]);
+    const exclusive = new Map(ofHosts.map((lock) => [lock.oid, lock]));
+    const locks = first.map((lock) => exclusive.get(lock.oid) ?? lock);
     return { keys: new Set(keysOf(reach)), first, locks };
   };
   let planned = await plan();
@@ -266,10 +268,12 @@ function isContention(error: unknown): boolean {
   return error instanceof ClosureGrew || error instanceof LetGo || state === '55P03' || state === '40P01';
 }
 
-function readLocks(session: Session, { members, hosts }: Reach, mode: LockMode): Promise<Lock[]> {
+/** Those on what goes, and those on the hosts that let them be read and written. */
+function readLocks(session: Session, { members, hosts }: Reach): Promise<Lock[]> {
   const relations = members.filter((member) => member.catalog === 'pg_class' && member.objsubid === 0);
   const own = relations.map((member) => member.objid);
-  return session.read<Lock>(locksSql, [[...own, ...hosts.map(({ oid }) => oid)], own, mode]);
+  const all = [...own, ...hosts.map(({ oid }) => oid)];
+  return session.read<Lock>(locksSql, [all, own, 'share update exclusive']);
 }
 
 /** Members and hosts. */
