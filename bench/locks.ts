@@ -54,6 +54,11 @@ async function lockedFor(work: () => Promise<unknown>): Promise<number> {
 
 try {
   const times: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
+  // As in the bench of `up`, the process is warm.
+  for (let turn = 0; turn < 15; turn++) {
+    await up();
+    await down();
+  }
   for (let turn = 0; turn <= runs; turn++) {
     writeFileSync(file, await bench.pgDump('-s', ...legacyTables.flatMap((table) => ['-t', table])));
     const ours = await lockedFor(up);

@@ -1,4 +1,4 @@
-import { archive, type KeptApproval, newEntry } from './archive.ts';
+import type { KeptApproval } from './archive.ts';
 import { type Capture, captureClosure } from './capture.ts';
 import type { Closure } from './catalog/closure.ts';
 import type { Table } from './gate.ts';
@@ -6,6 +6,7 @@ import type { Options } from './options.ts';
 import { readPrerequisites } from './prerequisites.ts';
 import { type KeptRows, keepRows } from './rows.ts';
 import type { Session } from './session.ts';
+import { newEntry, writeEntry } from './write-entry.ts';
 
 /** A closure in the archive: the number of its entry, and what was captured and kept. */
 export interface Archived {
@@ -34,6 +35,6 @@ export async function archiveClosure(
   ]);
   const capture = { ...captured, rows: await keepRows(session, captured.rows) };
   const circumstances = { prerequisites, hosts: closure.hosts, approvals, backup };
-  const digest = await archive(session, entry, tables, capture, circumstances, options);
+  const digest = await writeEntry(session, entry, tables, capture, circumstances, options);
   return { entry, digest, capture };
 }

@@ -27,6 +27,7 @@ export class Batch implements Submittable {
   #current = 0;
   #columns: readonly string[] = [];
   #rows: Row[] = [];
+  #isOver = false;
 
   constructor(statements: readonly Prepared[], ended: () => void) {
     this.#statements = statements;
@@ -87,6 +88,9 @@ export class Batch implements Submittable {
   }
 
   #end(): void {
+    // What the driver no longer waits for may yet be answered.
+    if (this.#isOver) return;
+    this.#isOver = true;
     this.callback?.();
     this.#ended();
   }

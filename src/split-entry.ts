@@ -1,4 +1,4 @@
-import { type Entry, markRestored, takeOver } from './archive.ts';
+import { type Entry, markRestored } from './archive.ts';
 import { archiveClosure } from './archive-closure.ts';
 import { ensureArchive } from './archive-schema.ts';
 import { type Closure, outsiders } from './catalog/closure.ts';
@@ -13,6 +13,7 @@ import { hostChanges, rehearse } from './rehearse.ts';
 import { readHosts, replayEntry, restoreEntry } from './restore-entry.ts';
 import { say } from './say.ts';
 import type { Session } from './session.ts';
+import { takeOver } from './write-entry.ts';
 
 /** What stays dropped when one table of an entry comes back. */
 export interface Rest {

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { approvedTables, checkFingerprints } from './approve.ts';
-import { amendEntry, findEntry } from './archive.ts';
+import { findEntry } from './archive.ts';
 import { archiveClosure } from './archive-closure.ts';
 import { ensureArchive } from './archive-schema.ts';
 import { requireBackup } from './backup/required.ts';
@@ -17,6 +17,7 @@ import { countTables, say } from './say.ts';
 import { setSchemaComment } from './schema-comment.ts';
 import { inSession } from './session.ts';
 import { verifyDropped } from './verify.ts';
+import { amendEntry } from './write-entry.ts';
 
 /**
  * Drops the tables of a migration, having proved in the same transaction that they can be brought back.

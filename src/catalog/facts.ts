@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import type { Session } from '../session.ts';
 import type { Closure, Host, Member } from './closure.ts';
 import { type Address, withoutMadeUpNumber } from './identity.ts';
@@ -72,7 +71,7 @@ function batches(closure: Closure): Member[][] {
 export async function readHostFacts(session: Session, hosts: readonly Host[]): Promise<Fact[]> {
   if (hosts.length === 0) return [];
   // A step behind the closure's own, so that the server reads these while those are looked at.
-  await setImmediate();
+  await new Promise((done) => setImmediate(done));
   return (await select(session, hostRows, [hosts.map((host) => host.oid)])).sort(inOrder);
 }
 
