@@ -17,7 +17,7 @@ import { quietly } from '../src/say.ts';
 import { fakePgDump } from './support/fake-pg-dump.ts';
 import { refusalOf, runner, withEnvironment } from './support/migrate.ts';
 import { pausedPgDump } from './support/paused-pg-dump.ts';
-import { systemPgDump } from './support/pg-dump.ts';
+import { nativeOrSkip } from './support/pg-dump.ts';
 import { makeProject } from './support/project.ts';
 import { type ConnectionConfig, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
@@ -33,11 +33,7 @@ describe('a backup by the real pg_dump', () => {
 
   before(async function () {
     server = await testServer();
-    const found = await systemPgDump(server.major);
-    if (found) native = found;
-    else {
-      skip(this, `no pg_dump of ${server.major} or later is installed`);
-    }
+    native = await nativeOrSkip(this, server.major);
   });
 
   beforeEach(async () => {

@@ -8,7 +8,7 @@ import { type BackupFormat, type PgDumpOptions, runPgDump } from '../src/backup/
 import { PgDumpWords } from '../src/backup/pg-dump-words.ts';
 import { proveContents } from '../src/backup/proof.ts';
 import { refusal } from './support/migrate.ts';
-import { systemPgDump } from './support/pg-dump.ts';
+import { nativeOrSkip } from './support/pg-dump.ts';
 import { type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
@@ -34,11 +34,7 @@ describe('backup by pg_dump', () => {
 
     before(async function () {
       server = await testServer();
-      const found = await systemPgDump(server.major);
-      if (found) native = found;
-      else {
-        skip(this, `no pg_dump of ${server.major} or later is installed`);
-      }
+      native = await nativeOrSkip(this, server.major);
       await server.createDatabase(database);
       await server.sql(database, 'create schema "Odd ""schema"""');
       for (const { schema, name } of tables) {

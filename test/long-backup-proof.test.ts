@@ -17,9 +17,8 @@ import { readTableOfContents } from '../src/backup/table-of-contents.ts';
 import { readFactDigests } from '../src/catalog/fact-digests.ts';
 import { inSession } from '../src/session.ts';
 import { refusal, runner } from './support/migrate.ts';
-import { systemPgDump } from './support/pg-dump.ts';
+import { nativeOrSkip } from './support/pg-dump.ts';
 import { type TestServer, testServer } from './support/server.ts';
-import { skip } from './support/skip.ts';
 
 const quote = pg.escapeIdentifier;
 
@@ -129,9 +128,7 @@ describe('the proof of contents', () => {
 
   before(async function () {
     server = await testServer();
-    const found = await systemPgDump(server.major);
-    if (!found) return skip(this, `no pg_dump of ${server.major} or later is installed`);
-    native = found;
+    native = await nativeOrSkip(this, server.major);
     await server.createDatabase(database);
     const name = quote(odd);
     await server.sql(

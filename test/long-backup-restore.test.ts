@@ -23,9 +23,8 @@ import { readSettings } from '../src/knex/settings.ts';
 import { quietly } from '../src/say.ts';
 import { inSession } from '../src/session.ts';
 import { type Runner, refusalOf, runner } from './support/migrate.ts';
-import { systemPgDump, wholeText } from './support/pg-dump.ts';
+import { nativeOrSkip, wholeText } from './support/pg-dump.ts';
 import { startServer, type TestDatabase, type TestServer, testServer } from './support/server.ts';
-import { skip } from './support/skip.ts';
 
 const schema = `
   create schema app;
@@ -60,8 +59,7 @@ describe('restores from a backup', () => {
 
   before(async function () {
     server = await testServer();
-    if (await systemPgDump(server.major)) return;
-    skip(this, `no pg_dump of ${server.major} or later is installed`);
+    await nativeOrSkip(this, server.major);
   });
 
   beforeEach(async () => {

@@ -11,10 +11,9 @@ import { inReadOnlySession } from '../src/read-only.ts';
 import { quietly } from '../src/say.ts';
 import type { Ran } from './support/command.ts';
 import { runner, withEnvironment } from './support/migrate.ts';
-import { systemPgDump } from './support/pg-dump.ts';
+import { nativeOrSkip, systemPgDump } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestServer, testServer } from './support/server.ts';
-import { skip } from './support/skip.ts';
 
 const folder = join(import.meta.dirname, '../migrations');
 const docs = readFileSync(join(import.meta.dirname, '../docs/privileges.md'), 'utf8');
@@ -173,8 +172,7 @@ describe('the privileges of docs/privileges.md', function () {
   }
 
   it(`without: ${backingUp[0]?.sql}`, async function () {
-    if (!(await systemPgDump(server.major)))
-      return skip(this, `no pg_dump of ${server.major} or later is installed`);
+    await nativeOrSkip(this, server.major);
     await withGrants(migrating, async (name) => {
       const ran = await project.undrop('backup', {
         env: { ...env, DATABASE_URL: server.url(name, roles.migrator) },

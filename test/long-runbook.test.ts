@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import createKnex from 'knex';
 import { seed } from '../seeds/01_turing.ts';
-import { systemPgDump } from './support/pg-dump.ts';
+import { nativeOrSkip } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
@@ -38,8 +38,7 @@ describe('docs/runbook.md', function () {
 
   before(async function () {
     server = await testServer();
-    const pgDump = await systemPgDump(server.major);
-    if (pgDump === undefined) return skip(this, `no pg_dump of ${server.major} or later is installed`);
+    const pgDump = await nativeOrSkip(this, server.major);
     tools = dirname(pgDump.path);
     if (!existsSync(join(tools, 'psql'))) return skip(this, `there is no psql in ${tools}`);
     if (!server.own) return skip(this, 'not with UNDROP_TEST_URL');

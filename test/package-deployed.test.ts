@@ -4,10 +4,9 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { type Ran, runCommand } from './support/command.ts';
 import { buildCopy, inFolder, terminal } from './support/packed.ts';
-import { systemPgDump, wholeText } from './support/pg-dump.ts';
+import { nativeOrSkip, wholeText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
-import { skip } from './support/skip.ts';
 
 const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8');
 const [, printed = ''] = /### From a pipeline\n.*?^```sh\n(.*?)^```/ms.exec(readme) ?? [];
@@ -88,8 +87,7 @@ describe('the compiled build', function () {
   });
 
   it('does what the README prints', async function () {
-    const native = await systemPgDump(server.major);
-    if (native === undefined) skip(this, `no pg_dump of ${server.major} or later is installed`);
+    await nativeOrSkip(this, server.major);
     const before = await dump();
     const env = { ...terminal(), DATABASE_URL: database.url };
     const ran = await runCommand('sh', ['-ec', deploy.join('\n')], { cwd: production, env });

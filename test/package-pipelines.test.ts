@@ -4,9 +4,8 @@ import { expect } from 'chai';
 import { parse } from 'yaml';
 import { majors } from './support/binaries.ts';
 import type { Ran } from './support/command.ts';
-import { systemPgDump, wholeText } from './support/pg-dump.ts';
+import { nativeOrSkip, wholeText } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
-import { skip } from './support/skip.ts';
 import { makeStockProject, type StockProject } from './support/stock-project.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -66,8 +65,7 @@ describe('docs/pipelines.md', () => {
 
     before(async function () {
       server = await testServer();
-      const native = await systemPgDump(server.major);
-      if (native === undefined) skip(this, `no pg_dump of ${server.major} or later is installed`);
+      await nativeOrSkip(this, server.major);
       project = makeStockProject();
       project.write('undrop.sh', script);
       project.write(

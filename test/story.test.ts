@@ -6,10 +6,9 @@ import { up as up045 } from '../migrations/045_cleanup_optional_tables.ts';
 import { draw } from '../tools/picture.ts';
 import type { Ran } from './support/command.ts';
 import { runner, withEnvironment } from './support/migrate.ts';
-import { systemPgDump, wholeText } from './support/pg-dump.ts';
+import { nativeOrSkip, wholeText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
-import { skip } from './support/skip.ts';
 
 const legacy = [
   'production_runs',
@@ -100,10 +99,7 @@ describe('the story', function () {
   }
 
   it('is backup, latest, verify, rollback, and nothing has changed', async function () {
-    const native = await systemPgDump(server.major);
-    if (native === undefined) {
-      return skip(this, `no pg_dump of ${server.major} or later is installed`);
-    }
+    await nativeOrSkip(this, server.major);
     env = { DATABASE_URL: database.url };
     const where = `Database: ${database.name} at 127.0.0.1:`;
 

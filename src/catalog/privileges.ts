@@ -37,6 +37,7 @@ const there = /* sql */ `case m.word
 // longer than all else in it, and there mostly are no default privileges.
 const forget = /* sql */ `do $undrop$
 declare
+  remembered constant jsonb := pg_catalog.current_setting('undrop.made');
   command text;
 begin
   if not exists (select from pg_catalog.pg_default_acl) then
@@ -45,7 +46,7 @@ begin
   for command in
     with made as (
       select m.word, m.name
-      from pg_catalog.jsonb_to_recordset(pg_catalog.current_setting('undrop.made')::jsonb) as m (word text, name text)
+      from pg_catalog.jsonb_to_recordset(remembered) as m (word text, name text)
     ),
     objects as (
       select case c.relkind when 'S' then 'sequence ' else 'table ' end || m.name as name,

@@ -7,6 +7,7 @@ import pg from 'pg';
 import { findPgDump, type PgDump } from '../../src/backup/find-pg-dump.ts';
 import { keepCompiled } from './compiled.ts';
 import { embeddedAt } from './embedded-databases.ts';
+import { skip } from './skip.ts';
 
 let compiled: Promise<void> | undefined;
 
@@ -74,6 +75,12 @@ export async function systemPgDump(atLeast = 0): Promise<PgDump | undefined> {
     if (found && found.major >= atLeast) return found;
   }
   return undefined;
+}
+
+/** The same, or the test is skipped. */
+export async function nativeOrSkip(context: Mocha.Context, atLeast: number): Promise<PgDump> {
+  const native = await systemPgDump(atLeast);
+  return native ?? skip(context, `no pg_dump of ${atLeast} or later is installed`);
 }
 
 const natives = new Map<string, PgDump | undefined>();
