@@ -71,16 +71,11 @@ try {
         after: down,
       },
       { name: 'pg_dump and psql', run: byHand, after: make },
-      3,
     );
     console.log(row(`up of ${count} tables`, 'pg_dump -s -t, psql: DROP', times, 2));
     perTable.push({ ...times, ours: times.ours / count });
     console.log(
-      await floorRow(
-        `drop, replay and rollback of ${count} alone`,
-        await dropAndReplay(bench.knex, names),
-        3,
-      ),
+      await floorRow(`drop, replay and rollback of ${count} alone`, await dropAndReplay(bench.knex, names)),
     );
     if (count < 400) await clear();
   }

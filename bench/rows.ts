@@ -19,8 +19,6 @@ const restSql = /* sql */ `
 const fillSql = /* sql */ `
   insert into events select i, i % 1000, now() - i * interval '1 s', 'request ' || i || ' of ' || md5(i::text)
     from generate_series(1, 1000000) as i`;
-// Each takes some ten seconds.
-const turns = 3;
 const inTransaction = (...statements: string[]) =>
   bench.psql('-1', ...statements.flatMap((sql) => ['-c', sql]));
 const settle = () => bench.psql('-c', 'vacuum', '-c', 'checkpoint');
@@ -48,7 +46,6 @@ try {
         await settle();
       },
     },
-    turns,
   );
   console.log(row('up of a million rows', 'create table as', upTimes, 1.3));
 
@@ -70,7 +67,6 @@ try {
       },
       run: () => inTransaction(bareSql, 'insert into events select * from kept', restSql),
     },
-    turns,
   );
   console.log(row('down of a million rows', 'insert, then indexes and constraints', downTimes, 1.2));
   const both = { ours: upTimes.ours, theirs: upTimes.theirs + downTimes.theirs };
