@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { legacyTables } from '../seeds/turing/names.ts';
 import { reversibleDrop } from '../src/index.ts';
 import { openTuring, transacting } from './database.ts';
-import { head, machine, median, row } from './measure.ts';
+import { head, machine, median, row, warmUp } from './measure.ts';
 
 /*
  * For how long the survivors of migration 044, the tables that its six refer to, are locked exclusively: `up` on a warm
@@ -54,11 +54,7 @@ async function lockedFor(work: () => Promise<unknown>): Promise<number> {
 
 try {
   const times: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
-  // As in the bench of `up`, the process is warm.
-  for (let turn = 0; turn < 15; turn++) {
-    await up();
-    await down();
-  }
+  await warmUp(up, down);
   for (let turn = 0; turn <= runs; turn++) {
     writeFileSync(file, await bench.pgDump('-s', ...legacyTables.flatMap((table) => ['-t', table])));
     const ours = await lockedFor(up);

@@ -15,6 +15,14 @@ export interface Measured {
   readonly ratio: number;
 }
 
+/** Until V8 has compiled what it is to compile, and the connection planned what comes again. */
+export async function warmUp(up: () => Promise<unknown>, down: () => Promise<unknown>): Promise<void> {
+  for (let turn = 0; turn < 15; turn++) {
+    await up();
+    await down();
+  }
+}
+
 /** Runs both sides in turn, and gives the medians. One turn before that is not counted. */
 export async function measure(ours: Side, theirs: Side, runs = 9): Promise<Measured> {
   const times: Record<'ours' | 'theirs', number[]> = { ours: [], theirs: [] };
@@ -71,9 +79,9 @@ export function singleRow(what: string, value: string, target: string, met: bool
 }
 
 /** One row for what no way of doing the same could go below: the median of some runs. */
-export async function floorRow(what: string, run: () => Promise<unknown>, runs = 9): Promise<string> {
+export async function floorRow(what: string, run: () => Promise<unknown>): Promise<string> {
   const times: number[] = [];
-  for (let turn = 0; turn <= runs; turn++) {
+  for (let turn = 0; turn <= 9; turn++) {
     const start = performance.now();
     await run();
     if (turn > 0) times.push(performance.now() - start);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { legacyTables } from '../seeds/turing/names.ts';
 import { reversibleDrop } from '../src/index.ts';
 import { addTables, dropAndReplay, openTuring, serverTime, transacting } from './database.ts';
-import { floorRow, head, machine, measure, row } from './measure.ts';
+import { floorRow, head, machine, measure, row, warmUp } from './measure.ts';
 
 /*
  * `up` and `down` of the six tables of migration 044, on a warm connection, against the careful way by hand: pg_dump of
@@ -27,10 +27,7 @@ try {
   console.log(`${machine()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
   const times: number[] = [];
   // Both sizes are measured in a process that is warm.
-  for (let turn = 0; turn < 15; turn++) {
-    await up();
-    await down();
-  }
+  await warmUp(up, down);
   for (const tables of [74, 10_000]) {
     await addTables(bench, tables);
     const byHand = async () => {

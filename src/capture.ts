@@ -89,18 +89,18 @@ export async function captureStatements(
 }
 
 // Of very many, the answers to all at the same time would fill the memory.
-const membersAtOnce = 2000;
+const fewMembers = 2000;
 
 /** What works give that read of a closure. */
-async function readAll<Works extends readonly (() => Promise<unknown>)[]>(
+async function readAll<Results extends readonly unknown[]>(
   session: Session,
   { members }: Closure,
-  works: readonly [...Works],
-): Promise<{ -readonly [Place in keyof Works]: Awaited<ReturnType<Works[Place]>> }> {
+  works: readonly [...{ [Place in keyof Results]: () => Promise<Results[Place]> }],
+): Promise<Results> {
   const results: unknown[] = [];
-  if (members.length <= membersAtOnce) results.push(...(await session.together(works.map((work) => work()))));
+  if (members.length <= fewMembers) results.push(...(await session.together(works.map((work) => work()))));
   else for (const work of works) results.push(await work());
-  return results as { -readonly [Place in keyof Works]: Awaited<ReturnType<Works[Place]>> };
+  return results as readonly unknown[] as Results;
 }
 
 /** Which piece makes a member. A part of another object, and what PostgreSQL keeps for it, comes with that object. */

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Submittable } from 'pg';
 import { Batch, type Prepared } from './batch.ts';
-import { asText } from './pins.ts';
 
 type Rows = Record<string, string | null>[];
 
@@ -18,7 +17,11 @@ export interface Connection {
   query<Stream extends Submittable>(stream: Stream): Stream;
 }
 
-type Asked = Prepared | Omit<Prepared, 'name' | 'values'>;
+/** Statements as they are, or one that is prepared. */
+type Asked = Omit<Prepared, 'name' | 'values'> | Prepared;
+
+// Values arrive as PostgreSQL writes them, whatever parsers the application has set for the driver.
+const asText = { getTypeParser: () => (value: string) => value };
 
 /** Says things to a server in the order in which they were asked for. What is asked for together is said together. */
 export class Conversation {
@@ -63,7 +66,7 @@ export class Conversation {
       this.#isBusy = false;
       this.#send();
     };
-    if (!('name' in first) || this.#connection.pipeline === true) {
+    if (!isPrepared(first) || this.#connection.pipeline === true) {
       this.#waiting.shift();
       this.#connection
         .query({ ...first, types: asText })
@@ -71,10 +74,14 @@ export class Conversation {
         .finally(ended);
       return;
     }
-    const end = this.#waiting.findIndex((asked) => !('name' in asked));
-    const together = this.#waiting.splice(0, end < 0 ? this.#waiting.length : end);
-    this.#connection.query(new Batch(together as Prepared[], ended));
+    const end = this.#waiting.findIndex((asked) => !isPrepared(asked));
+    const batch = this.#waiting.splice(0, end < 0 ? this.#waiting.length : end).filter(isPrepared);
+    this.#connection.query(new Batch(batch, ended));
   }
+}
+
+function isPrepared(asked: Asked): asked is Prepared {
+  return 'name' in asked;
 }
 
 const names = new Map<string, string>();

@@ -36,9 +36,6 @@ const howToRead = {
   plan_cache_mode: 'force_generic_plan',
 };
 
-// Values arrive as PostgreSQL writes them, whatever parsers the application has set for the driver.
-export const asText = { getTypeParser: () => (value: string) => value };
-
 /** Sets, until the transaction ends, what a JSON object says. */
 export const setAll = /* sql */ `
   select pg_catalog.set_config(s.key, s.value, true)

@@ -37,7 +37,7 @@ export interface Session {
   copyIn(sql: string, rows: AsyncIterable<Buffer>): Promise<void>;
   /** `copy … to stdout`, in the text format; gives the number of rows. */
   copyOut(sql: string, put: (rows: Buffer) => Promise<void>): Promise<number>;
-  /** What it is at, for whoever looks at `pg_stat_activity`: `knex-undrop: rehearse`. */
+  /** What it is at from the next statement on, for whoever looks at `pg_stat_activity`: `knex-undrop: rehearse`. */
   phase(name: string): void;
   /** Does the work in a savepoint; what it throws is thrown after the savepoint has been rolled back. */
   attempt<T>(work: () => Promise<T>): Promise<T>;

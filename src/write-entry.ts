@@ -43,7 +43,8 @@ export async function writeEntry(
   options: Options,
 ): Promise<string> {
   const [digest] = await session.together([
-    digestMeanwhile(capture.statements, capture.facts.own, capture.rows),
+    // Once the server has something to do.
+    setImmediate().then(() => digestOf(capture.statements, capture.facts.own, capture.rows)),
     writeDrop(session, id, tables, capture.fingerprint, circumstances, options),
     writeStatements(session, id, capture.statements),
     writeFacts(session, id, capture.facts.own),
@@ -194,12 +195,6 @@ const takeEvidenceSql = /* sql */ `
   set usage = o.usage
   from undrop.evidence as o
   where e.drop_id = $1 and o.drop_id = $2 and o.table_name = e.table_name`;
-
-/** Once the server has something to do. */
-async function digestMeanwhile(...capture: Parameters<typeof digestOf>): Promise<string> {
-  await setImmediate();
-  return digestOf(...capture);
-}
 
 /** The checksum of the capture and that of the entry itself, once all of it is written. */
 async function seal(session: Session, id: number, digest: string): Promise<void> {

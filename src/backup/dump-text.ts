@@ -4,6 +4,7 @@ import type { BackupFormat } from './pg-dump.ts';
 import { findPgRestore, type PgRestoreOptions, startPgRestore } from './pg-restore.ts';
 import { openPlain } from './plain-file.ts';
 import { shareOut } from './shares.ts';
+import { sideBySide } from './side-by-side.ts';
 import { readTableOfContents, withLists } from './table-of-contents.ts';
 
 /** How a backup is packed. */
@@ -32,22 +33,10 @@ export async function readDumpText<T>(
   if (format === 'plain') return [await read(openPlain(file, compressed))];
   const program = await findPgRestore(pgDump);
   const shares = shareOut(await readTableOfContents(program, file), tables);
-  const stop = new AbortController();
-  const unpack = async (args: readonly string[]): Promise<T> => {
-    try {
-      return await read(unpacked(program, { args, file, signal: stop.signal }));
-    } catch (error) {
-      stop.abort(error);
-      throw error;
-    }
-  };
-  if (shares.length === 1) return [await unpack([])];
-  return withLists(shares, async (lists) => {
-    const all = lists.map((list) => unpack([`--use-list=${list}`]));
-    await Promise.allSettled(all);
-    stop.signal.throwIfAborted();
-    return Promise.all(all);
-  });
+  const unpack = (args: readonly string[]) => (signal: AbortSignal) =>
+    read(unpacked(program, { args, file, signal }));
+  if (shares.length === 1) return sideBySide([unpack([])]);
+  return withLists(shares, (lists) => sideBySide(lists.map((list) => unpack([`--use-list=${list}`]))));
 }
 
 async function* unpacked(program: string, options: PgRestoreOptions): AsyncGenerator<Buffer> {

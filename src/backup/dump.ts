@@ -10,6 +10,7 @@ import { type PgDump, pgDumpFor } from './find-pg-dump.ts';
 import { type Measured, measure, measureGrowing } from './measure.ts';
 import { runPgDump } from './pg-dump.ts';
 import { type Progress, watchProgress } from './progress.ts';
+import { sideBySide } from './side-by-side.ts';
 import {
   type Contents,
   exportSnapshot,
@@ -59,10 +60,12 @@ export async function dump(
     async (session) => {
       const contents = await readContents(session, plan.lockTimeoutMs);
       const args = dumpArguments(plan, pgDump, await exportSnapshot(session), draft.partial);
-      const [tally, measured] = await together(
+      const [tally, measured] = await sideBySide(
+        [
+          (signal) => tallyUntil(knex, session, contents.tables, signal),
+          (signal) => runInto(draft, target, pgDump, args, plan, contents.tables, { ...hooks, signal }),
+        ],
         hooks.signal,
-        (signal) => tallyUntil(knex, session, contents.tables, signal),
-        (signal) => runInto(draft, target, pgDump, args, plan, contents.tables, { ...hooks, signal }),
       ).catch(async (error: unknown) => {
         throw isLockTimeout(error) ? await lockTimeout(session, contents.tables, plan.lockTimeoutMs) : error;
       });
@@ -95,24 +98,6 @@ async function dumpEmbedded(
   await writeDraft(draft, (output) => output.writeFile(text));
   const measured = await measure(draft.partial);
   return { ...found, pgDump: undefined, pgDumpVersion: `${serverMajor} (PGlite)`, measured };
-}
-
-/** The first that fails stops the other, and is what is thrown, when both have ended. */
-async function together<A, B>(
-  outer: AbortSignal | undefined,
-  one: (signal: AbortSignal) => Promise<A>,
-  other: (signal: AbortSignal) => Promise<B>,
-): Promise<[A, B]> {
-  const stop = new AbortController();
-  const signal = AbortSignal.any(outer === undefined ? [stop.signal] : [outer, stop.signal]);
-  const watch = async <T>(work: Promise<T>): Promise<T> => {
-    work.catch((error: unknown) => stop.abort(error));
-    return work;
-  };
-  const both = [watch(one(signal)), watch(other(signal))] as const;
-  await Promise.allSettled(both);
-  signal.throwIfAborted();
-  return Promise.all(both);
 }
 
 /** In a savepoint, so that the session is of use afterwards. */

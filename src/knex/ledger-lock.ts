@@ -96,8 +96,13 @@ async function findLockTable(
     select t.name
     from (values (pg_catalog.format('%I.%I', $1::text, $2::text))) as t (name),
       pg_catalog.to_regclass(t.name) as c (oid)
-    where pg_catalog.has_table_privilege(c.oid, 'select') and pg_catalog.has_table_privilege(c.oid, 'update')`,
+    where ${mayFreeSql('c.oid')}`,
     [schemaName, `${tableName}_lock`],
   );
   return rows[0]?.name;
+}
+
+/** Whether the role may free what this table says. */
+export function mayFreeSql(oid: string): string {
+  return /* sql */ `(pg_catalog.has_table_privilege(${oid}, 'select') and pg_catalog.has_table_privilege(${oid}, 'update'))`;
 }

@@ -2,7 +2,7 @@ import type { ClientBase } from 'pg';
 import { UndropError } from '../errors.ts';
 import { withoutExtension } from '../migration-name.ts';
 import { onlyRead } from '../only-read.ts';
-import { healLedger } from './ledger-lock.ts';
+import { healLedger, mayFreeSql } from './ledger-lock.ts';
 
 /** Where Knex records which migrations have run. */
 export interface Ledger {
@@ -64,8 +64,7 @@ async function findPlace(client: ClientBase, { schemaName, tableName }: Ledger):
       coalesce(pg_catalog.has_schema_privilege(n.oid, 'usage'), false) as "mayUse",
       coalesce(pg_catalog.has_schema_privilege(n.oid, 'create'), false) as "mayCreate",
       coalesce(pg_catalog.has_table_privilege(c.oid, 'select'), false) as "mayRead",
-      coalesce(pg_catalog.has_table_privilege(k.oid, 'select')
-        and pg_catalog.has_table_privilege(k.oid, 'update'), false) as "mayFree",
+      coalesce(${mayFreeSql('k.oid')}, false) as "mayFree",
       pg_catalog.quote_ident(w.schema) as schema,
       pg_catalog.format('%I.%I', w.schema, w.name) as table,
       pg_catalog.format('%I.%I', w.schema, w.name || '_lock') as "lockTable",
