@@ -1,7 +1,8 @@
 import { type Approval, readApprovals } from './approvals.ts';
 import type { KeptApproval } from './archive.ts';
 import { readClosure } from './catalog/closure.ts';
-import { readFacts } from './catalog/facts.ts';
+import { readOwnFacts } from './catalog/facts.ts';
+import { earlierFacts, type FactsVersion } from './catalog/normal-rows.ts';
 import { UndropError } from './errors.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import type { Table } from './gate.ts';
@@ -65,7 +66,7 @@ export async function checkFingerprints(
   });
 }
 
-/** The fingerprint of the table where it is another one than was approved. */
+/** The fingerprint of the table where it is another one than was approved; one of an earlier version still holds. */
 async function compareFingerprint(
   session: Session,
   table: Table,
@@ -73,11 +74,19 @@ async function compareFingerprint(
 ): Promise<string | undefined> {
   if (approval.fingerprint === undefined) return undefined;
   const current = await tableFingerprint(session, table.oid);
-  return current.startsWith(approval.fingerprint) ? undefined : current;
+  if (current.startsWith(approval.fingerprint)) return undefined;
+  for (const version of earlierFacts) {
+    const earlier = await tableFingerprint(session, table.oid, version);
+    if (earlier.startsWith(approval.fingerprint)) return undefined;
+  }
+  return current;
 }
 
 /** The fingerprint of one table: of the facts of its own closure. */
-export async function tableFingerprint(session: Session, oid: number): Promise<string> {
-  const facts = await readFacts(session, await readClosure(session, [oid]));
-  return fingerprintOf(facts.own);
+export async function tableFingerprint(
+  session: Session,
+  oid: number,
+  version?: FactsVersion,
+): Promise<string> {
+  return fingerprintOf(await readOwnFacts(session, await readClosure(session, [oid]), version));
 }

@@ -1,5 +1,6 @@
 import type { Statement } from './capture.ts';
 import type { Fact } from './catalog/facts.ts';
+import { dropInternalOptions } from './catalog/internal-options.ts';
 import type { Difference } from './compare.ts';
 import { digestOf, headSql } from './entry-digest.ts';
 import { UndropError } from './errors.ts';
@@ -96,7 +97,7 @@ export async function loadCapture(
   // Older entries have no checksum but that of the capture.
   const [capture, head = kept?.head] = kept?.digest.split('.') ?? [];
   if (capture === digestOf(statements, facts, rows) && head === kept?.head)
-    return { statements, facts, rows };
+    return { statements, facts: facts.map(withoutInternal), rows };
   throw new UndropError('archive-damaged', {
     subject: entry.migration,
     message: `What the archive keeps of ${entry.migration} is not what was written.`,
@@ -104,6 +105,10 @@ export async function loadCapture(
       'The entry, its statements, facts or counts of rows do not have the checksum that they were written with.',
     next: 'Restore the tables from a backup, or from exported DDL with restore --from-ddl.',
   });
+}
+
+function withoutInternal({ columns, ...fact }: Fact): Fact {
+  return { ...fact, columns: dropInternalOptions(columns) };
 }
 
 const rowsSql = /* sql */ `

@@ -1,4 +1,4 @@
-import { type Digests, readObjectDigests } from './catalog/fact-digests.ts';
+import { type Digests, readObjectDigests, stillDiffering } from './catalog/fact-digests.ts';
 import type { Difference } from './compare.ts';
 import type { KeptEntry } from './entries.ts';
 import { findLedgers } from './ledgers.ts';
@@ -42,7 +42,9 @@ export async function compareWithRecord(
       return migration === undefined;
     });
 
-  const { gone, changed, added, same } = split(was, is, onlyNames);
+  const { gone, changed: differing, added, same: equal } = split(was, is, onlyNames);
+  const changed = await stillDiffering(session, was, differing);
+  const same = equal + differing.length - changed.length;
   const rest = { gone: unexplained(gone), changed: unexplained(changed), added: unexplained(added) };
   return {
     same,

@@ -23,7 +23,7 @@ export interface BackupOptions extends DumpOptions, ProofOptions, DumpHooks {
 
 /** A backup that is on disk and recorded. */
 export interface Backup
-  extends Omit<Manifest, 'manifestVersion' | 'database' | 'files' | 'tables' | 'facts'> {
+  extends Omit<Manifest, 'manifestVersion' | 'database' | 'files' | 'tables' | 'factsVersion' | 'facts'> {
   /** Its number in the archive. */
   readonly id: number;
   /** Absolute. */
@@ -64,7 +64,7 @@ export async function backup(knex: Knex, target: Target, options: BackupOptions)
       await publishDraft(draft, text);
       return recorded;
     });
-    const { manifestVersion, database, files, tables, facts, ...told } = manifest;
+    const { manifestVersion, database, files, tables, factsVersion, facts, ...told } = manifest;
     return {
       ...told,
       id,
@@ -138,6 +138,7 @@ function describe(
     ...named,
     ...measured,
     tables: tables.map(({ schema, name }, index) => ({ schema, name, rows: tally.rows[index] ?? 0 })),
+    factsVersion: 2,
     facts: tally.facts,
     proof: 'off',
     differences: [],

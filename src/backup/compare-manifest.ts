@@ -1,4 +1,4 @@
-import { readFactDigests } from '../catalog/fact-digests.ts';
+import { type Digests, readFactDigests, readObjectDigests, stillDiffering } from '../catalog/fact-digests.ts';
 import { UndropError } from '../errors.ts';
 import { quoteName } from '../name.ts';
 import type { Session } from '../session.ts';
@@ -25,19 +25,44 @@ export async function compareWithManifest(session: Session, manifest: Manifest):
   if (majorOf(manifest.serverVersion) !== session.server.major) {
     return [`facts are not compared: they are of PostgreSQL ${manifest.serverVersion}`];
   }
-  return compareDigests(manifest.facts, await readFactDigests(session));
+  const lines = compareDigests(manifest.facts, await readFactDigests(session));
+  return manifest.factsVersion === undefined ? compareEarlier(session, manifest, lines) : lines;
+}
+
+const differs = 'differs: ';
+
+/**
+ * The differences that are left where an earlier version has written the manifest. The first one held options that some
+ * servers write whenever a column is created: there it cannot be told whether anything else of the column differs.
+ */
+async function compareEarlier(
+  session: Session,
+  { facts }: Manifest,
+  lines: readonly string[],
+): Promise<string[]> {
+  const differing = lines
+    .filter((line) => line.startsWith(differs))
+    .map((line) => line.slice(differs.length));
+  const left = new Set(await stillDiffering(session, facts, differing));
+  const first = await readObjectDigests(session, 1);
+  const second = await readObjectDigests(session, 2);
+  const unknown = [...left].filter((object) => first[object] !== second[object]);
+  const known = lines.filter((line) => {
+    const object = line.startsWith(differs) ? line.slice(differs.length) : undefined;
+    return object === undefined || (left.has(object) && !unknown.includes(object));
+  });
+  if (unknown.length === 0) return known;
+  const reason = 'their digests in the manifest hold options that the server sets itself';
+  return [...known, `not compared: ${unknown.length} columns, since ${reason}`];
 }
 
 /** What of the objects of one side the other lacks, or has otherwise. */
-export function compareDigests(
-  was: Readonly<Record<string, string>>,
-  is: Readonly<Record<string, string>>,
-): string[] {
+export function compareDigests(was: Digests, is: Digests): string[] {
   const all = [...new Set([...Object.keys(was), ...Object.keys(is)])].sort();
   return all.flatMap((object) => {
     if (is[object] === undefined) return [`missing: ${object}`];
     if (was[object] === undefined) return [`new: ${object}`];
-    return was[object] === is[object] ? [] : [`differs: ${object}`];
+    return was[object] === is[object] ? [] : [`${differs}${object}`];
   });
 }
 

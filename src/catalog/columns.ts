@@ -1,5 +1,6 @@
 import type { Session } from '../session.ts';
 import { keyOf, type ObjectKey } from './closure.ts';
+import { withoutInternalOptions } from './internal-options.ts';
 
 /** The columns of one relation, as `create table` takes them, and what can only be said afterwards. */
 export interface Columns {
@@ -116,7 +117,7 @@ const columnsSql = /* sql */ `
       end,
       (select pg_catalog.format('alter column %I set (%s)', a.attname,
          pg_catalog.string_agg(pg_catalog.format('%I = %L', o.option_name, o.option_value), ', '))
-       from pg_catalog.pg_options_to_table(a.attoptions) as o
+       from pg_catalog.pg_options_to_table(${withoutInternalOptions('a.attoptions')}) as o
        having pg_catalog.count(*) > 0)
     ], null) as settings
   from columns as a

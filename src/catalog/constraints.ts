@@ -1,5 +1,6 @@
 import type { Session } from '../session.ts';
 import { type Closure, type Member, membersIn, type ObjectKey } from './closure.ts';
+import { withoutInternalOptions } from './internal-options.ts';
 import { makes, type Phase, type Piece } from './piece.ts';
 
 interface ConstraintRow {
@@ -134,7 +135,7 @@ end $undrop$$rename$,
         pg_catalog.format('%I = %L', o.option_name, o.option_value), ', '))
       from pg_catalog.pg_class as i
       join pg_catalog.pg_namespace as n on n.oid = i.relnamespace
-      cross join lateral pg_catalog.pg_options_to_table(i.reloptions) as o
+      cross join lateral pg_catalog.pg_options_to_table(${withoutInternalOptions('i.reloptions')}) as o
       where i.oid = k.conindid and k.contype in ('p', 'u', 'x')
       group by n.nspname, i.relname
       union all

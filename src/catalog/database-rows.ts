@@ -1,4 +1,5 @@
 import { identitySql } from './identity.ts';
+import { withoutInternalOptions } from './internal-options.ts';
 import type { Rows } from './normal.ts';
 import { type Notation, pointerSql } from './normal-rows.ts';
 
@@ -157,15 +158,16 @@ export const databaseRows: Readonly<Record<string, Rows>> = {
   pg_class: ofRelation('oid', ['relname', 'relnamespace', 'reltype'], {
     // pg_dump writes those of views in an order of its own.
     values: {
-      reloptions: /* sql */ `case when t.reloptions is not null then (
-        select pg_catalog.array_agg(o.option order by o.option) from pg_catalog.unnest(t.reloptions) as o (option)) end`,
+      reloptions: /* sql */ `(
+        select pg_catalog.array_agg(o.option order by o.option)
+        from pg_catalog.unnest(${withoutInternalOptions('t.reloptions')}) as o (option))`,
     },
   }),
   // The server makes nothing of how many dimensions an array was declared with, and pg_dump does not keep it.
   pg_attribute: ofRelation('attrelid', ['attname', 'attndims'], {
     // The columns of sequences are always the same, those of indexes but for these.
     where: /* sql */ `t.attnum > 0 and not t.attisdropped and r.relkind <> 'S'
-      and (r.relkind not in ('i', 'I') or t.attoptions is not null or coalesce(t.attstattarget, -1) <> -1)`,
+      and (r.relkind not in ('i', 'I') or ${withoutInternalOptions('t.attoptions')} is not null or coalesce(t.attstattarget, -1) <> -1)`,
     identity: `case when r.relkind in ('i', 'I') then ${relation} else ${columnOf('t.attname')} end`,
   }),
   pg_attrdef: ofRelation('adrelid', ['adnum'], {

@@ -1,7 +1,7 @@
 import type { Session } from '../session.ts';
 import { databaseObjectsSql, databaseRows, joined } from './database-rows.ts';
 import { sequenceState } from './facts.ts';
-import { type NormalRows, normalRows } from './normal-rows.ts';
+import { earlierFacts, type FactsVersion, type NormalRows, normalRows } from './normal-rows.ts';
 
 interface Digest {
   identity: string;
@@ -20,8 +20,8 @@ export type Digests = Readonly<Record<string, string>>;
  *
  * @throws UndropError `unsupported-server` where a catalog has an expression column that nothing is known of
  */
-export async function readObjectDigests(session: Session): Promise<Digests> {
-  return byIdentity(await readObjects(session));
+export async function readObjectDigests(session: Session, version?: FactsVersion): Promise<Digests> {
+  return byIdentity(await readObjects(session, version));
 }
 
 /**
@@ -30,9 +30,27 @@ export async function readObjectDigests(session: Session): Promise<Digests> {
  *
  * @throws UndropError `unsupported-server` where a catalog has an expression column that nothing is known of
  */
-export async function readFactDigests(session: Session): Promise<Digests> {
-  const objects = await readObjects(session);
+export async function readFactDigests(session: Session, version?: FactsVersion): Promise<Digests> {
+  const objects = await readObjects(session, version);
   return byIdentity([...objects, ...(await readSequenceStates(session, objects))]);
+}
+
+/**
+ * Of objects whose digests differ, those that differ from the digests of every earlier version too. One that was recorded
+ * by an earlier version may be the same.
+ */
+export async function stillDiffering(
+  session: Session,
+  recorded: Digests,
+  differing: readonly string[],
+): Promise<string[]> {
+  let left = [...differing];
+  for (const version of earlierFacts) {
+    if (left.length === 0) break;
+    const digests = await readObjectDigests(session, version);
+    left = left.filter((identity) => recorded[identity] !== digests[identity]);
+  }
+  return left;
 }
 
 /** Without what the mere use of the database changes. */
@@ -46,10 +64,10 @@ function byIdentity(digests: readonly Digest[]): Digests {
   return Object.fromEntries(digests.map(({ identity, digest }) => [identity, digest]));
 }
 
-async function readObjects(session: Session): Promise<Digest[]> {
+async function readObjects(session: Session, version: FactsVersion = 2): Promise<Digest[]> {
   const catalogs = await session.read<{ name: string }>(catalogsSql);
   const objects = databaseObjectsSql(new Set(catalogs.map(({ name }) => name)));
-  const rows = (await normalRows(session, databaseRows, joined)).map(linesOf);
+  const rows = (await normalRows(session, databaseRows, joined, version)).map(linesOf);
   return session.rehearse(async () => {
     await session.run(planning);
     return session.read<Digest>(digestsSql(objects, rows));

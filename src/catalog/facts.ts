@@ -2,7 +2,14 @@ import type { Session } from '../session.ts';
 import type { Closure, Host, Member } from './closure.ts';
 import { type Address, withoutMadeUpNumber } from './identity.ts';
 import { rows } from './normal.ts';
-import { type NormalColumn, type NormalRows, type Notation, normalRows, type Specs } from './normal-rows.ts';
+import {
+  type FactsVersion,
+  type NormalColumn,
+  type NormalRows,
+  type Notation,
+  normalRows,
+  type Specs,
+} from './normal-rows.ts';
 import { readSequenceStates } from './sequence-states.ts';
 
 /** One catalog row, with OIDs and column numbers replaced by names and physical columns left out. */
@@ -28,15 +35,20 @@ export interface Facts {
  */
 export async function readFacts(session: Session, closure: Closure): Promise<Facts> {
   const [own, hosts] = await session.together([
-    readAllOwn(session, closure),
+    readOwnFacts(session, closure),
     readHostFacts(session, closure.hosts),
   ]);
   return { own, hosts };
 }
 
-async function readAllOwn(session: Session, closure: Closure): Promise<Fact[]> {
+/** The facts of the closure alone, as a version of this package writes them. */
+export async function readOwnFacts(
+  session: Session,
+  closure: Closure,
+  version?: FactsVersion,
+): Promise<Fact[]> {
   const own: Fact[] = [];
-  await takeOwnFacts(session, closure, (facts) => own.push(...facts));
+  await takeOwnFacts(session, closure, (facts) => own.push(...facts), version);
   return own.sort(inOrder);
 }
 
@@ -45,11 +57,15 @@ export async function takeOwnFacts(
   session: Session,
   closure: Closure,
   take: (facts: readonly Fact[]) => void,
+  version: FactsVersion = 2,
 ): Promise<void> {
   const wanted = catalogsOf(closure);
   const left = batches(closure).values();
   const takeRows = async () => {
-    for (const members of left) take(await select(session, wanted, parameters(members), namesOf(members)));
+    for (const members of left) {
+      const query = await queryOver(session, wanted, version);
+      take(await select(session, query, parameters(members), namesOf(members)));
+    }
   };
   // Two, so that the server reads some while others are named here.
   await session.together([takeRows(), takeRows(), sequenceFacts(session, closure).then(take)]);
@@ -72,7 +88,8 @@ export async function readHostFacts(session: Session, hosts: readonly Host[]): P
   if (hosts.length === 0) return [];
   // A step behind the closure's own, so that the server reads these while those are looked at.
   await new Promise((done) => setImmediate(done));
-  return (await select(session, hostRows, [hosts.map((host) => host.oid)])).sort(inOrder);
+  const query = await queryOver(session, hostRows, 2);
+  return (await select(session, query, [hosts.map((host) => host.oid)])).sort(inOrder);
 }
 
 const hostRows = [
@@ -99,11 +116,10 @@ interface Addressed {
 
 async function select(
   session: Session,
-  wanted: readonly string[],
+  { catalogs, sql }: Query,
   values: readonly unknown[],
   known: ReadonlyMap<string, string> = new Map(),
 ): Promise<Fact[]> {
-  const { catalogs, sql } = await queryOver(session, wanted);
   return nameAll(session, catalogs, await session.read<Addressed>(sql, values), known);
 }
 
@@ -115,11 +131,11 @@ interface Query {
 // To put one together takes a quarter of the time that the server needs for it.
 const queries = new Map<string, Query>();
 
-async function queryOver(session: Session, wanted: readonly string[]): Promise<Query> {
-  const key = [session.server.version, ...wanted].join(' ');
+async function queryOver(session: Session, wanted: readonly string[], version: FactsVersion): Promise<Query> {
+  const key = [session.server.version, version, ...wanted].join(' ');
   const known = queries.get(key);
   if (known !== undefined) return known;
-  const all = await normalRows(session, rows, addressed);
+  const all = await normalRows(session, rows, addressed, version);
   const catalogs = all.filter(({ catalog }) => wanted.includes(catalog));
   const query = { catalogs, sql: catalogs.map(addressedRows).join('\nunion all\n') };
   queries.set(key, query);

@@ -1,7 +1,16 @@
 import { UndropError } from '../errors.ts';
 import type { Session } from '../session.ts';
 import { type Address, identitySql } from './identity.ts';
-import { accessLists, addresses, attnumArrays, expressions, noise, overrides, type Rows } from './normal.ts';
+import {
+  accessLists,
+  addresses,
+  attnumArrays,
+  expressions,
+  noise,
+  options,
+  overrides,
+  type Rows,
+} from './normal.ts';
 
 interface CatalogColumn {
   catalog: string;
@@ -56,6 +65,14 @@ async function describeCatalogs(session: Session, names: readonly string[]): Pro
   return catalogs;
 }
 
+/**
+ * How facts are written. Fingerprints, records and manifests keep digests of them, and those of version 1 are still
+ * compared: it holds the options that the server keeps for itself.
+ */
+export type FactsVersion = 1 | 2;
+
+export const earlierFacts = [1] as const satisfies FactsVersion[];
+
 export type Specs = Readonly<Record<string, Rows>>;
 
 interface Pointer extends CatalogColumn {
@@ -98,7 +115,12 @@ export interface NormalRows {
  *
  * @throws UndropError `unsupported-server` where a catalog has an expression column that nothing is known of
  */
-export async function normalRows(session: Session, specs: Specs, notation: Notation): Promise<NormalRows[]> {
+export async function normalRows(
+  session: Session,
+  specs: Specs,
+  notation: Notation,
+  version: FactsVersion = 2,
+): Promise<NormalRows[]> {
   const catalogs = await describeCatalogs(session, Object.keys(specs));
   return Object.entries(specs).flatMap(([catalog, spec]) => {
     const all = catalogs.get(catalog);
@@ -108,7 +130,7 @@ export async function normalRows(session: Session, specs: Specs, notation: Notat
       .filter(({ column }) => !leftOut.includes(column))
       .map((column) => {
         const sql = spec.values?.[column.column];
-        const value: Value = sql === undefined ? normalValue(column, notation) : { sql };
+        const value: Value = sql === undefined ? normalValue(column, notation, version) : { sql };
         return { name: column.column, ...value };
       });
     const columns = values.map(({ join: _, ...column }) => column);
@@ -124,13 +146,15 @@ interface Value extends Omit<NormalColumn, 'name'> {
 }
 
 /** The normal form of one column. */
-function normalValue(column: CatalogColumn, notation: Notation): Value {
+function normalValue(column: CatalogColumn, notation: Notation, version: FactsVersion): Value {
   const { catalog, type, target, targetOid, isArray, relation } = column;
   const name = `${catalog}.${column.column}`;
   const address = addresses[name];
   if (address !== undefined) return { sql: notation.name(address), pointer: 'one' };
   const override = overrides[name] ?? accessLists[name];
   if (override !== undefined) return { sql: override };
+  const filtered = version === 1 ? undefined : options[name];
+  if (filtered !== undefined) return { sql: filtered, plain: type };
   const expression = expressions[name];
   if (expression !== undefined) return { sql: notation.expression(column, expression) };
   const numbersOf = relation ?? attnumArrays[name];

@@ -4,6 +4,7 @@
  */
 
 import { type Address, withoutMadeUpNumbers } from './identity.ts';
+import { withoutInternalOptions } from './internal-options.ts';
 
 export interface Rows {
   /** The catalog of the members that have such rows; none where any may have them. */
@@ -175,6 +176,12 @@ function accessList(column: string, kind: string, owner: string): string {
     from pg_catalog.unnest(coalesce(${column}, pg_catalog.acldefault(${kind}, ${owner}))) as i (item))`;
 }
 
+/** Options, less those that the server keeps for itself. */
+export const options: Readonly<Record<string, string>> = {
+  'pg_attribute.attoptions': withoutInternalOptions('t.attoptions'),
+  'pg_class.reloptions': withoutInternalOptions('t.reloptions'),
+};
+
 /** Arrays of column numbers that PostgreSQL does not list as foreign keys, and the column of their relation. */
 export const attnumArrays: Readonly<Record<string, string>> = {
   'pg_constraint.confdelsetcols': 'conrelid',
@@ -188,7 +195,8 @@ export const overrides: Readonly<Record<string, string>> = {
   // The text of an expression as it was printed under the search path of whoever wrote it.
   'pg_type.typdefault': 'case when t.typdefaultbin is null then t.typdefault end',
   'pg_class.reltoastrelid': /* sql */ `(
-    select pg_catalog.to_jsonb(toast.reloptions) from pg_catalog.pg_class as toast where toast.oid = t.reltoastrelid)`,
+    select pg_catalog.to_jsonb(${withoutInternalOptions('toast.reloptions')})
+    from pg_catalog.pg_class as toast where toast.oid = t.reltoastrelid)`,
   // Dropped columns leave gaps in the numbers.
   'pg_attribute.attnum': /* sql */ `(
     select pg_catalog.count(*) from pg_catalog.pg_attribute as a

@@ -2,6 +2,7 @@ import type { Session } from '../session.ts';
 import { adopt, readAdoptions } from './adoption.ts';
 import { type Closure, membersIn, readAbout } from './closure.ts';
 import { readColumns } from './columns.ts';
+import { withoutInternalOptions } from './internal-options.ts';
 import { addsTo, makes, type Piece } from './piece.ts';
 
 interface TableRow {
@@ -40,10 +41,10 @@ const tablesSql = /* sql */ `
       (select ' with (' || pg_catalog.string_agg(
            pg_catalog.format('%s%I = %L', o.prefix, o.option_name, o.option_value), ', ' order by o.prefix) || ')'
        from (
-         select '' as prefix, x.* from pg_catalog.pg_options_to_table(c.reloptions) as x
+         select '' as prefix, x.* from pg_catalog.pg_options_to_table(${withoutInternalOptions('c.reloptions')}) as x
          union all
          select 'toast.', x.* from pg_catalog.pg_class as toast
-         cross join lateral pg_catalog.pg_options_to_table(toast.reloptions) as x
+         cross join lateral pg_catalog.pg_options_to_table(${withoutInternalOptions('toast.reloptions')}) as x
          where toast.oid = c.reltoastrelid
        ) as o
        having pg_catalog.count(*) > 0),

@@ -1,6 +1,7 @@
 import type { Session } from '../session.ts';
 import { type Closure, type Member, membersIn, readAbout } from './closure.ts';
 import { readColumns } from './columns.ts';
+import { withoutInternalOptions } from './internal-options.ts';
 import { makes, type Piece } from './piece.ts';
 
 interface ViewRow {
@@ -21,7 +22,7 @@ const viewsSql = /* sql */ `
        from pg_catalog.pg_am as m where m.oid = c.relam and c.relkind = 'm'),
       (select pg_catalog.format(' with (%s)', pg_catalog.string_agg(
          pg_catalog.format('%I = %L', o.option_name, o.option_value), ', '))
-       from pg_catalog.pg_options_to_table(c.reloptions) as o having pg_catalog.count(*) > 0),
+       from pg_catalog.pg_options_to_table(${withoutInternalOptions('c.reloptions')}) as o having pg_catalog.count(*) > 0),
       (select pg_catalog.format(' tablespace %I', s.spcname)
        from pg_catalog.pg_tablespace as s where s.oid = c.reltablespace),
       E'\\n' || pg_catalog.rtrim(pg_catalog.pg_get_viewdef(c.oid), ';'),

@@ -1,0 +1,168 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { tableFingerprint } from '../src/approve.ts';
+import { ensureArchive } from '../src/archive-schema.ts';
+import { compareWithManifest } from '../src/backup/compare-manifest.ts';
+import { type Manifest, readManifest } from '../src/backup/manifest.ts';
+import { readFactDigests, readObjectDigests } from '../src/catalog/fact-digests.ts';
+import { planDrop, reversibleDrop } from '../src/index.ts';
+import { readStanding, writeRecord } from '../src/records.ts';
+import { quietly } from '../src/say.ts';
+import { inSession } from '../src/session.ts';
+import { verifyDatabase } from '../src/verify-database.ts';
+import { inCase } from './support/case-folders.ts';
+import { statements } from './support/judges.ts';
+import { refusalOf, withEnvironment } from './support/migrate.ts';
+import { pgDump } from './support/pg-dump.ts';
+import { type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
+
+// Written by version 0.1 on PostgreSQL 15.18, before a server wrote options of its own: the database of `schema.sql` with
+// its record and its drop, dumped; the manifest of a backup of it.
+const folder = join(import.meta.dirname, 'fixtures/version-0.1');
+const read = (file: string) => readFileSync(join(folder, file), 'utf8');
+const major = 15;
+
+/** Without the archive, which the schema does not have. */
+async function manifestOfUsers(): Promise<Manifest> {
+  const { manifest } = await readManifest(join(folder, 'backup.dump'));
+  return { ...manifest, tables: manifest.tables.filter(({ schema }) => schema !== 'undrop') };
+}
+
+const tables = { old_runs: 'Unused.', notes: 'Unused too.' };
+const migration = reversibleDrop({
+  name: '001_drop_old_runs',
+  tables,
+  outsiders: 'cascade',
+  rows: 'archive',
+});
+
+describe('what version 0.1 has written', () => {
+  let server: TestServer;
+  before(async function () {
+    server = await testServer();
+    if (server.major < major || server.embedded)
+      skip(this, `it is of PostgreSQL ${major}, and the embedded server has 32 bits`);
+  });
+
+  const only15 = (context: Mocha.Context) => {
+    if (server.major !== major)
+      skip(context, `digests of facts are compared within PostgreSQL ${major} only`);
+  };
+
+  /** A dump keeps no OIDs, so the record is made to be of the database that it was loaded into. */
+  const adopt = `
+    update undrop.records set database = current_database(),
+      database_oid = (select oid from pg_database where datname = current_database()),
+      system_identifier = (select system_identifier::text from pg_control_system())`;
+
+  it('an archive with rows is restored', async () => {
+    let wanted = '';
+    await inCase(server, read('schema.sql'), async (_, { url }) => {
+      wanted = await pgDump(url);
+    });
+    await inCase(server, read('archive.sql'), async (run, { url }) => {
+      await quietly(() => run.down(migration));
+      expect(statements(await pgDump(url, ['--exclude-schema=undrop']))).to.deep.equal(statements(wanted));
+    });
+  });
+
+  it('a record is compared with the database as the drop left it', async function () {
+    only15(this);
+    await inCase(server, read('archive.sql') + adopt, async ({ knex }) => {
+      const { checks } = await inSession(knex, (session) => verifyDatabase(session, { strict: true }));
+      const check = checks.find(({ name }) => name === 'nothing else changed');
+      expect(check?.state, check?.found).to.equal('ok');
+    });
+  });
+
+  it('a manifest is compared with a database that a backup was restored into', async function () {
+    only15(this);
+    const manifest = await manifestOfUsers();
+    await inCase(server, read('schema.sql'), async ({ knex }) => {
+      const compare = () => inSession(knex, (session) => compareWithManifest(session, manifest));
+      expect(await compare()).to.deep.equal([]);
+      await knex.raw(`alter table kept alter label set default 'none'`);
+      expect(await compare()).to.deep.equal(['differs: table column public.kept.label']);
+    });
+  });
+});
+
+// A server from November 2026 writes them whenever a column is created; superusers can write them on any server.
+const internal = (number: number) => `
+  set allow_system_table_mods = on;
+  update pg_attribute set attoptions = coalesce(attoptions, '{}') || array['pg_attver=${number}']
+  where attrelid in ('old_runs'::regclass, 'kept'::regclass) and attnum > 0 and not attisdropped`;
+
+describe('options that the server keeps for itself', () => {
+  let server: TestServer;
+  before(async () => {
+    server = await testServer();
+  });
+
+  const withInternal = (number: number, work: Parameters<typeof inCase>[2]) =>
+    inCase(server, `${read('schema.sql')};${internal(number)}`, work);
+
+  it('are neither facts nor DDL', async () => {
+    const [facts, plans] = [new Set<string>(), new Set<string>()];
+    const look: Parameters<typeof inCase>[2] = async ({ knex }) => {
+      facts.add(JSON.stringify(await inSession(knex, (session) => readFactDigests(session))));
+      const plan = await planDrop(knex, { name: 'm', tables: Object.keys(tables) });
+      plans.add(JSON.stringify([plan.fingerprint, plan.statements, plan.tables]));
+    };
+    await inCase(server, read('schema.sql'), look);
+    await withInternal(1, look);
+    await withInternal(2, look);
+    expect([facts.size, plans.size]).to.deep.equal([1, 1]);
+    expect([...plans][0]).not.to.include('pg_attver');
+  });
+
+  it('do not void an approval, a record or a manifest that holds them', async () => {
+    await withInternal(1, async ({ knex, up, rows }) => {
+      const drop = { name: 'm', tables: ['notes', 'old_runs'], approval: 'each-table' } as const;
+      const approved = await inSession(knex, async (session) => {
+        const [row] = await session.read<{ oid: number }>(
+          `select 'public.old_runs'::regclass::oid::bigint as oid`,
+        );
+        return tableFingerprint(session, row?.oid ?? 0, 1);
+      });
+      expect(approved).to.match(/^[0-9a-f]{12}$/);
+      await inSession(knex, async (session) => {
+        const digests = await readObjectDigests(session, 1);
+        const now = await readObjectDigests(session);
+        expect(digests['table column public.kept.id']).not.to.equal(now['table column public.kept.id']);
+        await ensureArchive(session);
+        const standing = await readStanding(session);
+        await writeRecord(session, { digests, standing }, { command: 'a test', backup: null });
+      });
+      const migration = reversibleDrop({ ...drop, outsiders: 'cascade', rows: 'archive' });
+      const approve = (fingerprint: string) =>
+        withEnvironment({ APPROVED_DROPS: `notes,old_runs@${fingerprint}` }, () =>
+          quietly(() => up(migration)),
+        );
+      await refusalOf(approve('0123456789ab'), 'approval-stale');
+      await approve(approved);
+      expect(await rows('select from undrop.drops')).to.have.length(1);
+      const { checks } = await inSession(knex, (session) => verifyDatabase(session, { strict: true }));
+      const check = checks.find(({ name }) => name === 'nothing else changed');
+      expect(check?.state, check?.found).to.equal('ok');
+    });
+  });
+
+  it('do not make columns differ from a manifest that holds them: they are not compared', async () => {
+    const manifest = await manifestOfUsers();
+    await withInternal(1, async ({ knex }) => {
+      const facts = await inSession(knex, (session) => readFactDigests(session, 1));
+      await knex.raw(internal(2));
+      await knex.raw('drop index old_runs_lower_idx');
+      const lines = await inSession(knex, (session) =>
+        compareWithManifest(session, { ...manifest, serverVersion: server.version, facts }),
+      );
+      expect(lines).to.deep.equal([
+        'missing: index public.old_runs_lower_idx',
+        'not compared: 8 columns, since their digests in the manifest hold options that the server sets itself',
+      ]);
+    });
+  });
+});
