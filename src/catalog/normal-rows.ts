@@ -125,7 +125,7 @@ export async function normalRows(
   return Object.entries(specs).flatMap(([catalog, spec]) => {
     const all = catalogs.get(catalog);
     if (all === undefined) return [];
-    const leftOut = ['oid', ...(noise[catalog] ?? []), ...(spec.leftOut ?? [])];
+    const leftOut = ['oid', ...Object.keys(noise[catalog] ?? {}), ...(spec.leftOut ?? [])];
     const values = all
       .filter(({ column }) => !leftOut.includes(column))
       .map((column) => {

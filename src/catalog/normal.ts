@@ -99,33 +99,40 @@ export const rows = {
   },
 } satisfies Readonly<Record<string, Rows>>;
 
-/** Columns that say where and how a thing is stored, or what is already said elsewhere. */
-export const noise: Readonly<Record<string, readonly string[]>> = {
-  pg_class: [
-    'relfilenode',
-    'relpages',
-    'reltuples',
-    'relallvisible',
-    'relallfrozen',
-    'relfrozenxid',
-    'relminmxid',
-    'relrewrite',
-    'relnatts',
-    'relhasindex',
-    'relhasrules',
-    'relhastriggers',
-    'relhassubclass',
-  ],
-  pg_attribute: ['attcacheoff', 'attmissingval', 'atthasmissing', 'attisdropped'],
-  pg_index: ['indcheckxmin'],
-  pg_rewrite: ['ev_qual'],
-  pg_description: ['objoid', 'objsubid'],
-  pg_seclabel: ['objoid', 'objsubid'],
-  pg_init_privs: ['objoid', 'objsubid'],
-  pg_depend: ['objid', 'objsubid', 'refobjsubid'],
-  // The operating system's, when it was made.
-  pg_collation: ['collversion'],
-  pg_shdepend: ['dbid', 'objid', 'objsubid'],
+/**
+ * Columns that are no facts, each with the reason. All other columns of these catalogs are facts, those that a later server
+ * adds included: one that a server fills by itself is then a difference, which is refused, and not a loss.
+ */
+export const noise: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  pg_class: {
+    relfilenode: 'name of the file',
+    relpages: 'estimate, written by VACUUM and ANALYZE',
+    reltuples: 'estimate, written by VACUUM and ANALYZE',
+    relallvisible: 'estimate, written by VACUUM',
+    relallfrozen: 'estimate, written by VACUUM (18)',
+    relfrozenxid: 'transaction number, written by VACUUM',
+    relminmxid: 'transaction number, written by VACUUM',
+    relrewrite: 'set only while ALTER TABLE rewrites',
+    relnatts: 'counts dropped columns too; the columns are facts themselves',
+    relhasindex: 'hint that VACUUM takes back; the indexes are facts themselves',
+    relhasrules: 'hint; the rules are facts themselves',
+    relhastriggers: 'hint that VACUUM takes back; the triggers are facts themselves',
+    relhassubclass: 'hint that ANALYZE takes back; pg_inherits has the facts',
+  },
+  pg_attribute: {
+    attcacheoff: 'cache, -1 in the catalog (until 17)',
+    attmissingval: 'value of rows that were there when the column came; restored rows hold it',
+    atthasmissing: 'whether there is one',
+    attisdropped: 'dropped columns are no facts',
+  },
+  pg_index: { indcheckxmin: 'set while older transactions may not use the index' },
+  pg_rewrite: { ev_qual: 'printed with ev_action' },
+  pg_description: { objoid: 'in the identity', objsubid: 'in the identity' },
+  pg_seclabel: { objoid: 'in the identity', objsubid: 'in the identity' },
+  pg_init_privs: { objoid: 'in the identity', objsubid: 'in the identity' },
+  pg_depend: { objid: 'in the identity', objsubid: 'in the identity', refobjsubid: 'in refobjid' },
+  pg_collation: { collversion: "the operating system's or ICU's, at the time of creation" },
+  pg_shdepend: { dbid: 'this database', objid: 'in the identity', objsubid: 'in the identity' },
 };
 
 /** Expression trees, by the function that prints them. */
@@ -176,7 +183,13 @@ function accessList(column: string, kind: string, owner: string): string {
     from pg_catalog.unnest(coalesce(${column}, pg_catalog.acldefault(${kind}, ${owner}))) as i (item))`;
 }
 
-/** Options, less those that the server keeps for itself. */
+/**
+ * Options, less those that the server keeps for itself.
+ *
+ * Other columns look like a server's own and are facts all the same: attlen, attbyval and attalign are the type's, and
+ * a column without them cannot be read; attstattarget, indisvalid, indisready, indislive, inhdetachpending, convalidated,
+ * relispopulated and tgenabled are states that people see or set; relchecks, atthasdef and pronargs count other facts.
+ */
 export const options: Readonly<Record<string, string>> = {
   'pg_attribute.attoptions': withoutInternalOptions('t.attoptions'),
   'pg_class.reloptions': withoutInternalOptions('t.reloptions'),

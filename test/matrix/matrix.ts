@@ -20,6 +20,8 @@ const tests = [
   'grants.test.ts',
   'restore-archive.test.ts',
   'across-majors.test.ts',
+  'earlier-versions.test.ts',
+  'catalog-columns.test.ts',
   'random.test.ts',
 ];
 
