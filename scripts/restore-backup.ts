@@ -12,19 +12,20 @@ interface Wanted {
   into?: string | undefined;
   replace?: string | undefined;
   dryRun?: true;
+  acceptDifferences?: string;
 }
 
 /** `restore --from-backup`: one table, or the whole database. */
 export function fromBackup(command: Command, wanted: Wanted): Promise<void> {
-  const { file, table, into, replace, dryRun } = wanted;
-  const known = ['file', 'table', 'into', 'replace', 'dryRun', 'format', 'json'];
+  const { file, table, into, replace, dryRun, acceptDifferences: accept } = wanted;
+  const known = ['file', 'table', 'into', 'replace', 'dryRun', 'acceptDifferences', 'format', 'json'];
   const given = Object.entries(wanted).filter(([, value]) => value !== undefined);
   const wheres = [table, into, replace].filter((where) => where !== undefined);
   if (wheres.length !== 1 || given.some(([key]) => !known.includes(key))) {
     command.error('error: --from-backup takes one of --table, --into and --replace, and nothing else');
   }
   if (table !== undefined) {
-    return dryRun ? plan(command, file, table) : one(command, file, table);
+    return dryRun ? plan(command, file, table) : one(command, file, table, accept);
   }
   if (dryRun) {
     command.error(
@@ -41,11 +42,11 @@ export function fromBackup(command: Command, wanted: Wanted): Promise<void> {
   return run(command, () => interruptible('The restore', work), printDatabase);
 }
 
-function one(command: Command, file: string, table: string): Promise<void> {
+function one(command: Command, file: string, table: string, accept: string | undefined): Promise<void> {
   const work = (signal: AbortSignal) =>
     withTarget(async (knex, target) => ({
       database: target.settings.database,
-      ...(await restoreTable(knex, target, file, table, signal)),
+      ...(await restoreTable(knex, target, file, table, { accept, signal })),
     }));
   return run(command, () => interruptible('The restore', work), printTable);
 }

@@ -16,6 +16,7 @@ interface Options {
   migration?: string;
   table?: string;
   dryRun?: true;
+  acceptDifferences?: string;
 }
 
 export default function define(command: Command): void {
@@ -33,13 +34,18 @@ export default function define(command: Command): void {
       '--replace <database>',
       'with --from-backup: in the place of the live one, which stays under another name',
     )
+    .option(
+      '--accept-differences <digest>',
+      'accept exactly the differences that an error has printed with this digest',
+      process.env.UNDROP_ACCEPT_DIFFERENCES,
+    )
     .option('--dry-run', 'with these two: print the statements, change nothing')
     .action(({ fromBackup: file, into, replace, ...others }: Options) => {
       if (file !== undefined) return fromBackup(command, { ...others, file, into, replace });
       if (into !== undefined || replace !== undefined) {
         command.error('error: --into and --replace go with --from-backup');
       }
-      const { fromDdl, markRestored, dryRun, ...wanted } = others;
+      const { fromDdl, markRestored, dryRun, acceptDifferences: accept, ...wanted } = others;
       const fromArchive = wanted.migration !== undefined || wanted.table !== undefined;
       if ([fromDdl !== undefined, markRestored === true, fromArchive].filter(Boolean).length !== 1) {
         command.error(
@@ -47,27 +53,28 @@ export default function define(command: Command): void {
         );
       }
       if (dryRun && !fromArchive) command.error('error: --dry-run goes with --migration or --table');
-      if (fromArchive) return dryRun ? planFromArchive(command, wanted) : fromTheArchive(command, wanted);
+      if (fromArchive)
+        return dryRun ? planFromArchive(command, wanted) : fromTheArchive(command, wanted, accept);
       if (fromDdl === undefined) {
         return run(
           command,
-          () => writing(async (session) => ({ entries: await settleEntries(session) })),
+          () => writing(async (session) => ({ entries: await settleEntries(session, accept) })),
           ({ entries }) => describe(entries) || 'There is no open drop whose tables are all there.\n',
         );
       }
       return run(
         command,
-        () => writing((session) => restoreDdl(session, fromDdl)),
+        () => writing((session) => restoreDdl(session, fromDdl, accept)),
         ({ tables, entries }) =>
           tables.map((table) => `restored  ${printable(table)}\n`).join('') + describe(entries),
       );
     });
 }
 
-function fromTheArchive(command: Command, wanted: Wanted): Promise<void> {
+function fromTheArchive(command: Command, wanted: Wanted, accept: string | undefined): Promise<void> {
   return run(
     command,
-    () => writing((session) => restoreArchive(session, wanted)),
+    () => writing((session) => restoreArchive(session, wanted, accept)),
     ({ tables, rest }) =>
       [
         ...tables.map((table) => `restored  ${table}`),

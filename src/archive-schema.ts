@@ -120,8 +120,20 @@ const thirdFormat = /* sql */ `
     digests bytea not null
   )`;
 
+// Differences that somebody has accepted.
+const fourthFormat = /* sql */ `
+  create table undrop.acceptances (
+    id bigint generated always as identity primary key,
+    drop_id bigint not null references undrop.drops on delete cascade,
+    command text not null,
+    accepted_at timestamptz not null default pg_catalog.clock_timestamp(),
+    accepted_by text not null default current_user,
+    digest text not null,
+    differences jsonb not null
+  )`;
+
 /** What makes each format of the archive out of the one before, the first out of nothing. */
-export const formats = [firstFormat, secondFormat, thirdFormat];
+export const formats = [firstFormat, secondFormat, thirdFormat, fourthFormat];
 
 /**
  * Where this is, as no copy of the database has it: one made from a template carries the same random identity but

@@ -47,9 +47,13 @@ export interface Entry {
   readonly restoredAt: string | null;
 }
 
-/** The entry is done with: what it kept of rows goes, what it knows of them stays. */
-export async function markRestored(session: Session, id: number): Promise<void> {
-  const rows = await readRows(session, id);
+/** The entry is restored: what it knows of rows stays; the rows that it kept go, unless they are to be kept. */
+export async function markRestored(
+  session: Session,
+  id: number,
+  keptRows: 'remove rows' | 'keep rows' = 'remove rows',
+): Promise<void> {
+  const rows = keptRows === 'keep rows' ? [] : await readRows(session, id);
   if (rows.length > 0) await session.run(`drop table if exists ${rows.map(({ store }) => store).join(', ')}`);
   await session.write(
     'update undrop.drops set restored_at = pg_catalog.clock_timestamp(), restored_by = current_user where id = $1',

@@ -1,4 +1,5 @@
-import { type Digests, readObjectDigests, stillDiffering } from './catalog/fact-digests.ts';
+import { stillDiffering } from './catalog/earlier-digests.ts';
+import { type Digests, readObjectDigests } from './catalog/fact-digests.ts';
 import type { Difference } from './compare.ts';
 import type { KeptEntry } from './entries.ts';
 import { findLedgers } from './ledgers.ts';

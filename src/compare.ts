@@ -46,16 +46,14 @@ export class Comparison {
   }
 }
 
-/** The differences as a text of one line each, for people. */
-export function describeDifferences(differences: readonly Difference[], most = 20): string {
-  const lines = differences
-    .slice(0, most)
+/** All differences as a text of one line each, for people. */
+export function describeDifferences(differences: readonly Difference[]): string {
+  return differences
     .map(
       ({ object, catalog, column, before, after }) =>
         `${object}: ${catalog}.${column} was ${show(before)}, is ${show(after)}`,
-    );
-  const more = differences.length - lines.length;
-  return [...lines, ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
+    )
+    .join('\n');
 }
 
 function show(value: string | null): string {

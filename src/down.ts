@@ -16,7 +16,7 @@ export async function down(knex: Knex, options: Options): Promise<void> {
     const entry = (await hasArchive(session)) ? await findEntry(session, options.name) : undefined;
     if (entry === undefined) throw archiveMissing(session, options);
     if (entry.restoredAt !== null) return verifyRestored(session, entry);
-    await restoreEntry(session, entry, options);
+    await restoreEntry(session, entry, options, 'down');
   });
 }
 

@@ -1,3 +1,4 @@
+import { type Acceptance, describeAcceptance, readAcceptances } from './acceptances.ts';
 import type { Entry } from './archive.ts';
 import { hasArchive } from './archive-schema.ts';
 import { countTables } from './say.ts';
@@ -13,7 +14,9 @@ export interface KeptEntry extends Entry {
   readonly restorePoint: string | null;
   /** The entry that holds the rest, where one table was restored alone. */
   readonly splitInto: number | null;
-  /** `1 of 6 tables restored on …, 5 wait` */
+  /** Differences that were let through, in `up` or when it was restored. */
+  readonly accepted: readonly Acceptance[];
+  /** `1 of 6 tables restored on …, 5 wait`, and what was accepted. */
   readonly note: string | null;
 }
 
@@ -31,8 +34,13 @@ const entriesSql = /* sql */ `
 /** All entries of the archive, oldest drop first, not locked; none where there is no archive. */
 export async function readEntries(session: Session): Promise<KeptEntry[]> {
   if (!(await hasArchive(session))) return [];
-  const entries = await session.read<Omit<KeptEntry, 'note'>>(entriesSql);
-  return entries.map((entry) => ({ ...entry, note: describeSplit(entry, entries) }));
+  const entries = await session.read<Omit<KeptEntry, 'accepted' | 'note'>>(entriesSql);
+  const acceptances = await readAcceptances(session);
+  return entries.map((entry) => {
+    const accepted = acceptances.filter((one) => one.entry === entry.id);
+    const notes = [describeSplit(entry, entries), ...accepted.map(describeAcceptance)];
+    return { ...entry, accepted, note: notes.filter((note) => note !== null).join('; ') || null };
+  });
 }
 
 type Split = Pick<KeptEntry, 'id' | 'tables' | 'restoredAt' | 'splitInto'>;

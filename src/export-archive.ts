@@ -10,7 +10,7 @@ export interface ExportedEntry extends Exported {
 
 /**
  * Writes the open entries, or the one that is named, into a folder: one file each, by which they can be restored
- * without the archive.
+ * without the archive. One that was restored with accepted differences has kept all that takes.
  *
  * @throws UndropError `archive-missing` where there is none; as `exportEntry`
  */
@@ -23,7 +23,9 @@ export async function exportArchive(
     (entry) =>
       (id === undefined || entry.id === id) && (migration === undefined || entry.migration === migration),
   );
-  const open = meant.filter(({ restoredAt }) => restoredAt === null);
+  const open = meant.filter(
+    ({ restoredAt, accepted }) => restoredAt === null || (id !== undefined && accepted.length > 0),
+  );
   if (open.length === 0) {
     const last = meant.at(-1);
     throw new UndropError('archive-missing', {

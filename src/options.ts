@@ -58,6 +58,8 @@ export interface Options {
   readonly schemaComment: string | undefined;
   readonly lockTimeoutMs: number;
   readonly lockTries: number;
+  /** Digests of differences that are accepted, in this run. */
+  readonly acceptDifferences: readonly string[];
   /** What the environment changed, as `VARIABLE=value`, kept in the archive. */
   readonly overrides: readonly string[];
 }
@@ -109,6 +111,7 @@ export function parseOptions(given: DropOptions, env: NodeJS.ProcessEnv = proces
     schemaComment: given.schemaComment,
     lockTimeoutMs: milliseconds(given.lockTimeout ?? '2s', problems),
     lockTries: given.lockTries ?? 8,
+    acceptDifferences: [],
   };
   if (given.schemaComment !== undefined && !isText(given.schemaComment)) {
     problems.push('schemaComment is not a text that PostgreSQL takes');
@@ -207,6 +210,7 @@ interface Changes {
   backupProof?: Options['backupProof'];
   backupMaxAgeSeconds?: number;
   schemaComment?: 'off';
+  acceptDifferences?: readonly string[];
 }
 
 function readEnvironment(migration: string, env: NodeJS.ProcessEnv, problems: Problems) {
@@ -246,6 +250,15 @@ function readEnvironment(migration: string, env: NodeJS.ProcessEnv, problems: Pr
   override('UNDROP_SCHEMA_COMMENT', env.UNDROP_SCHEMA_COMMENT, (value) => {
     if (value === 'off') changes.schemaComment = value;
     else problems.push(`UNDROP_SCHEMA_COMMENT is ${JSON.stringify(value)}, not off`);
+    return true;
+  });
+  override('UNDROP_ACCEPT_DIFFERENCES', env.UNDROP_ACCEPT_DIFFERENCES, (value) => {
+    const digests = value.split(',').map((digest) => digest.trim());
+    if (digests.every((digest) => /^[0-9a-f]{12}$/.test(digest))) changes.acceptDifferences = digests;
+    else
+      problems.push(
+        `UNDROP_ACCEPT_DIFFERENCES is ${JSON.stringify(value)}, not the 12 hexadecimal digits that an error printed`,
+      );
     return true;
   });
   return { changes, overrides };

@@ -35,12 +35,27 @@ export async function pruneArchive(session: Session, options: PruneOptions): Pro
   if (named && open !== undefined) throw stillOpen(open);
   const recorded = await readRecorded(session);
   const young = await readYoung(session, options.olderThan ?? 0);
-  const judged = meant.map((entry) => ({ entry, reason: whyKept(entry, entries, recorded, young) }));
+  const judged = meant.map((entry) => ({ entry, reason: whyKept(entry, entries, recorded, young, named) }));
   const about = ({ id, migration }: KeptEntry) => ({ id, migration });
   const removed = judged.flatMap(({ entry, reason }) => (reason === null ? [about(entry)] : []));
   const kept = judged.flatMap(({ entry, reason }) => (reason === null ? [] : [{ ...about(entry), reason }]));
-  if (removed.length > 0) await session.write(removeSql, [removed.map(({ id }) => id)]);
+  const ids = removed.map(({ id }) => id);
+  if (removed.length > 0) {
+    await dropStores(session, ids);
+    await session.write(removeSql, [ids]);
+  }
   return { removed, kept };
+}
+
+const storesSql = /* sql */ `
+  select r.store from undrop.rows as r
+  where r.drop_id = any ($1) and pg_catalog.to_regclass(r.store) is not null
+  order by r.store`;
+
+/** Those of entries that were restored with accepted differences are still there. */
+async function dropStores(session: Session, ids: readonly number[]): Promise<void> {
+  const stores = await session.read<{ store: string }>(storesSql, [ids]);
+  if (stores.length > 0) await session.run(`drop table ${stores.map(({ store }) => store).join(', ')}`);
 }
 
 const removeSql = 'delete from undrop.drops where id = any ($1) and restored_at is not null';
@@ -60,6 +75,7 @@ function whyKept(
   entries: readonly KeptEntry[],
   recorded: ReadonlySet<string>,
   young: ReadonlySet<number>,
+  named: boolean,
 ): string | null {
   if (entry.restoredAt === null) return 'its tables are dropped, and it brings them back';
   const rest = restOf(entry, entries);
@@ -67,6 +83,9 @@ function whyKept(
   const latest = entries.filter(({ migration }) => migration === entry.migration).at(-1);
   if (latest === entry && recorded.has(withoutExtension(entry.migration))) {
     return 'Knex still has the migration as completed: its rollback asks this entry whether the tables are back';
+  }
+  if (entry.accepted.length > 0 && !named) {
+    return `differences were accepted when it was restored: --entry ${entry.id} removes it, with the rows that it kept`;
   }
   return young.has(entry.id) ? 'it was restored too short a time ago' : null;
 }

@@ -1,8 +1,8 @@
+import { type Accepted, acceptDifferences } from './accept.ts';
 import type { Archived } from './archive-closure.ts';
 import type { Closure, Host } from './catalog/closure.ts';
 import { type Fact, type Facts, readHostFacts, takeOwnFacts } from './catalog/facts.ts';
-import { Comparison, compareFacts, type Difference, describeDifferences } from './compare.ts';
-import { UndropError } from './errors.ts';
+import { Comparison, compareFacts, type Difference } from './compare.ts';
 import type { Table } from './gate.ts';
 import { findRestored, replay } from './restore.ts';
 import { compareRows } from './rows.ts';
@@ -12,14 +12,17 @@ import type { Session } from './session.ts';
  * Restores what has just been dropped, rows included, compares facts and rows, and takes it back: it ends dropped, as
  * it began. Without the rows nothing would be known of the keys, checks and functions that they have to get past.
  *
+ * @param accepted digests of differences that are accepted
+ * @returns what was accepted; null where nothing differs
  * @throws UndropError `not-reproducible` where a statement fails, `rehearsal-differs` where a fact differs
  */
 export async function rehearse(
   session: Session,
   tables: readonly Table[],
   capture: Archived['capture'],
-): Promise<void> {
-  await session.rehearse(async () => {
+  accepted: readonly string[],
+): Promise<Accepted | null> {
+  return session.rehearse(async () => {
     await replay(session, capture.statements, 'not-reproducible');
     const closure = await findRestored(
       session,
@@ -30,12 +33,11 @@ export async function rehearse(
       hostChanges(session, closure.hosts, capture.facts),
     ]);
     const differences = [...found.flat(), ...(await compareRows(session, capture.rows))];
-    if (differences.length === 0) return;
-    throw new UndropError('rehearsal-differs', {
-      subject: [...new Set(differences.map(({ object }) => object))].join(', '),
+    return acceptDifferences(differences, accepted, {
+      code: 'rehearsal-differs',
       message: 'What was dropped would not come back as it was.',
-      reason: describeDifferences(differences),
       next: 'Nothing was changed. Leave these tables out, or report the difference.',
+      rows: 'refuse',
     });
   });
 }

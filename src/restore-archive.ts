@@ -19,9 +19,14 @@ export interface RestoredArchive {
  * Brings back what a migration dropped, or one table of it, without Knex and its ledger: a later rollback finds what
  * is restored, and brings the rest.
  *
+ * @param accept the digest of differences that are accepted; default: none
  * @throws UndropError `bad-options`, `archive-missing`; what `down` throws
  */
-export async function restoreArchive(session: Session, wanted: Wanted): Promise<RestoredArchive> {
+export async function restoreArchive(
+  session: Session,
+  wanted: Wanted,
+  accept?: string,
+): Promise<RestoredArchive> {
   const { entry, table } = await lockEntry(session, wanted);
   const about = { migration: entry.migration, entry: entry.id };
   if (entry.restoredAt !== null) {
@@ -29,10 +34,11 @@ export async function restoreArchive(session: Session, wanted: Wanted): Promise<
     return { ...about, tables: [], rest: null };
   }
   if (table !== undefined) {
-    return { ...about, tables: [table], rest: await splitEntry(session, entry, table) };
+    return { ...about, tables: [table], rest: await splitEntry(session, entry, table, accept) };
   }
   const tables = entry.tables.map(({ sql }) => sql);
-  await restoreEntry(session, entry, parseOptions({ name: entry.migration, tables }, {}));
+  const options = parseOptions({ name: entry.migration, tables }, { UNDROP_ACCEPT_DIFFERENCES: accept });
+  await restoreEntry(session, entry, options, 'restore');
   return { ...about, tables, rest: null };
 }
 

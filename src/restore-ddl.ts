@@ -26,7 +26,7 @@ const tablesSql = /* sql */ `
  *
  * @throws UndropError `bad-options`, `name-taken`, `insufficient-privilege`, `restore-failed`
  */
-export async function restoreDdl(session: Session, file: string): Promise<RestoredDdl> {
+export async function restoreDdl(session: Session, file: string, accept?: string): Promise<RestoredDdl> {
   const before = await session.read<{ oid: number }>(tablesSql, [[]]);
   const statements = await readScript(file, async (parts) => {
     let count = 0;
@@ -45,7 +45,7 @@ export async function restoreDdl(session: Session, file: string): Promise<Restor
     file,
     statements,
     tables: made.map(({ name }) => name),
-    entries: await settleEntries(session),
+    entries: await settleEntries(session, accept),
   };
 }
 

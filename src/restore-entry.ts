@@ -1,12 +1,15 @@
+import { type Accepted, acceptDifferences } from './accept.ts';
+import { writeAcceptance } from './acceptances.ts';
 import { compareArchived } from './across-majors.ts';
 import { type Entry, loadCapture, markRestored } from './archive.ts';
 import { checkKeepers } from './archive-keepers.ts';
 import type { Statement } from './capture.ts';
 import type { Host } from './catalog/closure.ts';
 import { type Fact, readHostFacts } from './catalog/facts.ts';
-import { compareFacts, type Difference, describeDifferences } from './compare.ts';
+import { compareFacts, type Difference } from './compare.ts';
 import { UndropError } from './errors.ts';
 import { type LockMode, type Patience, readHostLocks, takeLocks, withLockTries } from './lock.ts';
+import type { Options } from './options.ts';
 import { checkPrerequisites } from './prerequisites.ts';
 import { readRestored, replay } from './restore.ts';
 import { checkStores, compareRows, countRows, type KeptRows } from './rows.ts';
@@ -14,33 +17,59 @@ import { countTables, say } from './say.ts';
 import { restoreSchemaComment } from './schema-comment.ts';
 import type { Session } from './session.ts';
 
+/** How a restore waits, and what it accepts. */
+export type RestoreOptions = Patience & Pick<Options, 'acceptDifferences'>;
+
 /**
  * Brings back all of an open entry, shows by the facts that it is what it was, and marks the entry restored.
  *
  * @throws UndropError as `replayEntry`; `lock-timeout`
  */
-export async function restoreEntry(session: Session, entry: Entry, patience: Patience): Promise<void> {
+export async function restoreEntry(
+  session: Session,
+  entry: Entry,
+  options: RestoreOptions,
+  command: 'down' | 'restore',
+): Promise<void> {
   await checkKeepers(session);
   // The restore locks referenced tables: whoever uses them must not have to queue behind it.
   const hosts = await readHosts(session, entry);
   const locks = await readHostLocks(session, hosts, await neededMode(session, entry));
   session.phase('lock');
-  const rows = await withLockTries(
+  const { rows, accepted } = await withLockTries(
     session,
-    patience,
+    options,
     () => locks,
     async ({ ms }) => {
       await takeLocks(session, locks, ms);
-      const replayed = await replayEntry(session, entry, hosts);
+      const replayed = await replayEntry(session, entry, hosts, options.acceptDifferences);
       if (entry.schemaComment !== null) await restoreSchemaComment(session, entry.schemaComment);
-      await markRestored(session, entry.id);
+      await markRestoredAs(session, entry, command, replayed.accepted);
       return replayed;
     },
   );
   say(
     `${entry.migration}: ${countTables(entry.tables)} ${rows.length === 0 ? '' : `with ${countRows(rows)} `}` +
-      `restored, equal to what was dropped on ${entry.droppedAt}`,
+      `restored, ${describeOutcome(entry, accepted)}`,
   );
+}
+
+/** Whether what is back equals what was dropped. */
+export function describeOutcome({ droppedAt }: Entry, accepted: Accepted | null): string {
+  if (accepted === null) return `equal to what was dropped on ${droppedAt}`;
+  const { digest, differences } = accepted;
+  return `with ${differences.length} accepted differences to what was dropped on ${droppedAt} (${digest})`;
+}
+
+/** The entry is restored. Where differences were accepted, the archive keeps these, and the rows. */
+export async function markRestoredAs(
+  session: Session,
+  { id }: Entry,
+  command: 'down' | 'restore',
+  accepted: Accepted | null,
+): Promise<void> {
+  await markRestored(session, id, accepted === null ? 'remove rows' : 'keep rows');
+  if (accepted !== null) await writeAcceptance(session, id, command, accepted);
 }
 
 // Where only foreign keys and triggers come back to them, others may go on reading.
@@ -69,14 +98,29 @@ export async function replayEntry(
   session: Session,
   entry: Entry,
   hosts: readonly Host[],
-): Promise<readonly KeptRows[]> {
+  accepted: readonly string[],
+): Promise<Replayed> {
   const { statements, facts, rows } = await readReplay(session, entry);
   const before = { hosts, facts: await readHostFacts(session, hosts) };
   session.phase('restore');
   await replay(session, statements, 'restore-failed');
   session.phase('compare');
-  await compareRestored(session, entry, { facts, rows }, before);
-  return rows;
+  const differences = await compareRestored(session, entry, { facts, rows }, before);
+  return {
+    rows,
+    accepted: acceptDifferences(differences, accepted, {
+      code: 'restore-differs',
+      message: 'What was restored is not what was dropped.',
+      next: 'Nothing was changed. Undo what has changed around the tables since the drop, then roll back again.',
+      rows: 'accept',
+    }),
+  };
+}
+
+/** What came back, and which differences were accepted. */
+export interface Replayed {
+  readonly rows: readonly KeptRows[];
+  readonly accepted: Accepted | null;
 }
 
 /**
@@ -142,14 +186,14 @@ interface Survivors {
  * The closure must be exactly what was archived. The hosts may have changed meanwhile: of them, only what the drop
  * took must be what the restore gave back.
  *
- * @throws UndropError `restore-differs`
+ * @returns what differs
  */
 async function compareRestored(
   session: Session,
   entry: Entry,
   archived: { readonly facts: readonly Fact[]; readonly rows: readonly KeptRows[] },
   before: Survivors,
-): Promise<void> {
+): Promise<Difference[]> {
   const { facts } = await readRestored(
     session,
     entry.tables.map(({ sql }) => sql),
@@ -157,18 +201,11 @@ async function compareRestored(
   const given = compareFacts(before.facts, await readHostFacts(session, before.hosts));
   const own = compareArchived(entry.serverVersion, archived.facts, session.server, facts.own);
   if (own.printed.length > 0) say(describePrinted(entry, own.printed));
-  const differences = [
+  return [
     ...own.differences,
     ...compareChanges(entry.hostChanges, given),
     ...(await compareRows(session, archived.rows)),
   ];
-  if (differences.length === 0) return;
-  throw new UndropError('restore-differs', {
-    subject: [...new Set(differences.map(({ object }) => object))].join(', '),
-    message: 'What was restored is not what was dropped.',
-    reason: describeDifferences(differences),
-    next: 'Nothing was changed. Undo what has changed around the tables since the drop, then roll back again.',
-  });
 }
 
 function describePrinted({ migration, serverVersion }: Entry, printed: readonly Difference[]): string {

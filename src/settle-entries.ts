@@ -1,9 +1,10 @@
+import { type Accepted, acceptDifferences } from './accept.ts';
 import { compareArchived } from './across-majors.ts';
-import { type Entry, findEntry, loadCapture, markRestored } from './archive.ts';
-import { describeDifferences } from './compare.ts';
+import { type Entry, findEntry, loadCapture } from './archive.ts';
 import { readEntries } from './entries.ts';
 import { isUndropError } from './errors.ts';
 import { readRestored } from './restore.ts';
+import { markRestoredAs } from './restore-entry.ts';
 import { compareRows } from './rows.ts';
 import { restoreSchemaComment } from './schema-comment.ts';
 import type { Session } from './session.ts';
@@ -20,10 +21,12 @@ export interface Settled {
 }
 
 /**
- * Marks the open entries as restored whose tables are all there and equal to what was dropped. The comment on the
- * schema goes back with them, as a rollback would do it.
+ * Marks the open entries as restored whose tables are all there and equal to what was dropped, but for differences that
+ * are accepted. The comment on the schema goes back with them, as a rollback would do it.
+ *
+ * @param accept the digest of differences that are accepted; default: none
  */
-export async function settleEntries(session: Session): Promise<Settled[]> {
+export async function settleEntries(session: Session, accept?: string): Promise<Settled[]> {
   const settled: Settled[] = [];
   for (const { migration, restoredAt } of await readEntries(session)) {
     if (restoredAt !== null) continue;
@@ -31,17 +34,22 @@ export async function settleEntries(session: Session): Promise<Settled[]> {
     if (entry === undefined || entry.restoredAt !== null) continue;
     const names = entry.tables.map(({ sql }) => sql);
     if ((await readPresent(session, names)).length < names.length) continue;
-    const reason = await findDifference(session, entry);
-    if (reason === null) {
+    const judged = await judge(session, entry, accept);
+    if (judged.reason === null) {
       if (entry.schemaComment !== null) await restoreSchemaComment(session, entry.schemaComment);
-      await markRestored(session, entry.id);
+      await markRestoredAs(session, entry, 'restore', judged.accepted);
     }
-    settled.push({ migration, id: entry.id, restored: reason === null, reason });
+    settled.push({ migration, id: entry.id, restored: judged.reason === null, reason: judged.reason });
   }
   return settled;
 }
 
-async function findDifference(session: Session, entry: Entry): Promise<string | null> {
+interface Judged {
+  readonly reason: string | null;
+  readonly accepted: Accepted | null;
+}
+
+async function judge(session: Session, entry: Entry, accept: string | undefined): Promise<Judged> {
   try {
     const { facts: dropped, rows } = await loadCapture(session, entry);
     const { facts } = await readRestored(
@@ -50,10 +58,18 @@ async function findDifference(session: Session, entry: Entry): Promise<string | 
     );
     const own = compareArchived(entry.serverVersion, dropped, session.server, facts.own);
     const differences = [...own.differences, ...(await compareRows(session, rows))];
-    return differences.length === 0 ? null : describeDifferences(differences);
+    const accepted = acceptDifferences(differences, accept === undefined ? [] : [accept], {
+      code: 'restore-differs',
+      message: 'What is there is not what was dropped.',
+      next: 'Undo what has changed around the tables since the drop.',
+      rows: 'accept',
+    });
+    return { reason: null, accepted };
   } catch (error) {
+    if (!isUndropError(error)) throw error;
+    if (error.code === 'restore-differs') return { reason: `${error.reason}\n${error.next}`, accepted: null };
     // What a damaged archive is restored without, it cannot be compared with either.
-    if (isUndropError(error) && error.code === 'archive-damaged') return error.message;
+    if (error.code === 'archive-damaged') return { reason: error.message, accepted: null };
     throw error;
   }
 }

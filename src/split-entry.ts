@@ -1,4 +1,5 @@
-import { type Entry, markRestored } from './archive.ts';
+import { writeAcceptance } from './acceptances.ts';
+import type { Entry } from './archive.ts';
 import { archiveClosure } from './archive-closure.ts';
 import { ensureArchive } from './archive-schema.ts';
 import { type Closure, outsiders } from './catalog/closure.ts';
@@ -10,7 +11,7 @@ import { lockClosure, readHostLocks, takeLocks, withLockTries } from './lock.ts'
 import { parseTableName } from './name.ts';
 import { type Options, parseOptions } from './options.ts';
 import { hostChanges, rehearse } from './rehearse.ts';
-import { readHosts, replayEntry, restoreEntry } from './restore-entry.ts';
+import { describeOutcome, markRestoredAs, readHosts, replayEntry, restoreEntry } from './restore-entry.ts';
 import { say } from './say.ts';
 import type { Session } from './session.ts';
 import { takeOver } from './write-entry.ts';
@@ -31,34 +32,41 @@ export interface Rest {
  * brings the rest.
  *
  * @param table qualified and quoted, one of the entry's
+ * @param accept the digest of differences that are accepted; default: none
  * @returns null where there were no others
  * @throws UndropError what restore and drop throw; `prerequisite-gone` where the table cannot be without the others
  */
-export async function splitEntry(session: Session, entry: Entry, table: string): Promise<Rest | null> {
-  const options = optionsOf(entry);
+export async function splitEntry(
+  session: Session,
+  entry: Entry,
+  table: string,
+  accept?: string,
+): Promise<Rest | null> {
+  const options = optionsOf(entry, accept);
   const others = entry.tables.filter(({ sql }) => sql !== table);
   if (others.length === entry.tables.length) throw new Error(`${table} is not in entry ${entry.id}`);
   if (others.length === 0) {
-    await restoreEntry(session, entry, options);
+    await restoreEntry(session, entry, options, 'restore');
     return null;
   }
   await ensureArchive(session);
   const hosts = await readHosts(session, entry);
   // What the drop of the others will ask for is asked for first.
   const locks = await readHostLocks(session, hosts, 'access exclusive');
-  const rest = await withLockTries(
+  const { rest, accepted } = await withLockTries(
     session,
     options,
     () => locks,
     async ({ ms }) => {
       await takeLocks(session, locks, ms);
-      await replayEntry(session, entry, hosts);
-      await markRestored(session, entry.id);
-      return dropRest(session, entry, table, await findRest(session, others), options);
+      const { accepted } = await replayEntry(session, entry, hosts, options.acceptDifferences);
+      await markRestoredAs(session, entry, 'restore', accepted);
+      const rest = await dropRest(session, entry, table, await findRest(session, others), options);
+      return { rest, accepted };
     },
   );
   say(
-    `${entry.migration}: ${table} restored, equal to what was dropped on ${entry.droppedAt}; ` +
+    `${entry.migration}: ${table} restored, ${describeOutcome(entry, accepted)}; ` +
       `${rest.tables.join(', ')} ${rest.tables.length === 1 ? 'stays' : 'stay'} dropped (entry ${rest.entry})`,
   );
   return rest;
@@ -83,17 +91,18 @@ async function dropRest(
   });
   await drop(session, tables, closure);
   const changes = await hostChanges(session, closure.hosts, capture.facts);
-  await rehearse(session, tables, capture);
+  const accepted = await rehearse(session, tables, capture, options.acceptDifferences);
+  if (accepted !== null) await writeAcceptance(session, entry, 'restore', accepted);
   await takeOver(session, entry, from.id, { digest, hostChanges: changes });
   const waiting = outsiders(closure).map(({ kind, identity }) => ({ kind, identity }));
   return { entry, tables: tables.map(({ sql }) => sql), waiting };
 }
 
 /** All that goes again has just been restored from the entry, so whatever goes along was a part of it. */
-function optionsOf({ migration, tables }: Entry): Options {
+function optionsOf({ migration, tables }: Entry, accept: string | undefined): Options {
   return parseOptions(
     { name: migration, tables: tables.map(({ written }) => written), outsiders: 'cascade', rows: 'archive' },
-    {},
+    { UNDROP_ACCEPT_DIFFERENCES: accept },
   );
 }
 

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { writeAcceptance } from './acceptances.ts';
 import { approvedTables, checkFingerprints } from './approve.ts';
 import { findEntry } from './archive.ts';
 import { archiveClosure } from './archive-closure.ts';
@@ -55,7 +56,8 @@ export async function up(knex: Knex, options: Options): Promise<void> {
     );
     const changes = await hostChanges(session, hosts, capture.facts);
     session.phase('rehearse');
-    await rehearse(session, tables, capture);
+    const accepted = await rehearse(session, tables, capture, options.acceptDifferences);
+    if (accepted !== null) await writeAcceptance(session, entry, 'up', accepted);
     const schemaComment =
       options.schemaComment === undefined || tables[0] === undefined
         ? undefined

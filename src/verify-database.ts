@@ -1,3 +1,4 @@
+import { describeAcceptance } from './acceptances.ts';
 import { type Check, list } from './checks.ts';
 import { compareWithRecord } from './compare-record.ts';
 import { type KeptEntry, readEntries } from './entries.ts';
@@ -37,6 +38,7 @@ export async function verifyDatabase(
     await checkCount(session, expect),
     await checkGone(session, open),
     await checkOthers(session, entries, strict),
+    ...checkAccepted(entries),
     await checkComments(session, open),
     await checkViews(session),
     await checkCode(code, open, strict),
@@ -100,6 +102,15 @@ async function checkOthers(session: Session, entries: readonly KeptEntry[], stri
 
 function describeRecord({ id, madeAt, madeBy, command, backup }: FactRecord): string {
   return `record ${id} of ${madeAt}, by ${madeBy} with ${command}${backup === null ? '' : ` ${backup}`}`;
+}
+
+/** Nobody vouches for what was accepted: it is listed as long as the archive holds the entry. */
+function checkAccepted(entries: readonly KeptEntry[]): Check[] {
+  const accepted = entries.flatMap((entry) =>
+    entry.accepted.map((one) => `${entry.migration} (entry ${entry.id}): ${describeAcceptance(one)}`),
+  );
+  if (accepted.length === 0) return [];
+  return [{ name: 'accepted differences', state: 'not checked', found: accepted.join('; ') }];
 }
 
 async function checkComments(session: Session, open: readonly KeptEntry[]): Promise<Check> {

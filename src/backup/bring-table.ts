@@ -1,3 +1,5 @@
+import { type Accepted, acceptDifferences } from '../accept.ts';
+import { writeAcceptance } from '../acceptances.ts';
 import { findEntry } from '../archive.ts';
 import { captureStatements, notReproducible, type Statement } from '../capture.ts';
 import { type Closure, outsiders } from '../catalog/closure.ts';
@@ -33,11 +35,13 @@ export interface RestoredTable {
  * Replays a table that was captured elsewhere, with its rows, and compares it with that.
  *
  * @param from where the rows are
+ * @param accept the digest of differences that are accepted; default: none
  */
 export async function bringTable(
   session: Session,
   captured: CapturedTable,
   from: Session,
+  accept?: string,
 ): Promise<RestoredTable> {
   const { tables, left } = captured;
   const [found] = await session.read<{ sql: string }>('select pg_catalog.to_regclass($1)::text as sql', [
@@ -47,9 +51,9 @@ export async function bringTable(
   const open = await findOpen(session, captured.table);
   if (open === undefined) {
     if (found?.sql != null) throw taken(captured.table);
-    await bringNew(session, captured, kept, from);
+    await bringNew(session, captured, kept, from, accept);
   }
-  const rest = open === undefined ? null : await bringInstead(session, captured, kept, from, open);
+  const rest = open === undefined ? null : await bringInstead(session, captured, kept, from, open, accept);
   const rows = kept.reduce((sum, { count }) => sum + Number(count), 0);
   return { table: captured.table, rows, migration: open?.migration ?? null, rest, left };
 }
@@ -68,6 +72,7 @@ async function bringNew(
   captured: CapturedTable,
   kept: readonly KeptRows[],
   from: Session,
+  accept: string | undefined,
 ): Promise<void> {
   await checkPrerequisites(session, captured.prerequisites);
   const hosts = await session.read<{ oid: number }>(hostsSql, [JSON.stringify(captured.prerequisites)]);
@@ -81,7 +86,7 @@ async function bringNew(
       await play(session, captured.statements, captured.tables, from);
     },
   );
-  await compare(session, captured.table, captured.facts, kept);
+  await compare(session, captured.table, captured.facts, kept, accept);
 }
 
 /**
@@ -96,10 +101,11 @@ async function bringInstead(
   kept: readonly KeptRows[],
   from: Session,
   { migration }: { migration: string },
+  accept: string | undefined,
 ): Promise<number | null> {
   const entry = await findEntry(session, migration);
   if (entry === undefined) throw new Error(`no entry of ${migration}`);
-  const rest = await splitEntry(session, entry, captured.table);
+  const rest = await splitEntry(session, entry, captured.table, accept);
   const { tables } = await findTables(session, [{ ...parseTableName(captured.table), reason: undefined }]);
   await lockClosure(session, tables, patience(captured.table), async ({ closure, lockHosts }) => {
     await lockHosts();
@@ -109,7 +115,8 @@ async function bringInstead(
     const states = captured.statements.filter(({ sql }) => sql.startsWith('select pg_catalog.setval('));
     await replay(session, states, 'restore-failed');
     const wanted = [...facts.filter(isNoState), ...captured.facts.filter((fact) => !isNoState(fact))];
-    await compare(session, captured.table, wanted, kept);
+    const accepted = await compare(session, captured.table, wanted, kept, accept);
+    if (accepted !== null) await writeAcceptance(session, entry.id, 'restore', accepted);
   });
   return rest?.entry ?? null;
 }
@@ -143,10 +150,16 @@ async function compare(
   table: string,
   facts: readonly Fact[],
   kept: readonly KeptRows[],
-): Promise<void> {
+  accept: string | undefined,
+): Promise<Accepted | null> {
   const restored = await readRestored(session, [table]);
   const differences = [...compareFacts(facts, restored.facts.own), ...(await compareRows(session, kept))];
-  if (differences.length > 0) throw differs(table, differences);
+  return acceptDifferences(differences, accept === undefined ? [] : [accept], {
+    code: 'restore-differs',
+    message: `${table} did not come back as it is in the backup.`,
+    next: 'Nothing was changed. Restore the backup into a new database with --into, and look at it there.',
+    rows: 'accept',
+  });
 }
 
 /** Of the newest of those that several migrations have dropped, since that was the table last. */
@@ -185,14 +198,5 @@ function hasChanged(table: string, migration: string, changed: readonly Differen
     message: `${table} had changed between the backup and its drop by ${migration}.`,
     reason: describeDifferences(changed),
     next: 'Nothing was changed. Restore it from the archive, as it was dropped; or the backup into a new database with --into.',
-  });
-}
-
-function differs(table: string, differences: readonly Difference[]): UndropError {
-  return new UndropError('restore-differs', {
-    subject: table,
-    message: `${table} did not come back as it is in the backup.`,
-    reason: describeDifferences(differences),
-    next: 'Nothing was changed. Restore the backup into a new database with --into, and look at it there.',
   });
 }

@@ -1,4 +1,5 @@
-import { type Digests, readFactDigests, readObjectDigests, stillDiffering } from '../catalog/fact-digests.ts';
+import { stillDiffering } from '../catalog/earlier-digests.ts';
+import { type Digests, readFactDigests, readObjectDigests } from '../catalog/fact-digests.ts';
 import { UndropError } from '../errors.ts';
 import { quoteName } from '../name.ts';
 import type { Session } from '../session.ts';

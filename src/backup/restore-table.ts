@@ -22,6 +22,7 @@ import { type Source, withSource } from './source.ts';
  * the table, the rest of that stays dropped and comes back with the rollback.
  *
  * @param written the table, as a migration would write it
+ * @param accept the digest of differences that are accepted; default: none
  * @throws UndropError `bad-options`, `backup-unproved`, `missing-table`, `name-taken`, `not-reproducible`,
  * `prerequisite-gone`, `restore-failed`, `restore-differs`, `lock-timeout`
  */
@@ -30,12 +31,12 @@ export async function restoreTable(
   target: Target,
   path: string,
   written: string,
-  signal?: AbortSignal,
+  { accept, signal }: { accept?: string | undefined; signal?: AbortSignal } = {},
 ): Promise<RestoredTable> {
   return withCaptured(knex, target, path, written, signal, async (captured, source) => {
     const rows = await source.withRows(captured.tables, (unpacked) =>
       withKnex(unpacked, (pool) =>
-        inSession(pool, (from) => inSession(knex, (session) => bringTable(session, captured, from)), {
+        inSession(pool, (from) => inSession(knex, (session) => bringTable(session, captured, from, accept)), {
           onlyReads: true,
         }),
       ),

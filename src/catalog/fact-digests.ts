@@ -1,7 +1,7 @@
 import type { Session } from '../session.ts';
 import { databaseObjectsSql, databaseRows, joined } from './database-rows.ts';
 import { sequenceState } from './facts.ts';
-import { earlierFacts, type FactsVersion, type NormalRows, normalRows } from './normal-rows.ts';
+import { type FactsVersion, type NormalRows, normalRows } from './normal-rows.ts';
 
 interface Digest {
   identity: string;
@@ -33,24 +33,6 @@ export async function readObjectDigests(session: Session, version?: FactsVersion
 export async function readFactDigests(session: Session, version?: FactsVersion): Promise<Digests> {
   const objects = await readObjects(session, version);
   return byIdentity([...objects, ...(await readSequenceStates(session, objects))]);
-}
-
-/**
- * Of objects whose digests differ, those that differ from the digests of every earlier version too. One that was recorded
- * by an earlier version may be the same.
- */
-export async function stillDiffering(
-  session: Session,
-  recorded: Digests,
-  differing: readonly string[],
-): Promise<string[]> {
-  let left = [...differing];
-  for (const version of earlierFacts) {
-    if (left.length === 0) break;
-    const digests = await readObjectDigests(session, version);
-    left = left.filter((identity) => recorded[identity] !== digests[identity]);
-  }
-  return left;
 }
 
 /** Without what the mere use of the database changes. */
