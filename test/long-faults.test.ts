@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { planDrop, reversibleDrop } from '../src/index.ts';
-import { installedNative } from './support/binaries.ts';
+import { testNative } from './support/binaries.ts';
 import { startStandby } from './support/cluster.ts';
 import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
@@ -29,7 +29,7 @@ describe('faults of the world', function () {
     // One of its own: it is restarted, and short of locks.
     const settings = { max_locks_per_transaction: '10', max_connections: '20' };
     server = await startServer({
-      native: installedNative(),
+      native: testNative(),
       settings,
     });
     project = makeProject();

@@ -5,7 +5,7 @@ import { undropConfig } from '../src/knex/config.ts';
 import { readSettings } from '../src/knex/settings.ts';
 import { readWitness } from '../src/roundtrip/witness.ts';
 import { quietly } from '../src/say.ts';
-import { installedNative } from './support/binaries.ts';
+import { testNative } from './support/binaries.ts';
 import { type FaultProxy, startProxy } from './support/proxy.ts';
 import { startServer, type TestDatabase, type TestServer } from './support/server.ts';
 import { makeSmallProject, packageUrl, type SmallProject, type Started } from './support/small-project.ts';
@@ -74,7 +74,7 @@ describe('a kill between any two statements', function () {
 
   before(async () => {
     // One of its own: some of the faults bring it down. Nothing that was committed may then be lost.
-    server = await startServer({ native: installedNative(), settings: { synchronous_commit: 'on' } });
+    server = await startServer({ native: testNative(), settings: { synchronous_commit: 'on' } });
     proxy = await startProxy(server.config('postgres'));
     project = makeSmallProject();
     project.migration(

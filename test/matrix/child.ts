@@ -1,6 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import Mocha from 'mocha';
+import { askVersion } from '../support/server-version.ts';
 import { reasonOf } from '../support/skip.ts';
+
+/** What the tests run on, as it says itself. Told first. */
+export interface Server {
+  readonly version: string;
+}
 
 /** What became of one test. */
 export interface Outcome {
@@ -33,4 +39,5 @@ const mocha = new Mocha({
 for (const file of process.argv.slice(2))
   mocha.addFile(fileURLToPath(new URL(`../${file}`, import.meta.url)));
 await mocha.loadFilesAsync();
+process.send?.({ version: await askVersion() } satisfies Server);
 mocha.run((failures) => process.exit(failures === 0 ? 0 : 1));

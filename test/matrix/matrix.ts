@@ -3,13 +3,14 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { majors, nativeOf } from '../support/binaries.ts';
+import { majors, nativeOf, systemNative } from '../support/binaries.ts';
 import { inMemory } from '../support/in-memory.ts';
-import type { Outcome } from './child.ts';
+import type { Outcome, Server } from './child.ts';
 import { describeTable, type ServerRun } from './table.ts';
 
 // npm run test:matrix [-- <servers>]: the tests that depend on the server, on every server that is supported:
-// 14 15 16 17 18 embedded, or those that are named, or the one that UNDROP_TEST_URL names.
+// 14 15 16 17 18 of npm, `system` where that has one, and `embedded`; or those that are named; or the one that
+// UNDROP_TEST_URL names.
 
 const tests = [
   'cases.test.ts',
@@ -28,7 +29,7 @@ const tests = [
 // Two minutes of random schemas, all servers together.
 const randomSeconds = 120;
 
-const all = [...majors.map(String), 'embedded'];
+const all = [...majors.map(String), 'system', 'embedded'];
 const named = process.argv.slice(2);
 const unknown = named.filter((name) => !all.includes(name));
 if (unknown.length > 0) {
@@ -36,7 +37,10 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 const given = process.env.UNDROP_TEST_URL ? ['UNDROP_TEST_URL'] : undefined;
-const servers = given ?? (named.length > 0 ? named : all);
+const servers =
+  given ?? (named.length > 0 ? named : all.filter((name) => name !== 'system' || systemNative()));
+if (named.length === 0 && given === undefined && !servers.includes('system'))
+  process.stdout.write('The system has no server of its own, so none is tried.\n');
 
 // Whatever the tests leave in it when they are ended goes with it.
 const scratch = mkdtempSync(join(inMemory() ?? tmpdir(), 'undrop-matrix-'));
@@ -64,7 +68,7 @@ const work = async (): Promise<void> => {
   for (let server = waiting.shift(); server !== undefined; server = waiting.shift())
     runs.push(await runOn(server));
 };
-if (given === undefined) for (const server of servers) if (server !== 'embedded') nativeOf(Number(server));
+if (given === undefined) for (const server of servers) if (server !== 'embedded') nativeOf(server);
 await Promise.all([work(), ...(availableParallelism() > 1 ? [work()] : [])]);
 runs.sort((a, b) => servers.indexOf(a.server) - servers.indexOf(b.server));
 process.stdout.write(`\n${describeTable(runs)}\n`);
@@ -72,8 +76,8 @@ process.exitCode = runs.every(({ good }) => good) ? 0 : 1;
 
 /** Runs the tests in a process of its own, which ends the server with itself. */
 async function runOn(server: string): Promise<ServerRun> {
-  process.stdout.write(`\n== ${server}\n`);
   const outcomes: Outcome[] = [];
+  let version = '';
   let said = '';
   const begun = Date.now();
   const status = await new Promise<number | null>((resolve) => {
@@ -89,10 +93,15 @@ async function runOn(server: string): Promise<ServerRun> {
     child.stderr?.on('data', (text: Buffer) => {
       said = `${said}${text}`.slice(-10_000);
     });
-    child.on('message', (outcome: Outcome) => {
-      outcomes.push(outcome);
-      if (outcome.state === 'failed')
-        process.stdout.write(`\n✖ ${server}: ${outcome.title.join(' › ')}\n${outcome.why}\n`);
+    child.on('message', (message: Server | Outcome) => {
+      if ('version' in message) {
+        ({ version } = message);
+        process.stdout.write(`\n== ${server}: server ${version}\n`);
+        return;
+      }
+      outcomes.push(message);
+      if (message.state === 'failed')
+        process.stdout.write(`\n✖ ${server}: ${message.title.join(' › ')}\n${message.why}\n`);
     });
     child.on('exit', (code) => {
       children.delete(child);
@@ -103,7 +112,7 @@ async function runOn(server: string): Promise<ServerRun> {
   if (status !== 0 && !failed)
     process.stdout.write(`The tests on ${server} ended with ${status}:\n${said}\n`);
   const good = status === 0 && outcomes.some(({ state }) => state === 'passed');
-  const run = { server, outcomes, good, seconds: Math.round((Date.now() - begun) / 1000) };
+  const run = { server, version, outcomes, good, seconds: Math.round((Date.now() - begun) / 1000) };
   process.stdout.write(`${describeTable([run])}\n`);
   return run;
 }

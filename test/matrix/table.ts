@@ -3,6 +3,7 @@ import type { Outcome } from './child.ts';
 /** The tests on one server. */
 export interface ServerRun {
   readonly server: string;
+  readonly version: string;
   readonly outcomes: readonly Outcome[];
   /** Something ran, nothing failed, and it came to its end. */
   readonly good: boolean;
@@ -11,8 +12,19 @@ export interface ServerRun {
 
 /** A line a server, then why tests were skipped, then all of them counted. */
 export function describeTable(runs: readonly ServerRun[]): string {
-  const head = ['server', 'ran', 'exact', 'refused', 'other laws', 'skipped', 'failed', 'seconds', ''];
-  const lines = runs.map(({ server, outcomes, good, seconds }) => {
+  const head = [
+    'server',
+    'version',
+    'ran',
+    'exact',
+    'refused',
+    'other laws',
+    'skipped',
+    'failed',
+    'seconds',
+    '',
+  ];
+  const lines = runs.map(({ server, version, outcomes, good, seconds }) => {
     const passed = outcomes.filter(({ state }) => state === 'passed');
     const cases = passed.filter(({ title }) => title[0] === 'cases');
     const refused = cases.filter(({ title }) => title.at(-1)?.includes(': is refused, '));
@@ -26,7 +38,12 @@ export function describeTable(runs: readonly ServerRun[]): string {
       failed,
       seconds,
     ];
-    return [server, ...numbers.map(String), good ? '' : passed.length + failed === 0 ? 'none ran' : 'failed'];
+    return [
+      server,
+      version,
+      ...numbers.map(String),
+      good ? '' : passed.length + failed === 0 ? 'none ran' : 'failed',
+    ];
   });
   const total = runs.flatMap(({ outcomes }) => outcomes);
   return [

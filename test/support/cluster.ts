@@ -1,5 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -15,9 +23,9 @@ export interface Cluster {
   folder: string;
   /**
    * Stops the server and starts it again at the same port: `fast` after it has written everything, `immediate` as if it
-   * had crashed.
+   * had crashed. With `native`, its data goes on under these binaries, which must be of the same major.
    */
-  restart(mode?: StopMode): void;
+  restart(mode?: StopMode, native?: string): void;
   /** Ends the server and removes its folder. */
   stop(): Promise<void>;
 }
@@ -50,8 +58,8 @@ const keeper = /* sh */ `
 `;
 
 /**
- * Makes a new cluster from server binaries (copied first, so that any user can run them) and starts it on a
- * free port of 127.0.0.1, superuser `postgres`, no password. It ends with this process, however that ends.
+ * Makes a new cluster from server binaries and starts it on a free port of 127.0.0.1, superuser `postgres`, no password.
+ * It ends with this process, however that ends.
  * Throws with the server's own words when it does not start.
  */
 export async function startCluster(
@@ -60,7 +68,7 @@ export async function startCluster(
 ): Promise<Cluster> {
   const folder = newFolder();
   try {
-    copyBinaries(native, folder);
+    placeBinaries(native, folder);
     initialise(folder);
     return await launch(folder, more);
   } catch (error) {
@@ -100,16 +108,32 @@ async function launch(folder: string, more: Readonly<Record<string, string>>): P
     const port = await freePort();
     const stop = run(folder, port, more);
     const log = await started(folder);
-    if (log === undefined) return { port, folder, restart: (mode) => restart(folder, mode), stop };
+    if (log === undefined) return { port, folder, restart: (...how) => restart(folder, ...how), stop };
     const taken = /could not bind/.test(log) && tries < 3;
     if (!taken) throw new Error(`PostgreSQL did not start:\n${log}`);
   }
 }
 
-function restart(folder: string, mode: StopMode = 'fast'): void {
+function restart(folder: string, mode: StopMode = 'fast', native?: string): void {
   // The log is open to whoever made the folder only.
   const options = ['-D', join(folder, 'data'), '-l', join(folder, 'data/log'), '-w', '-m', mode];
-  command(join(folder, 'native/bin/pg_ctl'), ['restart', ...options], folder);
+  const control = (...what: string[]): void =>
+    command(join(folder, 'native/bin/pg_ctl'), [...what, ...options], folder);
+  if (native !== undefined) {
+    control('stop');
+    command('rm', ['-rf', join(folder, 'native')]);
+    placeBinaries(native, folder);
+  }
+  // It starts what ran before, with the options of then, and would else take the program of then too.
+  control('restart', '-p', join(folder, 'native/bin/postgres'));
+}
+
+/** Puts the binaries where any user can run them: `native` in the folder. */
+function placeBinaries(native: string, folder: string): void {
+  if (existsSync(join(native, 'pg-symlinks.json'))) copyBinaries(native, folder);
+  // Those of the system know where the rest of them is.
+  else symlinkSync(native, join(folder, 'native'));
+  if (asRoot) command('chown', ['-R', `${runAs.uid}:${runAs.gid}`, folder]);
 }
 
 function copyBinaries(native: string, folder: string): void {
@@ -125,7 +149,6 @@ function copyBinaries(native: string, folder: string): void {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
   }
-  if (asRoot) command('chown', ['-R', `${runAs.uid}:${runAs.gid}`, folder]);
 }
 
 function initialise(folder: string): void {

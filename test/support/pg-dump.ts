@@ -50,7 +50,7 @@ export async function wasmPgDump(url: string, args: string[] = []): Promise<stri
     const bridge = openBridge(server);
     try {
       const file = await dump({ pg: bridge.pg, args });
-      return await file.text();
+      return withoutInternalOptions(await file.text());
     } catch (error) {
       const { message } = error as Error;
       // Once in a thousand dumps it sees an end where there is none. It then has no result, so that none is hidden.
@@ -60,6 +60,20 @@ export async function wasmPgDump(url: string, args: string[] = []): Promise<stri
       bridge.close();
     }
   }
+}
+
+/**
+ * Servers from November 2026 on keep options of columns for themselves, new ones for each new column, and this pg_dump is
+ * older. https://www.postgresql.org/docs/current/catalog-pg-attribute.html
+ */
+function withoutInternalOptions(dump: string): string {
+  return dump.replace(
+    /^(ALTER (?:FOREIGN )?TABLE ONLY .* ALTER COLUMN .* SET )\((.*)\);\n/gm,
+    (_, alter, options) => {
+      const others = options.split(', ').filter((option: string) => !option.startsWith('pg_'));
+      return others.length === 0 ? '' : `${alter}(${others.join(', ')});\n`;
+    },
+  );
 }
 
 /** Schema and rows, less our own schema. */

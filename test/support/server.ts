@@ -1,12 +1,12 @@
 import pg from 'pg';
-import { installedNative, nativeOf } from './binaries.ts';
+import { testNative } from './binaries.ts';
 import { type Cluster, type StopMode, startCluster } from './cluster.ts';
 import { startEmbeddedDatabases } from './embedded-databases.ts';
 import { embeddedLimit } from './embedded-limits.ts';
 import { skip } from './skip.ts';
 
 export interface TestServer {
-  /** As the server says it, for example `15.18`. */
+  /** As the server says it, for example `15.20 (Debian 15.20-0+deb12u1)`. */
   version: string;
   major: number;
   /** False where UNDROP_TEST_URL named the server: then there is no `pw_user` line in its pg_hba.conf. */
@@ -26,8 +26,8 @@ export interface TestServer {
   client(database: string, user?: string, password?: string): Promise<pg.Client>;
   /** Runs statements in a new connection as superuser, and gives the rows of the last one. */
   sql<Row = Record<string, unknown>>(database: string, text: string): Promise<Row[]>;
-  /** Only of an own server: stops it and starts it again. */
-  restart(mode?: StopMode): void;
+  /** Only of an own server: stops it and starts it again, with `native` under other binaries of the same major. */
+  restart(mode?: StopMode, native?: string): void;
   stop(): Promise<void>;
 }
 
@@ -66,9 +66,9 @@ if (typeof globalThis.after === 'function') {
 }
 
 /**
- * Starts a server: the one that npm has installed; or the major that UNDROP_TEST_SERVER says, or `embedded`; or other
- * binaries (`native`: a folder with bin, lib, share). With UNDROP_TEST_URL (a superuser's URL) and no `native`, that
- * server is used and none is started.
+ * Starts a server: the one that npm has installed; or the one that UNDROP_TEST_SERVER says: a major of npm's, `system`
+ * for the newest among the packages of the system, or `embedded`; or other binaries (`native`: their folder). With
+ * UNDROP_TEST_URL (a superuser's URL) and no `native`, that server is used and none is started.
  */
 export async function startServer({
   native,
@@ -77,13 +77,10 @@ export async function startServer({
   native?: string;
   settings?: Readonly<Record<string, string>>;
 } = {}): Promise<TestServer> {
-  const { UNDROP_TEST_URL: given, UNDROP_TEST_SERVER: major } = process.env;
+  const { UNDROP_TEST_URL: given } = process.env;
   if (native === undefined && given) return describeServer(new URL(given), undefined);
   if (native === undefined && onEmbedded) return describeEmbedded();
-  const cluster = await startCluster(
-    native ?? (major ? nativeOf(Number(major)) : installedNative()),
-    settings,
-  );
+  const cluster = await startCluster(native ?? testNative(), settings);
   try {
     return await describeServer(new URL(`postgres://postgres@127.0.0.1:${cluster.port}/postgres`), cluster);
   } catch (error) {
@@ -204,7 +201,7 @@ async function describeServer(base: URL, cluster: Cluster | undefined): Promise<
   };
 
   const [row] = await sql<{ server_version: string }>(maintenance, 'show server_version');
-  const version = row?.server_version.split(' ')[0] ?? '';
+  const version = row?.server_version ?? '';
   const facts = {
     version,
     major: Number.parseInt(version, 10),
@@ -216,6 +213,6 @@ async function describeServer(base: URL, cluster: Cluster | undefined): Promise<
   const strategy = cluster !== undefined && facts.major >= 15 ? ' strategy file_copy' : '';
   // Leaves behind what a first connection makes for those after it, and so all copies have it from the beginning.
   if (cluster !== undefined) await sql('template1', 'select');
-  const restart: TestServer['restart'] = (mode) => cluster?.restart(mode);
+  const restart: TestServer['restart'] = (...how) => cluster?.restart(...how);
   return { ...facts, createDatabase, dropDatabase, url, config, client, sql, restart, stop };
 }
