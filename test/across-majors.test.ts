@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { reversibleDrop } from '../src/reversible-drop.ts';
 import { quietly } from '../src/say.ts';
 import { installedNative } from './support/binaries.ts';
-import { inCase, needs, readCases } from './support/case-folders.ts';
+import { inCase, needs, readSomeCases } from './support/case-folders.ts';
 import { statements } from './support/judges.ts';
 import { refusalOf } from './support/migrate.ts';
 import { pgDump } from './support/pg-dump.ts';
@@ -10,37 +10,6 @@ import { startServer, type TestDatabase, type TestServer, testServer } from './s
 import { skip } from './support/skip.ts';
 
 const oldMajor = 15;
-
-// One or two of each family.
-const chosen = [
-  'aggregates--kinds',
-  'columns--attributes',
-  'comments--everywhere',
-  'constraints--inbound',
-  'constraints--kinds',
-  'domains--of-row-types',
-  'foreign--tables',
-  'indexes--kinds',
-  'indexes--marks',
-  'inheritance--parent-and-children',
-  'operators--kinds',
-  'partitions--parent-and-all',
-  'policies--kinds',
-  'publications--members',
-  'ranges--in-use',
-  'routines--atomic-chain',
-  'grants--of-all-kinds',
-  'rows--generated-and-identity',
-  'rows--keys-of-every-kind',
-  'rows--inbound',
-  'rules--states',
-  'sequences--renamed-identity',
-  'statistics--kinds',
-  'triggers--states',
-  'typed--tables',
-  'views--materialized',
-  'views--on-views',
-];
 
 describe(`an archive of PostgreSQL ${oldMajor}, dumped and loaded here`, () => {
   let old: TestServer;
@@ -60,7 +29,7 @@ describe(`an archive of PostgreSQL ${oldMajor}, dumped and loaded here`, () => {
       skip(this, 'PGlite has 32 bits, so that columns of 64 differ: pg_attribute.attbyval');
   });
 
-  for (const { name, schema, tables, options } of readCases().filter(({ name }) => chosen.includes(name))) {
+  for (const { name, schema, tables, options } of readSomeCases()) {
     const migration = reversibleDrop({ name, tables, ...options });
 
     it(`${name}: comes back`, function () {

@@ -22,6 +22,37 @@ export interface Case {
 
 const folder = join(import.meta.dirname, '../cases');
 
+// One or two of each family.
+const some = [
+  'aggregates--kinds',
+  'columns--attributes',
+  'comments--everywhere',
+  'constraints--inbound',
+  'constraints--kinds',
+  'domains--of-row-types',
+  'foreign--tables',
+  'indexes--kinds',
+  'indexes--marks',
+  'inheritance--parent-and-children',
+  'operators--kinds',
+  'partitions--parent-and-all',
+  'policies--kinds',
+  'publications--members',
+  'ranges--in-use',
+  'routines--atomic-chain',
+  'grants--of-all-kinds',
+  'rows--generated-and-identity',
+  'rows--keys-of-every-kind',
+  'rows--inbound',
+  'rules--states',
+  'sequences--renamed-identity',
+  'statistics--kinds',
+  'triggers--states',
+  'typed--tables',
+  'views--materialized',
+  'views--on-views',
+];
+
 export function readCases(): Case[] {
   return readdirSync(folder)
     .sort()
@@ -30,6 +61,10 @@ export function readCases(): Case[] {
       schema: readFileSync(join(folder, name, 'schema.sql'), 'utf8'),
       ...JSON.parse(readFileSync(join(folder, name, 'case.json'), 'utf8')),
     }));
+}
+
+export function readSomeCases(): Case[] {
+  return readCases().filter(({ name }) => some.includes(name));
 }
 
 /** The test is pending where the server is too old for the case. */
