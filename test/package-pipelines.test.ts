@@ -23,15 +23,24 @@ function texts(value: unknown): string[] {
 }
 
 describe('.github/workflows/ci.yml', () => {
-  const { jobs } = parse(readFileSync(join(root, '.github/workflows/ci.yml'), 'utf8'));
+  const { on, jobs } = parse(readFileSync(join(root, '.github/workflows/ci.yml'), 'utf8'));
 
   it('runs everything, and each server, with each Node that the README names', () => {
     const readme = readFileSync(join(root, 'README.md'), 'utf8');
-    const [, named = ''] = /^PostgreSQL 14 to 18.* ((?:\d+, )+\d+ and \d+) are tried/m.exec(readme) ?? [];
+    const [, named = ''] = /^PostgreSQL 14 to 18.*; ((?:\d+, )+\d+ and \d+) are tried/m.exec(readme) ?? [];
     const nodes = named.split(/, | and /).map(Number);
     expect(jobs.everything.strategy.matrix).to.deep.equal({ node: nodes });
     expect(jobs.servers.strategy.matrix).to.deep.equal({ node: nodes, server: [...majors, 'embedded'] });
     expect(texts(jobs.everything.steps)).to.include('bash .ci/run');
+  });
+
+  it('runs the newest minor of each major, every week', () => {
+    expect(on.schedule).to.deep.equal([{ cron: '17 5 * * 1' }]);
+    expect(jobs.newest.strategy.matrix).to.deep.equal({ server: majors });
+    const [start] = texts(jobs.newest.steps).filter((text) => text.startsWith('docker run '));
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: so it is written there
+    expect(start).to.include(' postgres:${{ matrix.server }} -c wal_level=logical ');
+    expect(start).not.to.include('\n -c');
   });
 });
 
