@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { reversibleDrop } from '../src/reversible-drop.ts';
 import { quietly } from '../src/say.ts';
-import { inCase, needs, readCases } from './support/case-folders.ts';
+import { inCase, needsCase, readCases } from './support/case-folders.ts';
 import { expectSame, look } from './support/judges.ts';
 import { refusalOf } from './support/migrate.ts';
 import { type TestServer, testServer } from './support/server.ts';
@@ -22,11 +22,12 @@ describe(all ? 'cases' : 'cases, one of each family', () => {
     server = await testServer();
   });
 
-  for (const { name, schema, tables, options, refused, from } of chosen) {
+  for (const one of chosen) {
+    const { name, schema, tables, options, refused } = one;
     const migration = reversibleDrop({ name, tables, ...options });
 
     it(refused === undefined ? `${name}: comes back` : `${name}: is refused, ${refused}`, async function () {
-      needs(this, server, from);
+      await needsCase(this, server, one);
       await inCase(server, schema, async (run, database) => {
         const before = await look(database);
         if (refused !== undefined) {

@@ -8,7 +8,7 @@ import { readRestored, replay } from '../src/restore.ts';
 import { reversibleDrop } from '../src/reversible-drop.ts';
 import { quietly } from '../src/say.ts';
 import { inSession, type Session } from '../src/session.ts';
-import { type Case, inCase, needs, readCases } from './support/case-folders.ts';
+import { type Case, inCase, needs, needsCase, readCases } from './support/case-folders.ts';
 import { freshDatabase } from './support/fresh-database.ts';
 import type { Runner } from './support/migrate.ts';
 import { dropCascade, namesOf, oidsOf, predictAndDrop, undone, watch } from './support/oracle.ts';
@@ -69,9 +69,10 @@ describe('oracles', () => {
   };
 
   describe('the closure is what the server says it has dropped', () => {
-    for (const { name, schema, tables, from } of cases) {
+    for (const one of cases) {
+      const { name, schema, tables } = one;
       it(name, async function () {
-        needs(this, server, from);
+        await needsCase(this, server, one);
         await inUndone(`${schema};\n${watch}`, async (session) => {
           const { predicted, dropped } = await predictAndDrop(session, tables);
           expect(dropped).to.deep.equal(predicted);

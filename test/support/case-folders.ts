@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ErrorCode } from '../../src/errors.ts';
+import { type ErrorCode, sqlState } from '../../src/errors.ts';
 import type { DropOptions } from '../../src/options.ts';
 import { type Runner, runner } from './migrate.ts';
 import type { TestDatabase, TestServer } from './server.ts';
@@ -18,6 +18,8 @@ export interface Case {
   refused?: ErrorCode;
   /** The oldest major that knows what the case uses. */
   from?: number;
+  /** The SQLSTATE with which minors that came later refuse the schema. */
+  forbidden?: string;
 }
 
 const folder = join(import.meta.dirname, '../cases');
@@ -67,7 +69,24 @@ export function readSomeCases(): Case[] {
   return readCases().filter(({ name }) => some.includes(name));
 }
 
-/** The test is pending where the server is too old for the case. */
+/** The test is pending where the server is too old for the case, or forbids by now what its schema does. */
+export async function needsCase(
+  test: Mocha.Context,
+  server: TestServer,
+  { from, forbidden, schema }: Case,
+): Promise<void> {
+  needs(test, server, from);
+  if (forbidden === undefined) return;
+  const refused = await server.sql('postgres', `begin; ${schema}; rollback`).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (refused === undefined) return;
+  if (sqlState(refused) !== forbidden) throw refused;
+  skip(test, `PostgreSQL ${server.version.split(' ')[0]} forbids it: ${(refused as Error).message}`);
+}
+
+/** The test is pending where the server is too old for what it does. */
 export function needs(test: Mocha.Context, server: TestServer, from = 0): void {
   if (server.major < from) skip(test, `needs PostgreSQL ${from}`);
 }
