@@ -4,7 +4,7 @@ import { type ListedEntry, listArchive } from '../src/list-archive.ts';
 import { seconds } from '../src/options.ts';
 import { printable } from '../src/printable.ts';
 import { type Pruned, pruneArchive } from '../src/prune-archive.ts';
-import { reading, run, writing } from './command.ts';
+import { reading, run, toNumber, writing } from './command.ts';
 import { moment } from './lines.ts';
 
 interface Options {
@@ -58,7 +58,8 @@ function describe(entry: ListedEntry): string[] {
   const { backup } = entry;
   return [
     `${entry.id}  ${entry.migration}: ${entry.tables.map(({ sql }) => sql).join(', ')}`,
-    `dropped ${moment(entry.droppedAt)} by ${entry.droppedBy}`,
+    `dropped ${moment(entry.droppedAt)} by ${entry.droppedBy}` +
+      (entry.ledger === null ? '' : `, recorded in ${entry.ledger}`),
     entry.restoredAt === null
       ? 'open: can be rolled back'
       : `restored ${moment(entry.restoredAt)} by ${entry.restoredBy}`,
@@ -89,11 +90,6 @@ function printExported({ files }: { files: readonly ExportedEntry[] }): string {
     )
     .map((line) => `${line}\n`)
     .join('');
-}
-
-function toNumber(text: string): number {
-  if (!/^[1-9]\d{0,14}$/.test(text)) throw new InvalidArgumentError('It takes a number from 1.');
-  return Number(text);
 }
 
 function toSeconds(text: string): number {

@@ -69,6 +69,12 @@ export function toCount(text: string): number {
   return Number(text);
 }
 
+/** An argument that is the number of something. */
+export function toNumber(text: string): number {
+  if (!/^[1-9]\d{0,14}$/.test(text)) throw new InvalidArgumentError('It takes a number from 1.');
+  return Number(text);
+}
+
 /** What `--code` names; else what CODE_ROOTS does, which `.env` may set: so not before the connection is made. */
 export function codeRoots(code: string | undefined): string[] {
   return parseRoots(code ?? process.env.CODE_ROOTS ?? '');

@@ -4,7 +4,7 @@ import { printable } from '../src/printable.ts';
 import { planRestore, restoreArchive } from '../src/restore-archive.ts';
 import { restoreDdl } from '../src/restore-ddl.ts';
 import { type Settled, settleEntries } from '../src/settle-entries.ts';
-import { reading, run, writing } from './command.ts';
+import { reading, run, toNumber, writing } from './command.ts';
 import { fromBackup } from './restore-backup.ts';
 
 interface Options {
@@ -14,6 +14,7 @@ interface Options {
   fromDdl?: string;
   markRestored?: true;
   migration?: string;
+  entry?: number;
   table?: string;
   dryRun?: true;
   acceptDifferences?: string;
@@ -24,6 +25,7 @@ export default function define(command: Command): void {
     .option('--from-ddl <file>', 'replay a file that undrop ddl wrote: structure, no rows')
     .option('--mark-restored', 'record drops whose tables are back, by whatever means, as restored')
     .option('--migration <name>', 'bring back from the archive what this migration dropped')
+    .option('--entry <number>', 'the same of this entry of the archive', toNumber)
     .option('--table <name>', 'bring back this table alone, with its rows; the others stay dropped')
     .option(
       '--from-backup <file>',
@@ -46,13 +48,13 @@ export default function define(command: Command): void {
         command.error('error: --into and --replace go with --from-backup');
       }
       const { fromDdl, markRestored, dryRun, acceptDifferences: accept, ...wanted } = others;
-      const fromArchive = wanted.migration !== undefined || wanted.table !== undefined;
+      const fromArchive = [wanted.migration, wanted.entry, wanted.table].some((one) => one !== undefined);
       if ([fromDdl !== undefined, markRestored === true, fromArchive].filter(Boolean).length !== 1) {
         command.error(
-          'error: give --migration or --table, or --from-backup, or --from-ddl, or --mark-restored',
+          'error: give --migration, --entry or --table, or --from-backup, or --from-ddl, or --mark-restored',
         );
       }
-      if (dryRun && !fromArchive) command.error('error: --dry-run goes with --migration or --table');
+      if (dryRun && !fromArchive) command.error('error: --dry-run goes with --migration, --entry or --table');
       if (fromArchive)
         return dryRun ? planFromArchive(command, wanted) : fromTheArchive(command, wanted, accept);
       if (fromDdl === undefined) {

@@ -29,8 +29,7 @@ function print({ ledger, migrations, archive, approvals, backups }: Status): str
         entry.restoredAt === null
           ? 'can be rolled back'
           : `restored ${moment(entry.restoredAt)} by ${entry.restoredBy}`,
-        entry.tables.map(({ written }) => written).join(', ') +
-          (entry.note === null ? '' : ` (${entry.note})`),
+        entry.tables.map(({ sql }) => sql).join(', ') + (entry.note === null ? '' : ` (${entry.note})`),
       ]),
     ),
     section(

@@ -16,6 +16,14 @@ export interface Archived {
   readonly capture: Omit<Capture, 'rows'> & { readonly rows: readonly KeptRows[] };
 }
 
+/** What is known of a drop beside the tables. */
+interface Known {
+  /** The table in which Knex records it, qualified and quoted, where that is known. */
+  readonly ledger: string | null;
+  readonly approvals: readonly KeptApproval[];
+  readonly backup: number | null;
+}
+
 /**
  * Captures a closure and writes it into the archive, its rows included where the options say so.
  *
@@ -26,7 +34,7 @@ export async function archiveClosure(
   tables: readonly Table[],
   closure: Closure,
   options: Options,
-  { approvals, backup }: { approvals: readonly KeptApproval[]; backup: number | null },
+  { ledger, approvals, backup }: Known,
 ): Promise<Archived> {
   const entry = await newEntry(session);
   const [captured, prerequisites] = await session.together([
@@ -34,7 +42,7 @@ export async function archiveClosure(
     readPrerequisites(session, closure),
   ]);
   const capture = { ...captured, rows: await keepRows(session, captured.rows) };
-  const circumstances = { prerequisites, hosts: closure.hosts, approvals, backup };
+  const circumstances = { prerequisites, hosts: closure.hosts, ledger, approvals, backup };
   const digest = await writeEntry(session, entry, tables, capture, circumstances, options);
   return { entry, digest, capture };
 }

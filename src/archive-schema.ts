@@ -121,7 +121,7 @@ const thirdFormat = /* sql */ `
   )`;
 
 // Differences that somebody has accepted.
-const fourthFormat = /* sql */ `
+const acceptances = /* sql */ `
   create table undrop.acceptances (
     id bigint generated always as identity primary key,
     drop_id bigint not null references undrop.drops on delete cascade,
@@ -131,6 +131,22 @@ const fourthFormat = /* sql */ `
     digest text not null,
     differences jsonb not null
   )`;
+
+// One migration may run several times in a database, each time with a ledger of its own: once for each tenant, say. Where
+// Knex keeps its ledger is not always known, so there may be several entries without one. OIDs mean something only in the
+// place where they were read: that of `undrop.drops` itself tells a database from what a dump of it was restored into.
+const entryKeys = /* sql */ `
+  alter table undrop.drops
+    add column ledger text,
+    add column identity uuid,
+    add column database_oid oid,
+    add column system_identifier text,
+    add column archive_oid oid;
+  drop index undrop.drops_unrestored;
+  create unique index drops_unrestored on undrop.drops (ledger, migration) where restored_at is null`;
+
+const fourthFormat = `${acceptances};
+${entryKeys}`;
 
 /** What makes each format of the archive out of the one before, the first out of nothing. */
 export const formats = [firstFormat, secondFormat, thirdFormat, fourthFormat];
@@ -142,7 +158,8 @@ export const formats = [firstFormat, secondFormat, thirdFormat, fourthFormat];
 export const placeSql = /* sql */ `
   select i.id as identity, d.oid as database_oid, d.datname as database,
     case when pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')
-      then (select c.system_identifier::text from pg_catalog.pg_control_system() as c) else '' end as system_identifier
+      then (select c.system_identifier::text from pg_catalog.pg_control_system() as c) else '' end as system_identifier,
+    'undrop.drops'::pg_catalog.regclass::oid as archive_oid
   from undrop.identity as i
   join pg_catalog.pg_database as d on d.datname = pg_catalog.current_database()`;
 

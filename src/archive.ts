@@ -36,6 +36,8 @@ export interface SchemaComment {
 export interface Entry {
   readonly id: number;
   readonly migration: string;
+  /** The table in which Knex had recorded what has run, qualified and quoted; null where that was not known. */
+  readonly ledger: string | null;
   /** The tables, qualified and quoted. */
   readonly tables: readonly { written: string; sql: string; reason: string | null }[];
   readonly droppedAt: string;
@@ -64,15 +66,16 @@ export async function markRestored(
 const entrySql = /* sql */ `
   select d.id, d.migration, d.tables, d.dropped_at::text as "droppedAt", d.server_version as "serverVersion",
     d.prerequisites, d.hosts, d.host_changes as "hostChanges", d.schema_comment as "schemaComment",
-    d.restored_at::text as "restoredAt"
+    d.restored_at::text as "restoredAt",
+    -- of the fourth format
+    pg_catalog.to_jsonb(d) ->> 'ledger' as ledger
   from undrop.drops as d
-  where d.migration = $1
-  order by d.restored_at is null desc, d.id desc
-  limit 1`;
+  where d.id = $1
+  for update`;
 
-/** The entry of a migration: the one that is not restored yet, else the latest. Locked until the transaction ends. */
-export async function findEntry(session: Session, migration: string): Promise<Entry | undefined> {
-  const [entry] = await session.read<Entry>(`${entrySql} for update`, [migration]);
+/** An entry, locked until the transaction ends: another session may have restored or removed it meanwhile. */
+export async function holdEntry(session: Session, id: number): Promise<Entry | undefined> {
+  const [entry] = await session.read<Entry>(entrySql, [id]);
   return entry;
 }
 

@@ -1,11 +1,12 @@
-import { type Entry, findEntry } from './archive.ts';
-import { type KeptEntry, readEntries } from './entries.ts';
+import { type Entry, holdEntry } from './archive.ts';
+import { describeEntry, isLatest, type KeptEntry, readEntries } from './entries.ts';
 import { UndropError } from './errors.ts';
 import { parseTableName, type TableName } from './name.ts';
 import type { Session } from './session.ts';
 
-/** What is wanted of the archive: a whole migration, or one table, of a migration where several have dropped it. */
+/** What is wanted of the archive: a whole drop, by its number or its migration, or one table, of a drop where several had it. */
 export interface Wanted {
+  readonly entry?: number | undefined;
   readonly migration?: string | undefined;
   readonly table?: string | undefined;
 }
@@ -21,14 +22,21 @@ export interface Chosen<Of extends Entry = KeptEntry> {
  *
  * @throws UndropError `archive-missing` where none does, saying what became of it; `bad-options` where several do
  */
-export async function chooseEntry(session: Session, { migration, table }: Wanted): Promise<Chosen> {
+export async function chooseEntry(session: Session, wanted: Wanted): Promise<Chosen> {
   const entries = await readEntries(session);
-  const own = migration === undefined ? entries : entries.filter((entry) => entry.migration === migration);
-  if (migration !== undefined && own.length === 0) throw unknownMigration(session, migration, entries);
-  if (table !== undefined) return chooseTable(session, own, table);
-  const entry = own.find(({ restoredAt }) => restoredAt === null) ?? own.at(-1);
-  if (entry === undefined) throw unknownMigration(session, migration ?? '', entries);
-  return { entry, table };
+  const own = entries.filter((entry) => isNamed(entry, wanted));
+  const isAny = wanted.entry === undefined && wanted.migration === undefined;
+  if (wanted.table !== undefined && (isAny || own.length > 0)) return chooseTable(session, own, wanted.table);
+  const open = own.filter(({ restoredAt }) => restoredAt === null);
+  const [entry, ...others] = open.length > 0 ? open : own.filter((one) => isLatest(one, own));
+  if (entry === undefined) throw unknownEntry(session, wanted, entries);
+  if (others.length === 0) return { entry, table: undefined };
+  throw new UndropError('bad-options', {
+    subject: entry.migration,
+    message: `${entry.migration} is the name of several drops.`,
+    reason: [entry, ...others].map(describeEntry).join('\n'),
+    next: 'Say which one with --entry.',
+  });
 }
 
 /**
@@ -38,10 +46,17 @@ export async function chooseEntry(session: Session, { migration, table }: Wanted
  */
 export async function lockEntry(session: Session, wanted: Wanted): Promise<Chosen<Entry>> {
   const { entry: chosen, table } = await chooseEntry(session, wanted);
-  const entry = await findEntry(session, chosen.migration);
-  const same = entry?.id === chosen.id && (entry.restoredAt === null) === (chosen.restoredAt === null);
+  const entry = await holdEntry(session, chosen.id);
+  const same = entry !== undefined && (entry.restoredAt === null) === (chosen.restoredAt === null);
   // Else another session has restored it while this one waited for the lock.
   return same ? { entry, table } : lockEntry(session, wanted);
+}
+
+function isNamed({ id, migration }: KeptEntry, wanted: Wanted): boolean {
+  return (
+    (wanted.entry === undefined || wanted.entry === id) &&
+    (wanted.migration === undefined || wanted.migration === migration)
+  );
 }
 
 async function chooseTable(
@@ -61,7 +76,7 @@ async function chooseTable(
     subject: written,
     message: `${written} can be restored from several drops.`,
     reason: open.map(({ entry, table }) => `${table} of ${entry.migration} (entry ${entry.id})`).join('\n'),
-    next: 'Say which: name the table with its schema, and the migration with --migration.',
+    next: 'Say which: name the table with its schema, or the drop with --migration or --entry.',
   });
 }
 
@@ -70,13 +85,21 @@ function isMeant({ schema, name }: TableName, sql: string): boolean {
   return table.name === name && (schema === undefined || table.schema === schema);
 }
 
-function unknownMigration(session: Session, migration: string, entries: readonly KeptEntry[]): UndropError {
-  const known = [...new Set(entries.map((entry) => entry.migration))];
+function unknownEntry(
+  session: Session,
+  { entry, migration }: Wanted,
+  entries: readonly KeptEntry[],
+): UndropError {
+  const subject =
+    entry === undefined
+      ? (migration ?? '')
+      : `entry ${entry}${migration === undefined ? '' : ` of ${migration}`}`;
+  const known = entries.map((one) => (entry === undefined ? one.migration : `${one.id} (${one.migration})`));
   return new UndropError('archive-missing', {
-    subject: migration,
-    message: `The archive in ${session.database} has no entry for ${migration}.`,
-    reason: known.length === 0 ? 'It holds nothing.' : `It holds ${known.join(', ')}.`,
-    next: 'Correct --migration, or the connection.',
+    subject,
+    message: `The archive in ${session.database} has ${entry === undefined ? 'no entry for' : 'no'} ${subject}.`,
+    reason: known.length === 0 ? 'It holds nothing.' : `It holds ${[...new Set(known)].join(', ')}.`,
+    next: 'Correct --entry, --migration, or the connection.',
   });
 }
 

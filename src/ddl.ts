@@ -1,7 +1,7 @@
 import { loadCapture } from './archive.ts';
 import { captureStatements, notReproducible, type Statement } from './capture.ts';
 import { outsiders, readClosure } from './catalog/closure.ts';
-import { chooseEntry } from './choose-entry.ts';
+import { chooseEntry, type Wanted } from './choose-entry.ts';
 import { UndropError } from './errors.ts';
 import { findTables } from './gate.ts';
 import { parseTableName } from './name.ts';
@@ -46,19 +46,19 @@ export async function liveDdl(session: Session, names: readonly string[]): Promi
 }
 
 /**
- * What the archive keeps of a migration: its open entry, or else the latest.
+ * What the archive keeps of a drop: of a migration its open entry, or else the latest.
  *
- * @throws UndropError `archive-missing`, `archive-damaged`
+ * @throws UndropError `archive-missing`, `archive-damaged`; `bad-options` where several drops have the name
  */
-export async function archivedDdl(session: Session, migration: string): Promise<Ddl> {
-  const { entry } = await chooseEntry(session, { migration });
+export async function archivedDdl(session: Session, wanted: Omit<Wanted, 'table'>): Promise<Ddl> {
+  const { entry } = await chooseEntry(session, wanted);
   const { statements, rows } = await loadCapture(session, entry);
   const withoutRows = rows.map(({ table }) => table);
   if (rows.length > 0) {
     say(printable(`The rows are not in it; what the archive kept is of ${withoutRows.join(', ')}`));
   }
   return {
-    migration,
+    migration: entry.migration,
     tables: entry.tables.map(({ written }) => written),
     statements: statements.filter(({ kind }) => kind !== 'rows'),
     withoutRows,

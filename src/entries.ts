@@ -27,7 +27,9 @@ const entriesSql = /* sql */ `
     d.restored_at as "restoredAt", d.restored_by as "restoredBy",
     -- of the second format
     pg_catalog.to_jsonb(d) ->> 'lsn' as lsn, pg_catalog.to_jsonb(d) ->> 'restore_point' as "restorePoint",
-    (pg_catalog.to_jsonb(d) ->> 'split_into')::bigint as "splitInto"
+    (pg_catalog.to_jsonb(d) ->> 'split_into')::bigint as "splitInto",
+    -- of the fourth
+    pg_catalog.to_jsonb(d) ->> 'ledger' as ledger
   from undrop.drops as d
   order by d.dropped_at, d.id`;
 
@@ -41,6 +43,28 @@ export async function readEntries(session: Session): Promise<KeptEntry[]> {
     const notes = [describeSplit(entry, entries), ...accepted.map(describeAcceptance)];
     return { ...entry, accepted, note: notes.filter((note) => note !== null).join('; ') || null };
   });
+}
+
+/** Whether no later one of the entries is of the same migration and has any of the same tables. */
+export function isLatest(entry: KeptEntry, entries: readonly KeptEntry[]): boolean {
+  const tables = new Set(entry.tables.map(({ sql }) => sql));
+  return !entries.some(
+    (other) =>
+      other.id > entry.id &&
+      other.migration === entry.migration &&
+      other.tables.some(({ sql }) => tables.has(sql)),
+  );
+}
+
+/** An entry for people who have to choose one: its number, what it holds, and where Knex had recorded it. */
+export function describeEntry({
+  id,
+  ledger,
+  tables,
+  droppedAt,
+}: Pick<KeptEntry, 'id' | 'ledger' | 'tables' | 'droppedAt'>): string {
+  const names = tables.map(({ sql }) => sql).join(', ');
+  return `entry ${id}: ${names}, dropped on ${droppedAt}${ledger === null ? '' : `, recorded in ${ledger}`}`;
 }
 
 type Split = Pick<KeptEntry, 'id' | 'tables' | 'restoredAt' | 'splitInto'>;

@@ -6,8 +6,8 @@ import { isStorable, shown } from './printable.ts';
 /** What `reversibleDrop` takes. All but `name` and `tables` have defaults. */
 export interface DropOptions {
   /**
-   * The migration's name, and so the key of its entry in the archive. The migration's own file, `import.meta.filename`
-   * or `__filename`, stands for the name of that file without its extension.
+   * The migration's name, under which the archive keeps what it drops: no other migration of the project may have it. The
+   * migration's own file, `import.meta.filename` or `__filename`, stands for the name of that file without its extension.
    */
   name: string;
   /**

@@ -5,7 +5,6 @@ import { readBlockers } from './blockers.ts';
 import { notReproducible } from './capture.ts';
 import type { Closure } from './catalog/closure.ts';
 import { check } from './check.ts';
-import type { KeptEntry } from './entries.ts';
 import { type ErrorCode, isUndropError, UndropError } from './errors.ts';
 import { findTables, gate, type Table } from './gate.ts';
 import type { Options } from './options.ts';
@@ -14,7 +13,6 @@ import { findMissingRights } from './preflight-rights.ts';
 import { describePublished } from './published.ts';
 import { quietly } from './say.ts';
 import type { Session } from './session.ts';
-import { verifyDropped } from './verify.ts';
 
 /** One condition of `up`, and how it stands. */
 export interface GateState {
@@ -46,8 +44,8 @@ export interface Refusal {
 /** What the gates look at: one migration, and what its drop would mean. */
 export interface Looked {
   readonly options: Options;
-  /** The open entry of its tables, where some of them are back. */
-  readonly entry: KeptEntry | undefined;
+  /** By what the archive has under its name. */
+  readonly archive: Refusal | undefined;
   /** None of its tables is approved. */
   readonly waits: boolean;
   readonly tables: readonly Table[];
@@ -60,18 +58,11 @@ export interface Looked {
 
 /** Every gate in the order of `up`, whatever those before it have found. */
 export async function lookAtGates(session: Session, looked: Looked): Promise<GateState[]> {
-  const { options, entry, waits, tables, missing, refusals, plan, closure } = looked;
+  const { options, archive, waits, tables, missing, refusals, plan, closure } = looked;
   const named = plan.tables.map(({ table }) => table).join(', ') || 'none';
   const published = await describePublished(session);
   return [
-    await lookAt(
-      session,
-      'archive',
-      published === undefined ? 'no open entry' : `no open entry; ${published}`,
-      async () => {
-        if (entry !== undefined) await verifyDropped(session, entry);
-      },
-    ),
+    stateOf('archive', published === undefined ? 'no open entry' : `no open entry; ${published}`, archive),
     waits
       ? { gate: 'approval', state: 'waits', found: 'none of its tables is approved', refusals: [] }
       : await approvalGate(session, tables, options),
@@ -140,9 +131,12 @@ async function lookAt(
   found: string,
   work: () => Promise<unknown>,
 ): Promise<GateState> {
-  const refusal = await refusalOf(session, work);
-  if (refusal === undefined) return { gate: name, state: 'ok', found, refusals: [] };
-  return { gate: name, state: 'refused', found: refusal.message, refusals: [refusal] };
+  return stateOf(name, found, await refusalOf(session, work));
+}
+
+function stateOf(gate: GateState['gate'], found: string, refusal: Refusal | undefined): GateState {
+  if (refusal === undefined) return { gate, state: 'ok', found, refusals: [] };
+  return { gate, state: 'refused', found: refusal.message, refusals: [refusal] };
 }
 
 async function refusalOf(session: Session, work: () => Promise<unknown>): Promise<Refusal | undefined> {

@@ -1,18 +1,18 @@
 import { checkApprovals, readApprovals } from './approvals.ts';
 import { approvedTables, tableFingerprint } from './approve.ts';
+import { hasArchive } from './archive-schema.ts';
 import type { Statement } from './capture.ts';
-import { type KeptEntry, readEntries } from './entries.ts';
-import { UndropError } from './errors.ts';
+import { isUndropError, UndropError } from './errors.ts';
 import { findTables } from './gate.ts';
 import { findLedgers } from './ledgers.ts';
 import { withoutExtension } from './migration-name.ts';
 import type { Options } from './options.ts';
+import { findDone, type Named, type Running } from './own-entry.ts';
 import type { Plan } from './plan-drop.ts';
 import { planTables } from './plan-tables.ts';
-import { findAll, type GateState, lockedRelations, lookAtGates } from './preflight-gates.ts';
+import { findAll, type GateState, lockedRelations, lookAtGates, type Refusal } from './preflight-gates.ts';
 import type { Session } from './session.ts';
 import { type Loaded, loadMigrations, readLedger } from './status.ts';
-import { readPresent } from './verify.ts';
 
 export type { GateState };
 
@@ -54,8 +54,8 @@ export interface Preflight {
  * @throws UndropError `bad-options` for approvals that cannot be read; what a migration throws while it loads
  */
 export async function preflight(session: Session, folder: string): Promise<Preflight> {
-  const [ledger = null] = await findLedgers(session);
-  const rows = ledger === null ? [] : await readLedger(session, ledger);
+  const [ledger] = await findLedgers(session);
+  const rows = ledger === undefined ? [] : await readLedger(session, ledger);
   const loaded = await loadMigrations(folder, rows);
   checkApprovals(
     loaded.flatMap(({ options }) =>
@@ -63,32 +63,31 @@ export async function preflight(session: Session, folder: string): Promise<Prefl
     ),
   );
   const recorded = new Set(rows.map(({ name }) => withoutExtension(name)));
-  const entries = await readEntries(session);
   const migrations: MigrationPreflight[] = [];
   for (const migration of loaded) {
     if (!recorded.has(migration.name) && migration.options !== undefined)
-      migrations.push(await look(session, migration, migration.options, entries));
+      migrations.push(await look(session, migration, { options: migration.options, ledger }));
   }
   return { migrations, failure: failureOf(session, migrations) };
 }
 
-async function look(
-  session: Session,
-  { offered }: Loaded,
-  options: Options,
-  entries: readonly KeptEntry[],
-): Promise<MigrationPreflight> {
-  const entry = entries.find(
-    ({ migration, restoredAt }) => migration === options.name && restoredAt === null,
-  );
-  const present = await readPresent(session, entry?.tables.map(({ sql }) => sql) ?? []);
-  if (entry !== undefined && present.length === 0) return done(options, entry);
+async function look(session: Session, { offered }: Loaded, running: Running): Promise<MigrationPreflight> {
+  const { options } = running;
+  const archived = await findInArchive(session, running);
+  if (archived.done !== undefined) return done(options, archived.done);
 
   const waits = options.approval === 'each-table' && !offered;
   const wanted = waits ? options.tables : approvedTables(options);
   const found = await findAll(session, { ...options, tables: wanted });
   const { plan, closure } = await planTables(session, found.tables);
-  const gates = await lookAtGates(session, { options, entry, waits, plan, closure, ...found });
+  const gates = await lookAtGates(session, {
+    options,
+    archive: archived.refusal,
+    waits,
+    plan,
+    closure,
+    ...found,
+  });
   const refused = gates.some(({ state }) => state === 'refused');
   return {
     migration: options.name,
@@ -101,7 +100,22 @@ async function look(
   };
 }
 
-function done(options: Options, { id, droppedAt }: KeptEntry): MigrationPreflight {
+/** The entry by which the migration is done already, or what refuses it. */
+async function findInArchive(
+  session: Session,
+  running: Running,
+): Promise<{ done?: Named | undefined; refusal?: Refusal }> {
+  if (!(await hasArchive(session))) return {};
+  try {
+    return { done: await findDone(session, running) };
+  } catch (error) {
+    if (!isUndropError(error)) throw error;
+    const { code, message, reason, next } = error;
+    return { refusal: { code, message, reason, next } };
+  }
+}
+
+function done(options: Options, { id, droppedAt }: Named): MigrationPreflight {
   const found = `its tables were dropped on ${droppedAt} (entry ${id}): up has nothing left to do`;
   const gates: GateState[] = [{ gate: 'archive', state: 'ok', found, refusals: [] }];
   return {

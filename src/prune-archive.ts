@@ -1,4 +1,4 @@
-import { type KeptEntry, readEntries } from './entries.ts';
+import { isLatest, type KeptEntry, readEntries } from './entries.ts';
 import { UndropError } from './errors.ts';
 import { readRecorded } from './ledgers.ts';
 import { withoutExtension } from './migration-name.ts';
@@ -80,8 +80,7 @@ function whyKept(
   if (entry.restoredAt === null) return 'its tables are dropped, and it brings them back';
   const rest = restOf(entry, entries);
   if (rest.restoredAt === null) return `the others of its tables wait in entry ${rest.id}`;
-  const latest = entries.filter(({ migration }) => migration === entry.migration).at(-1);
-  if (latest === entry && recorded.has(withoutExtension(entry.migration))) {
+  if (isLatest(entry, entries) && recorded.has(withoutExtension(entry.migration))) {
     return 'Knex still has the migration as completed: its rollback asks this entry whether the tables are back';
   }
   if (entry.accepted.length > 0 && !named) {

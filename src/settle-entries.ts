@@ -1,6 +1,6 @@
 import { type Accepted, acceptDifferences } from './accept.ts';
 import { compareArchived } from './across-majors.ts';
-import { type Entry, findEntry, loadCapture } from './archive.ts';
+import { type Entry, holdEntry, loadCapture } from './archive.ts';
 import { readEntries } from './entries.ts';
 import { isUndropError } from './errors.ts';
 import { readRestored } from './restore.ts';
@@ -28,9 +28,9 @@ export interface Settled {
  */
 export async function settleEntries(session: Session, accept?: string): Promise<Settled[]> {
   const settled: Settled[] = [];
-  for (const { migration, restoredAt } of await readEntries(session)) {
+  for (const { id, restoredAt } of await readEntries(session)) {
     if (restoredAt !== null) continue;
-    const entry = await findEntry(session, migration);
+    const entry = await holdEntry(session, id);
     if (entry === undefined || entry.restoredAt !== null) continue;
     const names = entry.tables.map(({ sql }) => sql);
     if ((await readPresent(session, names)).length < names.length) continue;
@@ -39,7 +39,7 @@ export async function settleEntries(session: Session, accept?: string): Promise<
       if (entry.schemaComment !== null) await restoreSchemaComment(session, entry.schemaComment);
       await markRestoredAs(session, entry, 'restore', judged.accepted);
     }
-    settled.push({ migration, id: entry.id, restored: judged.reason === null, reason: judged.reason });
+    settled.push({ migration: entry.migration, id, restored: judged.reason === null, reason: judged.reason });
   }
   return settled;
 }

@@ -86,6 +86,7 @@ async function dropRest(
   refusePart(closure, table);
   await check(session, closure, options);
   const { entry, digest, capture } = await archiveClosure(session, tables, closure, options, {
+    ledger: from.ledger,
     approvals: [],
     backup: null,
   });

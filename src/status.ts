@@ -7,6 +7,7 @@ import { findLedgers } from './ledgers.ts';
 import { withoutExtension } from './migration-name.ts';
 import { parseTableName, quoteName } from './name.ts';
 import type { Options } from './options.ts';
+import { type Named, readNamed } from './own-entry.ts';
 import { dropOptionsOf } from './reversible-drop.ts';
 import type { Session } from './session.ts';
 import { readPresent } from './verify.ts';
@@ -41,11 +42,12 @@ export async function readStatus(session: Session, folder: string): Promise<Stat
   const rows = ledger === null ? [] : await readLedger(session, ledger);
   const archive = await readEntries(session);
   const loaded = await loadMigrations(folder, rows);
+  const own = archive.length === 0 ? new Map() : await readOwn(session, loaded, ledger);
   return {
     ledger,
-    migrations: describeMigrations(rows, loaded, archive),
+    migrations: describeMigrations(rows, loaded, archive, own),
     archive,
-    approvals: await describeApprovals(session, rows, loaded, archive),
+    approvals: await describeApprovals(session, rows, loaded, own),
     backups: (await readBackups(session)).slice(0, 3),
   };
 }
@@ -95,35 +97,49 @@ export async function loadMigrations(folder: string, ledger: readonly LedgerRow[
   }));
 }
 
+type Own = ReadonlyMap<string, readonly Named[]>;
+
+/** The entries of each migration, open ones first: not those that others of the same name have. */
+async function readOwn(session: Session, loaded: readonly Loaded[], ledger: string | null): Promise<Own> {
+  const own = new Map<string, readonly Named[]>();
+  for (const { name, options } of loaded) {
+    if (options === undefined) continue;
+    const named = await readNamed(session, { options, ledger: ledger ?? undefined });
+    own.set(
+      name,
+      named.filter(({ whose, sameLedger }) => whose === 'own' || sameLedger),
+    );
+  }
+  return own;
+}
+
 function describeMigrations(
   ledger: readonly LedgerRow[],
   loaded: readonly Loaded[],
   archive: readonly KeptEntry[],
+  own: Own,
 ): MigrationStatus[] {
   const byName = new Map(loaded.map((one) => [one.name, one]));
-  const open = new Set(
-    archive.filter(({ restoredAt }) => restoredAt === null).map(({ migration }) => migration),
-  );
-  const kept = new Set(archive.map(({ migration }) => migration));
-  const completed = ledger.map(({ name, batch, time }): MigrationStatus => {
-    const one = byName.get(withoutExtension(name));
-    const key = one?.options?.name;
-    let note =
-      archive.find(({ migration, restoredAt }) => migration === key && restoredAt === null)?.note ?? null;
+  const openOf = (name: string) => own.get(name)?.find(({ restoredAt }) => restoredAt === null);
+  const completed = ledger.map(({ name: recorded, batch, time }): MigrationStatus => {
+    const name = withoutExtension(recorded);
+    const one = byName.get(name);
+    const open = openOf(name);
+    let note = archive.find(({ id }) => id === open?.id)?.note ?? null;
     if (one === undefined) note = 'its file is not here';
-    else if (one.options !== undefined && !open.has(one.options.name)) {
-      note = kept.has(one.options.name)
+    else if (one.options !== undefined && open === undefined) {
+      note = own.get(name)?.length
         ? 'its tables are restored already: migrate:rollback records it'
         : 'the archive has no entry for it: it cannot be rolled back';
     }
-    return { name, state: 'completed', batch, time, note };
+    return { name: recorded, state: 'completed', batch, time, note };
   });
   const recorded = new Set(ledger.map(({ name }) => withoutExtension(name)));
   const others = loaded
     .filter(({ name }) => !recorded.has(name))
-    .map(({ name, offered, waitsFor, options }): MigrationStatus => {
-      const dropped = options !== undefined && open.has(options.name);
-      const note = dropped ? 'its tables are dropped already: migrate:latest records it' : null;
+    .map(({ name, offered, waitsFor }): MigrationStatus => {
+      const note =
+        openOf(name) === undefined ? null : 'its tables are dropped already: migrate:latest records it';
       return offered
         ? { name, state: 'pending', batch: null, time: null, note }
         : { name, state: 'waiting', batch: null, time: null, note: waitsFor };
@@ -135,7 +151,7 @@ async function describeApprovals(
   session: Session,
   ledger: readonly LedgerRow[],
   loaded: readonly Loaded[],
-  archive: readonly KeptEntry[],
+  own: Own,
 ): Promise<Status['approvals'][number][]> {
   const completed = new Set(ledger.map(({ name }) => withoutExtension(name)));
   const notes = [];
@@ -144,7 +160,7 @@ async function describeApprovals(
       ({ options }) =>
         options?.approval === 'each-table' && options.tables.some(({ written }) => written === table),
     );
-    const note = await approvalNote(session, { table, fingerprint }, migration, completed, archive);
+    const note = await approvalNote(session, { table, fingerprint }, migration, completed, own);
     notes.push({ table, fingerprint: fingerprint ?? null, note });
   }
   return notes;
@@ -155,23 +171,18 @@ async function approvalNote(
   { table }: Approval,
   migration: Loaded | undefined,
   completed: ReadonlySet<string>,
-  archive: readonly KeptEntry[],
+  own: Own,
 ): Promise<string> {
   if (migration?.options === undefined) return 'no migration here asks for it';
   const { name } = migration;
-  const key = migration.options.name;
-  if (archive.some((entry) => entry.restoredAt === null && holds(entry, key, table)))
-    return `dropped by ${name}`;
+  const open = own.get(name)?.filter(({ restoredAt }) => restoredAt === null) ?? [];
+  if (open.some(({ tables }) => tables.some(({ written }) => written === table))) return `dropped by ${name}`;
   if (!(await isThere(session, table))) return 'it does not exist';
   if (!completed.has(name)) return `to be dropped by ${name}`;
   return (
     `${name} has run without it: run knex migrate:down ${name}, ` +
     'then knex migrate:latest with the names of all tables approved'
   );
-}
-
-function holds(entry: KeptEntry, migration: string, table: string): boolean {
-  return entry.migration === migration && entry.tables.some(({ written }) => written === table);
 }
 
 async function isThere(session: Session, table: string): Promise<boolean> {

@@ -1,15 +1,16 @@
 import type { Knex } from 'knex';
 import { writeAcceptance } from './acceptances.ts';
 import { approvedTables, checkFingerprints } from './approve.ts';
-import { findEntry } from './archive.ts';
 import { archiveClosure } from './archive-closure.ts';
 import { ensureArchive } from './archive-schema.ts';
 import { requireBackup } from './backup/required.ts';
 import { check } from './check.ts';
 import { drop } from './drop.ts';
 import { gate } from './gate.ts';
+import { findUsedLedger } from './ledgers.ts';
 import { lockClosure } from './lock.ts';
 import type { Options } from './options.ts';
+import { findDone } from './own-entry.ts';
 import { describePublished } from './published.ts';
 import { hostChanges, rehearse } from './rehearse.ts';
 import { markWal } from './restore-point.ts';
@@ -17,7 +18,6 @@ import { countRows } from './rows.ts';
 import { countTables, say } from './say.ts';
 import { setSchemaComment } from './schema-comment.ts';
 import { inSession } from './session.ts';
-import { verifyDropped } from './verify.ts';
 import { amendEntry } from './write-entry.ts';
 
 /**
@@ -28,8 +28,10 @@ export async function up(knex: Knex, options: Options): Promise<void> {
   await inSession(knex, async (session) => {
     approvedTables(options);
     await ensureArchive(session);
-    const unrestored = await findEntry(session, options.name);
-    if (unrestored?.restoredAt === null) return verifyDropped(session, unrestored);
+    const ledger = await findUsedLedger(session, knex);
+    const done = await findDone(session, { options, ledger });
+    if (done !== undefined)
+      return say(`${options.name}: already dropped on ${done.droppedAt} (entry ${done.id}); nothing to do`);
 
     session.phase('gate');
     const published = await describePublished(session);
@@ -46,7 +48,11 @@ export async function up(knex: Knex, options: Options): Promise<void> {
         session.phase('capture');
         await check(session, closure, options);
         const approvals = await checkFingerprints(session, tables, options);
-        const archived = await archiveClosure(session, tables, closure, options, { approvals, backup });
+        const archived = await archiveClosure(session, tables, closure, options, {
+          ledger: ledger ?? null,
+          approvals,
+          backup,
+        });
         session.phase('drop');
         await lockHosts();
         const place = await markWal(session, options.name, archived.entry);

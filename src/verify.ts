@@ -16,28 +16,6 @@ export async function readPresent(session: Session, names: readonly string[]): P
 }
 
 /**
- * `up` again, after a crash between the drop and Knex's ledger: nothing is left to do if the tables are gone.
- *
- * @throws UndropError `name-taken`
- */
-export async function verifyDropped(session: Session, entry: Entry): Promise<void> {
-  const present = await readPresent(
-    session,
-    entry.tables.map(({ sql }) => sql),
-  );
-  if (present.length === 0) {
-    say(`${entry.migration}: already dropped on ${entry.droppedAt} (entry ${entry.id}); nothing to do`);
-    return;
-  }
-  throw new UndropError('name-taken', {
-    subject: present.join(', '),
-    message: `${present.join(', ')} ${present.length === 1 ? 'is' : 'are'} there again, although ${entry.migration} dropped ${present.length === 1 ? 'it' : 'them'}.`,
-    reason: `The archive keeps the drop of ${entry.droppedAt} (entry ${entry.id}), which has not been restored.`,
-    next: 'If these tables are the old ones, record it with: undrop restore --mark-restored. If they are new, rename them.',
-  });
-}
-
-/**
  * `down` again, after a crash between the restore and Knex's ledger: nothing is left to do if the tables are there.
  *
  * @throws UndropError `archive-missing`

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { KeptApproval, Prerequisite, SchemaComment } from './archive.ts';
+import { placeSql } from './archive-schema.ts';
 import type { Capture, Statement } from './capture.ts';
 import type { Host } from './catalog/closure.ts';
 import type { Fact } from './catalog/facts.ts';
@@ -16,6 +17,8 @@ interface Circumstances {
   readonly prerequisites: readonly Prerequisite[];
   /** The relations that stay but hold, or are held by, a part of the closure. */
   readonly hosts: readonly Host[];
+  /** The table in which Knex records the migration, qualified and quoted, where that is known. */
+  readonly ledger: string | null;
   readonly approvals: readonly KeptApproval[];
   readonly backup: number | null;
 }
@@ -66,9 +69,11 @@ async function writeDrop(
     /* sql */ `
     insert into undrop.drops
       (id, migration, tables, server_version, fingerprint, digest, overrides, approvals, backup_id, prerequisites,
-       hosts)
+       hosts, ledger, identity, database_oid, system_identifier, archive_oid)
     overriding system value
-    values ($1, $2, $3, $4, $5, '', $6, $7, $8, $9, $10)`,
+    select $1, $2, $3, $4, $5, '', $6, $7, $8, $9, $10, $11,
+      p.identity, p.database_oid, p.system_identifier, p.archive_oid
+    from (${placeSql}) as p`,
     [
       id,
       options.name,
@@ -80,6 +85,7 @@ async function writeDrop(
       circumstances.backup,
       JSON.stringify(circumstances.prerequisites),
       JSON.stringify(circumstances.hosts.map(({ kind, identity }) => ({ kind, identity }))),
+      circumstances.ledger,
     ],
   );
 }

@@ -119,8 +119,9 @@ describe('hostile input', function () {
         .catch(String);
       expect(trap).to.include('evil operator was run');
       await run.up(migration);
-      expect((await inSession(run.knex, (session) => archivedDdl(session, '1_drop'))).statements).not.to.be
-        .empty;
+      expect(
+        (await inSession(run.knex, (session) => archivedDdl(session, { migration: '1_drop' }))).statements,
+      ).not.to.be.empty;
       await inSession(run.knex, (session) => verifyDatabase(session));
       await run.down(migration);
       await planDrop(run.knex, { name: '2', tables: ['public.a'] });
@@ -406,7 +407,7 @@ describe('hostile input', function () {
     await run.up(all);
     const folder = mkdtempSync(join(tmpdir(), 'undrop-psql-'));
     try {
-      const ddl = await inSession(run.knex, (session) => archivedDdl(session, '1'));
+      const ddl = await inSession(run.knex, (session) => archivedDdl(session, { migration: '1' }));
       const file = join(folder, 'file.sql');
       writeFileSync(file, formatDdl(ddl));
       await withEnvironment({}, async () => {

@@ -185,7 +185,7 @@ describe('restore from the archive', () => {
         'ok',
         'not checked',
       ]);
-      await run.down(make({ name: 'n' }));
+      await run.down(make({ name: 'n', tables: ['d'] }));
       await run.down(make());
       expect(await comment()).to.equal('as it was');
     });

@@ -158,7 +158,7 @@ describe('rows', () => {
       await run.up(make());
       const folder = mkdtempSync(join(tmpdir(), 'undrop-rows-'));
       try {
-        const ddl = await inSession(run.knex, (session) => archivedDdl(session, 'm'));
+        const ddl = await inSession(run.knex, (session) => archivedDdl(session, { migration: 'm' }));
         expect(ddl.withoutRows).to.deep.equal(['public.t']);
         const file = await writeDdl(ddl, folder, false);
         expect(readFileSync(file, 'utf8'))

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import knexFactory, { type Knex } from 'knex';
 import { UndropError } from '../src/errors.ts';
@@ -116,6 +117,35 @@ describe('Knex', () => {
     it('loads no migration that has run, where there is nothing to check', async () => {
       write('migrations/1.cjs', `throw new Error('loaded')`);
       expect(await list([['1', '1']])).to.deep.equal([['1.cjs', '1']]);
+    });
+
+    it('refuses two migrations that drop tables under one name, unless both have run', async () => {
+      const index = pathToFileURL(join(import.meta.dirname, '../src/index.ts')).href;
+      const drop = (name: string) =>
+        `import { reversibleDrop } from ${JSON.stringify(index)};
+         export const { up, down } = reversibleDrop({ name: ${name}, tables: ['a'] });`;
+      write('migrations/1_a.mjs', drop('"cleanup"'));
+      write('migrations/2_b.mjs', drop('import.meta.filename'));
+      write('migrations/3_c.mjs', drop('"cleanup"'));
+      const error = await failure(() => list());
+      expect(error.code).to.equal('bad-options');
+      expect(error.reason).to.contain('1_a.mjs and 3_c.mjs');
+      // It is not loaded: what its entry holds tells `up` the rest.
+      expect(await list([['1_a', '1_a']])).to.have.length(3);
+      const folder = join(root, 'migrations');
+      const look = (completed: [string, string][]) =>
+        new UndropMigrationSource({
+          folder,
+          completed: async () => new Map(completed),
+          check: () => undefined,
+        }).getMigrations();
+      expect((await failure(() => look([['1_a', '1_a']]))).subject).to.equal('cleanup');
+      expect(
+        await look([
+          ['1_a', '1_a'],
+          ['3_c', '3_c'],
+        ]),
+      ).to.have.length(3);
     });
 
     it('has the long work before a migration done once, before there is a transaction', async () => {

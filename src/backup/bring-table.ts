@@ -1,6 +1,6 @@
 import { type Accepted, acceptDifferences } from '../accept.ts';
 import { writeAcceptance } from '../acceptances.ts';
-import { findEntry } from '../archive.ts';
+import { holdEntry } from '../archive.ts';
 import { captureStatements, notReproducible, type Statement } from '../capture.ts';
 import { type Closure, outsiders } from '../catalog/closure.ts';
 import { type Fact, readFacts, sequenceState } from '../catalog/facts.ts';
@@ -100,11 +100,11 @@ async function bringInstead(
   captured: CapturedTable,
   kept: readonly KeptRows[],
   from: Session,
-  { migration }: { migration: string },
+  { id, migration }: { id: number; migration: string },
   accept: string | undefined,
 ): Promise<number | null> {
-  const entry = await findEntry(session, migration);
-  if (entry === undefined) throw new Error(`no entry of ${migration}`);
+  const entry = await holdEntry(session, id);
+  if (entry === undefined) throw new Error(`no entry ${id} of ${migration}`);
   const rest = await splitEntry(session, entry, captured.table, accept);
   const { tables } = await findTables(session, [{ ...parseTableName(captured.table), reason: undefined }]);
   await lockClosure(session, tables, patience(captured.table), async ({ closure, lockHosts }) => {
@@ -163,7 +163,10 @@ async function compare(
 }
 
 /** Of the newest of those that several migrations have dropped, since that was the table last. */
-async function findOpen(session: Session, table: string): Promise<{ migration: string } | undefined> {
+async function findOpen(
+  session: Session,
+  table: string,
+): Promise<{ id: number; migration: string } | undefined> {
   const open = (await readEntries(session)).filter(({ restoredAt }) => restoredAt === null);
   return open.findLast(({ tables }) => tables.some(({ sql }) => sql === table));
 }

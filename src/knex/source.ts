@@ -5,6 +5,7 @@ import type { Knex } from 'knex';
 import { UndropError } from '../errors.ts';
 import { withoutExtension } from '../migration-name.ts';
 import { say } from '../say.ts';
+import type { LoadedFile } from './same-names.ts';
 
 export interface SourceOptions {
   /** Absolute path. */
@@ -58,14 +59,17 @@ export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntr
     this.#options = options;
   }
 
-  /** @throws UndropError `bad-options` where there is no folder; whatever `completed` and `check` throw */
+  /**
+   * @throws UndropError `bad-options` where there is no folder, and where one that has not run drops tables under the name of
+   * another; whatever `completed` and `check` throw
+   */
   async getMigrations(): Promise<MigrationEntry[]> {
     // First, and without waiting for anything: the connection of Knex waits for what this starts.
     const completed = await this.#options.completed();
     const { folder, check } = this.#options;
     this.#pending.clear();
     const offered: MigrationEntry[] = [];
-    const loaded: { name: string; module: object }[] = [];
+    const loaded: LoadedFile[] = [];
     for (const { stem, file } of await listFiles(folder)) {
       const recorded = completed.get(stem);
       const name = recorded ?? stem;
@@ -75,10 +79,14 @@ export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntr
         continue;
       }
       const module = await load(entry);
-      loaded.push({ name: stem, module });
+      loaded.push({ name: stem, module, file, hasRun: recorded !== undefined });
       if (recorded === undefined && !(await isReady(stem, module.ready))) continue;
       offered.push(entry);
       if (recorded === undefined) this.#pending.add(name);
+    }
+    if (loaded.some(({ hasRun }) => !hasRun)) {
+      const { refuseSameNames } = await import('./same-names.ts');
+      refuseSameNames(loaded);
     }
     await check?.(loaded);
     return offered;
