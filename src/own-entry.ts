@@ -27,8 +27,12 @@ export interface Named extends Pick<Entry, 'id' | 'ledger' | 'tables' | 'dropped
   readonly sameLedger: boolean;
 }
 
+// Not by to_regclass, which is an error where the role may not look into the schema.
 const namedSql = /* sql */ `
-  select n.*, pg_catalog.to_regclass(n.ledger) is not null as "hasLedger"
+  select n.*, exists (
+    select from pg_catalog.parse_ident(n.ledger) as p (names)
+    join pg_catalog.pg_class as c on c.relname = p.names[2]
+    join pg_catalog.pg_namespace as s on s.oid = c.relnamespace and s.nspname = p.names[1]) as "hasLedger"
   from (
     select d.id, d.tables, d.dropped_at as "droppedAt", d.restored_at as "restoredAt",
       pg_catalog.to_jsonb(d) ->> 'ledger' as ledger
