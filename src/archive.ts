@@ -23,6 +23,11 @@ export interface Prerequisite {
   readonly names: readonly string[];
   readonly args: readonly string[];
   readonly identity: string;
+  /** Where it stands in the catalogs; entries of older versions do not tell. */
+  readonly catalog?: string;
+  readonly oid?: number;
+  /** The number of a column, else 0. */
+  readonly column?: number;
 }
 
 /** The comment on the schema before `up`, and the one that `up` set. */

@@ -21,7 +21,9 @@ const prerequisitesSql = /* sql */ `
   )
   select
     -- columns of views can be looked up too, but not under their own name
-    case when a.type like '% column' then 'table column' else a.type end as type, a.object_names as names, a.object_args as args, i.type || ' ' || i.identity as identity
+    case when a.type like '% column' then 'table column' else a.type end as type, a.object_names as names, a.object_args as args, i.type || ' ' || i.identity as identity,
+    (select c.relname from pg_catalog.pg_class as c where c.oid = n.classid) as catalog, n.objid::bigint as oid,
+    n.objsubid as column
   from needed as n
   cross join lateral pg_catalog.pg_identify_object_as_address(n.classid, n.objid, n.objsubid) as a
   cross join lateral pg_catalog.pg_identify_object(n.classid, n.objid, n.objsubid) as i

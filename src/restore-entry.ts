@@ -11,11 +11,13 @@ import { UndropError } from './errors.ts';
 import { type LockMode, type Patience, readHostLocks, takeLocks, withLockTries } from './lock.ts';
 import type { Options } from './options.ts';
 import { checkPrerequisites } from './prerequisites.ts';
+import { describeReplaced, type Replaced, readReplaced } from './replaced.ts';
 import { readRestored, replay } from './restore.ts';
 import { checkStores, compareRows, countRows, type KeptRows } from './rows.ts';
 import { countTables, say } from './say.ts';
 import { restoreSchemaComment } from './schema-comment.ts';
 import type { Session } from './session.ts';
+import { readTied } from './tied-rows.ts';
 
 /** How a restore waits, and what it accepts. */
 export type RestoreOptions = Patience & Pick<Options, 'acceptDifferences'>;
@@ -100,12 +102,15 @@ export async function replayEntry(
   hosts: readonly Host[],
   accepted: readonly string[],
 ): Promise<Replayed> {
-  const { statements, facts, rows } = await readReplay(session, entry);
+  const { statements, facts, rows, replaced } = await readReplay(session, entry);
   const before = { hosts, facts: await readHostFacts(session, hosts) };
   session.phase('restore');
   await replay(session, statements, 'restore-failed');
   session.phase('compare');
-  const differences = await compareRestored(session, entry, { facts, rows }, before);
+  const differences = [
+    ...(await compareRestored(session, entry, { facts, rows }, before)),
+    ...(await readTied(session, replaced, { facts, rows })),
+  ];
   return {
     rows,
     accepted: acceptDifferences(differences, accepted, {
@@ -124,19 +129,21 @@ export interface Replayed {
 }
 
 /**
- * What a replay of the entry would run. Changes nothing.
+ * What a replay of the entry would run, and what it would find replaced. Changes nothing.
  *
  * @throws UndropError `archive-damaged`, `name-taken`, `prerequisite-gone` where it could not be run
  */
 export async function readReplay(
   session: Session,
   entry: Entry,
-): Promise<{ statements: Statement[]; facts: Fact[]; rows: KeptRows[] }> {
+): Promise<{ statements: Statement[]; facts: Fact[]; rows: KeptRows[]; replaced: Replaced[] }> {
   const capture = await loadCapture(session, entry);
   await checkStores(session, capture.rows);
   await checkNames(session, capture.facts);
   await checkPrerequisites(session, entry.prerequisites);
-  return capture;
+  const replaced = await readReplaced(session, entry);
+  if (replaced.length > 0) say(`${entry.migration}: ${describeReplaced(replaced)}`);
+  return { ...capture, replaced };
 }
 
 const survivorsSql = /* sql */ `

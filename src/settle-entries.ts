@@ -3,11 +3,13 @@ import { compareArchived } from './across-majors.ts';
 import { type Entry, holdEntry, loadCapture } from './archive.ts';
 import { readEntries } from './entries.ts';
 import { isUndropError } from './errors.ts';
+import { readReplaced } from './replaced.ts';
 import { readRestored } from './restore.ts';
 import { markRestoredAs } from './restore-entry.ts';
 import { compareRows } from './rows.ts';
 import { restoreSchemaComment } from './schema-comment.ts';
 import type { Session } from './session.ts';
+import { readTied } from './tied-rows.ts';
 import { readPresent } from './verify.ts';
 
 /** An open entry whose tables are all there, by whatever means they came. */
@@ -57,7 +59,11 @@ async function judge(session: Session, entry: Entry, accept: string | undefined)
       entry.tables.map(({ sql }) => sql),
     );
     const own = compareArchived(entry.serverVersion, dropped, session.server, facts.own);
-    const differences = [...own.differences, ...(await compareRows(session, rows))];
+    const differences = [
+      ...own.differences,
+      ...(await compareRows(session, rows)),
+      ...(await readTied(session, await readReplaced(session, entry), { facts: dropped, rows })),
+    ];
     const accepted = acceptDifferences(differences, accept === undefined ? [] : [accept], {
       code: 'restore-differs',
       message: 'What is there is not what was dropped.',

@@ -353,7 +353,9 @@ begin
             execute format('alter table newer.%I set schema undrop', t.relname);
           end loop;
           update undrop.identity set format = 1;
-          update undrop.drops set digest = split_part(digest, '.', 1);
+          update undrop.drops set digest = split_part(digest, '.', 1), prerequisites = (
+            select coalesce(jsonb_agg(p - 'catalog' - 'oid' - 'column'), '[]')
+            from jsonb_array_elements(prerequisites) as p);
           perform setval('undrop.drops_id_seq', (select max(id) from undrop.drops));
         end $$;
         drop schema newer cascade`);

@@ -1,0 +1,85 @@
+import type { Entry } from './archive.ts';
+import { isOwnSql, placeSql } from './archive-schema.ts';
+import type { Difference } from './compare.ts';
+import { groupBy } from './group-by.ts';
+import type { Session } from './session.ts';
+
+/** What the tables rested on when they were dropped, where something else has its name by now: another OID, or number of a column. */
+export interface Replaced extends Difference {
+  /** The relation that is replaced, or has another column: `table public.parents`. */
+  readonly relation: string | null;
+  /** The name of the column, where it is one. */
+  readonly name: string | null;
+}
+
+interface Found {
+  readonly identity: string;
+  readonly catalog: string;
+  readonly oid: number;
+  readonly column: number;
+  readonly name: string | null;
+  /** What the object, and the relation that it is a part of, are called by now; null where they are gone. */
+  readonly called: string | null;
+  readonly relationCalled: string | null;
+  /** What has the name of the relation by now. */
+  readonly relation: string | null;
+  readonly newOid: number | null;
+  readonly newColumn: number | null;
+}
+
+// OIDs are compared only where they were read: a dump gives new ones to all that it restores, the archive included. An index
+// gets another one from REINDEX CONCURRENTLY, and what a constraint is, its columns say.
+// https://www.postgresql.org/docs/current/functions-info.html (pg_identify_object)
+const replacedSql = /* sql */ `
+  select q.identity, q.catalog, q.oid, q."column", q.names[3] as name,
+    case when g.attrelid is null then o.type || ' ' || o.identity end as called,
+    w.type || ' ' || w.identity as "relationCalled",
+    r.type || ' ' || r.identity as relation, c.oid::bigint as "newOid", a.attnum as "newColumn"
+  from undrop.drops as d
+  cross join (${placeSql}) as p
+  cross join lateral pg_catalog.jsonb_to_recordset(d.prerequisites)
+    as q (type text, identity text, names text[], catalog text, oid bigint, "column" int)
+  cross join lateral (select pg_catalog.to_regclass('pg_catalog.' || q.catalog)::oid as oid) as k
+  cross join lateral pg_catalog.pg_identify_object(k.oid, q.oid::oid, q."column") as o
+  cross join lateral pg_catalog.pg_identify_object(k.oid, q.oid::oid, 0) as w
+  left join pg_catalog.pg_attribute as g
+    on q.catalog = 'pg_class' and g.attrelid = q.oid and g.attnum = q."column" and g.attisdropped
+  left join pg_catalog.pg_namespace as n on q.catalog = 'pg_class' and n.nspname = q.names[1]
+  left join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = q.names[2]
+  left join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attname = q.names[3] and not a.attisdropped
+  left join lateral pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, c.oid, 0) as r on true
+  where d.id = $1 and ${isOwnSql('d')} and d.archive_oid = p.archive_oid
+    and q.oid is not null and q.type not in ('index', 'table constraint', 'domain constraint')
+    and o.type || ' ' || o.identity is distinct from q.identity
+  order by q.identity`;
+
+/** What is replaced; nothing is known of it in an entry of an older version, or that came here by a dump or an upgrade. */
+export async function readReplaced(session: Session, entry: Entry): Promise<Replaced[]> {
+  const isTold = entry.prerequisites.some(({ oid }) => oid !== undefined);
+  if (!isTold || Number.parseInt(entry.serverVersion, 10) !== session.server.major) return [];
+  const replaced = (await session.read<Found>(replacedSql, [entry.id])).map(describe);
+  // A relation is named by each of its columns.
+  return [...groupBy(replaced, ({ object }) => object).values()].flatMap(([first]) => first ?? []);
+}
+
+function describe(found: Found): Replaced {
+  const { identity, catalog, oid, column, name, called, relationCalled, relation, newOid, newColumn } = found;
+  const now = (text: string | null) => (text === null ? '' : `, now ${text}`);
+  if (catalog !== 'pg_class' || newOid === null || relation === null) {
+    const before = `${oid}${now(called)}`;
+    return { object: identity, catalog, column: 'oid', before, after: null, relation: null, name: null };
+  }
+  if (newOid !== oid) {
+    const before = `${oid}${now(relationCalled)}`;
+    return { object: relation, catalog, column: 'oid', before, after: `${newOid}`, relation, name: null };
+  }
+  const about = { object: identity, catalog: 'pg_attribute', column: 'attnum', relation, name };
+  return { ...about, before: `${column}${now(called)}`, after: newColumn === null ? null : `${newColumn}` };
+}
+
+/** For people, in a line. */
+export function describeReplaced(replaced: readonly Replaced[]): string {
+  const [some, more] = [replaced.slice(0, 10), replaced.length - 10];
+  const names = some.map(({ object }) => object).join(', ');
+  return `what has these names is not what had them when the tables were dropped: ${names}${more > 0 ? ` and ${more} more` : ''}`;
+}
