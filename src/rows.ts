@@ -1,6 +1,6 @@
-import { readRowHash } from './catalog/row-hashes.ts';
 import type { RowTable } from './catalog/rows.ts';
 import type { Difference } from './compare.ts';
+import { digestRows } from './digest-rows.ts';
 import { sqlState, UndropError } from './errors.ts';
 import { withProgress } from './progress.ts';
 import type { Session } from './session.ts';
@@ -50,13 +50,11 @@ export async function compareRows(session: Session, rows: readonly KeptRows[]): 
   const differences: Difference[] = [];
   await unforced(session, tables, async () => {
     for await (const { table, ...kept } of withProgress('compare rows', rows, ({ table }) => table)) {
-      const [digest = '', second] = kept.digest.split(' ');
-      const is = await (second === undefined ? digestRows : digestText)(session, table);
-      const was = { ...kept, digest };
+      const is = await digestRows(session, table, kept.digest);
       for (const column of ['count', 'digest'] as const) {
-        if (was[column] === is[column]) continue;
+        if (kept[column] === is[column]) continue;
         const about = { object: `table ${table}`, catalog: 'rows', column };
-        differences.push({ ...about, before: was[column], after: is[column] });
+        differences.push({ ...about, before: kept[column], after: is[column] });
       }
     }
   });
@@ -84,28 +82,6 @@ export async function checkStores(session: Session, rows: readonly KeptRows[]): 
 export function countRows(rows: readonly KeptRows[]): string {
   const sum = rows.reduce((total, { count }) => total + BigInt(count), 0n);
   return sum === 1n ? '1 row' : `${sum} rows`;
-}
-
-/** How many rows a table has, children left out, and a digest of them in which their order does not count. */
-export async function digestRows(
-  session: Session,
-  table: string,
-): Promise<Pick<KeptRows, 'count' | 'digest'>> {
-  return sum(session, table, await readRowHash(session, table));
-}
-
-/** As entries of older versions have it: two sums, of which the first is computed. */
-function digestText(session: Session, table: string): Promise<Pick<KeptRows, 'count' | 'digest'>> {
-  return sum(session, table, 'pg_catalog.hashtextextended(row(t.*)::text collate pg_catalog."C", 0)');
-}
-
-// One sum, and no subquery: so the server may compute it in parallel.
-async function sum(session: Session, table: string, hash: string) {
-  const [found] = await session.read<{ count: string; digest: string }>(/* sql */ `
-    select pg_catalog.count(*)::text as count, pg_catalog.format('%s', pg_catalog.sum(${hash})) as digest
-    from only ${table} as t`);
-  if (found === undefined) throw new Error(`no count of ${table}`);
-  return found;
 }
 
 const forcedSql = /* sql */ `

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { digestRows } from '../src/rows.ts';
+import { digestRows } from '../src/digest-rows.ts';
 import { inSession } from '../src/session.ts';
 import { freshDatabase } from './support/fresh-database.ts';
 import type { Runner } from './support/migrate.ts';
@@ -39,7 +39,68 @@ const pairs: readonly (readonly [type: string, was: string, is: string])[] = [
   ['mood', `'happy'`, `'sad'`],
   ['price', '1.0', '1.00'],
   ['pair', `'(1.0,2)'`, `'(1.00,2)'`],
+  ['money', '0', `'42949672.97'`],
+  ['bigint', '0', '4294967297'],
+  ['timestamp', `'2000-01-01'`, `timestamp '2000-01-01' + 4294967297 * interval '1 microsecond'`],
   ['numrange', `'[1.0,2]'`, `'[1.00,2]'`],
+];
+
+const integer = '(1::bit(64) << b)::bigint';
+const micros = `make_interval(hours => (${integer} / 3600000000)::int,
+  secs => (${integer} % 3600000000)::float8 / 1000000)`;
+const bytes = `set_bit(decode(repeat('00', 16), 'hex'), b, 1)`;
+const hex = `encode(${bytes}, 'hex')`;
+const letters = `overlay(repeat('A', 16) placing chr(65 # (1 << b % 7)) from b / 7 + 1 for 1)`;
+
+/** A type, a number of bits, and a value of which bit `b` alone is set, or not as in the others. */
+const bits: readonly (readonly [type: string, count: number, value: string])[] = [
+  ['boolean', 1, 'true'],
+  ['"char"', 8, `(${integer} - case when b = 7 then 256 else 0 end)::int::"char"`],
+  ['smallint', 16, `(${integer} - case when b = 15 then 65536 else 0 end)::int2`],
+  ['integer', 32, '(1::bit(32) << b)::int'],
+  ['bigint', 64, integer],
+  ['oid', 32, `(${integer})::oid`],
+  ['xid', 32, `(${integer})::text::xid`],
+  ['xid8', 63, `(${integer})::text::xid8`],
+  ['tid', 32, `format('(%s,1)', ${integer})::tid`],
+  ['pg_lsn', 63, `'0/0'::pg_lsn + (${integer})::numeric`],
+  ['money', 63, `((${integer})::numeric / 100)::money`],
+  ['date', 22, `date '2000-01-01' + (${integer})::int`],
+  ['time', 37, `time '00:00' + ${micros}`],
+  ['timetz', 37, `timetz '00:00+00' + ${micros}`],
+  ['timestamp', 63, `timestamp '2000-01-01' + ${micros}`],
+  ['timestamptz', 63, `timestamptz '2000-01-01Z' + ${micros}`],
+  ['interval', 63, micros],
+  ['interval', 31, `make_interval(days => (${integer})::int)`],
+  ['interval', 31, `make_interval(months => (${integer})::int)`],
+  ['numeric', 64, integer],
+  ['numeric', 100, "('0.' || repeat('0', b) || '1')::numeric"],
+  ['numeric', 100, "('1.' || repeat('0', b))::numeric"],
+  ['real', 23, `(1 + 2::float8 ^ (-1 - b))::real`],
+  ['real', 253, `(2::float8 ^ (b - 126))::real`],
+  ['double precision', 52, `1 + 2::float8 ^ (-1 - b)`],
+  [
+    'double precision',
+    2045,
+    `case when b > 1022 then 2::float8 ^ (b - 1022) else 1 / 2::float8 ^ (1022 - b) end`,
+  ],
+  ['text', 112, letters],
+  ['varchar(16)', 112, letters],
+  ['char(16)', 112, letters],
+  ['bytea', 128, bytes],
+  ['uuid', 128, `${hex}::uuid`],
+  ['bit(128)', 128, `('x' || ${hex})::bit(128)`],
+  ['varbit', 100, `repeat('0', b)::varbit`],
+  ['macaddr8', 64, `left(${hex}, 16)::macaddr8`],
+  ['macaddr', 48, `left(${hex}, 12)::macaddr`],
+  ['inet', 32, `inet '0.0.0.0' + ${integer}`],
+  ['inet', 32, `set_masklen(inet '0.0.0.0', b)`],
+  ['point', 52, `point(1 + 2::float8 ^ (-1 - b), 0)`],
+  ['jsonb', 64, `to_jsonb(${integer})`],
+  ['bigint[]', 64, `array[${integer}]`],
+  ['int8range', 64, `int8range(${integer}, null)`],
+  ['longs', 64, `row(${integer})::public.longs`],
+  ['long', 64, integer],
 ];
 
 describe('the digest of rows', () => {
@@ -54,6 +115,8 @@ describe('the digest of rows', () => {
       `create type mood as enum ('happy', 'sad');
        create domain price as numeric;
        create type pair as (a numeric, b int);
+       create type longs as (a int8);
+       create domain long as int8;
        create collation nobody_minds (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`,
     ));
   });
@@ -80,6 +143,22 @@ describe('the digest of rows', () => {
     });
   }
 
+  for (const [type, count, value] of bits) {
+    it(`depends on each of ${count} bits of ${type}`, async () => {
+      await run.knex.raw(`drop table if exists t; create table t (v ${type})`);
+      const digests = new Set(['']);
+      await inSession(run.knex, async (session) => {
+        for (let bit = 0; bit < count; bit++) {
+          await session.run(
+            `delete from public.t; insert into public.t select ${value} from (values (${bit})) as b (b)`,
+          );
+          digests.add((await digestRows(session, 'public.t')).digest);
+        }
+      });
+      expect(digests.size).to.equal(count + 1);
+    });
+  }
+
   it('tells which value stands in which row, and in which column', async () => {
     const table = 'create table t (a int, b int, c text, d numeric);';
     const one = await digestOf(`${table} insert into t values (1, 2, 'x', 3), (2, 1, 'y', 4)`);
@@ -96,6 +175,18 @@ describe('the digest of rows', () => {
     }
   });
 
+  it('tells rows apart whose hashes would be one in half of their bits', async () => {
+    const [pair] = await run.rows<{ rows: number[] }>(`
+      select array_agg(i) as rows from generate_series(1, 400000) as i
+      group by hashint8extended(hash_record_extended(row(i), 0), 0) having count(*) > 1 limit 1`);
+    const [one, other] = pair?.rows ?? [];
+    expect(one).not.to.equal(other);
+    const first = await digestOf(`create table t (a int); insert into t values (${one})`);
+    expect(await digestOf(`create table t (a int); insert into t values (${other})`)).not.to.deep.equal(
+      first,
+    );
+  });
+
   it('does not tell in which order they lie, nor what columns there once were', async () => {
     const one = await digestOf(`create table t (a int, b text); insert into t values (1, 'x'), (2, null)`);
     const other = await digestOf(
@@ -105,7 +196,7 @@ describe('the digest of rows', () => {
   });
 
   it('is there for no rows, and of rows without columns', async () => {
-    expect(await digestOf('create table t (a int)')).to.deep.equal({ count: '0', digest: '' });
+    expect(await digestOf('create table t (a int)')).to.deep.equal({ count: '0', digest: 'v3 0 0' });
     const one = await digestOf('create table t (); insert into t default values');
     const two = await digestOf(
       'create table t (); insert into t default values; insert into t default values',

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import { readFactDigests } from '../src/catalog/fact-digests.ts';
+import { digestRows } from '../src/digest-rows.ts';
 import { planDrop } from '../src/index.ts';
 import { compareRows } from '../src/rows.ts';
 import { inSession } from '../src/session.ts';
@@ -10,7 +11,7 @@ import { skip } from './support/skip.ts';
 
 // Approvals, archives and records of earlier versions hold them.
 describe('facts that were written down', () => {
-  it('are still the same: sums over rows, of which older entries have two', async () => {
+  it('are still the same: sums over rows, in three forms', async () => {
     const schema = `
       create table t (id int, at timestamptz, note text);
       insert into t values (1, '2026-01-02Z', 'a "b"'), (2, null, null), (2, null, null)`;
@@ -19,12 +20,29 @@ describe('facts that were written down', () => {
         inSession(knex, (session) =>
           compareRows(session, [{ table: 'public.t', store: '', count: '3', digest }]),
         );
-      const [now, before] = ['-25927058170781605229', '-2347114742818389611 7285020516433400926'];
-      expect(await compare(now)).to.deep.equal([]);
-      expect(await compare(before)).to.deep.equal([]);
-      expect(await compare('1')).to.deep.equal([
-        { object: 'table public.t', catalog: 'rows', column: 'digest', before: '1', after: now },
-      ]);
+      const forms = [
+        ['-2347114742818389611 7285020516433400926', '1 2'],
+        ['-25927058170781605229', '1'],
+        ['v3 14066341578392396576 -6496903604239578823', 'v3 1 2'],
+      ] as const;
+      for (const [digest, other] of forms) {
+        expect(await compare(digest)).to.deep.equal([]);
+        expect(await compare(other)).to.deep.equal([
+          { object: 'table public.t', catalog: 'rows', column: 'digest', before: other, after: digest },
+        ]);
+      }
+    });
+  });
+
+  it('are still the same: hashes of all types that have one of their own', async () => {
+    const schema = `
+      create table t as select true as a, 'a'::"char" as b, 1::int2 as c, 2::int4 as d, 4294967297::int8 as e, 3::oid as f,
+        'text'::text as g, 'varchar'::varchar as h, 'bytea'::bytea as i, repeat('01', 16)::uuid as j, date '2026-01-02' as k,
+        time '10:20:30.4' as l, timestamp '2026-01-02 03:04:05.6' as m, timestamptz '2026-01-02 03:04:05.6Z' as n,
+        interval '1 mon 2 days 3.4' as o, 1.50 as p, 0.1::float4 as q, 0.1::float8 as r, 'null'::jsonb as s`;
+    await inCase(await testServer(), schema, async ({ knex }) => {
+      const found = await inSession(knex, (session) => digestRows(session, 'public.t'));
+      expect(found).to.deep.equal({ count: '1', digest: 'v3 3514518016485455579 -7336709262541028929' });
     });
   });
 

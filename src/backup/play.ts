@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import type { Statement } from '../capture.ts';
+import { digestRows } from '../digest-rows.ts';
 import { replay } from '../restore.ts';
-import { digestRows, type KeptRows } from '../rows.ts';
+import type { KeptRows } from '../rows.ts';
 import type { Session } from '../session.ts';
 import type { SourceTable } from './capture-source.ts';
 
