@@ -1,4 +1,5 @@
 import { type Closure, type Member, outsiders } from './catalog/closure.ts';
+import { mayHoldRowsSql } from './catalog/rows.ts';
 import { sqlState, UndropError } from './errors.ts';
 import type { Options } from './options.ts';
 import { withProgress } from './progress.ts';
@@ -25,25 +26,23 @@ export interface Filled {
   readonly found: string;
 }
 
-const sizesSql = /* sql */ `
-  select c.oid::bigint as oid, pg_catalog.pg_relation_size(c.oid) > 0 as sized
-  from pg_catalog.pg_class as c where c.oid = any ($1) and c.relkind = 'r'`;
+const maybeFilledSql = /* sql */ `
+  select c.oid::bigint as oid
+  from pg_catalog.pg_class as c where c.oid = any ($1) and c.relkind = 'r' and ${mayHoldRowsSql}`;
 
 const most = 1000;
 
 /**
- * The tables of the closure that are not empty, by two witnesses: a file of no bytes holds no rows; where there are
- * bytes, rows are looked for with row-level security off, which turns rows hidden from us into an error.
+ * The tables of the closure that are not empty, by two witnesses: a file of no bytes holds no rows; otherwise, rows are
+ * looked for with row-level security off, which turns rows hidden from us into an error.
  */
 export async function findRows(session: Session, closure: Closure): Promise<Filled[]> {
   const tables = closure.members.filter((member) => member.kind === 'table' && member.objsubid === 0);
-  const sizes = await session.read<{ oid: number; sized: boolean }>(sizesSql, [
-    tables.map(({ objid }) => objid),
-  ]);
-  const sized = new Set(sizes.filter((row) => row.sized).map((row) => row.oid));
+  const found = await session.read<{ oid: number }>(maybeFilledSql, [tables.map(({ objid }) => objid)]);
+  const maybeFilled = new Set(found.map(({ oid }) => oid));
   const filled: Filled[] = [];
   for await (const { objid, identity } of withProgress('look for rows', tables, (table) => table.identity)) {
-    if (!sized.has(objid)) continue;
+    if (!maybeFilled.has(objid)) continue;
     try {
       const [row] = await session.attempt(() =>
         session.read<{ count: number }>(

@@ -250,6 +250,19 @@ describe('audit', () => {
       expect(named(found, 'gone')).to.include({ empty: true, rows: 0 });
     });
 
+    it('looks for rows where the size of the file does not tell', async () => {
+      const name = await database();
+      await server.sql(
+        name,
+        `create access method other type table handler heap_tableam_handler;
+         create table bare (id int) using other;
+         create table filled (id int) using other; insert into filled values (1); analyze filled`,
+      );
+      const found = await audit(name);
+      expect(rule(named(found, 'bare'), 'empty')).to.include({ holds: true, found: '0 rows: counted' });
+      expect(named(found, 'filled')).to.include({ empty: false, rows: 1 });
+    });
+
     it('keeps what it may not look into, and says so', async () => {
       const name = await database();
       await server.sql(

@@ -82,6 +82,23 @@ describe('rows', () => {
       await run.down(all);
     });
 
+    it('are looked for where the size of the file does not tell whether there are any', async () => {
+      await run.knex.raw(`create access method other type table handler heap_tableam_handler;
+        create table a (id int) using other;
+        create table b (id int) using other;
+        insert into b values (1)`);
+      const before = await look();
+      const both = make({ tables: ['a', 'b'] });
+      await run.up(both);
+      const kept = await run.rows('select table_name, count::int from undrop.rows order by position');
+      expect(kept).to.deep.equal([
+        { table_name: 'public.a', count: 0 },
+        { table_name: 'public.b', count: 1 },
+      ]);
+      await run.down(both);
+      expect(await look()).to.equal(before);
+    });
+
     it('are kept by every entry apart', async () => {
       const before = await look();
       for (let round = 0; round < 3; round++) {
@@ -255,6 +272,21 @@ describe('rows', () => {
         await run.knex.raw('reassign owned by case_owner to postgres; drop owned by case_owner');
       }
     });
+  });
+
+  it('are looked for in vain without the right to read, unless the file tells that there are none', async () => {
+    const owner = await asOwner('create table t (id int)');
+    try {
+      await run.knex.raw(`create access method other type table handler heap_tableam_handler;
+        create table odd (id int) using other; alter table odd owner to case_owner;
+        revoke all on t, odd from case_owner`);
+      const error = await refusalOf(owner.up(make({ tables: ['t', 'odd'], rows: 'refuse' })), 'not-empty');
+      expect(error.reason).to.match(/^public.odd: not to be known/);
+      await owner.up(make({ rows: 'refuse' }));
+    } finally {
+      await owner.end();
+      await run.knex.raw('reassign owned by case_owner to postgres; drop owned by case_owner');
+    }
   });
 
   describe('as they lie', () => {

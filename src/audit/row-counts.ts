@@ -13,7 +13,7 @@ export interface RowCount {
   readonly found: string;
 }
 
-/** Tables up to this size are counted: of larger ones it is only looked whether there is a row. */
+/** Tables up to this size are counted. Of larger ones, and where the size says nothing, one row is looked for. */
 const countedBytes = 1 << 20;
 
 // All locks of a batch are let go together, so that a database of many tables does not fill the lock table.
@@ -27,7 +27,7 @@ export async function countRows(session: Session, tables: readonly Table[]): Pro
   const filled: Table[] = [];
   for (const table of tables) {
     if (table.partitioned) continue;
-    if (table.rowBytes === 0) counts.set(table.oid, exactly(0, 'its file has no bytes'));
+    if (table.heap && table.rowBytes === 0) counts.set(table.oid, exactly(0, 'its file has no bytes'));
     else if (!table.readable) counts.set(table.oid, unknown('this role may not see all of its rows'));
     else filled.push(table);
   }
@@ -56,8 +56,8 @@ async function countBatch(session: Session, tables: readonly Table[]): Promise<M
 }
 
 async function look(session: Session, tables: readonly Table[]): Promise<Map<number, RowCount>> {
-  const selects = tables.map(({ oid, sql, rowBytes }) =>
-    rowBytes <= countedBytes
+  const selects = tables.map(({ oid, sql, heap, rowBytes }) =>
+    heap && rowBytes <= countedBytes
       ? `select ${oid}::bigint as oid, pg_catalog.count(*) as count, true as exact from only ${sql}`
       : `select ${oid}::bigint as oid, pg_catalog.count(*) as count, false as exact from (select from only ${sql} limit 1) as r`,
   );

@@ -15,8 +15,10 @@ export interface Table {
   readonly extension: string | null;
   readonly comment: string | null;
   readonly columns: readonly Column[];
-  /** Of its file: what holds the rows. */
+  /** Of its file: what holds the rows, unless another access method keeps them elsewhere. */
   readonly rowBytes: number;
+  /** Whether the access method is the server's own. */
+  readonly heap: boolean;
   /** With indexes and with what is stored apart; these as counted by the last VACUUM, ANALYZE or CREATE INDEX. */
   readonly totalBytes: number;
   /** What the last ANALYZE made of it; -1 where there was none. */
@@ -51,7 +53,7 @@ const tablesSql = (lastReads: boolean) => /* sql */ `
     case when c.relispartition then i.inhparent::bigint end as parent,
     pg_catalog.pg_get_userbyid(c.relowner) as owner,
     e.extname as extension, m.description as comment, coalesce(a.columns, '[]') as columns,
-    z.bytes as "rowBytes",
+    z.bytes as "rowBytes", coalesce(k.amname = 'heap', false) as heap,
     -- looking at every file would take longer than all the rest
     z.bytes + (coalesce(x.pages, 0) + coalesce(o.relpages, 0))
       * pg_catalog.current_setting('block_size')::bigint as "totalBytes",
@@ -67,6 +69,7 @@ const tablesSql = (lastReads: boolean) => /* sql */ `
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   cross join lateral (select coalesce(pg_catalog.pg_relation_size(c.oid), 0) as bytes offset 0) as z
+  left join pg_catalog.pg_am as k on k.oid = c.relam
   left join pg_catalog.pg_class as o on o.oid = c.reltoastrelid
   left join pg_catalog.pg_inherits as i on i.inhrelid = c.oid and c.relispartition
   left join pg_catalog.pg_depend as d

@@ -21,7 +21,14 @@ interface RowsRow {
   storage: string | null;
 }
 
-// What has a file of no bytes holds no rows. A type that goes with the tables would take the column of the store
+/**
+ * SQL: whether a relation, `c`, may hold rows. A file of no bytes holds none; but where other access methods than the
+ * server's own keep their rows, its size does not tell.
+ */
+export const mayHoldRowsSql = /* sql */ `(pg_catalog.pg_relation_size(c.oid) > 0
+    or c.relam <> (select m.oid from pg_catalog.pg_am as m where m.amname = 'heap'))`;
+
+// A type that goes with the tables would take the column of the store
 // along, so such values are kept as text. The store compresses nothing that was not compressed.
 const tablesSql = /* sql */ `
   select c.oid::bigint as oid, pg_catalog.format('%I.%I', n.nspname, c.relname) as name,
@@ -43,7 +50,7 @@ const tablesSql = /* sql */ `
     join pg_catalog.pg_type as y on y.oid = a.atttypid
     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
   ) as a
-  where c.oid = any ($1) and c.relkind = 'r' and pg_catalog.pg_relation_size(c.oid) > 0
+  where c.oid = any ($1) and c.relkind = 'r' and ${mayHoldRowsSql}
   order by n.nspname, c.relname`;
 
 /**
