@@ -138,7 +138,7 @@ function describe(
     ...named,
     ...measured,
     tables: tables.map(({ schema, name }, index) => ({ schema, name, rows: tally.rows[index] ?? 0 })),
-    factsVersion: 2,
+    factsVersion: 3,
     facts: tally.facts,
     proof: 'off',
     differences: [],

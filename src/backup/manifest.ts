@@ -42,8 +42,8 @@ export interface Manifest {
   /** Of a folder: its files. */
   readonly files?: readonly { readonly name: string; readonly bytes: number; readonly sha256: string }[];
   readonly tables: readonly { readonly schema: string; readonly name: string; readonly rows: number }[];
-  /** Of the facts: 2. None in manifests of the first one. */
-  readonly factsVersion?: 2;
+  /** Of the facts: 3. None in manifests of the first one. */
+  readonly factsVersion?: 3;
   /** For each object of the database a digest of its facts in that snapshot. */
   readonly facts: Readonly<Record<string, string>>;
   readonly proof: Proof;

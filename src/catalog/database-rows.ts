@@ -2,12 +2,15 @@ import { identitySql } from './identity.ts';
 import { withoutInternalOptions } from './internal-options.ts';
 import type { Rows } from './normal.ts';
 import { type Notation, pointerSql } from './normal-rows.ts';
+import { resolvedSql } from './resolved.ts';
 
 // The facts of a whole database. Asked for name by name, as for a closure, they would take minutes: here the names of
 // relations are made once, and joined, and so is the name of anything else that a column points to again and again.
 
 // What initdb makes has numbers below. https://www.postgresql.org/docs/current/system-catalog-initial-data.html
 const firstOfUsers = 16384;
+// Numbers below this one are given by hand: they are the same in all databases of a major, and as good as names.
+const firstGenerated = 10000;
 
 /** The column that says which schema an object is in; none where it is in none. */
 const byThemselves: Readonly<Record<string, string | null>> = {
@@ -256,4 +259,9 @@ export const joined: Notation = {
     };
   },
   expression: ({ column }, sql) => `case when t.${column} is not null then ${sql} end`,
+  resolved: (tree) => {
+    const name = `case when o.objid < ${firstGenerated} then pg_catalog.concat(o.classid, '/', o.objid)
+      else ${identitySql('o.classid', 'o.objid', '0')} end`;
+    return resolvedSql(tree, `pg_catalog.string_agg(${name}, E'\\n' order by o.field, o.position)`);
+  },
 };

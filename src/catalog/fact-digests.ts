@@ -1,7 +1,7 @@
 import type { Session } from '../session.ts';
 import { databaseObjectsSql, databaseRows, joined } from './database-rows.ts';
 import { sequenceState } from './facts.ts';
-import { type FactsVersion, type NormalRows, normalRows } from './normal-rows.ts';
+import { currentFacts, type FactsVersion, type NormalRows, normalRows } from './normal-rows.ts';
 
 interface Digest {
   identity: string;
@@ -46,7 +46,7 @@ function byIdentity(digests: readonly Digest[]): Digests {
   return Object.fromEntries(digests.map(({ identity, digest }) => [identity, digest]));
 }
 
-async function readObjects(session: Session, version: FactsVersion = 2): Promise<Digest[]> {
+async function readObjects(session: Session, version: FactsVersion = currentFacts): Promise<Digest[]> {
   const catalogs = await session.read<{ name: string }>(catalogsSql);
   const objects = databaseObjectsSql(new Set(catalogs.map(({ name }) => name)));
   const rows = (await normalRows(session, databaseRows, joined, version)).map(linesOf);

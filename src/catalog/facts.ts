@@ -3,6 +3,7 @@ import type { Closure, Host, Member } from './closure.ts';
 import { type Address, withoutMadeUpNumber } from './identity.ts';
 import { rows } from './normal.ts';
 import {
+  currentFacts,
   type FactsVersion,
   type NormalColumn,
   type NormalRows,
@@ -10,6 +11,7 @@ import {
   normalRows,
   type Specs,
 } from './normal-rows.ts';
+import { resolvedSql } from './resolved.ts';
 import { readSequenceStates } from './sequence-states.ts';
 
 /** One catalog row, with OIDs and column numbers replaced by names and physical columns left out. */
@@ -57,7 +59,7 @@ export async function takeOwnFacts(
   session: Session,
   closure: Closure,
   take: (facts: readonly Fact[]) => void,
-  version: FactsVersion = 2,
+  version: FactsVersion = currentFacts,
 ): Promise<void> {
   const wanted = catalogsOf(closure);
   const left = batches(closure).values();
@@ -264,6 +266,11 @@ const addressed: Notation = {
     };
   },
   expression: (_, sql) => sql,
+  resolved: (tree) =>
+    resolvedSql(
+      tree,
+      `pg_catalog.string_agg(pg_catalog.concat(o.classid, '/', o.objid, '/0'), ' ' order by o.field, o.position)`,
+    ),
 };
 
 /** `$1` members of pg_class, `$2` and `$3` all members, one class and one object each. */

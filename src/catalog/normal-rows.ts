@@ -11,6 +11,7 @@ import {
   overrides,
   type Rows,
 } from './normal.ts';
+import { resolvedName } from './resolved.ts';
 
 interface CatalogColumn {
   catalog: string;
@@ -67,11 +68,13 @@ async function describeCatalogs(session: Session, names: readonly string[]): Pro
 
 /**
  * How facts are written. Fingerprints, records and manifests keep digests of them, and those of version 1 are still
- * compared: it holds the options that the server keeps for itself.
+ * compared: it holds the options that the server keeps for itself. Version 2 is the same without them, and was never
+ * written; version 3 holds what expressions resolve to, too.
  */
-export type FactsVersion = 1 | 2;
+export type FactsVersion = 1 | 2 | 3;
 
 export const earlierFacts = [1] as const satisfies FactsVersion[];
+export const currentFacts = 3 satisfies FactsVersion;
 
 export type Specs = Readonly<Record<string, Rows>>;
 
@@ -87,6 +90,8 @@ export interface Notation {
   pointer(column: Pointer): { sql: string; join?: string };
   /** Text of an expression tree, by the function that prints it. */
   expression(column: CatalogColumn, sql: string): string;
+  /** The names of the objects in an expression tree, in their order. */
+  resolved(tree: string): string;
 }
 
 export interface NormalColumn {
@@ -119,7 +124,7 @@ export async function normalRows(
   session: Session,
   specs: Specs,
   notation: Notation,
-  version: FactsVersion = 2,
+  version: FactsVersion = currentFacts,
 ): Promise<NormalRows[]> {
   const catalogs = await describeCatalogs(session, Object.keys(specs));
   return Object.entries(specs).flatMap(([catalog, spec]) => {
@@ -133,7 +138,17 @@ export async function normalRows(
         const value: Value = sql === undefined ? normalValue(column, notation, version) : { sql };
         return { name: column.column, ...value };
       });
-    const columns = values.map(({ join: _, ...column }) => column);
+    const resolved = version < 3 ? [] : all.filter(({ type }) => type === 'pg_node_tree');
+    const columns = [
+      ...values.map(({ join: _, ...column }) => column),
+      ...resolved.map(
+        ({ column }): NormalColumn => ({
+          name: resolvedName(column),
+          sql: notation.resolved(`t.${column}`),
+          pointer: 'list',
+        }),
+      ),
+    ];
     const joins = [spec.join, ...values.map(({ join }) => join)].filter((join) => join !== undefined);
     const from = [`pg_catalog.${catalog} as t`, ...joins, `where ${spec.where}`].join('\n');
     const identity = typeof spec.identity === 'string' ? spec.identity : notation.name(spec.identity);

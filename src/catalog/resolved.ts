@@ -1,0 +1,110 @@
+/**
+ * What an expression means. The text of one names no operator where it says JOIN USING, CASE x WHEN, IS DISTINCT FROM,
+ * NULLIF, IN (SELECT), or compares rows: the parser finds it by the search path, and writes its OID into the expression
+ * tree. https://www.postgresql.org/docs/current/querytree.html; the fields of a tree are those of `primnodes.h` and
+ * `parsenodes.h` in the sources of the server, with the same names from 14 to 18.
+ */
+
+/**
+ * The fields that hold OIDs of what the parser has chosen, by the catalog of the objects.
+ *
+ * Left out is what the text says, or what follows from other facts: the types of constants (printed with them), of columns
+ * (VAR; a join lists those too that its tables have got since), of parameters, and of what functions and operators give;
+ * relations, sequences and constraints.
+ */
+const fields: Readonly<Record<string, readonly string[]>> = {
+  pg_operator: [
+    // OPEXPR, DISTINCTEXPR, NULLIFEXPR, SCALARARRAYOPEXPR
+    'opno',
+    // ROWCOMPAREEXPR
+    'opnos',
+    // GROUP BY, DISTINCT, ORDER BY, UNION
+    'eqop',
+    'sortop',
+    // CYCLE
+    'cycle_mark_neop',
+  ],
+  pg_proc: [
+    // What is called for an operator, as it was when it was chosen.
+    'opfuncid',
+    // Functions, casts among them
+    'funcid',
+    'aggfnoid',
+    'winfnoid',
+    // RANGE BETWEEN
+    'startInRangeFunc',
+    'endInRangeFunc',
+    // TABLESAMPLE
+    'tsmhandler',
+  ],
+  // How rows are compared: ROWCOMPAREEXPR
+  pg_opfamily: ['opfamilies'],
+  // ON CONFLICT
+  pg_opclass: ['inferopclass'],
+  pg_type: [
+    // Casts, which need not be printed
+    'resulttype',
+    // The type that all branches or elements are brought to
+    'casetype',
+    'coalescetype',
+    'minmaxtype',
+    'array_typeid',
+    'row_typeid',
+    'colTypes',
+  ],
+  pg_collation: [
+    // What functions and operators go by
+    'inputcollid',
+    'inputcollids',
+    // COLLATE
+    'collOid',
+    // Casts, and what is made of branches
+    'resultcollid',
+    'casecollid',
+    'coalescecollid',
+    'minmaxcollid',
+    // UNION, RANGE BETWEEN, ON CONFLICT
+    'colCollations',
+    'inRangeColl',
+    'infercollid',
+  ],
+};
+
+const values = Object.entries(fields)
+  .flatMap(([catalog, names]) =>
+    names.map((name) => `('${name}', 'pg_catalog.${catalog}'::pg_catalog.regclass::oid)`),
+  )
+  .join(', ');
+
+/**
+ * The objects in an expression tree, in their order. A field is written as ` :opno 98`, or as ` :opnos (o 98 664)`; the
+ * blanks of names are escaped, so that none can pass for a field.
+ *
+ * @param tree a column of the type `pg_node_tree`
+ * @param aggregate makes one value of the rows `o`: the catalog and the OID, as `o.classid` and `o.objid`
+ */
+export function resolvedSql(tree: string, aggregate: string): string {
+  return /* sql */ `
+    case when ${tree} is not null then (
+      select ${aggregate}
+      from (
+        select k.classid, n.oid::oid as objid, f.position as field, n.position
+        from pg_catalog.string_to_table(${tree}::text, ' :') with ordinality as f (text, position)
+        join (values ${values}) as k (name, classid) on k.name = pg_catalog.split_part(f.text, ' ', 1)
+        cross join lateral pg_catalog.string_to_table(
+          pg_catalog.substring(f.text, '^[^ ]+ (?:\\(o )?([0-9]+(?: [0-9]+)*)'), ' ') with ordinality as n (oid, position)
+        where n.oid <> '0'
+      ) as o
+    ) end`;
+}
+
+const suffix = '.resolved';
+
+/** Under which name it is a fact, beside the text of the expression. */
+export function resolvedName(column: string): string {
+  return `${column}${suffix}`;
+}
+
+export function isResolved(name: string): boolean {
+  return name.endsWith(suffix);
+}
