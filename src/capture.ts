@@ -4,8 +4,10 @@ import { families } from './catalog/index.ts';
 import { type Piece, phases } from './catalog/piece.ts';
 import { findObstacles, type Obstacle } from './catalog/refusals.ts';
 import { captureRows, type RowTable } from './catalog/rows.ts';
+import { readOperatorSchemas } from './catalog/search-paths.ts';
 import { UndropError } from './errors.ts';
 import { fingerprintOf } from './fingerprint.ts';
+import { printUnderPaths } from './print-under-path.ts';
 import type { Session } from './session.ts';
 
 /** One statement that brings an object back, or a part of it. */
@@ -71,11 +73,19 @@ export async function captureStatements(
   rows: readonly Piece[] = [],
 ): Promise<{ statements: Statement[]; obstacles: Obstacle[] }> {
   const known = await findObstacles(session, closure);
-  const [edges, ...captured] = await readAll(session, closure, [
+  const [edges, schemas, ...captured] = await readAll(session, closure, [
     () => readEdges(session, closure),
-    ...Object.values(families).map((capture) => () => capture(session, closure)),
+    () => readOperatorSchemas(session, closure),
+    ...Object.values(families).map((family) => async () => ({
+      family,
+      pieces: await family(session, closure),
+    })),
   ]);
-  const pieces = [...rows, ...captured.flat()];
+  const first = findMakers(
+    closure.members,
+    captured.flatMap(({ pieces }) => pieces),
+  );
+  const pieces = [...rows, ...(await printUnderPaths(session, closure, captured, schemas, first))];
   const maker = findMakers(closure.members, pieces);
   const named = new Set(known.map(({ identity }) => identity));
   const unmade = closure.members

@@ -7,7 +7,7 @@ import { type Connection, Conversation } from './conversation.ts';
 import { isUndropError, UndropError } from './errors.ts';
 import { explain } from './explain.ts';
 import { onlyRead } from './only-read.ts';
-import { type Found, pin, setAll } from './pins.ts';
+import { type Found, pin, pins, setAll } from './pins.ts';
 import { say } from './say.ts';
 import { type Cancellable, stoppable } from './stoppable.ts';
 import { type Results, together } from './together.ts';
@@ -24,6 +24,11 @@ export interface Session {
    * again is planned once where it has a list of values, which may be empty.
    */
   read<Row extends object>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
+  /**
+   * The same of a query that runs under another search path, for what is printed then. It is parsed under the pinned one:
+   * nothing in the query itself is looked up in the other schemas.
+   */
+  readUnder<Row extends object>(path: string, sql: string, values: readonly unknown[]): Promise<Row[]>;
   /** An insert or update that comes again, with what it returns. */
   write<Row extends object>(sql: string, values: readonly unknown[]): Promise<Row[]>;
   /** Statements sent as they are: many without values, or one with some. */
@@ -157,9 +162,21 @@ async function withPins<T>(
     (await prepared(text, values)) as Row[];
 
   const read = async <Row>(text: string, values?: readonly unknown[]): Promise<Row[]> => {
-    const wrapped = `select coalesce(pg_catalog.json_agg(q), '[]')::text as rows from (${text}\n) q`;
     // Queries with values, be it none, are few and come again; the text of others names what it is about.
-    const [row] = await prepared(wrapped, values ?? [], values !== undefined);
+    const [row] = await prepared(asJson(text), values ?? [], values !== undefined);
+    return JSON.parse(row?.rows ?? '[]');
+  };
+
+  // Asked for at one moment, so that nothing else is read in between. A cursor is parsed and planned when it is declared.
+  // https://www.postgresql.org/docs/current/sql-declare.html
+  const readUnder = async <Row>(path: string, text: string, values: readonly unknown[]): Promise<Row[]> => {
+    const [, , [row]] = await together([
+      prepared(`declare undrop no scroll cursor for ${asJson(text)}`, values, false),
+      prepared(`set local search_path = ${path}`, [], false),
+      prepared('fetch undrop', [], false),
+      prepared('close undrop', [], false),
+      prepared(`set local search_path = ${pins.search_path}`, [], false),
+    ]);
     return JSON.parse(row?.rows ?? '[]');
   };
 
@@ -177,6 +194,7 @@ async function withPins<T>(
       role: found.role,
       schemas: found.schemas,
       read,
+      readUnder,
       write,
       run: async (text, values) => {
         await (values === undefined ? query(text) : prepared(text, values, false));
@@ -200,6 +218,10 @@ async function withPins<T>(
   };
   // A savepoint could not export its snapshot, and has nothing to take back.
   return kind.oneSnapshot ? act() : attempt(act);
+}
+
+function asJson(sql: string): string {
+  return `select coalesce(pg_catalog.json_agg(q), '[]')::text as rows from (${sql}\n) q`;
 }
 
 const phaseSql = `select pg_catalog.set_config('application_name', $1, true)`;
