@@ -4,6 +4,7 @@ import { dropInternalOptions } from './catalog/internal-options.ts';
 import type { Difference } from './compare.ts';
 import { digestOf, headSql } from './entry-digest.ts';
 import { UndropError } from './errors.ts';
+import { refreshLast } from './older-statements.ts';
 import type { KeptRows } from './rows.ts';
 import type { Session } from './session.ts';
 
@@ -109,7 +110,7 @@ export async function loadCapture(
   // Older entries have no checksum but that of the capture.
   const [capture, head = kept?.head] = kept?.digest.split('.') ?? [];
   if (capture === digestOf(statements, facts, rows) && head === kept?.head)
-    return { statements, facts: facts.map(withoutInternal), rows };
+    return { statements: refreshLast(statements), facts: facts.map(withoutInternal), rows };
   throw new UndropError('archive-damaged', {
     subject: entry.migration,
     message: `What the archive keeps of ${entry.migration} is not what was written.`,

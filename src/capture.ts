@@ -166,7 +166,18 @@ function sort(pieces: readonly Piece[], makers: ReadonlyMap<ObjectKey, Piece>, e
     needed,
     neededBy,
   );
-  return { order, cycle };
+  return { order: sortRefreshes(order), cycle };
+}
+
+/** What a materialized view reads was there when it was made: so they are filled in the order in which they are made. */
+function sortRefreshes(order: readonly Piece[]): Piece[] {
+  const places = new Map(order.flatMap(({ creates }, place) => creates.map((key) => [key, place] as const)));
+  const madeAt = ({ needs }: Piece) => Math.max(...needs.map((key) => places.get(key) ?? 0));
+  const refreshes = order.filter(({ phase }) => phase === 'refresh');
+  return [
+    ...order.filter(({ phase }) => phase !== 'refresh'),
+    ...refreshes.sort((a, b) => madeAt(a) - madeAt(b)),
+  ];
 }
 
 /** Of the pieces that could not be ordered, those that stand in a circle and not merely behind one. */

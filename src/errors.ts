@@ -116,6 +116,13 @@ export function sqlState(error: unknown): string | undefined {
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
 }
 
+/** What the server says of an error: its message, and in the lines after it the detail and the context. */
+export function serverWords(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { detail, where } = error as { detail?: string; where?: string };
+  return [error.message, detail, where].filter((words) => words !== undefined).join('\n');
+}
+
 function indent(text: string): string {
   return text.split('\n').map(printable).join('\n        ');
 }

@@ -1,4 +1,4 @@
-import { sqlState, UndropError } from './errors.ts';
+import { serverWords, sqlState, UndropError } from './errors.ts';
 import { insertRows } from './insert-rows.ts';
 import { readScript, type ScriptPart } from './read-script.ts';
 import type { Session } from './session.ts';
@@ -35,7 +35,7 @@ export async function restoreDdl(session: Session, file: string, accept?: string
       try {
         await runPart(session, part);
       } catch (error) {
-        throw explain(error, file, `Statement ${count} in ${file}`);
+        throw explain(error, file, `Statement ${count} in ${file}`, part.rows !== undefined);
       }
     }
     return count;
@@ -58,8 +58,9 @@ async function runPart(session: Session, { sql, rows }: ScriptPart): Promise<voi
 // A relation, a function, a schema, a column, or another object of that name.
 const taken = new Set(['42P07', '42723', '42P06', '42701', '42710']);
 
-function explain(error: unknown, file: string, which: string): UndropError {
-  const reason = error instanceof Error ? error.message : String(error);
+// The detail of what is wrong with a row would be the row.
+function explain(error: unknown, file: string, which: string, isOfRows: boolean): UndropError {
+  const reason = isOfRows && error instanceof Error ? error.message : serverWords(error);
   const state = sqlState(error) ?? '';
   if (taken.has(state)) {
     return new UndropError('name-taken', {

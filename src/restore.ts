@@ -1,7 +1,7 @@
 import type { Statement } from './capture.ts';
 import { type Closure, readClosure } from './catalog/closure.ts';
 import { type Facts, readFacts } from './catalog/facts.ts';
-import { type ErrorCode, sqlState, UndropError } from './errors.ts';
+import { type ErrorCode, serverWords, sqlState, UndropError } from './errors.ts';
 import { withProgress } from './progress.ts';
 import type { Session } from './session.ts';
 
@@ -58,13 +58,14 @@ function batches(statements: readonly Statement[]): Statement[][] {
   return all;
 }
 
+// The detail of what is wrong with a row would be the row.
 function explain(error: unknown, statement: Statement | undefined, code: ErrorCode): UndropError {
   const { kind = 'statement', identity = '' } = statement ?? {};
   const taken = code === 'restore-failed' && duplicates.has(sqlState(error) ?? '');
   return new UndropError(taken ? 'name-taken' : code, {
     subject: identity,
     message: `The ${kind}${kind === 'rows' ? ' of' : ''} ${identity} could not be made again.`,
-    reason: error instanceof Error ? error.message : String(error),
+    reason: kind === 'rows' && error instanceof Error ? error.message : serverWords(error),
     next: taken
       ? 'Nothing was changed. Rename or drop what stands there now, then roll back again.'
       : 'Nothing was changed. Remove the cause, or leave the table out of the migration.',

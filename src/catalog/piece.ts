@@ -31,6 +31,7 @@ export const phases = [
   'comment',
   'privileges',
   'grant',
+  'refresh',
 ] as const;
 
 export type Phase = (typeof phases)[number];

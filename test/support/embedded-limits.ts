@@ -21,6 +21,19 @@ const limits: Readonly<Record<string, readonly string[]>> = {
     'given by another role are refused where the role may not act as that one',
     'given by another role as are objects of an owner that it may not act as',
     'is a number only where it may not',
+    'as their owner whose functions gain no right',
+    'who sees the rows only that policies show him',
+    'and refused where he may not read any more what they read',
+    'which are refused with the server’s words',
+  ],
+  'in PGlite no session begins with the settings of a role or database': [
+    ...[
+      'a session of their owner of the database',
+      'of the role in the database, before those of the role, before those of the database',
+    ],
+    'as they are on the day of the restore',
+    'refused where those of the session that migrates hide those of the server',
+    'and by restore --from-ddl, with rows',
   ],
   'every database of PGlite is named postgres': [
     'what is kept is who dropped what, why, from where, and how it was used',

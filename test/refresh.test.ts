@@ -1,0 +1,435 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { findEntry, loadCapture } from '../src/archive.ts';
+import type { Statement } from '../src/capture.ts';
+import { archivedDdl, liveDdl } from '../src/ddl.ts';
+import { formatDdl, writeDdl } from '../src/ddl-file.ts';
+import { digestOf } from '../src/entry-digest.ts';
+import { exportEntry } from '../src/export-entry.ts';
+import { reversibleDrop } from '../src/index.ts';
+import { pins } from '../src/pins.ts';
+import { restoreArchive } from '../src/restore-archive.ts';
+import { restoreDdl } from '../src/restore-ddl.ts';
+import { inSession } from '../src/session.ts';
+import { type Runner, refusalOf, runner } from './support/migrate.ts';
+import { onEmbedded, type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+describe('materialized views are filled', () => {
+  let server: TestServer;
+  let database: TestDatabase;
+  let run: Runner;
+  /** Of the database, as the server knows it. */
+  let name: string;
+
+  before(async () => {
+    server = await testServer();
+  });
+
+  beforeEach(async () => {
+    database = await server.createDatabase();
+    name = server.embedded ? 'postgres' : database.name;
+    await open();
+    await run.knex.raw(`
+      create role case_owner login;
+      create role case_plain nologin;
+      grant create, usage on schema public to case_owner;
+      create table t (id int primary key, at timestamptz not null default '2026-01-31 20:00Z');
+      insert into t (id) values (1), (2);
+      grant select on t to case_owner;`);
+  });
+
+  afterEach(async () => {
+    await run.end();
+    await server.dropDatabase(database.name);
+    await server.sql('postgres', 'drop role if exists case_owner, case_plain, case_migrator');
+  });
+
+  async function open(user?: string): Promise<void> {
+    await run?.end();
+    run = runner(server.url(database.name, user));
+  }
+
+  const migration = reversibleDrop({ name: '1_t', tables: ['t'], outsiders: 'cascade', rows: 'archive' });
+  const sql = <Row = Record<string, unknown>>(text: string) => server.sql<Row>(database.name, text);
+  const contents = (view = 'm') => sql(`select * from ${view}`);
+
+  /** The materialized view is filled in a session of its owner's own. */
+  async function asOwner(text: string): Promise<void> {
+    if (onEmbedded) {
+      await sql(text);
+      return;
+    }
+    const client = await server.client(database.name, 'case_owner');
+    await client.query(text).finally(() => client.end());
+  }
+
+  /** Down, after an up, gives the same contents. */
+  async function comesBack(view = 'm'): Promise<void> {
+    const before = await contents(view);
+    await run.up(migration);
+    await run.down(migration);
+    expect(await contents(view)).to.deep.equal(before);
+  }
+
+  describe('as their owner', () => {
+    const greedy = `
+      create function greedy() returns text language plpgsql as $$
+      begin
+        alter role case_owner superuser;
+        return current_user;
+      exception when insufficient_privilege then return current_user;
+      end $$;
+      create materialized view m as select greedy() as who, id from t`;
+    const roles = () =>
+      sql(`select rolname, rolsuper, rolcreaterole from pg_roles where rolname like 'case%' order by 1`);
+
+    it('whose functions gain no right', async () => {
+      await asOwner(greedy);
+      const before = await roles();
+      await comesBack();
+      expect(await roles()).to.deep.equal(before);
+      expect(await sql('select distinct who from m')).to.deep.equal([{ who: 'case_owner' }]);
+    });
+
+    it('by the rehearsal too, which leaves no trace', async () => {
+      await asOwner(greedy);
+      const before = await roles();
+      await run.up(migration);
+      expect(await roles()).to.deep.equal(before);
+      expect(await sql(`select from pg_class where relkind = 'm'`)).to.have.length(0);
+    });
+
+    it('by entries of the archive that fill them as they make them', async () => {
+      await asOwner(
+        `${greedy}; create materialized view n as select count(*) from m; create unique index on m (id)`,
+      );
+      const before = [await contents('m'), await contents('n'), await roles()];
+      await run.up(migration);
+      await makeOlder('1_t');
+      await run.down(migration);
+      expect([await contents('m'), await contents('n'), await roles()]).to.deep.equal(before);
+    });
+
+    /** What an entry was before materialized views were filled last. */
+    async function makeOlder(name: string): Promise<void> {
+      await inSession(run.knex, async (session) => {
+        const entry = await findEntry(session, name);
+        if (entry === undefined) throw new Error(`no entry of ${name}`);
+        const { statements, facts, rows } = await loadCapture(session, entry);
+        const isRefresh = ({ sql }: Statement) => sql.includes('undrop.view');
+        expect(statements.filter(isRefresh)).to.have.length(4);
+        const older = statements
+          .filter((statement) => !isRefresh(statement))
+          .map((statement) => ({ ...statement, sql: statement.sql.replace(/\nwith no data$/, '') }));
+        await session.run('delete from undrop.statements where drop_id = $1', [entry.id]);
+        for (const [position, { kind, identity, sql }] of older.entries())
+          await session.run('insert into undrop.statements values ($1, $2, $3, $4, $5)', [
+            ...[entry.id, position, kind, identity, sql],
+          ]);
+        const head = `'.' || pg_catalog.split_part(digest, '.', 2)`;
+        await session.run(`update undrop.drops set digest = $1::text || ${head} where id = $2`, [
+          digestOf(older, facts, rows),
+          entry.id,
+        ]);
+      });
+    }
+
+    it('who sees the rows only that policies show him', async () => {
+      await run.knex.raw(`
+        alter table t enable row level security;
+        create policy p on t using (id = 2)`);
+      await asOwner('create materialized view m as select id from t');
+      await comesBack();
+      expect(await contents()).to.deep.equal([{ id: 2 }]);
+    });
+
+    it('and refused where he may not read any more what they read', async () => {
+      await run.knex.raw('create table kept (id int); grant select on kept to case_owner');
+      await asOwner('create materialized view m as select t.id from t left join kept using (id)');
+      await run.knex.raw('revoke select on kept from case_owner');
+      const error = await refusalOf(run.up(migration), 'not-reproducible');
+      expect(error.subject).to.equal('public.m');
+      expect(error.reason).to.include('permission denied for table kept');
+      expect(await contents()).to.have.length(2);
+      await run.knex.raw('grant select on kept to case_owner');
+      await run.up(migration);
+      await run.knex.raw('revoke select on kept from case_owner');
+      expect((await refusalOf(run.down(migration), 'restore-failed')).subject).to.equal('public.m');
+    });
+  });
+
+  describe('under the settings of a session of their owner', () => {
+    const telling = `
+      create materialized view m as select id, at::date as day, at::text as at,
+        (interval '-1 day 2 hours')::text as span, '\\x01'::bytea::text as bytes, (0.1::float8 + 0.2)::text as sum,
+        1234.5::numeric::money::text as money, '{null}'::text[]::text as list,
+        current_setting('row_security') as secure, current_setting('search_path') as path,
+        current_setting('app.tenant', true) as tenant, current_setting('xmloption') as xml
+      from t`;
+
+    it('of the database', async () => {
+      await run.knex.raw(`
+        alter database "${name}" set timezone = 'Asia/Tokyo';
+        alter database "${name}" set datestyle = 'German, DMY';
+        alter database "${name}" set intervalstyle = 'iso_8601';
+        alter database "${name}" set bytea_output = 'escape';
+        alter database "${name}" set extra_float_digits = -5;
+        alter database "${name}" set xmloption = 'document';
+        alter database "${name}" set app.tenant = 'of the database'`);
+      await asOwner(telling);
+      await comesBack();
+      const [row] = await contents();
+      expect(row).to.include({ at: '01.02.2026 05:00:00 JST', span: 'P-1DT2H', bytes: '\\001', sum: '0.3' });
+      expect(row).to.include({ tenant: 'of the database', secure: 'on', xml: 'document' });
+    });
+
+    it('of the role in the database, before those of the role, before those of the database', async () => {
+      await run.knex.raw(`
+        alter database "${name}" set timezone = 'Asia/Tokyo';
+        alter database "${name}" set datestyle = 'SQL, DMY';
+        alter database "${name}" set intervalstyle = 'iso_8601';
+        alter role case_owner set datestyle = 'German, DMY';
+        alter role case_owner set timezone = 'America/Lima';
+        alter role case_owner set app.tenant = 'of the role';
+        alter role case_owner in database "${name}" set timezone = 'Europe/Paris'`);
+      await asOwner(telling);
+      await comesBack();
+      expect((await contents())[0]).to.include({
+        at: '31.01.2026 21:00:00 CET',
+        span: 'P-1DT2H',
+        tenant: 'of the role',
+      });
+    });
+
+    it('of the server', async () => {
+      await asOwner(telling);
+      await comesBack();
+    });
+
+    it('whatever the session of the migration has set', async () => {
+      await asOwner(telling);
+      const before = await contents();
+      for (const direction of ['up', 'down'] as const) {
+        await run.knex.transaction(async (transaction) => {
+          await transaction.raw(
+            `set local timezone = 'Asia/Tokyo'; set datestyle = 'German'; set bytea_output = 'escape'`,
+          );
+          await migration[direction](transaction);
+          const { rows } = await transaction.raw('show timezone');
+          expect(rows).to.deep.equal([{ TimeZone: 'Asia/Tokyo' }]);
+        });
+      }
+      expect(await contents()).to.deep.equal(before);
+    });
+
+    it('as they are on the day of the restore', async () => {
+      await asOwner(telling);
+      await run.up(migration);
+      await run.knex.raw(`alter database "${name}" set timezone = 'Asia/Tokyo'`);
+      await open();
+      await run.down(migration);
+      expect((await contents())[0]).to.include({ at: '2026-02-01 05:00:00+09' });
+    });
+
+    it('with the search path of the owner, where REFRESH does not set it', async () => {
+      const unqualified = `
+        create function public.helper() returns text language plpgsql as $$ begin return 'helped ' || note(); end $$;
+        create materialized view public.m as select public.helper() as note from public.t`;
+      await run.knex.raw(`
+        create schema tools;
+        create function tools.note() returns text language sql as 'select ''of tools''::text';
+        grant usage on schema tools to case_owner;
+        alter database "${name}" set search_path = tools, public`);
+      await open();
+      if (server.major < 17) {
+        await asOwner(unqualified);
+        await comesBack();
+        return;
+      }
+      await asOwner(`set check_function_bodies = off; ${unqualified} with no data`);
+      // Such a one can only have been filled before the server was upgraded.
+      await run.knex.raw(`update pg_class set relispopulated = true where relname = 'm'`);
+      const error = await refusalOf(run.up(migration), 'not-reproducible');
+      expect(error.subject).to.equal('public.m');
+      expect(error.reason)
+        .to.include('function note() does not exist')
+        .and.include('PL/pgSQL function public.helper()');
+      expect(error.reason).to.include('refresh materialized view public.m');
+    });
+
+    it('refused where those of the session that migrates hide those of the server', async () => {
+      await run.knex.raw(`
+        create role case_migrator login superuser;
+        alter role case_migrator set timezone = 'Asia/Tokyo';
+        alter role case_migrator set app.tenant = 'x'`);
+      await asOwner(telling);
+      const before = await contents();
+      await open('case_migrator');
+      const error = await refusalOf(run.up(migration), 'not-reproducible');
+      expect(error.subject).to.equal('public.m');
+      expect(error.reason).to.include(
+        'the value of TimeZone, app.tenant for role case_owner cannot be determined',
+      );
+      expect(error.reason).to.include('reset that of role case_migrator');
+      await run.knex.raw(
+        `alter role case_owner set app.tenant = 'y'; alter role case_owner set timezone = 'UTC'`,
+      );
+      await run.up(migration);
+      await run.knex.raw('alter role case_owner reset timezone');
+      expect((await refusalOf(run.down(migration), 'restore-failed')).reason).to.include('TimeZone');
+      await run.knex.raw('alter role case_migrator reset timezone');
+      await open('case_migrator');
+      await run.down(migration);
+      expect(await contents()).to.deep.equal(before.map((row) => ({ ...row, tenant: 'y' })));
+    });
+
+    it('those that his own session began with, where the owner migrates', async () => {
+      await run.knex.raw(`
+        grant create on database "${name}" to case_owner;
+        alter table t owner to case_owner;
+        alter role case_owner set timezone = 'Asia/Tokyo'`);
+      await asOwner(telling);
+      await open('case_owner');
+      await comesBack();
+    });
+  });
+
+  it('in no search path of the owner’s while an event trigger acts for whoever migrates', async () => {
+    await run.knex.raw(`
+      create schema evil authorization case_owner;
+      alter role case_owner set search_path = evil, pg_catalog, public;
+      create table public.heard (who text);
+      create function public.hear() returns event_trigger language plpgsql as $$
+        begin insert into public.heard values (upper(tg_tag)); end $$`);
+    await asOwner(`
+      create function evil.upper(text) returns text language plpgsql as $$
+        begin execute 'alter role case_owner superuser'; return 'evil'; end $$;
+      create materialized view public.m as select id from t`);
+    await run.knex.raw('create event trigger hearing on ddl_command_end execute function public.hear()');
+    await comesBack();
+    expect(await sql(`select rolsuper from pg_roles where rolname = 'case_owner'`)).to.deep.equal([
+      { rolsuper: false },
+    ]);
+    const heard = await sql(
+      `select distinct who from heard where who in ('evil', 'REFRESH MATERIALIZED VIEW')`,
+    );
+    expect(heard).to.deep.equal([{ who: 'REFRESH MATERIALIZED VIEW' }]);
+  });
+
+  describe('last', () => {
+    it('in the order in which they read one another, by views and functions too', async () => {
+      await asOwner(`
+        create materialized view m9 as select id from t;
+        create view v as select id + 1 as id from m9;
+        create materialized view m5 as select id from v;
+        create materialized view m1 as select sum(id) as id from m5 union all select count(*) from m9;
+        create materialized view m0 as select id from m1 with no data;
+        create unique index on m1 (id);
+        create index on m5 (id)`);
+      const read = async () => [await contents('m9'), await contents('m5'), await contents('m1')];
+      const before = await read();
+      await run.up(migration);
+      const { statements } = await inSession(run.knex, (session) => archivedDdl(session, '1_t'));
+      const last = statements.slice(-6).map(({ identity }) => identity);
+      expect(last).to.deep.equal(['m9', 'm9', 'm5', 'm5', 'm1', 'm1'].map((name) => `public.${name}`));
+      await run.down(migration);
+      expect(await read()).to.deep.equal(before);
+      expect(await sql(`select relispopulated from pg_class where relname = 'm0'`)).to.deep.equal([
+        { relispopulated: false },
+      ]);
+    });
+
+    it('and refused with detail where a unique index does not hold any more', async () => {
+      await run.knex.raw('create table kept (id int); insert into kept values (1)');
+      await asOwner('create materialized view empty as select 1');
+      await run.knex.raw(`
+        create materialized view m as select kept.id from kept where (select count(*) from t) >= 0;
+        create unique index on m (id)`);
+      await run.up(migration);
+      await run.knex.raw('insert into kept values (1)');
+      const error = await refusalOf(run.down(migration), 'restore-failed');
+      expect(error.subject).to.equal('public.m');
+      expect(error.reason.split('\n').slice(0, 2)).to.deep.equal([
+        'could not create unique index "m_id_idx"',
+        'Key (id)=(1) is duplicated.',
+      ]);
+      await run.knex.raw('delete from kept; insert into kept values (2)');
+      await run.down(migration);
+      expect(await contents()).to.deep.equal([{ id: 2 }]);
+    });
+
+    it('of a table that comes back alone, and again of the rest', async () => {
+      await asOwner('create materialized view m as select id, current_user as who from t');
+      await run.knex.raw('create table u (id int)');
+      const both = reversibleDrop({ name: '1_t', tables: ['t', 'u'], outsiders: 'cascade', rows: 'archive' });
+      const before = await contents();
+      await run.up(both);
+      const wanted = { migration: '1_t', table: 't' };
+      await run.knex.transaction((transaction) =>
+        inSession(transaction, (session) => restoreArchive(session, wanted)),
+      );
+      expect(await contents()).to.deep.equal(before);
+      await run.down(both);
+      expect(await contents()).to.deep.equal(before);
+    });
+  });
+
+  describe('by exported files too', () => {
+    const view = `
+      create materialized view m as
+      select id, at::date as day, at::text as at, current_user as who, current_setting('timezone') as zone from t`;
+    let folder: string;
+
+    beforeEach(async () => {
+      folder = mkdtempSync(join(tmpdir(), 'undrop-refresh-'));
+      await run.knex.raw(`alter database "${name}" set timezone = 'Asia/Tokyo'`);
+      await open();
+      await asOwner(view);
+    });
+
+    afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+    it('run by any client', async () => {
+      const ddl = await inSession(run.knex, (session) => liveDdl(session, ['t']));
+      await run.knex.raw('drop table t cascade');
+      const client = await server.client(database.name);
+      const script = formatDdl(ddl).replace(/commit;\n$/, 'table public.m; show timezone; commit;\n');
+      const results = (await client.query(script).finally(() => client.end())) as unknown as {
+        rows: object[];
+      }[];
+      expect(results.at(-2)?.rows).to.deep.equal([{ TimeZone: pins.timezone }]);
+      expect(await sql(`select relispopulated from pg_class where relname = 'm'`)).to.deep.equal([
+        { relispopulated: true },
+      ]);
+    });
+
+    it('and by restore --from-ddl, with rows', async () => {
+      const before = await contents();
+      await run.up(migration);
+      const entry = await inSession(run.knex, (session) => findEntry(session, '1_t'));
+      if (entry === undefined) throw new Error('no entry');
+      const { file } = await inSession(run.knex, (session) => exportEntry(session, entry, folder));
+      await inSession(run.knex, (session) => restoreDdl(session, file));
+      expect(await contents()).to.deep.equal(before);
+      expect(before[0]).to.include({ zone: 'Asia/Tokyo' });
+    });
+
+    it('which are refused with the server’s words', async () => {
+      await run.knex.raw('create table kept (id int); grant select on kept to case_owner');
+      await asOwner('create materialized view n as select t.id from t left join kept using (id)');
+      const ddl = await inSession(run.knex, (session) => liveDdl(session, ['t']));
+      await writeDdl(ddl, folder, false);
+      await run.knex.raw('drop table t cascade; revoke select on kept from case_owner');
+      const [name = ''] = readdirSync(folder);
+      const error = await refusalOf(
+        inSession(run.knex, (session) => restoreDdl(session, join(folder, name))),
+        'insufficient-privilege',
+      );
+      expect(error.reason)
+        .to.include('permission denied for table kept')
+        .and.include('refresh materialized view public.n');
+    });
+  });
+});
