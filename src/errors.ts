@@ -123,6 +123,20 @@ export function serverWords(error: unknown): string {
   return [error.message, detail, where].filter((words) => words !== undefined).join('\n');
 }
 
+// By class: what a statement asks for cannot be had, its data break a rule, a function of the user raises an error.
+// Not: out of memory or disk, cancelled, timed out, a lock or a connection that is gone, a transaction that has failed.
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
+const verdicts = /^(0A|0L|0P|21|22|23|2B|2F|38|39|3D|3F|42|44|54|55|P0)|^XX000$/;
+
+/**
+ * Whether the server has judged a statement, and would do so again: only then may one that has failed be run once more.
+ * Of a state that is not known here nothing is supposed.
+ */
+export function isVerdict(error: unknown): boolean {
+  const state = sqlState(error);
+  return state !== undefined && state !== '55P03' && verdicts.test(state);
+}
+
 function indent(text: string): string {
   return text.split('\n').map(printable).join('\n        ');
 }

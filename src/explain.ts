@@ -2,8 +2,12 @@ import { type ErrorCode, isUndropError, sqlState, UndropError } from './errors.t
 
 type Explanation = readonly [code: ErrorCode, message: string, next: string];
 
-/** What the server says and no stage has explained, in words of ours. */
-export function explain(error: unknown): unknown {
+/**
+ * What the server says and no stage has explained, in words of ours.
+ *
+ * @param about the objects that it was at, where that is known
+ */
+export function explain(error: unknown, about?: { subject: string; words: string }): unknown {
   if (isUndropError(error) || !(error instanceof Error)) return error;
   const state = sqlState(error) ?? (brokenOff.test(error.message) ? 'no answer' : undefined);
   if (state === undefined) return error;
@@ -12,7 +16,13 @@ export function explain(error: unknown): unknown {
     'The server refused a statement; nothing was changed.',
     'Remove the cause and run it again. DEBUG=1 shows where it happened.',
   ];
-  return new UndropError(code, { subject: state, message, reason: error.message, next, cause: error });
+  return new UndropError(code, {
+    subject: about?.subject ?? state,
+    message,
+    reason: about === undefined ? error.message : `${about.words}: ${error.message}`,
+    next,
+    cause: error,
+  });
 }
 
 // The driver's words for a connection that is no more.
@@ -32,8 +42,12 @@ const explanations: Readonly<Record<string, Explanation>> = {
   '57P01': lost,
   '57P02': lost,
   '57P03': lost,
-  '25P03': lost,
   '57P05': lost,
+  '25P03': lost,
+  '25P04': lost,
+  // Broken off on the way.
+  '08003': lost,
+  '08006': lost,
   '57014': [
     'server-error',
     'The server cancelled a statement; nothing was changed.',

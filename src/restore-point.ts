@@ -1,4 +1,4 @@
-import { sqlState } from './errors.ts';
+import { isVerdict } from './errors.ts';
 import { printable } from './printable.ts';
 import type { Session } from './session.ts';
 
@@ -54,7 +54,7 @@ async function tried<T>(session: Session, work: () => Promise<T>): Promise<T | u
   try {
     return await session.attempt(work);
   } catch (error) {
-    if (sqlState(error) === undefined) throw error;
+    if (!isVerdict(error)) throw error;
     return undefined;
   }
 }

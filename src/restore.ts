@@ -1,14 +1,16 @@
 import type { Statement } from './capture.ts';
 import { type Closure, readClosure } from './catalog/closure.ts';
 import { type Facts, readFacts } from './catalog/facts.ts';
-import { type ErrorCode, serverWords, sqlState, UndropError } from './errors.ts';
+import { type ErrorCode, isVerdict, serverWords, sqlState, UndropError } from './errors.ts';
+import { explain } from './explain.ts';
 import { withProgress } from './progress.ts';
 import type { Session } from './session.ts';
 
 /**
  * Replays statements in their order, many in one message.
  *
- * @throws UndropError with the given code, naming the object whose statement the server refused
+ * @throws UndropError with the given code, naming the object whose statement the server refused; where it has broken off
+ * what it was at, an error that says so and names the objects
  */
 export async function replay(
   session: Session,
@@ -22,14 +24,15 @@ export async function replay(
     try {
       await session.attemptRun(sql);
     } catch (error) {
-      const [first] = batch;
-      // Of a lock it does not matter who asked for it; anything else has to be found.
-      if (first === undefined || sqlState(error) === '55P03') throw explain(error, first, code);
+      if (!isVerdict(error)) throw explain(error, describeAll(batch));
+      const [first, ...others] = batch;
+      if (first !== undefined && others.length === 0) throw refused(error, first, code);
       await replayOneByOne(session, batch, code);
     }
   }
 }
 
+/** Finds the statement that the server refuses. */
 async function replayOneByOne(
   session: Session,
   statements: readonly Statement[],
@@ -39,9 +42,21 @@ async function replayOneByOne(
     try {
       await session.run(statement.sql);
     } catch (error) {
-      throw explain(error, statement, code);
+      throw isVerdict(error) ? refused(error, statement, code) : explain(error, describeAll([statement]));
     }
   }
+}
+
+const fewNames = 20;
+
+function describeAll(statements: readonly Statement[]): { subject: string; words: string } {
+  const names = [...new Set(statements.map(({ kind, identity }) => `${kind} ${identity}`))];
+  const more = names.length > fewNames ? ` and ${names.length - fewNames} more` : '';
+  const list = `${names.slice(0, fewNames).join(', ')}${more}`;
+  return {
+    subject: [...new Set(statements.map(({ identity }) => identity))].slice(0, fewNames).join(', '),
+    words: statements.length === 1 ? list : `one of ${statements.length} statements: ${list}`,
+  };
 }
 
 const atOnce = 500;
@@ -59,8 +74,7 @@ function batches(statements: readonly Statement[]): Statement[][] {
 }
 
 // The detail of what is wrong with a row would be the row.
-function explain(error: unknown, statement: Statement | undefined, code: ErrorCode): UndropError {
-  const { kind = 'statement', identity = '' } = statement ?? {};
+function refused(error: unknown, { kind, identity }: Statement, code: ErrorCode): UndropError {
   const taken = code === 'restore-failed' && duplicates.has(sqlState(error) ?? '');
   return new UndropError(taken ? 'name-taken' : code, {
     subject: identity,

@@ -1,0 +1,120 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { reversibleDrop } from '../src/index.ts';
+import { freshDatabase } from './support/fresh-database.ts';
+import { type Runner, refusal } from './support/migrate.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+describe('a statement that the server breaks off', function () {
+  this.timeout(60_000);
+  let server: TestServer;
+  let database: TestDatabase;
+  let run: Runner;
+
+  before(async () => {
+    server = await testServer();
+  });
+
+  // Each of the two functions takes its time where `pace` says so, once for each time that it says so.
+  beforeEach(async () => {
+    ({ database, run } = await freshDatabase(
+      server,
+      `create table pace (what text primary key, seconds int);
+      insert into pace values ('rows', 0), ('index', 0);
+      create function slow(what text, id int) returns int immutable language plpgsql
+        as 'begin perform pg_sleep(p.seconds) from public.pace as p where p.what = $1; return id; end';
+      create table gone (id int generated always as identity, note text,
+        same int generated always as (slow('rows', id)) stored);
+      insert into gone (note) values ('kept');
+      create index gone_slow on gone (slow('index', id));
+      create index gone_note on gone (note);
+      comment on table gone is 'kept with it';`,
+    ));
+  });
+
+  afterEach(async () => {
+    await run.end();
+    await server.dropDatabase(database.name);
+  });
+
+  const migration = reversibleDrop({ name: 'm', tables: ['gone'], rows: 'archive' });
+  const sql = <Row = Record<string, unknown>>(text: string) => server.sql<Row>(database.name, text);
+  const slow = (what: string, seconds: number) =>
+    sql(`update pace set seconds = ${seconds} where what = '${what}'`);
+
+  /** What it ends with where the server is told to end its statement once that takes long. */
+  async function whenSlow(work: Promise<unknown>, call: string) {
+    const refused = refusal(work);
+    const asleep = `from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`;
+    while ((await sql(`select ${asleep}`)).length === 0) await sleep(20);
+    const done = await sql<{ done: boolean }>(`select ${call}(pid) as done ${asleep}`);
+    expect(done).to.deep.equal([{ done: true }]);
+    return refused;
+  }
+
+  const state = async () =>
+    (
+      await sql(`select to_regclass('public.gone') is not null as there,
+        (select restored_at is not null from undrop.drops) as restored`)
+    )[0];
+
+  it('while rows come back is not run again, and brings nothing back', async () => {
+    await run.up(migration);
+    await slow('rows', 60);
+    const error = await whenSlow(run.down(migration), 'pg_cancel_backend');
+    expect(error).to.include({ code: 'server-error', subject: 'public.gone' });
+    expect(error.message).to.include('The server cancelled a statement');
+    expect(error.reason).to.match(/^rows public\.gone: /);
+    expect(await state()).to.deep.equal({ there: false, restored: false });
+    await slow('rows', 0);
+    await run.down(migration);
+    expect(await state()).to.deep.equal({ there: true, restored: true });
+  });
+
+  it('among many is not run again either, and all of them are named', async () => {
+    await run.up(migration);
+    await slow('index', 60);
+    const error = await whenSlow(run.down(migration), 'pg_cancel_backend');
+    expect(error.code).to.equal('server-error');
+    expect(error.reason).to.match(/^one of \d+ statements: index public\.gone_note, index public\.gone_slow/);
+    expect(await state()).to.deep.equal({ there: false, restored: false });
+  });
+
+  it('by a timeout is not run again', async () => {
+    await run.up(migration);
+    await slow('rows', 2);
+    const error = await refusal(
+      run.knex.transaction(async (transaction) => {
+        await transaction.raw(`set local statement_timeout = '500ms'`);
+        await migration.down(transaction);
+      }),
+    );
+    expect(error).to.include({ code: 'server-error', subject: 'public.gone' });
+    expect(await state()).to.deep.equal({ there: false, restored: false });
+  });
+
+  it('in the rehearsal is not run again, and nothing is dropped', async () => {
+    await slow('index', 60);
+    const error = await whenSlow(run.up(migration), 'pg_cancel_backend');
+    expect(error.code).to.equal('server-error');
+    expect(await sql(`select to_regclass('undrop.drops') as archive, id from gone`)).to.deep.equal([
+      { archive: null, id: 1 },
+    ]);
+  });
+
+  it('with its connection is not run again', async () => {
+    await run.up(migration);
+    await slow('rows', 60);
+    const error = await whenSlow(migration.down(run.knex), 'pg_terminate_backend');
+    expect(error).to.include({ code: 'no-connection', subject: 'public.gone' });
+    expect(await state()).to.deep.equal({ there: false, restored: false });
+  });
+
+  it('by a refusal is found among many', async () => {
+    await run.up(migration);
+    await sql(`drop function slow cascade; create function slow(what text, id int) returns int immutable
+      language plpgsql as 'begin if what = ''index'' then raise ''no''; end if; return id; end'`);
+    const error = await refusal(run.down(migration));
+    expect(error).to.include({ code: 'restore-failed', subject: 'public.gone_slow' });
+  });
+});
