@@ -331,7 +331,9 @@ describe('materialized views are filled', () => {
       const read = async () => [await contents('m9'), await contents('m5'), await contents('m1')];
       const before = await read();
       await run.up(migration);
-      const { statements } = await inSession(run.knex, (session) => archivedDdl(session, '1_t'));
+      const { statements } = await inSession(run.knex, (session) =>
+        archivedDdl(session, { migration: '1_t' }),
+      );
       const last = statements.slice(-6).map(({ identity }) => identity);
       expect(last).to.deep.equal(['m9', 'm9', 'm5', 'm5', 'm1', 'm1'].map((name) => `public.${name}`));
       await run.down(migration);
@@ -408,7 +410,7 @@ describe('materialized views are filled', () => {
     it('and by restore --from-ddl, with rows', async () => {
       const before = await contents();
       await run.up(migration);
-      const entry = await inSession(run.knex, (session) => findEntry(session, '1_t'));
+      const entry = await inSession(run.knex, async (session) => (await readEntries(session))[0]);
       if (entry === undefined) throw new Error('no entry');
       const { file } = await inSession(run.knex, (session) => exportEntry(session, entry, folder));
       await inSession(run.knex, (session) => restoreDdl(session, file));
