@@ -2,10 +2,11 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { findEntry, loadCapture } from '../src/archive.ts';
+import { loadCapture } from '../src/archive.ts';
 import type { Statement } from '../src/capture.ts';
 import { archivedDdl, liveDdl } from '../src/ddl.ts';
 import { formatDdl, writeDdl } from '../src/ddl-file.ts';
+import { readEntries } from '../src/entries.ts';
 import { digestOf } from '../src/entry-digest.ts';
 import { exportEntry } from '../src/export-entry.ts';
 import { reversibleDrop } from '../src/index.ts';
@@ -115,7 +116,7 @@ describe('materialized views are filled', () => {
     /** What an entry was before materialized views were filled last. */
     async function makeOlder(name: string): Promise<void> {
       await inSession(run.knex, async (session) => {
-        const entry = await findEntry(session, name);
+        const entry = (await readEntries(session)).find(({ migration }) => migration === name);
         if (entry === undefined) throw new Error(`no entry of ${name}`);
         const { statements, facts, rows } = await loadCapture(session, entry);
         const isRefresh = ({ sql }: Statement) => sql.includes('undrop.view');
