@@ -1,6 +1,7 @@
 import { type Closure, type Member, outsiders } from './catalog/closure.ts';
 import { mayHoldRowsSql } from './catalog/rows.ts';
 import { sqlState, UndropError } from './errors.ts';
+import { countUnplanned, findForeignCode } from './foreign-code.ts';
 import type { Options } from './options.ts';
 import { withProgress } from './progress.ts';
 import type { Session } from './session.ts';
@@ -27,10 +28,13 @@ export interface Filled {
 }
 
 const maybeFilledSql = /* sql */ `
-  select c.oid::bigint as oid
+  select c.oid::bigint as oid, pg_catalog.pg_relation_size(c.oid) as bytes
   from pg_catalog.pg_class as c where c.oid = any ($1) and c.relkind = 'r' and ${mayHoldRowsSql}`;
 
 const most = 1000;
+
+// What is counted without a plan is read to the end.
+const mostBytes = 64 << 20;
 
 /**
  * The tables of the closure that are not empty, by two witnesses: a file of no bytes holds no rows; otherwise, rows are
@@ -38,18 +42,26 @@ const most = 1000;
  */
 export async function findRows(session: Session, closure: Closure): Promise<Filled[]> {
   const tables = closure.members.filter((member) => member.kind === 'table' && member.objsubid === 0);
-  const found = await session.read<{ oid: number }>(maybeFilledSql, [tables.map(({ objid }) => objid)]);
-  const maybeFilled = new Set(found.map(({ oid }) => oid));
+  const found = await session.read<{ oid: number; bytes: number }>(maybeFilledSql, [
+    tables.map(({ objid }) => objid),
+  ]);
+  const maybeFilled = new Map(found.map(({ oid, bytes }) => [oid, bytes]));
+  const foreign = await findForeignCode(
+    session,
+    tables.filter(({ objid }) => maybeFilled.has(objid)).map(({ identity }) => identity),
+  );
   const filled: Filled[] = [];
   for await (const { objid, identity } of withProgress('look for rows', tables, (table) => table.identity)) {
-    if (!maybeFilled.has(objid)) continue;
+    const bytes = maybeFilled.get(objid);
+    if (bytes === undefined) continue;
+    if (foreign.has(identity) && bytes > mostBytes) {
+      filled.push({ identity, found: 'unknown: counting the rows would run functions of other roles' });
+      continue;
+    }
     try {
-      const [row] = await session.attempt(() =>
-        session.read<{ count: number }>(
-          `select pg_catalog.count(*)::int as count from (select from only ${identity} limit ${most + 1}) as r`,
-        ),
+      const count = await session.attempt(() =>
+        foreign.has(identity) ? countUnplanned(session, identity) : countSome(session, identity),
       );
-      const count = row?.count ?? 0;
       if (count > 0)
         filled.push({ identity, found: count > most ? `more than ${most} rows` : rowsOf(count) });
     } catch (error) {
@@ -58,6 +70,13 @@ export async function findRows(session: Session, closure: Closure): Promise<Fill
     }
   }
   return filled;
+}
+
+async function countSome(session: Session, table: string): Promise<number> {
+  const [row] = await session.read<{ count: number }>(
+    `select pg_catalog.count(*)::int as count from (select from only ${table} limit ${most + 1}) as r`,
+  );
+  return row?.count ?? 0;
 }
 
 function rowsOf(count: number): string {

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { findForeignCode } from './foreign-code.ts';
 import { withoutExtension } from './migration-name.ts';
 import type { Session } from './session.ts';
 
@@ -15,10 +16,15 @@ const ledgersSql = /* sql */ `
   order by c.relname <> 'knex_migrations', n.nspname <> 'undrop',
     pg_catalog.array_position($1::text[], n.nspname::text), n.nspname <> 'public', n.nspname, c.relname`;
 
-/** The tables in which Knex may have recorded what has run, the likeliest first. Qualified and quoted. */
+/**
+ * The tables in which Knex may have recorded what has run, the likeliest first. Qualified and quoted. Knex makes none of
+ * which to plan a query is to run functions of others.
+ */
 export async function findLedgers(session: Session): Promise<string[]> {
-  const ledgers = await session.read<{ name: string }>(ledgersSql, [session.schemas]);
-  return ledgers.map(({ name }) => name);
+  const found = await session.read<{ name: string }>(ledgersSql, [session.schemas]);
+  const ledgers = found.map(({ name }) => name);
+  const foreign = await findForeignCode(session, ledgers);
+  return ledgers.filter((name) => !foreign.has(name));
 }
 
 /** The migrations that any ledger of the database has as completed, without extensions. */

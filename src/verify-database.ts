@@ -2,12 +2,13 @@ import { describeAcceptance } from './acceptances.ts';
 import { type Check, list } from './checks.ts';
 import { compareWithRecord } from './compare-record.ts';
 import { type KeptEntry, readEntries } from './entries.ts';
-import { type ErrorCode, sqlState, UndropError } from './errors.ts';
+import { type ErrorCode, UndropError } from './errors.ts';
 import { type FactRecord, readNewestRecord } from './records.ts';
 import { readComment } from './schema-comment.ts';
 import type { Session } from './session.ts';
 import { readPresent } from './verify.ts';
 import { checkCode } from './verify-code.ts';
+import { checkViews } from './verify-views.ts';
 
 export interface Verification {
   readonly ok: boolean;
@@ -129,48 +130,6 @@ async function checkComments(session: Session, open: readonly KeptEntry[]): Prom
   if (others.length > 0) return { name, state: 'failed', found: others.join(', ') };
   const found = [...wanted].map(([schema, { migration }]) => `${schema}: as ${migration} set it`).join(', ');
   return { name, state: 'ok', found };
-}
-
-// Of a materialized view it is the query that a refresh would run.
-const viewsSql = /* sql */ `
-  select pg_catalog.format('%I.%I', n.nspname, c.relname) as name,
-    case c.relkind
-      when 'v' then pg_catalog.format('explain (costs off) select * from %I.%I limit 0', n.nspname, c.relname)
-      else 'explain (costs off) ' || pg_catalog.pg_get_viewdef(c.oid)
-    end as sql
-  from pg_catalog.pg_class as c
-  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-  where c.relkind in ('v', 'm')
-    and n.nspname <> all (array['information_schema', 'undrop'])
-    and not pg_catalog.starts_with(n.nspname::text, 'pg_')
-    and not exists (
-      select from pg_catalog.pg_depend as d
-      where d.classid = c.tableoid and d.objid = c.oid and d.deptype = 'e')
-  order by n.nspname, c.relname`;
-
-async function checkViews(session: Session): Promise<Check> {
-  const name = 'views can be queried';
-  const views = await session.read<{ name: string; sql: string }>(viewsSql);
-  if (views.length === 0) return { name, state: 'not checked', found: 'there are none' };
-  const seen: string[] = [];
-  const unseen: string[] = [];
-  const broken: string[] = [];
-  for (const view of views) {
-    try {
-      await session.attemptRun(view.sql);
-      seen.push(view.name);
-    } catch (error) {
-      const state = sqlState(error);
-      if (state === undefined) throw error;
-      // No right to it, or another session has locked it: that does not show that it is broken.
-      const where = state === '42501' || state === '55P03' ? unseen : broken;
-      where.push(`${view.name}: ${(error as Error).message}`);
-    }
-  }
-  const rest = unseen.length === 0 ? '' : `not looked at: ${list(unseen)}`;
-  if (broken.length > 0) return { name, state: 'failed', found: join(list(broken), rest) };
-  if (seen.length === 0) return { name, state: 'not checked', found: rest };
-  return { name, state: 'ok', found: join(list(seen), rest) };
 }
 
 function join(...parts: readonly string[]): string {

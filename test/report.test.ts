@@ -122,7 +122,7 @@ describe('report', () => {
       ];
       for (const [index, id] of ['tables', 'preflight', 'verify'].entries())
         expect(pages[index]).to.include(`<section id="${id}"`);
-      expect(formatVerificationMarkdown(checked)).to.include('| views can be queried | ok | `public.model');
+      expect(formatVerificationMarkdown(checked)).to.include('| views can be parsed | ok | `public.model');
     });
 
     it('sets before and after side by side, as the proposal does', () => {
@@ -181,7 +181,7 @@ describe('report', () => {
       const text = formatReportMarkdown(turing);
       expect(text).to.match(/^## Report on `undrop_test_\w+`, \d{4}-\d\d-\d\dT\d\d:\d\dZ$/m);
       expect(text).to.match(/^- `public\.production_runs` \(goes\): 0 rows, 4 indexes, .*; refers by `/m);
-      expect(text).to.include('| views can be queried | ok |').and.include('**candidate: 6');
+      expect(text).to.include('| views can be parsed | ok |').and.include('**candidate: 6');
       expect(text).not.to.include('<svg');
     });
   });

@@ -1,4 +1,5 @@
 import { sqlState } from '../errors.ts';
+import { countUnplanned, findForeignCode } from '../foreign-code.ts';
 import type { Session } from '../session.ts';
 import type { Table } from './tables.ts';
 
@@ -31,15 +32,29 @@ export async function countRows(session: Session, tables: readonly Table[]): Pro
     else if (!table.readable) counts.set(table.oid, unknown('this role may not see all of its rows'));
     else filled.push(table);
   }
-  for (let start = 0; start < filled.length; start += batchSize) {
-    for (const [oid, count] of await countBatch(session, filled.slice(start, start + batchSize)))
+  const foreign = await findForeignCode(
+    session,
+    filled.map(({ sql }) => sql),
+  );
+  const plain = filled.filter(({ sql }) => !foreign.has(sql));
+  for (let start = 0; start < plain.length; start += batchSize) {
+    for (const [oid, count] of await countBatch(session, plain.slice(start, start + batchSize), look))
       counts.set(oid, count);
+  }
+  for (const table of filled.filter(({ sql }) => foreign.has(sql))) {
+    for (const [oid, count] of await countBatch(session, [table], lookUnplanned)) counts.set(oid, count);
   }
   addPartitioned(tables, counts);
   return counts;
 }
 
-async function countBatch(session: Session, tables: readonly Table[]): Promise<Map<number, RowCount>> {
+type Look = (session: Session, tables: readonly Table[]) => Promise<Map<number, RowCount>>;
+
+async function countBatch(
+  session: Session,
+  tables: readonly Table[],
+  look: Look,
+): Promise<Map<number, RowCount>> {
   try {
     return await look(session, tables);
   } catch (error) {
@@ -50,7 +65,7 @@ async function countBatch(session: Session, tables: readonly Table[]): Promise<M
       return new Map([[only.oid, unknown((error as Error).message)]]);
     const counts = new Map<number, RowCount>();
     for (const table of tables)
-      for (const [oid, count] of await countBatch(session, [table])) counts.set(oid, count);
+      for (const [oid, count] of await countBatch(session, [table], look)) counts.set(oid, count);
     return counts;
   }
 }
@@ -61,11 +76,8 @@ async function look(session: Session, tables: readonly Table[]): Promise<Map<num
       ? `select ${oid}::bigint as oid, pg_catalog.count(*) as count, true as exact from only ${sql}`
       : `select ${oid}::bigint as oid, pg_catalog.count(*) as count, false as exact from (select from only ${sql} limit 1) as r`,
   );
-  const rows = await session.attempt(() =>
-    session.rehearse(async () => {
-      await session.run(inTime);
-      return session.read<{ oid: number; count: number; exact: boolean }>(selects.join('\nunion all\n'));
-    }),
+  const rows = await within(session, () =>
+    session.read<{ oid: number; count: number; exact: boolean }>(selects.join('\nunion all\n')),
   );
   const byOid = new Map(rows.map((row) => [row.oid, row]));
   return new Map(
@@ -79,6 +91,30 @@ async function look(session: Session, tables: readonly Table[]): Promise<Map<num
         oid,
         { empty: false, rows, estimated: true, found: 'a row was found, their number is estimated' },
       ];
+    }),
+  );
+}
+
+/** A query would run functions of others as soon as it is planned. */
+async function lookUnplanned(session: Session, tables: readonly Table[]): Promise<Map<number, RowCount>> {
+  const counts = new Map<number, RowCount>();
+  for (const { oid, sql, rowBytes } of tables) {
+    const isSmall = rowBytes <= countedBytes;
+    const count = isSmall ? await within(session, () => countUnplanned(session, sql)) : undefined;
+    counts.set(
+      oid,
+      count === undefined ? unknown('to look would run functions of others') : exactly(count, 'counted'),
+    );
+  }
+  return counts;
+}
+
+/** Locks nothing for longer than it looks, nor waits for long. */
+function within<T>(session: Session, work: () => Promise<T>): Promise<T> {
+  return session.attempt(() =>
+    session.rehearse(async () => {
+      await session.run(inTime);
+      return work();
     }),
   );
 }

@@ -2,6 +2,7 @@ import { placeSql } from '../archive-schema.ts';
 import { readBlockers } from '../blockers.ts';
 import { readFactDigests } from '../catalog/fact-digests.ts';
 import { sqlState, UndropError } from '../errors.ts';
+import { countUnplanned, findForeignCode } from '../foreign-code.ts';
 import { identifier } from '../name.ts';
 import { readStanding } from '../records.ts';
 import type { Session } from '../session.ts';
@@ -121,15 +122,24 @@ export async function countRows(
   tables: readonly Pick<SnapshotTable, 'sql' | 'hasRows'>[],
   signal?: AbortSignal,
 ): Promise<number[]> {
+  const foreign = await findForeignCode(
+    session,
+    tables.map(({ sql }) => sql),
+  );
   const counts: number[] = [];
   for (const { sql, hasRows } of tables) {
     signal?.throwIfAborted();
-    const [row] = hasRows
-      ? await session.read<{ count: number }>(`select pg_catalog.count(*) as count from only ${sql}`)
-      : [];
-    counts.push(row?.count ?? 0);
+    if (!hasRows) counts.push(0);
+    else counts.push(await (foreign.has(sql) ? countUnplanned : countPlanned)(session, sql));
   }
   return counts;
+}
+
+async function countPlanned(session: Session, table: string): Promise<number> {
+  const [row] = await session.read<{ count: number }>(
+    `select pg_catalog.count(*) as count from only ${table}`,
+  );
+  return row?.count ?? 0;
 }
 
 /** That a lock on one of the tables was not to be had: which, and who has it. */
