@@ -42,7 +42,15 @@ export async function archiveClosure(
     readPrerequisites(session, closure),
   ]);
   const capture = { ...captured, rows: await keepRows(session, captured.rows) };
-  const circumstances = { prerequisites, hosts: closure.hosts, ledger, approvals, backup };
+  const oids = Object.fromEntries(relationsOf(closure).map(({ identity, objid }) => [identity, objid]));
+  const circumstances = { prerequisites, hosts: closure.hosts, ledger, oids, approvals, backup };
   const digest = await writeEntry(session, entry, tables, capture, circumstances, options);
   return { entry, digest, capture };
+}
+
+function relationsOf({ members }: Closure): Closure['members'] {
+  return members.filter(
+    ({ catalog, objsubid, kind, schema }) =>
+      catalog === 'pg_class' && objsubid === 0 && kind !== 'index' && schema !== 'pg_toast',
+  );
 }

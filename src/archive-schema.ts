@@ -134,14 +134,17 @@ const acceptances = /* sql */ `
 
 // One migration may run several times in a database, each time with a ledger of its own: once for each tenant, say. Where
 // Knex keeps its ledger is not always known, so there may be several entries without one. OIDs mean something only in the
-// place where they were read: that of `undrop.drops` itself tells a database from what a dump of it was restored into.
+// place where they were read: that of `undrop.drops` itself tells a database from what a dump of it was restored into. Those
+// of the relations that went, and those that they got when they came back, are objects by their names.
 const entryKeys = /* sql */ `
   alter table undrop.drops
     add column ledger text,
     add column identity uuid,
     add column database_oid oid,
     add column system_identifier text,
-    add column archive_oid oid;
+    add column archive_oid oid,
+    add column oids jsonb,
+    add column restored_oids jsonb;
   drop index undrop.drops_unrestored;
   create unique index drops_unrestored on undrop.drops (ledger, migration) where restored_at is null`;
 

@@ -67,6 +67,23 @@ export async function markRestored(
     'update undrop.drops set restored_at = pg_catalog.clock_timestamp(), restored_by = current_user where id = $1',
     [id],
   );
+  await writeRestoredOids(session, id);
+}
+
+const restoredOidsSql = /* sql */ `
+  update undrop.drops as d
+  set restored_oids = (
+    select pg_catalog.jsonb_object_agg(o.name, pg_catalog.to_regclass(o.name)::oid::bigint)
+    from pg_catalog.jsonb_object_keys(d.oids) as o (name))
+  where d.id = $1`;
+
+/** What the relations of an entry are now that they are back: others rest on them. Older entries do not ask. */
+export async function writeRestoredOids(session: Session, id: number): Promise<void> {
+  const [entry] = await session.read<{ known: boolean }>(
+    `select pg_catalog.to_jsonb(d) ->> 'oids' is not null as known from undrop.drops as d where d.id = $1`,
+    [id],
+  );
+  if (entry?.known === true) await session.write(restoredOidsSql, [id]);
 }
 
 const entrySql = /* sql */ `

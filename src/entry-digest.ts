@@ -24,4 +24,4 @@ export function digestOf(
  */
 export const headSql = /* sql */ `pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
   pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(d)
-    - array['digest', 'restored_at', 'restored_by', 'split_into']::text[])::text, 'UTF8')), 'hex')`;
+    - array['digest', 'restored_at', 'restored_by', 'restored_oids', 'split_into']::text[])::text, 'UTF8')), 'hex')`;

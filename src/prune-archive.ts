@@ -35,7 +35,11 @@ export async function pruneArchive(session: Session, options: PruneOptions): Pro
   if (named && open !== undefined) throw stillOpen(open);
   const recorded = await readRecorded(session);
   const young = await readYoung(session, options.olderThan ?? 0);
-  const judged = meant.map((entry) => ({ entry, reason: whyKept(entry, entries, recorded, young, named) }));
+  const needed = new Set((await session.read<{ id: number }>(neededSql)).map(({ id }) => id));
+  const judged = meant.map((entry) => ({
+    entry,
+    reason: whyKept(entry, entries, { recorded, young, needed, named }),
+  }));
   const about = ({ id, migration }: KeptEntry) => ({ id, migration });
   const removed = judged.flatMap(({ entry, reason }) => (reason === null ? [about(entry)] : []));
   const kept = judged.flatMap(({ entry, reason }) => (reason === null ? [] : [{ ...about(entry), reason }]));
@@ -70,12 +74,30 @@ async function readYoung(session: Session, seconds: number): Promise<ReadonlySet
   return new Set(young.map(({ id }) => id));
 }
 
+// An open entry rests on relations that a later drop took and brought back: it knows their old OIDs only.
+const neededSql = /* sql */ `
+  select d.id
+  from undrop.drops as d
+  where d.restored_at is not null and exists (
+    select from undrop.drops as o
+    cross join lateral pg_catalog.jsonb_to_recordset(o.prerequisites) as q (catalog text, names text[])
+    where o.restored_at is null and o.id < d.id and q.catalog = 'pg_class'
+      and pg_catalog.to_jsonb(d) -> 'oids' ? pg_catalog.format('%I.%I', q.names[1], q.names[2]))`;
+
+interface Reasons {
+  /** The migrations that Knex has as completed. */
+  readonly recorded: ReadonlySet<string>;
+  /** Entries that were restored too short a time ago, and those on which others rest. */
+  readonly young: ReadonlySet<number>;
+  readonly needed: ReadonlySet<number>;
+  /** Whether an entry or a migration was named. */
+  readonly named: boolean;
+}
+
 function whyKept(
   entry: KeptEntry,
   entries: readonly KeptEntry[],
-  recorded: ReadonlySet<string>,
-  young: ReadonlySet<number>,
-  named: boolean,
+  { recorded, young, needed, named }: Reasons,
 ): string | null {
   if (entry.restoredAt === null) return 'its tables are dropped, and it brings them back';
   const rest = restOf(entry, entries);
@@ -83,6 +105,7 @@ function whyKept(
   if (isLatest(entry, entries) && recorded.has(withoutExtension(entry.migration))) {
     return 'Knex still has the migration as completed: its rollback asks this entry whether the tables are back';
   }
+  if (needed.has(entry.id)) return 'an entry that is open rests on what it brought back';
   if (entry.accepted.length > 0 && !named) {
     return `differences were accepted when it was restored: --entry ${entry.id} removes it, with the rows that it kept`;
   }

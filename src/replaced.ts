@@ -21,7 +21,8 @@ interface Found {
   /** What the object, and the relation that it is a part of, are called by now; null where they are gone. */
   readonly called: string | null;
   readonly relationCalled: string | null;
-  /** What has the name of the relation by now. */
+  /** Of the relation, qualified and quoted, and what has it by now. */
+  readonly relationName: string | null;
   readonly relation: string | null;
   readonly newOid: number | null;
   readonly newColumn: number | null;
@@ -34,7 +35,7 @@ const replacedSql = /* sql */ `
   select q.identity, q.catalog, q.oid, q."column", q.names[3] as name,
     case when g.attrelid is null then o.type || ' ' || o.identity end as called,
     w.type || ' ' || w.identity as "relationCalled",
-    r.type || ' ' || r.identity as relation, c.oid::bigint as "newOid", a.attnum as "newColumn"
+    r.identity as "relationName", r.type || ' ' || r.identity as relation, c.oid::bigint as "newOid", a.attnum as "newColumn"
   from undrop.drops as d
   cross join (${placeSql}) as p
   cross join lateral pg_catalog.jsonb_to_recordset(d.prerequisites)
@@ -57,9 +58,42 @@ const replacedSql = /* sql */ `
 export async function readReplaced(session: Session, entry: Entry): Promise<Replaced[]> {
   const isTold = entry.prerequisites.some(({ oid }) => oid !== undefined);
   if (!isTold || Number.parseInt(entry.serverVersion, 10) !== session.server.major) return [];
-  const replaced = (await session.read<Found>(replacedSql, [entry.id])).map(describe);
+  const found = await session.read<Found>(replacedSql, [entry.id]);
+  if (found.length === 0) return [];
+  const brought = await readBrought(session, found);
+  // Of a relation that has kept its OID, a column was replaced.
+  const replaced = found
+    .filter((one) => one.newOid === one.oid || follow(one, brought) !== one.newOid)
+    .map(describe);
   // A relation is named by each of its columns.
   return [...groupBy(replaced, ({ object }) => object).values()].flatMap(([first]) => first ?? []);
+}
+
+interface Brought {
+  readonly name: string;
+  readonly was: number;
+  readonly is: number;
+}
+
+const broughtSql = /* sql */ `
+  select o.key as name, o.value::bigint as was, r.value::bigint as is
+  from undrop.drops as d
+  cross join (${placeSql}) as p
+  cross join lateral pg_catalog.jsonb_each_text(d.oids) as o
+  join lateral pg_catalog.jsonb_each_text(d.restored_oids) as r on r.key = o.key and r.value is not null
+  where ${isOwnSql('d')} and d.archive_oid = p.archive_oid and o.key = any ($1)
+  order by d.id`;
+
+/** What other drops took of these relations and brought back: the same, with another OID. */
+function readBrought(session: Session, found: readonly Found[]): Promise<Brought[]> {
+  const names = found.flatMap(({ relationName }) => relationName ?? []);
+  return session.read<Brought>(broughtSql, [[...new Set(names)]]);
+}
+
+/** The OID that the relation has by now. */
+function follow({ relationName, oid }: Found, brought: readonly Brought[]): number {
+  // Each drop is later than the one that it follows on.
+  return brought.reduce((now, { name, was, is }) => (name === relationName && was === now ? is : now), oid);
 }
 
 function describe(found: Found): Replaced {

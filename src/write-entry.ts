@@ -19,6 +19,8 @@ interface Circumstances {
   readonly hosts: readonly Host[];
   /** The table in which Knex records the migration, qualified and quoted, where that is known. */
   readonly ledger: string | null;
+  /** Those of the relations that go, by their names, qualified and quoted. */
+  readonly oids: Readonly<Record<string, number>>;
   readonly approvals: readonly KeptApproval[];
   readonly backup: number | null;
 }
@@ -69,9 +71,9 @@ async function writeDrop(
     /* sql */ `
     insert into undrop.drops
       (id, migration, tables, server_version, fingerprint, digest, overrides, approvals, backup_id, prerequisites,
-       hosts, ledger, identity, database_oid, system_identifier, archive_oid)
+       hosts, ledger, oids, identity, database_oid, system_identifier, archive_oid)
     overriding system value
-    select $1, $2, $3, $4, $5, '', $6, $7, $8, $9, $10, $11,
+    select $1, $2, $3, $4, $5, '', $6, $7, $8, $9, $10, $11, $12,
       p.identity, p.database_oid, p.system_identifier, p.archive_oid
     from (${placeSql}) as p`,
     [
@@ -86,6 +88,7 @@ async function writeDrop(
       JSON.stringify(circumstances.prerequisites),
       JSON.stringify(circumstances.hosts.map(({ kind, identity }) => ({ kind, identity }))),
       circumstances.ledger,
+      JSON.stringify(circumstances.oids),
     ],
   );
 }

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { headSql } from '../src/entry-digest.ts';
 import { reversibleDrop } from '../src/index.ts';
 import type { DropOptions } from '../src/options.ts';
+import { pruneArchive } from '../src/prune-archive.ts';
 import { inReadOnlySession } from '../src/read-only.ts';
 import { planRestore, restoreArchive } from '../src/restore-archive.ts';
 import { inSession } from '../src/session.ts';
@@ -160,6 +161,61 @@ describe('what was replaced meanwhile', () => {
         settleEntries(session, digestIn(left?.reason ?? '')),
       );
       expect(done?.restored).to.equal(true);
+    });
+  });
+
+  describe('what another drop took and brought back', () => {
+    const parents = drop({ name: 'n', tables: ['parents'] });
+    const equal = 'equal to what was dropped';
+
+    it('is what it was, as often as that happens', async () => {
+      const prune = async () => (await inSession(run.knex, (session) => pruneArchive(session, {}))).removed;
+      await run.up(drop());
+      for (const _ of [1, 2]) {
+        await run.up(parents);
+        await run.down(parents);
+      }
+      expect(await prune()).to.deep.equal([]);
+      expect(await down())
+        .to.contain(equal)
+        .and.not.contain(replaced);
+      expect(await prune()).to.have.length(3);
+      await run.up(drop());
+      await run.up(parents);
+      await run.down(parents);
+      await run.knex.raw(anew);
+      await refusalOf(run.down(drop()), 'restore-differs');
+    });
+
+    it('is what it was where it came back alone, or by other means', async () => {
+      const several = drop({ name: 'n', tables: ['parents', 'others'] });
+      await run.up(drop());
+      await run.up(several);
+      await inSession(run.knex, (session) => restoreArchive(session, { table: 'others' }));
+      await run.down(several);
+      expect(await down())
+        .to.contain(equal)
+        .and.not.contain(replaced);
+      await run.up(drop());
+      await run.up(parents);
+      await run.knex.raw(`
+        create table parents (id int primary key, name text);
+        insert into parents values (1, 'of old'), (2, 'of old')`);
+      expect(await inSession(run.knex, (session) => settleEntries(session))).to.have.length(1);
+      expect(await down())
+        .to.contain(equal)
+        .and.not.contain(replaced);
+    });
+
+    it('is what it was where it refers to what comes back', async () => {
+      await run.up(parents);
+      await run.up(drop());
+      await run.down(drop());
+      expect(await said(() => run.down(parents)))
+        .to.contain(equal)
+        .and.not.contain(replaced);
+      await run.knex.raw('delete from parents where id = 1');
+      expect(await run.rows('select id from children')).to.deep.equal([{ id: 11 }]);
     });
   });
 

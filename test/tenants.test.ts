@@ -93,7 +93,8 @@ describe('entries of one name', () => {
   const age = () =>
     run.knex.raw(`
       drop table undrop.acceptances;
-      alter table undrop.drops drop ledger, drop identity, drop database_oid, drop system_identifier, drop archive_oid;
+      alter table undrop.drops drop ledger, drop identity, drop database_oid, drop system_identifier, drop archive_oid, drop oids,
+        drop restored_oids;
       create unique index drops_unrestored on undrop.drops (migration) where restored_at is null;
       update undrop.drops as d set prerequisites = (
         select coalesce(jsonb_agg(p - 'catalog' - 'oid' - 'column'), '[]') from jsonb_array_elements(d.prerequisites) as p);

@@ -1,6 +1,6 @@
 import { type Accepted, acceptDifferences } from '../accept.ts';
 import { writeAcceptance } from '../acceptances.ts';
-import { holdEntry } from '../archive.ts';
+import { holdEntry, writeRestoredOids } from '../archive.ts';
 import { captureStatements, notReproducible, type Statement } from '../capture.ts';
 import { type Closure, outsiders } from '../catalog/closure.ts';
 import { type Fact, readFacts, sequenceState } from '../catalog/facts.ts';
@@ -117,6 +117,7 @@ async function bringInstead(
     const wanted = [...facts.filter(isNoState), ...captured.facts.filter((fact) => !isNoState(fact))];
     const accepted = await compare(session, captured.table, wanted, kept, accept);
     if (accepted !== null) await writeAcceptance(session, entry.id, 'restore', accepted);
+    await writeRestoredOids(session, entry.id);
   });
   return rest?.entry ?? null;
 }
