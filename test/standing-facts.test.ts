@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
+import { tableFingerprint } from '../src/approve.ts';
 import { readFactDigests } from '../src/catalog/fact-digests.ts';
+import type { FactsVersion } from '../src/catalog/normal-rows.ts';
 import { digestRows } from '../src/digest-rows.ts';
-import { planDrop } from '../src/index.ts';
 import { compareRows } from '../src/rows.ts';
 import { inSession } from '../src/session.ts';
 import { inCase } from './support/case-folders.ts';
@@ -66,11 +67,25 @@ describe('facts that were written down', () => {
       grant select (id, at) on old_runs to public;
       comment on column old_runs.at is 'when';`;
     await inCase(server, schema, async ({ knex }) => {
-      const { tables } = await planDrop(knex, { name: 'm', tables: ['old_runs'], outsiders: 'cascade' });
-      const digests = await inSession(knex, readFactDigests);
-      const lines = Object.entries(digests).map(([identity, digest]) => `${identity} ${digest}`);
-      const all = createHash('sha256').update(lines.sort().join('\n')).digest('hex').slice(0, 12);
-      expect([tables[0]?.fingerprint, lines.length, all]).to.deep.equal(['016a5f24ef8e', 32, 'e23e6791b900']);
+      const read = (version: FactsVersion) =>
+        inSession(knex, async (session) => {
+          const [row] = await session.read<{ oid: number }>(
+            `select 'public.old_runs'::regclass::oid::bigint as oid`,
+          );
+          const digests = await readFactDigests(session, version);
+          const lines = Object.entries(digests).map(([identity, digest]) => `${identity} ${digest}`);
+          const all = createHash('sha256').update(lines.sort().join('\n')).digest('hex').slice(0, 12);
+          return [await tableFingerprint(session, row?.oid ?? 0, version), lines.length, all];
+        });
+      expect(await read(3), 'with what expressions resolve to').to.deep.equal([
+        '3c9654a964fc',
+        32,
+        '4890bf2276b3',
+      ]);
+      expect(await read(2), 'without').to.deep.equal(['016a5f24ef8e', 32, 'e23e6791b900']);
+      // A server from November 2026 on has options of its own there.
+      if (server.version === '15.18')
+        expect(await read(1)).to.deep.equal(['016a5f24ef8e', 32, 'e23e6791b900']);
     });
   });
 });

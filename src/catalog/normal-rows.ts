@@ -73,7 +73,7 @@ async function describeCatalogs(session: Session, names: readonly string[]): Pro
  */
 export type FactsVersion = 1 | 2 | 3;
 
-export const earlierFacts = [1] as const satisfies FactsVersion[];
+export const earlierFacts = [2, 1] as const satisfies FactsVersion[];
 export const currentFacts = 3 satisfies FactsVersion;
 
 export type Specs = Readonly<Record<string, Rows>>;
