@@ -128,9 +128,14 @@ export async function loadCapture(
   const [capture, head = kept?.head] = kept?.digest.split('.') ?? [];
   if (capture === digestOf(statements, facts, rows) && head === kept?.head)
     return { statements: refreshLast(statements), facts: facts.map(withoutInternal), rows };
-  throw new UndropError('archive-damaged', {
-    subject: entry.migration,
-    message: `What the archive keeps of ${entry.migration} is not what was written.`,
+  throw damaged(entry.migration);
+}
+
+/** The refusal of an entry that somebody has written in. */
+export function damaged(migration: string): UndropError {
+  return new UndropError('archive-damaged', {
+    subject: migration,
+    message: `What the archive keeps of ${migration} is not what was written.`,
     reason:
       'The entry, its statements, facts or counts of rows do not have the checksum that they were written with.',
     next: 'Restore the tables from a backup, or from exported DDL with restore --from-ddl.',

@@ -1,7 +1,8 @@
 import { readApprovals } from './approvals.ts';
-import { type Entry, holdEntry } from './archive.ts';
+import { damaged, type Entry, holdEntry } from './archive.ts';
 import { hasArchive } from './archive-schema.ts';
 import { describeEntry } from './entries.ts';
+import { headSql } from './entry-digest.ts';
 import { UndropError } from './errors.ts';
 import { parseTableName } from './name.ts';
 import type { Options } from './options.ts';
@@ -20,9 +21,9 @@ export interface Running {
 export interface Named extends Pick<Entry, 'id' | 'ledger' | 'tables' | 'droppedAt' | 'restoredAt'> {
   /**
    * The migration's own; that of another ledger or search path, as each tenant of a database has one; or unclear, since the
-   * migration was edited or another one has its name.
+   * migration was edited or another one has its name. Of one that is damaged nothing is known.
    */
-  readonly whose: 'own' | 'elsewhere' | 'unclear';
+  readonly whose: 'own' | 'elsewhere' | 'unclear' | 'damaged';
   /** It was recorded in the very ledger that is in use. */
   readonly sameLedger: boolean;
 }
@@ -35,19 +36,25 @@ const namedSql = /* sql */ `
     join pg_catalog.pg_namespace as s on s.oid = c.relnamespace and s.nspname = p.names[1]) as "hasLedger"
   from (
     select d.id, d.tables, d.dropped_at as "droppedAt", d.restored_at as "restoredAt",
-      pg_catalog.to_jsonb(d) ->> 'ledger' as ledger
+      pg_catalog.to_jsonb(d) ->> 'ledger' as ledger,
+      pg_catalog.split_part(d.digest, '.', 2) in ('', ${headSql}) as "isSound"
     from undrop.drops as d
     where d.migration = $1
   ) as n
   order by n."restoredAt" is null desc, n.id desc`;
 
+interface Found extends Omit<Named, 'whose' | 'sameLedger'> {
+  readonly hasLedger: boolean;
+  /** Older entries are not sealed. */
+  readonly isSound: boolean;
+}
+
 /** All entries of the migration's name, open ones first, then the latest first. There must be an archive. */
 export async function readNamed(session: Session, { options, ledger }: Running): Promise<Named[]> {
-  const entries = await session.read<Omit<Named, 'whose' | 'sameLedger'> & { hasLedger: boolean }>(namedSql, [
-    options.name,
-  ]);
+  const entries = await session.read<Found>(namedSql, [options.name]);
   const meanings = await readMeanings(session, options.tables);
-  return entries.map(({ hasLedger, ...entry }) => {
+  return entries.map(({ hasLedger, isSound, ...entry }) => {
+    if (!isSound) return { ...entry, sameLedger: false, whose: 'damaged' };
     // A ledger that is gone was moved or renamed, and says nothing.
     const isKnown = entry.ledger !== null && hasLedger && ledger !== undefined;
     const sameLedger = isKnown && isSameTable(entry.ledger, ledger);
@@ -75,11 +82,12 @@ function judge(
  * and Knex's ledger.
  *
  * @throws UndropError `name-taken` where tables are there although they were dropped, or not all are in the entry, or an open
- * entry of the name holds other tables
+ * entry of the name holds other tables; `archive-damaged`
  */
 export async function findDone(session: Session, running: Running): Promise<Named | undefined> {
   const { options } = running;
   const open = (await readNamed(session, running)).filter(({ restoredAt }) => restoredAt === null);
+  if (open.some(isDamaged)) throw damaged(options.name);
   const unclear = open.filter(({ whose }) => whose === 'unclear');
   if (unclear.length > 0) throw otherTables(options, unclear);
   const [own] = open.filter(({ whose }) => whose === 'own');
@@ -98,7 +106,7 @@ export async function findDone(session: Session, running: Running): Promise<Name
  * The entry of a migration that is rolled back: the one that is not restored yet, else the latest. Locked until the
  * transaction ends.
  *
- * @throws UndropError `archive-missing`; `bad-options` where several may be meant
+ * @throws UndropError `archive-missing`, `archive-damaged`; `bad-options` where several may be meant
  */
 export async function findRestorable(session: Session, running: Running): Promise<Entry> {
   const named = (await hasArchive(session)) ? await readNamed(session, running) : [];
@@ -108,12 +116,17 @@ export async function findRestorable(session: Session, running: Running): Promis
   const sure = open.filter(({ sameLedger }) => sameLedger);
   const candidates = sure.length > 0 ? sure : open;
   if (candidates.length > 1) throw severalOpen(running.options, candidates);
-  const found = candidates[0] ?? own[0];
+  const found = candidates[0] ?? named.find(isDamaged) ?? own[0];
   if (found === undefined) throw archiveMissing(session, running.options, named);
+  if (isDamaged(found)) throw damaged(running.options.name);
   const entry = await holdEntry(session, found.id);
   const same = entry !== undefined && (entry.restoredAt === null) === (found.restoredAt === null);
   // Else another session has restored it while this one waited for the lock.
   return same ? entry : findRestorable(session, running);
+}
+
+function isDamaged({ whose, restoredAt }: Named): boolean {
+  return whose === 'damaged' && restoredAt === null;
 }
 
 function isSameTable(a: string | null, b: string | undefined): boolean {

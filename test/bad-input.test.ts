@@ -508,8 +508,8 @@ describe('bad input', function () {
       [['verify', '--expect', '6e1'], 'It takes a number'],
       [['verify', '--expect'], 'argument missing'],
       [['verify', '68'], 'too many arguments'],
-      [['restore'], 'give --migration or --table, or --from-backup'],
-      [['ddl', 'posts', '--migration', '044'], 'name either tables or a --migration'],
+      [['restore'], 'give --migration, --entry or --table, or --from-backup'],
+      [['ddl', 'posts', '--migration', '044'], 'name either tables, or a --migration or --entry'],
       [['ddl', 'a.b.c'], '"a.b.c" is not the name of a table'],
       [['count-tables', '--schema', 'no\nsuch'], 'There is no schema'],
     ];

@@ -163,7 +163,11 @@ describe('commands', () => {
       expect(status.migrations[0]).to.include({ name: cleanup, state: 'completed', batch: 1, note: null });
       expect(status.migrations[1]).to.include({ name: optional, state: 'waiting' });
       expect(status.archive).to.have.length(1);
-      expect(status.archive[0]).to.include({ migration: cleanup, restoredAt: null });
+      expect(status.archive[0]).to.include({
+        migration: cleanup,
+        ledger: 'undrop.knex_migrations',
+        restoredAt: null,
+      });
       expect((await undrop(dropped, ['status'])).out).to.include('can be rolled back');
     });
 

@@ -244,8 +244,8 @@ describe('hostile input', function () {
       await run.up(migration);
     });
 
-    // What became of an entry is written later, and is looked at by nobody who restores.
-    const later = ['restored_at', 'restored_by', 'split_into'];
+    // What became of an entry is written later, and is looked at by nobody who restores it.
+    const later = ['restored_at', 'restored_by', 'restored_oids', 'split_into'];
 
     it('is archive-damaged, whichever of its values was changed', async () => {
       const columns = await sql<{ table: string; column: string; type: string }>(`
@@ -261,6 +261,8 @@ describe('hostile input', function () {
         bigint: 'coalesce(%, 0) + 1000',
         jsonb: `case when jsonb_typeof(%) = 'array' then % || '[{"kind": "table", "identity": "x"}]' else coalesce(%, '{}') || '{"x": "y"}' end`,
         'timestamp with time zone': `% + interval '1 s'`,
+        uuid: 'gen_random_uuid()',
+        oid: '(%::bigint + 1)::oid',
         pg_lsn: `coalesce(%, '0/1') + 1`,
       };
       const unseen: string[] = [];
