@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { loadCapture } from '../src/archive.ts';
 import type { Statement } from '../src/capture.ts';
+import { refresh } from '../src/catalog/refresh.ts';
 import { archivedDdl, liveDdl } from '../src/ddl.ts';
 import { formatDdl, writeDdl } from '../src/ddl-file.ts';
 import { readEntries } from '../src/entries.ts';
@@ -146,6 +147,27 @@ describe('materialized views are filled', () => {
       expect(await contents()).to.deep.equal([{ id: 2 }]);
     });
 
+    it('by a role that may act as he but does not inherit his rights', async () => {
+      const plainly = server.major < 16 ? '' : 'with inherit false, set true';
+      await run.knex.raw(`
+        create role case_migrator login noinherit;
+        grant case_owner to case_migrator ${plainly};
+        grant create on database "${name}" to case_migrator;
+        grant create, usage on schema public to case_migrator;
+        alter table t owner to case_migrator`);
+      await asOwner('create materialized view m as select id, current_user::text as who from t');
+      await open('case_migrator');
+      await run.knex.transaction((transaction) => migration.up(transaction));
+      await run.knex.transaction(async (transaction) => {
+        await migration.down(transaction);
+        const { rows } = await transaction.raw(`select current_user as who, current_setting('role') as role`);
+        expect(rows).to.deep.equal([{ who: onEmbedded ? 'postgres' : 'case_migrator', role: 'none' }]);
+      });
+      expect(await contents()).to.deep.equal(
+        [1, 2].map((id) => ({ id, who: onEmbedded ? 'postgres' : 'case_owner' })),
+      );
+    });
+
     it('and refused where he may not read any more what they read', async () => {
       await run.knex.raw('create table kept (id int); grant select on kept to case_owner');
       await asOwner('create materialized view m as select t.id from t left join kept using (id)');
@@ -202,6 +224,20 @@ describe('materialized views are filled', () => {
         span: 'P-1DT2H',
         tenant: 'of the role',
       });
+    });
+
+    it('all that a session of ours pins but where nothing that a query gives depends on it', () => {
+      const [, block = ''] = refresh('public.m');
+      const left = Object.keys(pins).filter((name) => !block.includes(`'${name}'`));
+      expect(left).to.have.members([
+        ...[
+          'check_function_bodies',
+          'client_min_messages',
+          'default_table_access_method',
+          'default_tablespace',
+          'jit',
+        ],
+      ]);
     });
 
     it('of the server', async () => {

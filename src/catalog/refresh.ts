@@ -17,6 +17,7 @@ const block = /* sql */ `do $undrop$
 declare
   command constant text := 'refresh materialized view ' || pg_catalog.current_setting('undrop.view');
   pinned constant text := pg_catalog.current_setting('search_path');
+  actor constant text := pg_catalog.current_setting('role');
   names constant text[] := array[${settings}];
   owner constant name := (
     select pg_catalog.pg_get_userbyid(c.relowner) from pg_catalog.pg_class as c
@@ -87,9 +88,14 @@ begin
     path := pinned;
   end if;
 
+  -- a member that does not inherit may only act as the owner
+  if not pg_catalog.pg_has_role(owner, 'usage') then
+    perform pg_catalog.set_config('role', owner::text, true);
+  end if;
   perform pg_catalog.set_config('search_path', path, true);
   execute command;
   perform pg_catalog.set_config('search_path', pinned, true);
+  perform pg_catalog.set_config('role', actor, true);
   perform pg_catalog.set_config(b.key, b.value, true) from pg_catalog.jsonb_each_text(before) as b;
 end
 $undrop$`;
