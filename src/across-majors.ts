@@ -3,6 +3,7 @@ import { expressions } from './catalog/normal.ts';
 import { isResolved } from './catalog/resolved.ts';
 import { type Features, featuresOf, type Server } from './catalog/server.ts';
 import { compareFacts, type Difference } from './compare.ts';
+import { haveResolved, withoutResolved } from './earlier-entries.ts';
 
 /** What a comparison of two readings has found. */
 export interface Verdict {
@@ -26,7 +27,7 @@ export function compareArchived(
 ): Verdict {
   const major = Number.parseInt(version, 10);
   if (major === server.major) {
-    const comparable = archived.some(hasResolved) ? facts : facts.map(withoutResolved);
+    const comparable = haveResolved(archived) ? facts : facts.map(withoutResolved);
     return { differences: compareFacts(archived, comparable), printed: [] };
   }
   const before = featuresOf(major);
@@ -39,18 +40,6 @@ export function compareArchived(
   return {
     differences: differences.filter((difference) => !isPrinted(difference)),
     printed: differences.filter(isPrinted),
-  };
-}
-
-function hasResolved({ columns }: Fact): boolean {
-  return Object.keys(columns).some(isResolved);
-}
-
-/** As earlier versions of this package wrote facts. */
-function withoutResolved({ columns, ...fact }: Fact): Fact {
-  return {
-    ...fact,
-    columns: Object.fromEntries(Object.entries(columns).filter(([name]) => !isResolved(name))),
   };
 }
 

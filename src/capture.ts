@@ -4,7 +4,8 @@ import { families } from './catalog/index.ts';
 import { type Piece, phases } from './catalog/piece.ts';
 import { findObstacles, type Obstacle } from './catalog/refusals.ts';
 import { captureRows, type RowTable } from './catalog/rows.ts';
-import { readOperatorSchemas } from './catalog/search-paths.ts';
+import { readUnprinted } from './catalog/search-paths.ts';
+import { findUnsafe } from './catalog/strangers.ts';
 import { UndropError } from './errors.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { printUnderPaths } from './print-under-path.ts';
@@ -73,9 +74,9 @@ export async function captureStatements(
   rows: readonly Piece[] = [],
 ): Promise<{ statements: Statement[]; obstacles: Obstacle[] }> {
   const known = await findObstacles(session, closure);
-  const [edges, schemas, ...captured] = await readAll(session, closure, [
+  const [edges, unprinted, ...captured] = await readAll(session, closure, [
     () => readEdges(session, closure),
-    () => readOperatorSchemas(session, closure),
+    () => readUnprinted(session, closure),
     ...Object.values(families).map((family) => async () => ({
       family,
       pieces: await family(session, closure),
@@ -85,7 +86,7 @@ export async function captureStatements(
     closure.members,
     captured.flatMap(({ pieces }) => pieces),
   );
-  const pieces = [...rows, ...(await printUnderPaths(session, closure, captured, schemas, first))];
+  const pieces = [...rows, ...(await printUnderPaths(session, closure, captured, unprinted, first))];
   const maker = findMakers(closure.members, pieces);
   const named = new Set(known.map(({ identity }) => identity));
   const unmade = closure.members
@@ -95,7 +96,10 @@ export async function captureStatements(
   const statements = order.flatMap(({ kind, identity, sql }) =>
     sql.map((text) => ({ kind, identity, sql: text })),
   );
-  return { statements, obstacles: [...known, ...unmade, ...cycle] };
+  return {
+    statements,
+    obstacles: [...known, ...(await findUnsafe(session, unprinted)), ...unmade, ...cycle],
+  };
 }
 
 // Of very many, the answers to all at the same time would fill the memory.

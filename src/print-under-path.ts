@@ -1,6 +1,7 @@
 import type { Closure, ObjectKey } from './catalog/closure.ts';
 import type { Family } from './catalog/index.ts';
 import type { Piece } from './catalog/piece.ts';
+import type { Unprinted } from './catalog/search-paths.ts';
 import { pins } from './pins.ts';
 import type { Session } from './session.ts';
 
@@ -14,7 +15,7 @@ export interface Captured {
  * Prints pieces again, under a search path of their own, whose expressions need operators that they do not print. Under
  * the same path they are replayed, and so mean what they meant: what this path would hide, the text qualifies.
  *
- * @param schemas those in which an object finds its operators; none of most objects
+ * @param unprinted the objects with such expressions
  * @param makers which piece makes an object
  * @returns all pieces, those under their paths in place of what was captured
  */
@@ -22,10 +23,10 @@ export async function printUnderPaths(
   session: Session,
   closure: Closure,
   captured: readonly Captured[],
-  schemas: ReadonlyMap<ObjectKey, readonly string[]>,
+  unprinted: readonly Unprinted[],
   makers: ReadonlyMap<ObjectKey, Piece>,
 ): Promise<Piece[]> {
-  const paths = pathsOf(schemas, makers);
+  const paths = pathsOf(unprinted, makers);
   const all: Piece[] = [];
   for (const { family, pieces } of captured) {
     const printed = new Map<string, ReadonlyMap<ObjectKey, Piece>>();
@@ -39,14 +40,11 @@ export async function printUnderPaths(
 }
 
 /** One path a piece, since it may make several of the objects: a table has generated columns. */
-function pathsOf(
-  schemas: ReadonlyMap<ObjectKey, readonly string[]>,
-  makers: ReadonlyMap<ObjectKey, Piece>,
-): Map<Piece, string> {
+function pathsOf(unprinted: readonly Unprinted[], makers: ReadonlyMap<ObjectKey, Piece>): Map<Piece, string> {
   const needed = new Map<Piece, Set<string>>();
-  for (const [key, names] of schemas) {
+  for (const { key, schemas } of unprinted) {
     const piece = makers.get(key);
-    if (piece !== undefined) needed.set(piece, new Set([...(needed.get(piece) ?? []), ...names]));
+    if (piece !== undefined) needed.set(piece, new Set([...(needed.get(piece) ?? []), ...schemas]));
   }
   return new Map(
     [...needed].map(([piece, names]) => [piece, ['pg_catalog', ...[...names].sort(), 'pg_temp'].join(', ')]),
@@ -59,14 +57,19 @@ function under(
   printed: ReadonlyMap<string, ReadonlyMap<ObjectKey, Piece>>,
 ): Piece {
   const [key] = piece.creates;
-  if (path === undefined || key === undefined) return piece;
+  // What is cloned from a parent needs no text of its own, but statements that may not look up anything elsewhere.
+  if (path === undefined || key === undefined || piece.phase === 'clone') return piece;
   const again = printed.get(path)?.get(key);
   if (again === undefined) throw new Error(`${piece.kind} ${piece.identity} was not captured again`);
-  return { ...again, sql: [setPath(path), ...again.sql, setPath(pins.search_path ?? '')] };
+  if (again.sql.length === 0) return again;
+  return { ...again, sql: [set + path, ...again.sql, set + pins.search_path] };
 }
 
-function setPath(path: string): string {
-  return `set local search_path = ${path}`;
+const set = 'set local search_path = ';
+
+/** Whether the statement is one of those that stand before and after others. */
+export function setsPath(sql: string): boolean {
+  return sql.startsWith(set);
 }
 
 /** What it reads is printed under the path. */

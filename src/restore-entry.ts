@@ -6,7 +6,9 @@ import { checkKeepers } from './archive-keepers.ts';
 import type { Statement } from './capture.ts';
 import type { Host } from './catalog/closure.ts';
 import { type Fact, readHostFacts } from './catalog/facts.ts';
+import { checkPaths } from './check-paths.ts';
 import { compareFacts, type Difference } from './compare.ts';
+import { findUntold, haveResolved } from './earlier-entries.ts';
 import { UndropError } from './errors.ts';
 import { type LockMode, type Patience, readHostLocks, takeLocks, withLockTries } from './lock.ts';
 import type { Options } from './options.ts';
@@ -131,7 +133,7 @@ export interface Replayed {
 /**
  * What a replay of the entry would run, and what it would find replaced. Changes nothing.
  *
- * @throws UndropError `archive-damaged`, `name-taken`, `prerequisite-gone` where it could not be run
+ * @throws UndropError `archive-damaged`, `name-taken`, `prerequisite-gone`, `restore-failed` where it could not be run
  */
 export async function readReplay(
   session: Session,
@@ -141,6 +143,7 @@ export async function readReplay(
   await checkStores(session, capture.rows);
   await checkNames(session, capture.facts);
   await checkPrerequisites(session, entry.prerequisites);
+  await checkPaths(session, capture.statements, entry.prerequisites);
   const replaced = await readReplaced(session, entry);
   if (replaced.length > 0) say(`${entry.migration}: ${describeReplaced(replaced)}`);
   return { ...capture, replaced };
@@ -201,7 +204,7 @@ async function compareRestored(
   archived: { readonly facts: readonly Fact[]; readonly rows: readonly KeptRows[] },
   before: Survivors,
 ): Promise<Difference[]> {
-  const { facts } = await readRestored(
+  const { closure, facts } = await readRestored(
     session,
     entry.tables.map(({ sql }) => sql),
   );
@@ -210,6 +213,7 @@ async function compareRestored(
   if (own.printed.length > 0) say(describePrinted(entry, own.printed));
   return [
     ...own.differences,
+    ...(haveResolved(archived.facts) ? [] : await findUntold(session, closure, facts.own)),
     ...compareChanges(entry.hostChanges, given),
     ...(await compareRows(session, archived.rows)),
   ];

@@ -4,6 +4,7 @@ import { holdEntry, writeRestoredOids } from '../archive.ts';
 import { captureStatements, notReproducible, type Statement } from '../capture.ts';
 import { type Closure, outsiders } from '../catalog/closure.ts';
 import { type Fact, readFacts, sequenceState } from '../catalog/facts.ts';
+import { checkPaths } from '../check-paths.ts';
 import { compareFacts, type Difference, describeDifferences } from '../compare.ts';
 import { drop } from '../drop.ts';
 import { readEntries } from '../entries.ts';
@@ -75,6 +76,7 @@ async function bringNew(
   accept: string | undefined,
 ): Promise<void> {
   await checkPrerequisites(session, captured.prerequisites);
+  await checkPaths(session, captured.statements, captured.prerequisites);
   const hosts = await session.read<{ oid: number }>(hostsSql, [JSON.stringify(captured.prerequisites)]);
   const locks = await readHostLocks(session, hosts, 'share row exclusive');
   await withLockTries(

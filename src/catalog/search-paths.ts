@@ -1,9 +1,14 @@
 import type { Session } from '../session.ts';
 import type { Closure, ObjectKey } from './closure.ts';
 
-interface SchemasRow {
-  key: ObjectKey;
-  schemas: string[];
+/** An object whose expressions need operators that they do not print. */
+export interface Unprinted {
+  readonly key: ObjectKey;
+  readonly identity: string;
+  /** The schemas, quoted, in which its operators are found. */
+  readonly schemas: readonly string[];
+  /** The OIDs of its operators, but for built-in ones. */
+  readonly operators: readonly number[];
 }
 
 /** Catalogs with expressions that may hold operators: the OID of the object, and the columns. */
@@ -13,6 +18,8 @@ const trees: readonly (readonly [catalog: string, objectCatalog: string, oid: st
     ['pg_policy', 'pg_policy', 'oid', ['polqual', 'polwithcheck']],
     ['pg_constraint', 'pg_constraint', 'oid', ['conbin']],
     ['pg_attrdef', 'pg_attrdef', 'oid', ['adbin']],
+  // Until 14, it is the column that depends on what a generated one is made with.
+  ['pg_attrdef', 'pg_class', 'adrelid', ['adbin']],
     ['pg_index', 'pg_class', 'indexrelid', ['indexprs', 'indpred']],
     ['pg_partitioned_table', 'pg_class', 'partrelid', ['partexprs']],
     ['pg_trigger', 'pg_trigger', 'oid', ['tgqual']],
@@ -22,23 +29,23 @@ const trees: readonly (readonly [catalog: string, objectCatalog: string, oid: st
   ];
 
 // IS DISTINCT FROM, NULLIF, comparisons of rows, CASE x WHEN, JOIN USING, IN (SELECT)
-const unprinted = String.raw`\{(DISTINCTEXPR|NULLIFEXPR|ROWCOMPARE|CASETESTEXPR)|:usingClause \(|:testexpr \{`;
+const marks = String.raw`\{(DISTINCTEXPR|NULLIFEXPR|ROWCOMPARE|CASETESTEXPR)|:usingClause \(|:testexpr \{`;
 
 const treesSql = trees
   .map(
     ([catalog, objectCatalog, oid, columns]) => /* sql */ `
-      select o.classid, o.objid, o.schema
+      select o.classid, o.objid, o.schema, o.oid
       from operators as o
       join pg_catalog.${catalog} as t on t.${oid} = o.objid
       where o.classid = 'pg_catalog.${objectCatalog}'::pg_catalog.regclass
-        and (${columns.map((column) => `t.${column}::text ~ '${unprinted}'`).join(' or ')})`,
+        and (${columns.map((column) => `t.${column}::text ~ '${marks}'`).join(' or ')})`,
   )
   .join('\nunion\n');
 
 // Built-in operators are found first wherever they are meant: what is left is what an object depends on.
-const schemasSql = /* sql */ `
+const unprintedSql = /* sql */ `
   with operators as (
-    select distinct d.classid, d.objid, n.nspname as schema
+    select distinct d.classid, d.objid, n.nspname as schema, o.oid
     from unnest($1::oid[], $2::oid[]) as m (classid, objid)
     join pg_catalog.pg_depend as d on d.classid = m.classid and d.objid = m.objid
       and d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass
@@ -46,23 +53,21 @@ const schemasSql = /* sql */ `
     join pg_catalog.pg_namespace as n on n.oid = o.oprnamespace
     where n.nspname <> 'pg_catalog' and not pg_catalog.starts_with(n.nspname::text, 'pg_temp_')
   )
-  select t.classid::bigint || '/' || t.objid::bigint as key,
-    pg_catalog.array_agg(pg_catalog.quote_ident(t.schema) order by t.schema) as schemas
+  select t.classid::bigint || '/' || t.objid::bigint as key, i.type || ' ' || i.identity as identity,
+    pg_catalog.array_agg(distinct pg_catalog.quote_ident(t.schema)) as schemas,
+    pg_catalog.array_agg(distinct t.oid::bigint) as operators
   from (${treesSql}) as t
-  group by t.classid, t.objid
-  order by t.classid, t.objid`;
+  cross join lateral pg_catalog.pg_identify_object(t.classid, t.objid, 0) as i
+  group by t.classid, t.objid, i.type, i.identity
+  order by i.type, i.identity`;
 
 /**
- * The schemas, quoted, in which the operators of expressions are found that do not print them, by object: these have to
- * be in the search path when the object is made again. Only objects that use other operators than built-in ones.
+ * The objects of a closure whose expressions use other than built-in operators and do not print all that they use: the
+ * schemas of these have to be in the search path when the object is made again.
  */
-export async function readOperatorSchemas(
-  session: Session,
-  { members }: Closure,
-): Promise<Map<ObjectKey, readonly string[]>> {
-  const rows = await session.read<SchemasRow>(schemasSql, [
+export function readUnprinted(session: Session, { members }: Closure): Promise<Unprinted[]> {
+  return session.read<Unprinted>(unprintedSql, [
     members.map((member) => member.classid),
     members.map((member) => member.objid),
   ]);
-  return new Map(rows.map(({ key, schemas }) => [key, schemas]));
 }

@@ -26,6 +26,11 @@ function forms(family: Family, value: string): [string, string][] {
     ['rows', `row(${value}, 1) is not distinct from row(${wanted}, 1)`],
     ['operator', `${value} = ${wanted}`],
     ['any', `${value} = any (array[${wanted}])`],
+    [
+      'built_in',
+      `${value} is not distinct from ${wanted}
+         and pg_catalog.array_append(array[1], 2) operator(pg_catalog.@>) array[2]`,
+    ],
   ];
 }
 
