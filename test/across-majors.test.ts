@@ -65,6 +65,44 @@ describe(`an archive of PostgreSQL ${oldMajor}, dumped and loaded here`, () => {
     });
   });
 
+  it('operators that no text prints are those that were there, or the restore is refused', function () {
+    needs(this, server, oldMajor + 1);
+    const migration = reversibleDrop({ name: 'm', tables: ['t'], outsiders: 'cascade', rows: 'archive' });
+    const schema = `
+      create schema ops;
+      create function ops.same(int, text) returns boolean language sql immutable as 'select $1 = $2::int';
+      create operator ops.= (function = ops.same, leftarg = int, rightarg = text);
+      create operator ops.~= (function = ops.same, leftarg = int, rightarg = text);
+      create table t (a int, b text, c int[]);
+      insert into t values (1, '01', '{1}');
+      set search_path = ops;
+      create view public.v as
+        select a is distinct from b as other, a ~= b as same, c is distinct from '{2}' as others, count(*)
+        from public.t group by a, b, c order by a`;
+    return inCase(old, schema, async (run, { url }) => {
+      await quietly(() => run.up(migration));
+      const dumped = loadable(await pgDump(url));
+      await inCase(server, dumped, async (here) => {
+        await quietly(() => here.down(migration));
+        expect(await here.rows('select other, same, others from v')).to.deep.equal([
+          { other: false, same: true, others: true },
+        ]);
+      });
+      const arrays = `
+        create function ops.same(int[], int[]) returns boolean language sql immutable as 'select true';
+        create operator ops.= (function = ops.same, leftarg = int[], rightarg = int[]);`;
+      await inCase(server, dumped + arrays, async (here) => {
+        const { reason } = await refusalOf(
+          quietly(() => here.down(migration)),
+          'restore-differs',
+        );
+        expect(reason).to.match(
+          /pg_rewrite\.ev_action\.resolved was .*ops\.=\(integer,pg_catalog\.text\).*, is .*ops\.=\(integer\[\]/s,
+        );
+      });
+    });
+  });
+
   /** What pg_dumpall would say of the roles that a case makes. */
   async function readRoles(database: TestDatabase): Promise<string> {
     const rows = await old.sql<{ sql: string }>(

@@ -1,0 +1,216 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import type { Statement } from '../src/capture.ts';
+import type { Fact } from '../src/catalog/facts.ts';
+import { digestOf, headSql } from '../src/entry-digest.ts';
+import { exportArchive } from '../src/export-archive.ts';
+import { planDrop } from '../src/plan-drop.ts';
+import { restoreArchive } from '../src/restore-archive.ts';
+import { restoreDdl } from '../src/restore-ddl.ts';
+import { reversibleDrop } from '../src/reversible-drop.ts';
+import type { KeptRows } from '../src/rows.ts';
+import { quietly } from '../src/say.ts';
+import { inSession } from '../src/session.ts';
+import { inCase } from './support/case-folders.ts';
+import { type Runner, refusalOf, withEnvironment } from './support/migrate.ts';
+import { testServer } from './support/server.ts';
+
+const folder = join(import.meta.dirname, 'cases/operators--not-printed');
+const schema = readFileSync(join(folder, 'schema.sql'), 'utf8');
+const migration = reversibleDrop({
+  name: 'm',
+  tables: ['t', 'u', 'parts'],
+  outsiders: 'cascade',
+  rows: 'archive',
+});
+
+/** What the views give, which rows the policy shows and an index lets in: by text, nothing equals anything here. */
+async function behaviour({ knex }: Runner): Promise<unknown[]> {
+  const shown: unknown[] = [];
+  for (const sql of [
+    'select * from joined order by n',
+    'select * from known order by id',
+    'select id, matches, b from t order by id',
+    'select counted()',
+    'select id, tableoid::regclass::text from parts order by id',
+  ])
+    shown.push((await knex.raw(sql)).rows);
+  return shown;
+}
+
+const expected = [
+  [
+    { a: 'Abc', n: 10, is_abc: true },
+    { a: 'x', n: 20, is_abc: false },
+  ],
+  [
+    { id: 1, known: true },
+    { id: 2, known: true },
+  ],
+  [
+    { id: 1, matches: true, b: 'aBC' },
+    { id: 2, matches: false, b: 'y' },
+  ],
+];
+
+describe('operators that no text prints', () => {
+  const up = (run: Runner) => quietly(() => run.up(migration));
+  const down = (run: Runner) => quietly(() => run.down(migration));
+  const writing = <T>({ knex }: Runner, work: Parameters<typeof inSession<T>>[1]) =>
+    quietly(() => inSession(knex, work));
+
+  it('are those that were there, after a rollback as after restore --table and restore --from-ddl', async () => {
+    const scratch = mkdtempSync(join(tmpdir(), 'undrop-operators-'));
+    try {
+      await inCase(await testServer(), schema, async (run) => {
+        const before = await behaviour(run);
+        expect(before.slice(0, 3)).to.deep.equal(expected);
+        await up(run);
+        await down(run);
+        expect(await behaviour(run)).to.deep.equal(before);
+
+        await up(run);
+        await writing(run, (session) => restoreArchive(session, { migration: 'm', table: 'public.u' }));
+        await down(run);
+        expect(await behaviour(run)).to.deep.equal(before);
+
+        await up(run);
+        const [exported] = await writing(run, (session) => exportArchive(session, scratch, {}));
+        expect(readFileSync(exported?.file ?? '', 'utf8')).to.include(
+          'set local search_path = pg_catalog, ops, pg_temp;',
+        );
+        await run.knex.raw('drop schema undrop cascade');
+        await writing(run, (session) => restoreDdl(session, exported?.file ?? ''));
+        expect(await behaviour(run)).to.deep.equal(before);
+      });
+    } finally {
+      rmSync(scratch, { recursive: true, force: true });
+    }
+  });
+
+  it('are looked up in no other path than the object needs, and the path is put back', async () => {
+    await inCase(await testServer(), schema, async ({ knex }) => {
+      const { statements } = await planDrop(knex, { name: 'm', tables: ['t'], outsiders: 'cascade' });
+      let path: string | undefined;
+      const under = new Map<string, Set<string | undefined>>();
+      for (const { kind, sql } of statements) {
+        const [, set] = /^set local search_path = (.*)$/.exec(sql) ?? [];
+        if (set !== undefined) path = set;
+        else under.set(kind, new Set([...(under.get(kind) ?? []), path]));
+      }
+      const own = 'pg_catalog, ops, pg_temp';
+      const pinned = 'pg_catalog, pg_temp';
+      expect(path).to.equal(pinned);
+      for (const kind of ['view', 'policy', 'trigger', 'rule'])
+        expect([...(under.get(kind) ?? [])], kind).to.include(own);
+      expect([...(under.get('default value') ?? [])]).to.deep.equal([own]);
+    });
+  });
+
+  const arrays = `
+    create schema ops;
+    create function ops.same(int[], int[]) returns boolean language sql immutable as 'select true';
+    create function ops.near(int, int) returns boolean language sql immutable as 'select true';
+    create operator ops.~= (function = ops.near, leftarg = int, rightarg = int);
+    create table t (a int[], n int);
+    insert into t values ('{2}', 1);
+    create view v as select n operator(ops.~=) 1 as near, a is distinct from '{1}' as other from t;
+    alter table t add constraint c check (n operator(ops.~=) 1 and a is distinct from '{1}')`;
+  const arraysMigration = reversibleDrop({ name: 'm', tables: ['t'], outsiders: 'cascade', rows: 'archive' });
+  const equal = 'create operator ops.= (function = ops.same, leftarg = int[], rightarg = int[])';
+
+  it('are compared: where the path leads to another one meanwhile, the restore is refused', async () => {
+    const views = arrays.slice(0, arrays.indexOf('alter table'));
+    await inCase(await testServer(), views, async (run) => {
+      await quietly(() => run.up(arraysMigration));
+      await run.knex.raw(equal);
+      const { reason } = await refusalOf(
+        quietly(() => run.down(arraysMigration)),
+        'restore-differs',
+      );
+      expect(reason).to.match(
+        /rule "_RETURN" on public\.v: pg_rewrite\.ev_action\.resolved was \[.*"operator pg_catalog\.=\(.*, is \[.*"operator ops\.=\(/,
+      );
+      await run.knex.raw('drop operator ops.= (int[], int[])');
+      await quietly(() => run.down(arraysMigration));
+    });
+  });
+
+  it('are not looked up where others could have put one of theirs, which would run with our rights', async () => {
+    const server = await testServer();
+    const roles = `
+      create role case_other nologin;
+      ${arrays};
+      grant create, usage on schema ops to case_other`;
+    // Whoever has it called by a superuser is one.
+    const strange = `
+      set role case_other;
+      create function ops.evil(int[], int[]) returns boolean language plpgsql immutable as $$
+        begin execute 'alter role case_other superuser'; return false; end $$;
+      create operator ops.= (function = ops.evil, leftarg = int[], rightarg = int[]);
+      reset role`;
+    await inCase(server, roles, async (run) => {
+      await quietly(() => run.up(arraysMigration));
+      await run.knex.raw(strange);
+      const late = await refusalOf(
+        quietly(() => run.down(arraysMigration)),
+        'restore-failed',
+      );
+      expect(late.reason).to.include(
+        'schema ops, where case_other has made operator ops.=(integer[],integer[])',
+      );
+      await run.knex.raw('drop operator ops.= (int[], int[])');
+      await quietly(() => run.down(arraysMigration));
+
+      await run.knex.raw(strange.replace('create function', 'create or replace function'));
+      const early = await refusalOf(
+        quietly(() => run.up(arraysMigration)),
+        'not-reproducible',
+      );
+      expect(early.reason).to.include(
+        'table constraint c on public.t: operators are to be found in schema ops',
+      );
+      const [role] = await run.rows<{ rolsuper: boolean }>(
+        `select rolsuper from pg_roles where rolname = 'case_other'`,
+      );
+      expect(role?.rolsuper).to.equal(false);
+    });
+  });
+
+  it('are a difference that can be accepted where version 0.1 has dropped the object', async () => {
+    await inCase(await testServer(), schema, async (run) => {
+      const before = await behaviour(run);
+      await up(run);
+      await asEarlier(run);
+      const { reason, next } = await refusalOf(down(run), 'restore-differs');
+      expect(reason).to.include(
+        'rule "_RETURN" on public.joined: pg_rewrite.ev_action.resolved was not written down',
+      );
+      const digest = /UNDROP_ACCEPT_DIFFERENCES=([0-9a-f]{12})/.exec(next)?.[1] ?? '';
+      await withEnvironment({ UNDROP_ACCEPT_DIFFERENCES: digest }, () => down(run));
+      expect(await behaviour(run)).to.deep.equal(before);
+    });
+  });
+});
+
+/** Makes of an entry what version 0.1 would have written: facts without what expressions resolve to. */
+async function asEarlier({ knex }: Runner): Promise<void> {
+  await knex.raw(`
+    update undrop.facts as f set columns = (
+      select jsonb_object_agg(c.key, c.value) from jsonb_each(f.columns) as c where c.key not like '%.resolved')`);
+  const facts = await knex.raw<{ rows: Fact[] }>(
+    'select catalog, identity, columns from undrop.facts order by position',
+  );
+  const statements = await knex.raw<{ rows: Statement[] }>(
+    'select kind, identity, sql from undrop.statements order by position',
+  );
+  const rows = await knex.raw<{ rows: KeptRows[] }>(
+    'select table_name as table, store, count::text, digest from undrop.rows order by position',
+  );
+  const digest = digestOf(statements.rows, facts.rows, rows.rows);
+  await knex.raw(`update undrop.drops as d set digest = ? || '.' || ${headSql.replaceAll('?', '\\?')}`, [
+    digest,
+  ]);
+}
