@@ -2,7 +2,7 @@ import { pins } from './pins.ts';
 
 /** What stands before the statements of a script: the transaction, and the settings that they rest on. */
 export function scriptHead(words: string): string {
-  const settings = Object.entries({ client_encoding: 'UTF8', ...pins }).map(
+  const settings = Object.entries(pins).map(
     ([name, value]) => `set local ${name} = ${value.split(', ').map(literal).join(', ')};\n`,
   );
   return `${words}begin;\n${settings.join('')}`.trimEnd();

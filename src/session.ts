@@ -7,7 +7,7 @@ import { type Connection, Conversation } from './conversation.ts';
 import { isUndropError, UndropError } from './errors.ts';
 import { explain } from './explain.ts';
 import { onlyRead } from './only-read.ts';
-import { type Found, pin, pins, setAll } from './pins.ts';
+import { type Found, makeSafe, pin, pins, setAll } from './pins.ts';
 import { say } from './say.ts';
 import { type Cancellable, stoppable } from './stoppable.ts';
 import { type Results, together } from './together.ts';
@@ -113,6 +113,10 @@ async function inTransaction<T>(
   });
 }
 
+function isReading({ onlyReads, oneSnapshot }: SessionKind): boolean {
+  return onlyReads === true || oneSnapshot === true;
+}
+
 function isolationOf({ oneSnapshot }: SessionKind): 'repeatable read' | 'read committed' {
   return oneSnapshot ? 'repeatable read' : 'read committed';
 }
@@ -188,6 +192,7 @@ async function withPins<T>(
   const act = async (): Promise<T> => {
     const found = await pin(prepared);
     checkKind(found, kind);
+    const settings = isReading(kind) ? found.settings : await makeSafe(prepared, found);
     const session: Session = {
       server: describeServer(found.version, Number(found.versionNumber), banner),
       database: found.database,
@@ -213,7 +218,7 @@ async function withPins<T>(
       },
     };
     const result = await work(session);
-    await prepared(setAll, [found.settings]);
+    await prepared(setAll, [settings]);
     return result;
   };
   // A savepoint could not export its snapshot, and has nothing to take back.
@@ -248,5 +253,5 @@ function checkKind(found: Found, kind: SessionKind): void {
       next: 'Run the migration at READ COMMITTED.',
     });
   }
-  if (found.readOnly === 'on' && !kind.onlyReads && !kind.oneSnapshot) throw onlyRead(found.database);
+  if (found.readOnly === 'on' && !isReading(kind)) throw onlyRead(found.database);
 }

@@ -18,6 +18,8 @@ const tests = [
   'judge.test.ts',
   'up-down.test.ts',
   'rows.test.ts',
+  'row-digests.test.ts',
+  'settings.test.ts',
   'grants.test.ts',
   'restore-archive.test.ts',
   'across-majors.test.ts',

@@ -21,6 +21,8 @@ const limits: Readonly<Record<string, readonly string[]>> = {
     'given by another role are refused where the role may not act as that one',
     'given by another role as are objects of an owner that it may not act as',
     'is a number only where it may not',
+    'are looked for in vain without the right to read, unless the file tells that there are none',
+    'under which the server leaves out checks are refused where the role may not set them, unless it only reads',
     'as their owner whose functions gain no right',
     'who sees the rows only that policies show him',
     'and refused where he may not read any more what they read',
@@ -42,6 +44,8 @@ const limits: Readonly<Record<string, readonly string[]>> = {
   ],
   'PGlite lacks what it needs': [
     'names of an extension are refused',
+    'settings of the encoding change no text that is not ASCII',
+    'settings that change how literals are read change nothing in a file that psql replays',
     'is left out where the server does not tell, and the drop goes on',
     ...['indexes-and-triggers', 'materialized-views', 'routines'].flatMap((what) => [
       `extension-links--of-${what}`,
