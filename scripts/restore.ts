@@ -22,7 +22,7 @@ interface Options {
 
 export default function define(command: Command): void {
   command
-    .option('--from-ddl <file>', 'replay a file that undrop ddl wrote: structure, no rows')
+    .option('--from-ddl <file>', 'replay a file that undrop ddl or archive --export wrote')
     .option('--mark-restored', 'record drops whose tables are back, by whatever means, as restored')
     .option('--migration <name>', 'bring back from the archive what this migration dropped')
     .option('--entry <number>', 'the same of this entry of the archive', toNumber)
@@ -67,11 +67,16 @@ export default function define(command: Command): void {
       return run(
         command,
         () => writing((session) => restoreDdl(session, fromDdl, accept)),
-        ({ tables, entries }) =>
-          tables.map((table) => `restored  ${printable(table)}\n`).join('') + describe(entries),
+        ({ tables, entries, uncompared }) =>
+          tables.map((table) => `restored  ${printable(table)}\n`).join('') +
+          describe(entries) +
+          uncompared.map((table) => `${printable(table)} ${comparedWithNothing}\n`).join(''),
       );
     });
 }
+
+const comparedWithNothing =
+  'was compared with nothing: the archive has no open drop of it that could be read.';
 
 function fromTheArchive(command: Command, wanted: Wanted, accept: string | undefined): Promise<void> {
   return run(

@@ -13,7 +13,8 @@ const words = `-- Structure only, no rows. One transaction: all of it or nothing
 -- or, where the archive should know of it: undrop restore --from-ddl <this file>
 `;
 
-const leftOut = `-- Its tables were not empty: their rows are in the archive, and come back with the migration's rollback only.
+const leftOut = `-- Its tables were not empty: their rows are in the archive, and come back with the migration's rollback only. While the
+-- archive waits for that, restore --from-ddl refuses to make the tables without them.
 `;
 
 /** The statements as a script for psql, which `openScript` can take apart again. */

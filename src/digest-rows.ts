@@ -10,6 +10,9 @@ export interface RowDigest {
 /** What a digest begins with; those of older entries are one number or two. */
 const mark = 'v3 ';
 
+/** Of a table without rows. */
+export const noRows: RowDigest = { count: '0', digest: `${mark}0 0` };
+
 /**
  * How many rows a table has, children left out, and a digest of them.
  *

@@ -2,7 +2,7 @@ import { serverWords, sqlState, UndropError } from './errors.ts';
 import { insertRows } from './insert-rows.ts';
 import { readScript, type ScriptPart } from './read-script.ts';
 import type { Session } from './session.ts';
-import { type Settled, settleEntries } from './settle-entries.ts';
+import { type Settled, settleMade } from './settle-entries.ts';
 
 export interface RestoredDdl {
   readonly file: string;
@@ -11,6 +11,8 @@ export interface RestoredDdl {
   readonly tables: readonly string[];
   /** The open entries of the archive whose tables are all there now. */
   readonly entries: readonly Settled[];
+  /** The tables that were compared with nothing: no open entry has them, or one that is damaged. */
+  readonly uncompared: readonly string[];
 }
 
 const tablesSql = /* sql */ `
@@ -22,9 +24,10 @@ const tablesSql = /* sql */ `
   order by n.nspname, c.relname`;
 
 /**
- * Replays a file that `ddl` or `archive --export` wrote, all of it or nothing.
+ * Replays a file that `ddl` or `archive --export` wrote, all of it or nothing, and compares what it brought with what the
+ * archive knows of it.
  *
- * @throws UndropError `bad-options`, `name-taken`, `insufficient-privilege`, `restore-failed`
+ * @throws UndropError `bad-options`, `name-taken`, `insufficient-privilege`, `restore-failed`, `restore-differs`
  */
 export async function restoreDdl(session: Session, file: string, accept?: string): Promise<RestoredDdl> {
   const before = await session.read<{ oid: number }>(tablesSql, [[]]);
@@ -41,12 +44,8 @@ export async function restoreDdl(session: Session, file: string, accept?: string
     return count;
   });
   const made = await session.read<{ name: string }>(tablesSql, [before.map(({ oid }) => oid)]);
-  return {
-    file,
-    statements,
-    tables: made.map(({ name }) => name),
-    entries: await settleEntries(session, accept),
-  };
+  const tables = made.map(({ name }) => name);
+  return { file, statements, tables, ...(await settleMade(session, file, tables, accept)) };
 }
 
 async function runPart(session: Session, { sql, rows }: ScriptPart): Promise<void> {

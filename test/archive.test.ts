@@ -1,10 +1,13 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { formats } from '../src/archive-schema.ts';
+import { liveDdl } from '../src/ddl.ts';
+import { writeDdl } from '../src/ddl-file.ts';
 import { readEntries } from '../src/entries.ts';
 import { exportArchive } from '../src/export-archive.ts';
 import { listArchive } from '../src/list-archive.ts';
@@ -276,6 +279,96 @@ begin
       expect(entries).to.deep.equal([{ migration: 'm', id: 1, restored: true, reason: null }]);
       await run.down(make());
       expect(await look()).to.equal(before);
+    });
+
+    describe('and replayed', () => {
+      const replay = (file: string) => inSession(run.knex, (session) => restoreDdl(session, file));
+      /** With a checksum that fits. */
+      const change = (file: string, from: string | RegExp, to: string) => {
+        const [head = '', ...lines] = readFileSync(file, 'utf8').split('\n');
+        const rest = lines.join('\n').replace(from, to);
+        expect(rest).not.to.equal(lines.join('\n'));
+        const checksum = createHash('sha256').update(rest).digest('hex');
+        writeFileSync(file, `${head.replace(/[0-9a-f]{64}/, checksum)}\n${rest}`);
+      };
+      const drop = async (options: Partial<DropOptions> = {}) => {
+        await run.up(make(options));
+        const [exported] = await exporting({ migration: options.name ?? 'm' });
+        return exported?.file ?? '';
+      };
+      const there = async () =>
+        (
+          await run.rows<{ a: string | null; b: string | null }>(
+            `select to_regclass('a') as a, to_regclass('b') as b`,
+          )
+        )[0];
+
+      const changes: readonly (readonly [what: string, from: string | RegExp, to: string, reason: string])[] =
+        [
+          ['another value', '7\tv7', '7\tv8', 'table public.a: rows.digest was'],
+          ['a row less', '7\tv7\n', '', 'table public.a: rows.count was 50, is 49'],
+          [
+            'rows of a table that was empty',
+            /\n(-+)\ncommit;/,
+            '\n$1\ninsert into public.b values (1);\n$1\ncommit;',
+            'table public.b: rows.count was 0, is 1',
+          ],
+          ['another structure', 'v text', 'v varchar', 'table column public.a.v: pg_attribute.atttypid'],
+        ];
+      for (const [what, from, to, reason] of changes) {
+        it(`is refused where it brings ${what}`, async () => {
+          const file = await drop();
+          change(file, from, to);
+          const error = await refusalOf(replay(file), 'restore-differs');
+          expect(error.message).to.equal(`What ${file} brings is not what m dropped.`);
+          expect(error.reason)
+            .to.match(/^Entry 1 of m:\n/)
+            .and.contain(reason);
+          expect(await there()).to.deep.equal({ a: null, b: null });
+          await run.down(make());
+        });
+      }
+
+      it('is refused where it brings some of the tables only', async () => {
+        const ddl = await reading((session) => liveDdl(session, ['b']));
+        const file = await writeDdl(ddl, folder, false);
+        await drop();
+        expect((await refusalOf(replay(file), 'restore-differs')).reason).to.contain('Not there: public.a.');
+        expect(await there()).to.deep.equal({ a: null, b: null });
+      });
+
+      it('is said to be compared with nothing where the archive is lost', async () => {
+        const file = await drop();
+        await run.knex.raw('drop schema undrop cascade');
+        change(file, 'v7', 'v8');
+        const { entries, uncompared } = await replay(file);
+        expect({ entries, uncompared }).to.deep.equal({ entries: [], uncompared: ['public.a', 'public.b'] });
+      });
+
+      it('is so where its entry is damaged, and leaves that open', async () => {
+        const file = await drop();
+        await run.knex.raw(`update undrop.statements set sql = sql || ' ' where position = 1`);
+        const { entries, uncompared } = await replay(file);
+        expect(entries).to.have.length(1);
+        expect(entries[0]).to.deep.include({ id: 1, restored: false });
+        expect(entries[0]?.reason).to.contain('is not what was written');
+        expect(uncompared).to.deep.equal(['public.a', 'public.b']);
+      });
+
+      it('settles one of two entries that have a table of its name', async () => {
+        const file = await drop({ tables: ['a'] });
+        await run.knex.raw('create table a (other int)');
+        const later = await drop({ tables: ['a'], name: 'n' });
+        const { entries, uncompared } = await replay(file);
+        expect(uncompared).to.deep.equal([]);
+        expect(entries.map(({ migration, restored }) => [migration, restored])).to.deep.equal([
+          ['m', true],
+          ['n', false],
+        ]);
+        await run.knex.raw('drop table a');
+        const [settled] = (await replay(later)).entries;
+        expect(settled).to.deep.include({ migration: 'n', restored: true });
+      });
     });
 
     it('overwrites nothing, and leaves nothing half written', async () => {

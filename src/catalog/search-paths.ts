@@ -18,8 +18,8 @@ const trees: readonly (readonly [catalog: string, objectCatalog: string, oid: st
     ['pg_policy', 'pg_policy', 'oid', ['polqual', 'polwithcheck']],
     ['pg_constraint', 'pg_constraint', 'oid', ['conbin']],
     ['pg_attrdef', 'pg_attrdef', 'oid', ['adbin']],
-  // Until 14, it is the column that depends on what a generated one is made with.
-  ['pg_attrdef', 'pg_class', 'adrelid', ['adbin']],
+    // Until 14, it is the column that depends on what a generated one is made with.
+    ['pg_attrdef', 'pg_class', 'adrelid', ['adbin']],
     ['pg_index', 'pg_class', 'indexrelid', ['indexprs', 'indpred']],
     ['pg_partitioned_table', 'pg_class', 'partrelid', ['partexprs']],
     ['pg_trigger', 'pg_trigger', 'oid', ['tgqual']],
