@@ -2,6 +2,7 @@ import type { KeptApproval } from './archive.ts';
 import { type Capture, captureClosure } from './capture.ts';
 import type { Closure } from './catalog/closure.ts';
 import type { Table } from './gate.ts';
+import type { Locked } from './lock.ts';
 import type { Options } from './options.ts';
 import { readPrerequisites } from './prerequisites.ts';
 import { type KeptRows, keepRows } from './rows.ts';
@@ -13,39 +14,54 @@ export interface Archived {
   readonly entry: number;
   /** Seals the entry. */
   readonly digest: string;
+  /** As it was captured. */
+  readonly closure: Closure;
   readonly capture: Omit<Capture, 'rows'> & { readonly rows: readonly KeptRows[] };
 }
 
 /** What is known of a drop beside the tables. */
-interface Known {
+export interface Known {
   /** The table in which Knex records it, qualified and quoted, where that is known. */
   readonly ledger: string | null;
-  readonly approvals: readonly KeptApproval[];
   readonly backup: number | null;
 }
+
+/** What allows the drop of a closure: throws, or gives the approvals. */
+export type Judge = (closure: Closure) => Promise<readonly KeptApproval[]>;
 
 /**
  * Captures a closure and writes it into the archive, its rows included where the options say so.
  *
- * @throws UndropError `not-reproducible`, `insufficient-privilege`
+ * @throws UndropError `not-reproducible`, `insufficient-privilege`; what the judge throws
  */
 export async function archiveClosure(
   session: Session,
   tables: readonly Table[],
-  closure: Closure,
+  locked: Locked,
   options: Options,
-  { ledger, approvals, backup }: Known,
+  judge: Judge,
+  { ledger, backup }: Known,
 ): Promise<Archived> {
   const entry = await newEntry(session);
-  const [captured, prerequisites] = await session.together([
-    captureClosure(session, closure, options.rows === 'archive' ? entry : undefined),
-    readPrerequisites(session, closure),
-  ]);
-  const capture = { ...captured, rows: await keepRows(session, captured.rows) };
-  const oids = Object.fromEntries(relationsOf(closure).map(({ identity, objid }) => [identity, objid]));
-  const circumstances = { prerequisites, hosts: closure.hosts, ledger, oids, approvals, backup };
-  const digest = await writeEntry(session, entry, tables, capture, circumstances, options);
-  return { entry, digest, capture };
+  const capture = async (closure: Closure) => {
+    const approvals = await judge(closure);
+    const [captured, prerequisites] = await session.together([
+      captureClosure(session, closure, options.rows === 'archive' ? entry : undefined),
+      readPrerequisites(session, closure),
+    ]);
+    const oids = Object.fromEntries(relationsOf(closure).map(({ identity, objid }) => [identity, objid]));
+    const circumstances = { prerequisites, hosts: closure.hosts, ledger, oids, approvals, backup };
+    return { closure, captured, circumstances };
+  };
+  let now = await capture(locked.closure);
+  const rows = await keepRows(session, now.captured.rows);
+  // To keep rows takes long. They are locked; what else has been changed meanwhile is captured as it is now.
+  const closure = rows.length === 0 ? locked.closure : await locked.renew();
+  if (closure !== locked.closure) now = await capture(closure);
+  const { captured, circumstances } = now;
+  const kept = { ...captured, rows };
+  const digest = await writeEntry(session, entry, tables, kept, circumstances, options);
+  return { entry, digest, closure, capture: kept };
 }
 
 function relationsOf({ members }: Closure): Closure['members'] {

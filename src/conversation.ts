@@ -50,6 +50,13 @@ export class Conversation {
     this.#waiting.push({ name: nameOf(text), text, values, done: ignored, failed: ignored });
   }
 
+  /** Rows of one query, every value as JSON carries it. It is planned once where it has a list of values, be it empty. */
+  async read<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]> {
+    // Queries with values are few and come again; the text of others names what it is about.
+    const [row] = await this.prepared(asJson(text), values ?? [], values !== undefined);
+    return JSON.parse(row?.rows ?? '[]');
+  }
+
   #ask(asked: { text: string } | { name: string; text: string; values: readonly unknown[] }): Promise<Rows> {
     return new Promise((done, failed) => {
       this.#waiting.push({ ...asked, done, failed });
@@ -93,4 +100,9 @@ function nameOf(text: string): string {
     names.set(text, name);
   }
   return name;
+}
+
+/** A query whose one row holds the rows of another one as JSON. */
+export function asJson(sql: string): string {
+  return `select coalesce(pg_catalog.json_agg(q), '[]')::text as rows from (${sql}\n) q`;
 }

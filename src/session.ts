@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Knex } from 'knex';
 import { type CopyToStreamQuery, from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { describeServer, refuseOtherProducts, type Server } from './catalog/server.ts';
-import { type Connection, Conversation } from './conversation.ts';
+import { asJson, type Connection, Conversation } from './conversation.ts';
 import { isUndropError, UndropError } from './errors.ts';
 import { explain } from './explain.ts';
 import { onlyRead } from './only-read.ts';
@@ -165,10 +165,9 @@ async function withPins<T>(
   const write = async <Row>(text: string, values: readonly unknown[]): Promise<Row[]> =>
     (await prepared(text, values)) as Row[];
 
-  const read = async <Row>(text: string, values?: readonly unknown[]): Promise<Row[]> => {
-    // Queries with values, be it none, are few and come again; the text of others names what it is about.
-    const [row] = await prepared(asJson(text), values ?? [], values !== undefined);
-    return JSON.parse(row?.rows ?? '[]');
+  const read = async <Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]> => {
+    check();
+    return conversation.read<Row>(text, values);
   };
 
   // Asked for at one moment, so that nothing else is read in between. A cursor is parsed and planned when it is declared.
@@ -223,10 +222,6 @@ async function withPins<T>(
   };
   // A savepoint could not export its snapshot, and has nothing to take back.
   return kind.oneSnapshot ? act() : attempt(act);
-}
-
-function asJson(sql: string): string {
-  return `select coalesce(pg_catalog.json_agg(q), '[]')::text as rows from (${sql}\n) q`;
 }
 
 const phaseSql = `select pg_catalog.set_config('application_name', $1, true)`;

@@ -7,7 +7,8 @@ import { check } from './check.ts';
 import { drop } from './drop.ts';
 import { UndropError } from './errors.ts';
 import { findTables, type Table } from './gate.ts';
-import { lockClosure, readHostLocks, takeLocks, withLockTries } from './lock.ts';
+import { lockClosure, readHostLocks, takeLocks } from './lock.ts';
+import { withLockTries } from './lock-tries.ts';
 import { parseTableName } from './name.ts';
 import { type Options, parseOptions } from './options.ts';
 import { hostChanges, rehearse } from './rehearse.ts';
@@ -79,17 +80,21 @@ async function dropRest(
   tables: readonly Table[],
   options: Options,
 ): Promise<Rest> {
-  const closure = await lockClosure(session, tables, options, async (locked) => {
+  // All of it is of this transaction, so that no other session changes it.
+  const locked = await lockClosure(session, tables, options, async (locked) => {
     await locked.lockHosts();
-    return locked.closure;
+    return locked;
   });
-  refusePart(closure, table);
-  await check(session, closure, options);
-  const { entry, digest, capture } = await archiveClosure(session, tables, closure, options, {
+  const judge = async (closure: Closure) => {
+    refusePart(closure, table);
+    await check(session, closure, options);
+    return [];
+  };
+  const archived = await archiveClosure(session, tables, locked, options, judge, {
     ledger: from.ledger,
-    approvals: [],
     backup: null,
   });
+  const { entry, digest, closure, capture } = archived;
   await drop(session, tables, closure);
   const changes = await hostChanges(session, closure.hosts, capture.facts);
   const accepted = await rehearse(session, tables, capture, options.acceptDifferences);

@@ -7,6 +7,8 @@ export interface Server extends Features {
   readonly major: number;
   /** Rows may be sent to it by COPY; the embedded one loses the protocol over them. */
   readonly copyIn: boolean;
+  /** Several sessions can be connected to it at a time; to the embedded one only one. */
+  readonly shared: boolean;
 }
 
 /** What a major can do, by name: the only place that compares version numbers. */
@@ -59,7 +61,8 @@ export function describeServer(
           : `Use a newer knex-undrop; or set UNDROP_ALLOW_SERVER=${major}: what would not come back exactly is refused there too.`,
     });
   }
-  return { version, major, copyIn: !banner.includes('PGlite'), ...featuresOf(major) };
+  const isEmbedded = banner.includes('PGlite');
+  return { version, major, copyIn: !isEmbedded, shared: !isEmbedded, ...featuresOf(major) };
 }
 
 export function featuresOf(major: number): Features {
