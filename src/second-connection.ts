@@ -54,8 +54,11 @@ function secondConfig(knex: Knex): Knex.Config {
   const { config } = knex.client as { config: Knex.Config };
   // One that stays, so that there is room for it to the end.
   const pool = { ...config.pool, min: 0, max: 1, idleTimeoutMillis: 2 ** 31 - 1 };
-  return { ...config, pool, acquireConnectionTimeout: 10_000 };
+  return { ...config, pool, acquireConnectionTimeout: 10_000, log: { warn: silent, error: silent } };
 }
+
+/** What goes wrong is thrown as well. */
+const silent = () => undefined;
 
 type Reading = Pick<Session, 'read'>;
 

@@ -2,8 +2,8 @@ import { createServer, type Server, Socket } from 'node:net';
 
 /** Where a fault strikes: a statement that has not reached the server, or one whose answer has not come back. */
 export interface Strike {
-  /** Counted over all connections, from 1. */
-  readonly statement: number;
+  /** Counted over all connections, from 1; or the first whose text this finds. */
+  readonly statement: number | RegExp;
   readonly when: 'before' | 'after';
   /** The connection waits for it, and goes on if it is still there. */
   readonly fault: () => void | Promise<void>;
@@ -29,6 +29,9 @@ export async function startProxy(target: { host: string; port: number }): Promis
     for (const socket of sockets) socket.destroy();
     sockets.clear();
   };
+
+  const isStruck = (statement: number | RegExp, isStatement: boolean, message: Buffer): boolean =>
+    typeof statement === 'number' ? isStatement && count === statement : statement.test(message.toString());
 
   const join = (client: Socket): void => {
     const server = new Socket().connect(target.port, target.host);
@@ -58,10 +61,14 @@ export async function startProxy(target: { host: string; port: number }): Promis
         rest = rest.subarray(end);
         const letter = begun ? String.fromCharCode(message[0] ?? 0) : '';
         begun = true;
-        // A simple query, or the end of a prepared one.
-        if ((letter === 'Q' || letter === 'S') && ++count === strike?.statement) {
-          if (strike.when === 'before') await strike.fault();
-          else struck = strike;
+        // A simple query, or the end of prepared ones.
+        const isStatement = letter === 'Q' || letter === 'S';
+        if (isStatement) count++;
+        const now = strike;
+        if (now !== undefined && isStruck(now.statement, isStatement, message)) {
+          strike = undefined;
+          if (now.when === 'before') await now.fault();
+          else struck = now;
         }
         server.write(message);
       }

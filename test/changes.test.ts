@@ -1,0 +1,278 @@
+import { expect } from 'chai';
+import knexLib, { type Knex } from 'knex';
+import type pg from 'pg';
+import { reversibleDrop } from '../src/index.ts';
+import { refusalOf } from './support/migrate.ts';
+import { type FaultProxy, type Strike, startProxy } from './support/proxy.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+describe('what other sessions commit while tables are dropped', function () {
+  this.timeout(60_000);
+  let server: TestServer;
+  let proxy: FaultProxy;
+  let database: TestDatabase;
+  let knex: Knex;
+  let others: pg.Client[];
+
+  before(async () => {
+    server = await testServer();
+    proxy = await startProxy(server.config('postgres'));
+    await server.sql('postgres', 'create role changes_reader; create role changes_owner login noinherit');
+  });
+
+  after(async () => {
+    await server.sql('postgres', 'drop role changes_reader; drop role changes_owner');
+    await proxy.stop();
+  });
+
+  beforeEach(async () => {
+    proxy.arm();
+    database = await server.createDatabase();
+    others = [];
+    knex = over();
+    await sql(`
+      create table kept (id int primary key);
+      create table gone (id int primary key, kept_id int references kept, note text);
+      create index gone_note on gone (note);
+      create function about(gone) returns text language sql as $$ select 'first' $$;
+      insert into gone values (1, null, 'kept');`);
+  });
+
+  afterEach(async () => {
+    await knex.destroy();
+    for (const client of others) await client.end();
+    await server.dropDatabase(database.name);
+  });
+
+  const sql = <Row = Record<string, unknown>>(text: string) => server.sql<Row>(database.name, text);
+
+  function through(user?: string): string {
+    const url = new URL(server.url(database.name, user));
+    url.port = String(proxy.port);
+    return String(url);
+  }
+
+  const over = (more: Knex.Config = {}) =>
+    knexLib({ client: 'pg', connection: through(), pool: { min: 0, max: 1 }, ...more });
+
+  const migration = (more = {}) =>
+    reversibleDrop({ name: 'm', tables: ['gone'], outsiders: 'cascade', rows: 'archive', ...more });
+
+  const changes = `
+    grant select (note) on gone to changes_reader;
+    alter index gone_note rename to gone_note_2;
+    comment on index gone_note_2 is 'renamed';
+    create or replace function about(gone) returns text language sql as $$ select 'second' $$;
+    grant execute on function about(gone) to changes_reader`;
+  const state = () =>
+    sql(`select has_column_privilege('changes_reader', 'gone', 'note', 'select') as granted,
+      obj_description(to_regclass('gone_note_2')) as renamed,
+      about(gone) as replaced, has_function_privilege('changes_reader', 'about(gone)', 'execute') as executes
+      from gone`);
+  const changed = [{ granted: true, renamed: 'renamed', replaced: 'second', executes: true }];
+  /** Every try has a number of its own. */
+  const entry = async () => (await sql<{ id: number }>('select id::int from undrop.drops'))[0]?.id;
+
+  const strike = (statement: RegExp, when: Strike['when'], text: string | (() => unknown)) =>
+    proxy.arm({
+      statement,
+      when,
+      fault: async () => {
+        await (typeof text === 'string' ? sql(text) : text());
+      },
+    });
+
+  it('comes back where it was before the drop', async () => {
+    strike(/drop table public\.gone/, 'before', changes);
+    await migration().up(knex);
+    expect(await entry()).to.equal(2);
+    await migration().down(knex);
+    expect(await state()).to.deep.equal(changed);
+  });
+
+  it('comes back where it was while rows were kept, which are not kept again', async () => {
+    strike(/insert into undrop\.rows/, 'after', changes);
+    await migration().up(knex);
+    expect(await entry()).to.equal(1);
+    await migration().down(knex);
+    expect(await state()).to.deep.equal(changed);
+  });
+
+  it('voids an approval that is bound to a fingerprint, also while rows are kept', async () => {
+    const bound = migration({ approval: 'each-table' });
+    process.env.APPROVED_DROPS = 'gone@000000000000';
+    try {
+      const { reason } = await refusalOf(bound.up(knex), 'approval-stale');
+      process.env.APPROVED_DROPS = `gone@${/gone is (\w+)/.exec(reason)?.[1]}`;
+      strike(/insert into undrop\.rows/, 'after', changes);
+      await refusalOf(bound.up(knex), 'approval-stale');
+    } finally {
+      delete process.env.APPROVED_DROPS;
+    }
+  });
+
+  it('is named where there is no other try', async () => {
+    strike(/drop table public\.gone/, 'before', changes);
+    const error = await refusalOf(migration({ lockTries: 1 }).up(knex), 'drop-differs');
+    expect(error.subject).to.include('function public.about(public.gone)').and.include('table public.gone');
+    expect(error.reason).to.include('index public.gone_note');
+    expect(await state()).to.deep.equal(changed);
+    expect(await sql('select to_regnamespace($$undrop$$) as archive')).to.deep.equal([{ archive: null }]);
+  });
+
+  it('is waited for where it is not committed yet', async () => {
+    const other = await server.client(database.name);
+    others.push(other);
+    strike(/drop table public\.gone/, 'before', async () => {
+      await other.query('begin; grant select on gone to changes_reader');
+      setTimeout(() => other.query('commit'), 100);
+    });
+    await migration().up(knex);
+    await migration().down(knex);
+    const granted = `select has_table_privilege('changes_reader', 'gone', 'select') as granted`;
+    expect(await sql(granted)).to.deep.equal([{ granted: true }]);
+  });
+
+  it('of a table that stays is not taken for what the drop did', async () => {
+    strike(/drop table public\.gone/, 'before', 'grant select on kept to changes_reader');
+    await migration().up(knex);
+    strike(/drop table public\.gone/, 'after', 'grant insert on kept to changes_reader');
+    expect(await sql(`select host_changes from undrop.drops`)).to.deep.equal([{ host_changes: [] }]);
+    await migration().down(knex);
+  });
+
+  it('goes along where it came to need a function that goes, even after the drop', async () => {
+    strike(/drop table public\.gone/, 'after', 'create view late as select about(null) as a');
+    await migration().up(knex);
+    await migration().down(knex);
+    expect(await sql('select * from late')).to.deep.equal([{ a: 'first' }]);
+  });
+
+  it('is told from what the transaction has done itself before', async () => {
+    await knex.transaction(async (transaction) => {
+      await transaction.raw(`
+        create table own (id int primary key, note text);
+        comment on table own is 'own';
+        alter table gone add more int;
+        alter index gone_note rename to gone_n;
+        comment on index gone_n is 'gone_n';
+        grant select on gone to changes_reader;
+        alter function about(gone) owner to changes_reader`);
+      await migration({ tables: ['own', 'gone'], lockTries: 1 }).up(transaction);
+    });
+    await migration({ tables: ['own', 'gone'] }).down(knex);
+    expect(
+      await sql(`select obj_description('own'::regclass) as own, obj_description('gone_n'::regclass) as gone, more,
+        proowner::regrole::text from gone, pg_proc where proname = 'about'`),
+    ).to.deep.equal([{ own: 'own', gone: 'gone_n', more: null, proowner: 'changes_reader' }]);
+  });
+
+  it('is noticed beside what the transaction has done itself', async () => {
+    strike(/drop table public\.gone/, 'before', `comment on function about(gone) is 'theirs'`);
+    await knex.transaction(async (transaction) => {
+      await transaction.raw(`comment on table gone is 'ours'`);
+      await migration().up(transaction);
+    });
+    await migration().down(knex);
+    const comments = `select obj_description('gone'::regclass) as ours, obj_description('about(gone)'::regprocedure) as theirs`;
+    expect(await sql(comments)).to.deep.equal([{ ours: 'ours', theirs: 'theirs' }]);
+  });
+
+  describe('is seen on a second connection', () => {
+    const connections = () =>
+      sql<{ state: string }>(
+        `select state from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`,
+      );
+
+    it('that ends, whether tables are dropped or not', async () => {
+      await migration().up(knex);
+      expect(await connections()).to.deep.equal([{ state: 'idle' }]);
+      await migration().down(knex);
+      await refusalOf(migration({ rows: 'refuse' }).up(knex), 'not-empty');
+      await refusalOf(migration({ tables: ['nowhere'] }).up(knex), 'missing-table');
+      expect(await connections()).to.deep.equal([{ state: 'idle' }]);
+    });
+
+    it('that is lost, and nothing is dropped', async () => {
+      strike(/drop table public\.gone/, 'after', () =>
+        sql(`select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and state = 'idle' and application_name <> 'knex-undrop: drop'`),
+      );
+      await refusalOf(migration().up(knex), 'no-connection');
+      expect(await sql('select id from gone')).to.deep.equal([{ id: 1 }]);
+      expect(await connections()).to.deep.equal([{ state: 'idle' }]);
+    });
+
+    it('with the settings of the first, however they are given', async () => {
+      const { host, user, database: name } = server.config(database.name);
+      const password = `secret ${Math.random()}`;
+      let asked = 0;
+      const given: Knex.PgConnectionConfig = { host, user, database: name, port: proxy.port };
+      const connection = async () => ({ ...given, password: () => `${password}${++asked}` });
+      let created = 0;
+      const pool = {
+        min: 1,
+        max: 1,
+        afterCreate: (client: pg.Client, done: (error?: Error) => void) => {
+          created++;
+          client.query('set search_path = pg_catalog', (error) => done(error));
+        },
+      };
+      const other = over({ connection, pool, searchPath: ['public'] });
+      try {
+        await migration({ tables: ['public.gone'] }).up(other);
+        expect(created).to.equal(2);
+        await migration({ tables: ['public.gone'] }).down(other);
+      } finally {
+        await other.destroy();
+      }
+    });
+
+    it('and refused where there is no room for one', async () => {
+      await sql(`
+        create schema undrop authorization changes_owner;
+        alter table gone owner to changes_owner;
+        alter function about(gone) owner to changes_owner;
+        grant all on schema public to changes_owner;
+        grant references on kept to changes_owner;
+        alter role changes_owner connection limit 1`);
+      const owner = over({ connection: through('changes_owner') });
+      try {
+        const error = await refusalOf(migration().up(owner), 'no-connection');
+        expect(error.message).to.equal(`A second connection to ${database.name} is not to be had.`);
+        expect(error.reason).to.include('too many connections for role');
+        expect(await sql(`select from pg_class where relnamespace = 'undrop'::regnamespace`)).to.have.length(
+          0,
+        );
+        expect(await sql('select id from gone')).to.deep.equal([{ id: 1 }]);
+        await sql('alter role changes_owner connection limit 2');
+        await migration().up(owner);
+      } finally {
+        await owner.destroy();
+        await sql('drop owned by changes_owner cascade; alter role changes_owner connection limit -1');
+      }
+    });
+  });
+
+  it('is refused where it may be rows of a table that cannot be locked', async () => {
+    await sql(`
+      create table parent (id int) partition by list (id);
+      create table part partition of parent for values in (1);
+      create schema undrop authorization changes_owner;
+      grant all on schema public to changes_owner;
+      grant changes_reader to changes_owner;
+      alter table parent owner to changes_owner;
+      alter table part owner to changes_reader;
+      grant select on part to changes_owner`);
+    const owner = over({ connection: through('changes_owner') });
+    try {
+      const error = await refusalOf(migration({ tables: ['parent'] }).up(owner), 'insufficient-privilege');
+      expect(error.subject).to.equal('public.part');
+    } finally {
+      await owner.destroy();
+      await sql(
+        'drop owned by changes_owner, changes_reader cascade; revoke changes_reader from changes_owner',
+      );
+    }
+  });
+});
