@@ -33,9 +33,7 @@ export async function drop(session: Session, tables: readonly Table[], closure: 
   const behaviour = outsiders(closure).length === 0 ? 'restrict' : 'cascade';
   const before = await readDeleted(session);
   try {
-    // Pending events of deferred constraints would keep a table from being dropped.
-    const names = tables.map(({ sql }) => sql).join(', ');
-    await session.run(`set constraints all immediate; drop table ${names} ${behaviour}`);
+    await session.run(`drop table ${tables.map(({ sql }) => sql).join(', ')} ${behaviour}`);
   } catch (error) {
     throw explain(error, tables);
   }

@@ -68,6 +68,11 @@ const explanations: Readonly<Record<string, Explanation>> = {
     'The server has no room for so many locks; nothing was changed.',
     'Raise max_locks_per_transaction, or drop fewer tables in one migration.',
   ],
+  '55006': [
+    'server-error',
+    'This transaction still uses a table that was to be altered or dropped; nothing was changed.',
+    'Run it in a transaction of its own, npx knex migrate:up, or end that before: a cursor, or changes that deferred constraints are yet to check.',
+  ],
   '55P03': [
     'lock-timeout',
     'A lock was not to be had in time; nothing was changed.',

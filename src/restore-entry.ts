@@ -8,6 +8,7 @@ import type { Host } from './catalog/closure.ts';
 import { type Fact, readHostFacts } from './catalog/facts.ts';
 import { checkPaths } from './check-paths.ts';
 import { compareFacts, type Difference } from './compare.ts';
+import { checkDeferred } from './deferred.ts';
 import { findUntold, haveResolved } from './earlier-entries.ts';
 import { UndropError } from './errors.ts';
 import { type LockMode, readHostLocks, takeLocks } from './lock.ts';
@@ -40,6 +41,9 @@ export async function restoreEntry(
   // The restore locks referenced tables: whoever uses them must not have to queue behind it.
   const hosts = await readHosts(session, entry);
   const locks = await readHostLocks(session, hosts, await neededMode(session, entry));
+  await checkDeferred(session, `${entry.migration} brings tables back`, async () =>
+    hosts.map(({ oid }) => oid),
+  );
   session.phase('lock');
   const { rows, accepted } = await withLockTries(
     session,

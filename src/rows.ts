@@ -23,8 +23,6 @@ export interface KeptRows {
  */
 export async function keepRows(session: Session, tables: readonly RowTable[]): Promise<KeptRows[]> {
   if (tables.length === 0) return [];
-  // Pending events of deferred constraints would keep a table from being altered.
-  await session.run('set constraints all immediate');
   return unforced(
     session,
     tables.map(({ table }) => table),

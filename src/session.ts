@@ -33,6 +33,8 @@ export interface Session {
   write<Row extends object>(sql: string, values: readonly unknown[]): Promise<Row[]>;
   /** Statements sent as they are: many without values, or one with some. */
   run(sql: string, values?: readonly unknown[]): Promise<void>;
+  /** The same, under the settings that the session was found with: for what runs code of the user. */
+  asFound(sql: string): Promise<void>;
   /**
    * Works that go on at the same time, so that what they ask for at one moment goes in one message. None of them may make
    * a savepoint. All have ended before the first error is thrown, and ask for nothing while it is rolled back.
@@ -203,6 +205,14 @@ async function withPins<T>(
       run: async (text, values) => {
         await (values === undefined ? query(text) : prepared(text, values, false));
       },
+      asFound: async (text) => {
+        const [row] = await prepared(nowSql, [found.settings]);
+        await prepared(setAll, [found.settings]);
+        await query(text);
+        // As in `pin`: nothing is looked up in the user's path.
+        await query(`set local search_path = ${pins.search_path}`);
+        await prepared(setAll, [row?.settings]);
+      },
       together,
       copyIn: (text, rows) => pipeline(Readable.from(rows), connection.query(copyFrom(text))),
       copyOut: (text, put) => drain(connection.query(copyTo(text)), put),
@@ -223,6 +233,11 @@ async function withPins<T>(
   // A savepoint could not export its snapshot, and has nothing to take back.
   return kind.oneSnapshot ? act() : attempt(act);
 }
+
+// What those settings are now, as JSON.
+const nowSql = /* sql */ `
+  select pg_catalog.json_object_agg(s.name, pg_catalog.current_setting(s.name, true))::text as settings
+  from pg_catalog.jsonb_object_keys($1::jsonb) as s (name)`;
 
 const phaseSql = `select pg_catalog.set_config('application_name', $1, true)`;
 

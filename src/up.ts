@@ -4,7 +4,9 @@ import { approvedTables, checkFingerprints } from './approve.ts';
 import { archiveClosure, type Known } from './archive-closure.ts';
 import { ensureArchive } from './archive-schema.ts';
 import { requireBackup } from './backup/required.ts';
+import { readReach } from './catalog/closure.ts';
 import { check } from './check.ts';
+import { checkDeferred } from './deferred.ts';
 import { drop } from './drop.ts';
 import { gate, type Table } from './gate.ts';
 import { findUsedLedger } from './ledgers.ts';
@@ -49,6 +51,7 @@ async function dropTables(
   if (published !== undefined) say(`${options.name}: ${published}`);
   const tables = await gate(session, options);
   const backup = await requireBackup(session, tables, options);
+  await checkDeferred(session, `${options.name} drops tables`, () => findReach(session, tables));
   const committed = await opened;
   session.phase('lock');
   // A lock that only DROP itself may take can fail it, and so can what others change: then all of this is tried again.
@@ -63,6 +66,16 @@ async function dropTables(
   say(
     `${options.name}: ${countTables(tables)} dropped, ${kept}the way back rehearsed (entry ${entry}, ${fingerprint})`,
   );
+}
+
+/** The relations that go, and those that lose something. */
+async function findReach(session: Session, tables: readonly Table[]): Promise<number[]> {
+  const { members, hosts } = await readReach(
+    session,
+    tables.map(({ oid }) => oid),
+  );
+  const relations = members.filter(({ catalog }) => catalog === 'pg_class').map(({ objid }) => objid);
+  return [...relations, ...hosts.map(({ oid }) => oid)];
 }
 
 interface Dropped {
