@@ -1,10 +1,11 @@
 import type pg from 'pg';
 import { draw, drawSteps } from './draw.ts';
+import { ownColumnTypes, ownMakers, ownTypes } from './own-types.ts';
 import { parts } from './parts.ts';
 import { type Maker, relations } from './relations.ts';
 import { emptyState } from './state.ts';
 
-const makers: Readonly<Record<string, Maker>> = { ...relations, ...parts };
+const makers: Readonly<Record<string, Maker>> = { ...relations, ...parts, ...ownMakers };
 
 /** How often each kind of statement is drawn; those that are not named, 3 times. */
 const weights: Readonly<Record<string, number>> = {
@@ -23,6 +24,9 @@ const weights: Readonly<Record<string, number>> = {
   foreignTable: 1,
   defaultPrivileges: 1,
   owner: 1,
+  ownView: 6,
+  ownPart: 8,
+  ownPartitioned: 1,
 };
 
 export const roles = 'create role case_a nologin; create role case_b nologin; grant case_b to postgres';
@@ -42,7 +46,9 @@ export interface Built {
 export async function build(client: pg.Client, count: number, seed: number): Promise<Built> {
   const kinds = Object.fromEntries(Object.keys(makers).map((kind) => [kind, weights[kind] ?? 3]));
   const state = emptyState();
+  state.types.push(...ownColumnTypes);
   const statements: string[] = [];
+  for (const sql of ownTypes) if (await takes(client, sql)) statements.push(sql);
   for (const { kind, choices, name } of drawSteps(kinds, count, seed)) {
     const number = ++state.count;
     let names = 0;

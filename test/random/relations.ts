@@ -1,4 +1,5 @@
 import { type Draw, quote } from './draw.ts';
+import { isOwn, ownCondition } from './own-types.ts';
 import type { Column, State, Table } from './state.ts';
 
 /** A statement, and what the schema has once the server has taken it. */
@@ -17,6 +18,7 @@ export function qualified(state: State, draw: Draw, name: string): string {
 /** A condition over a column, and one over all the columns. */
 export function condition(draw: Draw, { name, sql }: Column, of = ''): string {
   const column = `${of}${name}`;
+  if (isOwn({ sql })) return ownCondition(draw, { sql }, column);
   if (/^(int|bigint|numeric|float8)/.test(sql) && !sql.endsWith(']') && !/range/.test(sql)) {
     return draw.word(
       `${column} > -100`,

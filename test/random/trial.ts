@@ -9,6 +9,7 @@ import { inCase } from '../support/case-folders.ts';
 import { dropCascade, predictAndDrop, undone, watch } from '../support/oracle.ts';
 import { pgDump } from '../support/pg-dump.ts';
 import type { TestServer } from '../support/server.ts';
+import { readBehaviour } from './behaviour.ts';
 import { roles, takes } from './build.ts';
 
 /** A schema, and what to drop of it. */
@@ -42,6 +43,7 @@ export async function attempt(server: TestServer, trial: Trial): Promise<TrialRe
       result = { objects, end: how, what, detail };
     };
     if (tables.length === 0) return end('nothing to drop');
+    const did = await behave(server, name);
     const before = await look(url);
     const migration = { name: 'random', tables, ...trial.options };
     try {
@@ -72,6 +74,8 @@ export async function attempt(server: TestServer, trial: Trial): Promise<TrialRe
       await quietly(() => run.down(reversibleDrop(migration)));
       const lost = differences(before, await look(url));
       if (lost.length > 0) return end('broken', 'what came back is not what was', lost.join('\n'));
+      const changed = differences(did, await behave(server, name));
+      if (changed.length > 0) return end('broken', 'what came back does something else', changed.join('\n'));
       end('restored');
     } catch (error) {
       const what = isUndropError(error) ? error.code : 'an error that is none of ours';
@@ -112,6 +116,15 @@ async function make(
     );
     const { rows } = await client.query<{ n: number }>(objectsSql);
     return { tables: there.rows.map((row) => row.name), objects: rows[0]?.n ?? 0 };
+  } finally {
+    await client.end();
+  }
+}
+
+async function behave(server: TestServer, database: string): Promise<string[]> {
+  const client = await server.client(database);
+  try {
+    return await readBehaviour(client);
   } finally {
     await client.end();
   }
