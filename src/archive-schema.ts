@@ -1,4 +1,5 @@
 import { checkKeepers } from './archive-keepers.ts';
+import { closeRelations, closeSchema } from './close-archive.ts';
 import { UndropError } from './errors.ts';
 import type { Session } from './session.ts';
 
@@ -202,15 +203,30 @@ export async function ensureArchive(session: Session): Promise<void> {
   ]);
   if (state?.schema === false) {
     if (!state.mayCreate) throw mayNotCreate(session);
-    await session.run('create schema undrop; revoke all on schema undrop from public');
+    await session.run('create schema undrop');
+    await closeSchema(session);
   }
   const [, known] = await session.together([
     checkKeepers(session),
     state?.tables === true ? checkFormat(session) : 0,
   ]);
   if (known === formats.length) return;
+  const before = await readRelations(session);
   for (const sql of formats.slice(known)) await session.run(sql);
   await session.write('update undrop.identity set format = $1', [formats.length]);
+  const made = (await readRelations(session)).filter((name) => !before.includes(name));
+  await closeRelations(session, made);
+}
+
+const relationsSql = /* sql */ `
+  select pg_catalog.format('undrop.%I', c.relname) as name
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where n.nspname = 'undrop' and c.relkind in ('r', 'S')
+  order by c.relname`;
+
+async function readRelations(session: Session): Promise<string[]> {
+  return (await session.read<{ name: string }>(relationsSql)).map(({ name }) => name);
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { RowTable } from './catalog/rows.ts';
+import { closeRelations } from './close-archive.ts';
 import type { Difference } from './compare.ts';
 import { digestRows } from './digest-rows.ts';
 import { sqlState, UndropError } from './errors.ts';
@@ -36,6 +37,10 @@ export async function keepRows(session: Session, tables: readonly RowTable[]): P
           throw explain(error, table);
         }
       }
+      await closeRelations(
+        session,
+        rows.map(({ store }) => store),
+      );
       return rows;
     },
   );

@@ -309,14 +309,6 @@ describe('hostile input', function () {
       await sql(`update undrop.drops set digest = split_part(digest, '.', 1)`);
       await run.down(migration);
     });
-
-    it('is closed to everybody else, whatever default privileges say', async () => {
-      await run.down(migration);
-      const rows = await sql(`
-        select n.nspname, e.grantee::regrole::text as who
-        from pg_namespace as n cross join lateral aclexplode(n.nspacl) as e where n.nspname = 'undrop' and e.grantee <> n.nspowner`);
-      expect(rows).to.deep.equal([]);
-    });
   });
 
   it('an archive is not used while others than its owner may write there', async () => {
@@ -360,9 +352,16 @@ describe('hostile input', function () {
       ];
       for (const [grant, revoke, says] of rights) {
         await sql(named(grant));
+        let next = '';
         for (const work of [() => run.down(first), () => run.up(second)]) {
-          expect((await refusalOf(work(), 'archive-damaged')).reason).to.equal(named(says));
+          const error = await refusalOf(work(), 'archive-damaged');
+          expect(error.reason).to.equal(named(says));
+          next = error.next;
         }
+        // What it says to run is enough.
+        await sql(/^Run: (.*)$/m.exec(next)?.[1] ?? '');
+        await run.up(second);
+        await run.down(second);
         await sql(named(revoke));
       }
       // To read it harms nobody, and without the schema a right on its tables is none.

@@ -13,7 +13,7 @@ export interface Ledger {
 }
 
 /**
- * What must be so before Knex reads its ledger: the schema is there, closed to PUBLIC if this made it; so are the tables,
+ * What must be so before Knex reads its ledger: the schema is there, closed to others if this made it; so are the tables,
  * which Knex would not make safely for two who come at the same time; nobody who is dead holds its lock.
  *
  * @returns the recorded names of completed migrations by their names without extension
@@ -80,10 +80,22 @@ async function findPlace(client: ClientBase, { schemaName, tableName }: Ledger):
   return rows[0] as Place;
 }
 
+// https://www.postgresql.org/docs/current/catalog-pg-default-acl.html
+const granteesSql = /* sql */ `
+  select coalesce(pg_catalog.string_agg(distinct
+    ', ' || pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(e.grantee)), ''), '') as others
+  from pg_catalog.pg_default_acl as d
+  cross join lateral pg_catalog.aclexplode(d.defaclacl) as e
+  where d.defaclobjtype = 'n' and d.defaclnamespace = 0 and d.defaclrole = current_user::pg_catalog.regrole
+    and e.grantee not in (0, d.defaclrole)`;
+
 async function createSchema(client: ClientBase, ledger: Ledger, { schema }: Place): Promise<void> {
+  // Default privileges open it.
+  const { rows } = await client.query<{ others: string }>(granteesSql);
+  const grantees = `public${rows[0]?.others ?? ''}`;
   try {
-    // Default privileges may have opened it. Sent together, both happen or none.
-    await client.query(`create schema ${schema}; revoke all on schema ${schema} from public`);
+    // Sent together, both happen or none.
+    await client.query(`create schema ${schema}; revoke all on schema ${schema} from ${grantees}`);
   } catch (error) {
     const { code } = error as { code?: string };
     if (code === '42501') throw noRight(ledger, await findPlace(client, ledger), error);

@@ -1,0 +1,157 @@
+import { expect } from 'chai';
+import { formats } from '../src/archive-schema.ts';
+import { prepareLedger } from '../src/knex/ledger.ts';
+import type { DropOptions } from '../src/options.ts';
+import { reversibleDrop } from '../src/reversible-drop.ts';
+import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
+import { onEmbedded, type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
+
+const [migrator, reader] = [`closed_migrator_${process.pid}`, `closed_reader_${process.pid}`];
+
+describe('an archive', () => {
+  let server: TestServer;
+  let database: TestDatabase;
+  let run: Runner;
+
+  before(async function () {
+    if (onEmbedded) skip(this, 'everybody is postgres in PGlite');
+    server = await testServer();
+  });
+
+  beforeEach(async () => {
+    database = await server.createDatabase();
+    await sql(`create role ${migrator} login; create role ${reader} login;
+      grant create on database "${database.name}" to ${migrator};
+      create schema app authorization ${migrator}; grant usage on schema app to ${reader}; set role ${migrator};
+      create table app.people (id int primary key, secret text); insert into app.people values (1, 'secret');
+      grant select (id) on app.people to ${reader};
+      create table app.other (id int); insert into app.other values (1)`);
+    run = runner(server.url(database.name, migrator));
+  });
+
+  afterEach(async () => {
+    await run.end();
+    await server.dropDatabase(database.name);
+    await server.sql('postgres', `drop role ${migrator}; drop role ${reader}`);
+  });
+
+  const sql = (text: string) => server.sql(database.name, text);
+  const make = (options: Partial<DropOptions> = {}) =>
+    reversibleDrop({ name: 'm', tables: ['app.people'], rows: 'archive', ...options });
+  const other = () => make({ name: 'n', tables: ['app.other'] });
+  const grants = () =>
+    sql(`
+      select n.name, e.grantee::regrole::text, e.privilege_type from (
+        select 'schema' as name, n.nspacl as acl, n.nspowner as owner from pg_namespace as n where n.nspname = 'undrop'
+        union all
+        select c.relname, c.relacl, c.relowner from pg_class as c where c.relnamespace = to_regnamespace('undrop')
+        union all
+        select c.relname || '.' || a.attname, a.attacl, c.relowner
+        from pg_class as c join pg_attribute as a on a.attrelid = c.oid where c.relnamespace = to_regnamespace('undrop')
+      ) as n cross join lateral aclexplode(n.acl) as e
+      where e.grantee <> n.owner order by 1, 2, 3`);
+  /** As the reader. */
+  const readSecret = async (): Promise<unknown> => {
+    const other = runner(server.url(database.name, reader));
+    try {
+      return await other.rows('select secret from undrop.rows_1_1').catch((error) => error.code);
+    } finally {
+      await other.end();
+    }
+  };
+  const openAll = (to: string) => `
+    alter default privileges for role ${migrator} grant usage, create on schemas to ${to};
+    alter default privileges for role ${migrator} grant all on tables to ${to};
+    alter default privileges for role ${migrator} grant all on sequences to ${to}`;
+
+  for (const to of ['public', reader]) {
+    it(`is closed as it is made, where default privileges open everything to ${to === reader ? 'a role' : to}`, async () => {
+      await sql(openAll(to));
+      await run.up(make());
+      expect(await grants()).to.deep.equal([]);
+      expect(await readSecret()).to.equal('42501');
+      await sql(
+        `alter default privileges for role ${migrator} in schema undrop grant select on tables to ${to}`,
+      );
+      await run.up(other());
+      expect(await grants()).to.deep.equal([]);
+      await run.down(other());
+      await run.down(make());
+    });
+
+    it(`is so where the ledger has made its schema: ${to === reader ? 'a role' : to}`, async () => {
+      await sql(openAll(to));
+      const client = await server.client(database.name, migrator);
+      await prepareLedger(client, { schemaName: 'undrop', tableName: 'knex_migrations', given: true });
+      await client.end();
+      const open = await sql(`
+        select from pg_namespace as n cross join lateral aclexplode(n.nspacl) as e
+        where n.nspname = 'undrop' and e.grantee <> n.nspowner`);
+      expect(open).to.deep.equal([]);
+    });
+  }
+
+  it('of an older format is closed where it grows, and else left to whom it was opened', async () => {
+    await sql(`set role ${migrator}; create schema undrop; ${formats[0]};
+      grant usage on schema undrop to ${reader}; grant select on undrop.drops to ${reader};
+      reset role; ${openAll(reader)}`);
+    await run.up(other());
+    expect(await grants()).to.deep.equal([
+      { name: 'drops', grantee: reader, privilege_type: 'SELECT' },
+      { name: 'schema', grantee: reader, privilege_type: 'USAGE' },
+    ]);
+  });
+
+  const leaks: readonly (readonly [what: string, sql: string, says: string[]])[] = [
+    ['to a role', `grant select on undrop.rows_1_1 to ${reader}`, [`${reader} may select`]],
+    ['to everybody', `grant select on undrop.rows_1_1 to public`, ['PUBLIC may select']],
+    ['in one column', `grant select (secret) on undrop.rows_1_1 to ${reader}`, [`${reader} may select`]],
+    [
+      'by others',
+      `grant select on undrop.rows_1_1 to ${reader} with grant option;
+       set role ${reader}; grant select on undrop.rows_1_1 to public`,
+      [`${reader} may select`, 'PUBLIC may select'],
+    ],
+  ];
+  for (const [what, leak, says] of leaks) {
+    it(`takes back the right to read its rows that was given ${what}, and says so`, async () => {
+      await run.up(make());
+      await sql(`grant usage on schema undrop to ${reader}; ${leak}`);
+      expect(await readSecret()).to.deep.equal([{ secret: 'secret' }]);
+      const words = await said(() => run.up(other()));
+      for (const line of says) {
+        expect(words).to.contain(`${line} on table undrop.rows_1_1, which keeps dropped rows: revoked\n`);
+      }
+      expect(await readSecret()).to.equal('42501');
+      expect(await said(() => run.down(other()))).not.to.contain('revoked');
+      await run.down(make());
+    });
+  }
+
+  it('is left alone where nobody may enter it', async () => {
+    await run.up(make());
+    await sql(`grant select on undrop.rows_1_1 to ${reader}`);
+    expect(await said(() => run.up(other()))).not.to.contain('revoked');
+    expect(await readSecret()).to.equal('42501');
+  });
+
+  it('is refused where others may read its rows, and this role cannot end that', async () => {
+    await run.up(make());
+    await sql(`grant usage on schema undrop to ${reader}; alter table undrop.rows_1_1 owner to postgres;
+      grant select on undrop.rows_1_1 to ${reader}; grant select on undrop.rows_1_1 to ${migrator}`);
+    const error = await refusalOf(run.up(other()), 'archive-damaged');
+    expect(error.reason).to.equal(`${reader} may select on table undrop.rows_1_1`);
+    const revoke = `revoke select on table undrop.rows_1_1 from ${reader} cascade`;
+    expect(error.next).to.match(new RegExp(`^Run: ${revoke}\\n`));
+    await sql(revoke);
+    await run.up(other());
+  });
+
+  it('may be read but for its rows', async () => {
+    await run.up(make());
+    await sql(`grant usage on schema undrop to ${reader};
+      grant select on undrop.drops, undrop.statements, undrop.facts, undrop.rows to ${reader}`);
+    expect(await said(() => run.down(make()))).not.to.contain('revoked');
+  });
+});
