@@ -259,9 +259,12 @@ export const joined: Notation = {
     };
   },
   expression: ({ column }, sql) => `case when t.${column} is not null then ${sql} end`,
-  resolved: (tree) => {
-    const name = `case when o.objid < ${firstGenerated} then pg_catalog.concat(o.classid, '/', o.objid)
-      else ${identitySql('o.classid', 'o.objid', '0')} end`;
-    return resolvedSql(tree, `pg_catalog.string_agg(${name}, E'\\n' order by o.field, o.position)`);
-  },
+  resolved: (tree) =>
+    resolvedSql(
+      tree,
+      (classid, objid) => /* sql */ `
+        case when ${objid} < ${firstGenerated} then pg_catalog.concat(${classid}, '/', ${objid})
+          else ${identitySql(classid, objid, '0')} end`,
+      `E'\\n'`,
+    ),
 };

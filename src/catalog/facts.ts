@@ -267,10 +267,7 @@ const addressed: Notation = {
   },
   expression: (_, sql) => sql,
   resolved: (tree) =>
-    resolvedSql(
-      tree,
-      `pg_catalog.string_agg(pg_catalog.concat(o.classid, '/', o.objid, '/0'), ' ' order by o.field, o.position)`,
-    ),
+    resolvedSql(tree, (classid, objid) => `pg_catalog.concat(${classid}, '/', ${objid}, '/0')`, `' '`),
 };
 
 /** `$1` members of pg_class, `$2` and `$3` all members, one class and one object each. */

@@ -81,20 +81,29 @@ const values = Object.entries(fields)
  * blanks of names are escaped, so that none can pass for a field.
  *
  * @param tree a column of the type `pg_node_tree`
- * @param aggregate makes one value of the rows `o`: the catalog and the OID, as `o.classid` and `o.objid`
+ * @param name gives the name of one object, by SQL for its catalog and its OID
+ * @param separator what stands between two names, as SQL
  */
-export function resolvedSql(tree: string, aggregate: string): string {
+export function resolvedSql(
+  tree: string,
+  name: (classid: string, objid: string) => string,
+  separator: string,
+): string {
   return /* sql */ `
     case when ${tree} is not null then (
-      select ${aggregate}
+      select pg_catalog.string_agg(
+        case when f.value <> '(o' then ${name('f.classid', 'f.value::oid')}
+        else (
+          select pg_catalog.string_agg(${name('f.classid', 'n.oid::oid')}, ${separator} order by n.position)
+          from pg_catalog.string_to_table(
+            pg_catalog.split_part(pg_catalog.split_part(f.text, '(o ', 2), ')', 1), ' ') with ordinality as n (oid, position))
+        end, ${separator} order by f.position)
       from (
-        select k.classid, n.oid::oid as objid, f.position as field, n.position
-        from pg_catalog.string_to_table(${tree}::text, ' :') with ordinality as f (text, position)
-        join (values ${values}) as k (name, classid) on k.name = pg_catalog.split_part(f.text, ' ', 1)
-        cross join lateral pg_catalog.string_to_table(
-          pg_catalog.substring(f.text, '^[^ ]+ (?:\\(o )?([0-9]+(?: [0-9]+)*)'), ' ') with ordinality as n (oid, position)
-        where n.oid <> '0'
-      ) as o
+        select k.classid, s.text, pg_catalog.rtrim(pg_catalog.split_part(s.text, ' ', 2), '})') as value, s.position
+        from pg_catalog.string_to_table(${tree}::text, ' :') with ordinality as s (text, position)
+        join (values ${values}) as k (name, classid) on k.name = pg_catalog.split_part(s.text, ' ', 1)
+      ) as f
+      where f.value not in ('0', '<>', '')
     ) end`;
 }
 

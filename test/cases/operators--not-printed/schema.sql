@@ -35,3 +35,5 @@ create table parts (id int, a label) partition by list ((a is not distinct from 
 create table parts_yes partition of parts for values in (true);
 create table parts_no partition of parts default;
 insert into parts values (1, 'Abc'), (2, 'x');
+-- Names that look like fields of an expression tree.
+create view named as select " :opno".a as "a :opno", " :opno".id as ":opnos (o 98)", " :opno".a is distinct from b as " :funcid 5" from t as " :opno";
