@@ -6,7 +6,6 @@ import { progressLine, sizeInWords } from '../src/backup/progress.ts';
 import { proofs } from '../src/backup/prove.ts';
 import { type Pruned, pruneBackups } from '../src/backup/prune.ts';
 import { type BackupRecord, readBackups } from '../src/backup/records.ts';
-import { interruptible } from '../src/interruptible.ts';
 import { projectFolder } from '../src/knex/connection.ts';
 import { printable } from '../src/printable.ts';
 import type { Session } from '../src/session.ts';
@@ -63,7 +62,7 @@ export default function define(command: Command): void {
       if (list) return run(command, () => reading(readList), printList);
       if (keep !== undefined)
         return run(command, () => writing((session) => pruneBackups(session, keep)), printPruned);
-      return run(command, () => take(given), print);
+      return run(command, (signal: AbortSignal) => take(given, signal), print);
     });
 }
 
@@ -91,17 +90,18 @@ function printPruned({ removed, left }: Pruned): string {
   return lines.map((line) => `${printable(line)}\n`).join('') || 'There is nothing to remove.\n';
 }
 
-function take({ folder = join(projectFolder(), 'backups'), dumpFormat, ...options }: Given) {
+function take(
+  { folder = join(projectFolder(), 'backups'), dumpFormat, ...options }: Given,
+  signal: AbortSignal,
+) {
   const line = progressLine();
-  return interruptible('The backup', (signal) =>
-    withTarget(async (knex, target) => ({
-      database: target.settings.database,
-      ...(await backup(knex, target, {
-        ...options,
-        ...{ folder, format: dumpFormat, signal, onProgress: line.show },
-      }).finally(line.clear)),
-    })),
-  );
+  return withTarget(async (knex, target) => ({
+    database: target.settings.database,
+    ...(await backup(knex, target, {
+      ...options,
+      ...{ folder, format: dumpFormat, signal, onProgress: line.show },
+    }).finally(line.clear)),
+  }));
 }
 
 function count(text: string): number {

@@ -9,6 +9,7 @@ import type { Target } from '../src/knex/target.ts';
 import { control, printable } from '../src/printable.ts';
 import { inReadOnlySession } from '../src/read-only.ts';
 import { inSession, type Session } from '../src/session.ts';
+import { interruptible } from './interruptible.ts';
 
 /** A command that leaves its mistakes to `fail`. */
 export function makeCommand(name: string, summary: string): Command {
@@ -43,14 +44,18 @@ interface Result {
 
 type Print<Given> = (given: Given) => string | Promise<string>;
 
-/** Does the work of a command and prints what it gave: as JSON, or as `print` writes it, in text or in other formats. */
+/**
+ * Does the work of a command and prints what it gave: as JSON, or as `print` writes it, in text or in other formats.
+ *
+ * @param work is told by its signal when it is to end
+ */
 export async function run<Given extends Result>(
   command: Command,
-  work: () => Promise<Given>,
+  work: (signal: AbortSignal) => Promise<Given>,
   print: Print<Given> | Partial<Record<Format, Print<Given>>>,
   write: (text: string) => Promise<void> | void = toStdout,
 ): Promise<void> {
-  const given = await work();
+  const given = await interruptible(`The ${command.name()}`, work);
   const { failure, ...data } = given;
   const format: Format = command.opts().format;
   if (format === 'json') {

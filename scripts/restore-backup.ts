@@ -2,7 +2,6 @@ import type { Command } from 'commander';
 import type { RestoredTable } from '../src/backup/bring-table.ts';
 import { type RestoredDatabase, replaceDatabase, restoreDatabase } from '../src/backup/restore-database.ts';
 import { planTable, restoreTable } from '../src/backup/restore-table.ts';
-import { interruptible } from '../src/interruptible.ts';
 import { printable } from '../src/printable.ts';
 import { run, withTarget } from './command.ts';
 
@@ -39,7 +38,7 @@ export function fromBackup(command: Command, wanted: Wanted): Promise<void> {
         ? await restoreDatabase(target, file, into ?? '', signal)
         : await replaceDatabase(target, file, replace, signal)),
     }));
-  return run(command, () => interruptible('The restore', work), printDatabase);
+  return run(command, work, printDatabase);
 }
 
 function one(command: Command, file: string, table: string, accept: string | undefined): Promise<void> {
@@ -48,7 +47,7 @@ function one(command: Command, file: string, table: string, accept: string | und
       database: target.settings.database,
       ...(await restoreTable(knex, target, file, table, { accept, signal })),
     }));
-  return run(command, () => interruptible('The restore', work), printTable);
+  return run(command, work, printTable);
 }
 
 function plan(command: Command, file: string, table: string): Promise<void> {
@@ -57,11 +56,7 @@ function plan(command: Command, file: string, table: string): Promise<void> {
       database: target.settings.database,
       statements: await planTable(knex, target, file, table, signal),
     }));
-  return run(
-    command,
-    () => interruptible('The restore', work),
-    ({ statements }) => statements.map((sql) => `${sql};\n`).join(''),
-  );
+  return run(command, work, ({ statements }) => statements.map((sql) => `${sql};\n`).join(''));
 }
 
 function printTable({ table, rows, migration, rest, left }: RestoredTable): string {

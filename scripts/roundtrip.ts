@@ -19,9 +19,9 @@ export default function define(command: Command): void {
     .action(({ database, tables, sample }: Arguments) =>
       run(
         command,
-        async () => {
+        async (signal) => {
           const settings = readSettings({ ...process.env, DATABASE_URL: database });
-          const done = await roundtrip(settings, { pattern: tables, sample });
+          const done = await roundtrip(settings, { pattern: tables, sample }, signal);
           return { ...done, failure: failureOf(done) };
         },
         print,

@@ -7,6 +7,7 @@ import { layDown, Trial } from './roundtrip/trial.ts';
 import { outcomes, type Result } from './roundtrip/try-table.ts';
 import { say } from './say.ts';
 import { inSession } from './session.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 export interface Roundtrip {
   readonly database: string;
@@ -26,12 +27,17 @@ const window = 25;
  * Drops every table of a database and brings it back, one after the other, on copies of it. `down` compares the facts
  * of what it brought back; every so often the whole database is held against what it was, by facts, rows and pg_dump.
  *
+ * @param signal ends it; the copies are dropped all the same
  * @throws UndropError `in-use`, `insufficient-privilege`, `no-connection` where the database cannot be copied
  */
-export async function roundtrip(source: Settings, choice: Choice = {}): Promise<Roundtrip> {
+export async function roundtrip(
+  source: Settings,
+  choice: Choice = {},
+  signal?: AbortSignal,
+): Promise<Roundtrip> {
   const copies = await openCopies(source);
   try {
-    return await copies.unlessStopped(onCopies(copies, source, choice));
+    return await unlessAborted(signal, onCopies(copies, source, choice));
   } finally {
     await copies.end();
   }

@@ -194,8 +194,10 @@ async function withPins<T>(
     const found = await pin(prepared);
     checkKind(found, kind);
     const settings = isReading(kind) ? found.settings : await makeSafe(prepared, found);
+    const server = describeServer(found.version, Number(found.versionNumber), banner);
+    const [look] = server.looksForClients ? await prepared(lookSql, []) : [];
     const session: Session = {
-      server: describeServer(found.version, Number(found.versionNumber), banner),
+      server,
       database: found.database,
       role: found.role,
       schemas: found.schemas,
@@ -207,7 +209,7 @@ async function withPins<T>(
       },
       asFound: async (text) => {
         const [row] = await prepared(nowSql, [found.settings]);
-        await prepared(setAll, [found.settings]);
+        await prepared(setAll, [settings]);
         await query(text);
         // As in `pin`: nothing is looked up in the user's path.
         await query(`set local search_path = ${pins.search_path}`);
@@ -227,6 +229,7 @@ async function withPins<T>(
       },
     };
     const result = await work(session);
+    if (look !== undefined) conversation.mention(lookNoMoreSql, [look.before]);
     await prepared(setAll, [settings]);
     return result;
   };
@@ -238,6 +241,14 @@ async function withPins<T>(
 const nowSql = /* sql */ `
   select pg_catalog.json_object_agg(s.name, pg_catalog.current_setting(s.name, true))::text as settings
   from pg_catalog.jsonb_object_keys($1::jsonb) as s (name)`;
+
+// A client that is killed, or has gone without a word, is to leave no locks behind until its statement ends.
+// https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-CLIENT-CONNECTION-CHECK-INTERVAL
+const lookSql = /* sql */ `
+  select s.before, case when s.before = '0' then pg_catalog.set_config(s.name, '1s', true) end as now
+  from (values ('client_connection_check_interval')) as n (name)
+  cross join lateral (select n.name, pg_catalog.current_setting(n.name) as before) as s`;
+const lookNoMoreSql = `select pg_catalog.set_config('client_connection_check_interval', $1, true)`;
 
 const phaseSql = `select pg_catalog.set_config('application_name', $1, true)`;
 

@@ -1,5 +1,4 @@
 import { connect } from 'node:net';
-import { UndropError } from './errors.ts';
 
 /** What of a client of `pg` it takes to cancel what it runs. */
 export interface Cancellable {
@@ -9,14 +8,20 @@ export interface Cancellable {
   readonly secretKey?: number | null;
 }
 
-// What a shell says of a process that a signal has ended: 128 and its number.
-const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
-const patience = 10_000;
+const running = new Set<Cancellable>();
+let stopped: Error | undefined;
 
 /**
- * Does work that can be stopped: at SIGINT or SIGTERM the server cancels what it is at, and `check` throws from then on,
- * so that the transaction is rolled back. The process ends with the exit code that belongs to the signal, after ten
- * seconds even if that fails. A second signal ends it at once.
+ * Ends the sessions of this process: the server cancels what they are at, they throw the reason, and so will those that
+ * begin later. For programs of ours that are to end themselves.
+ */
+export function stopSessions(reason: Error): void {
+  stopped ??= reason;
+  for (const connection of running) cancel(connection);
+}
+
+/**
+ * Does work that `stopSessions` ends.
  *
  * @param work asks `check` before every statement
  */
@@ -24,28 +29,16 @@ export async function stoppable<T>(
   connection: Cancellable,
   work: (check: () => void) => Promise<T>,
 ): Promise<T> {
-  let stopped: UndropError | undefined;
   const check = (): void => {
     if (stopped !== undefined) throw stopped;
   };
-  const handlers = Object.entries(exitCodes).map(([name, code]) => {
-    const handler = (): void => {
-      stopped ??= stoppedBy(name);
-      process.once('exit', (intended) => {
-        if (intended !== 0) process.exitCode = code;
-      });
-      setTimeout(() => process.exit(code), patience).unref();
-      cancel(connection);
-    };
-    process.once(name, handler);
-    return () => process.off(name, handler);
-  });
+  running.add(connection);
   try {
     return await work(check);
   } catch (error) {
     throw stopped ?? error;
   } finally {
-    for (const off of handlers) off();
+    running.delete(connection);
   }
 }
 
@@ -59,13 +52,4 @@ function cancel({ host, port, processID, secretKey }: Cancellable): void {
   // Where this fails, the statement goes on to its end, and the transaction is rolled back then.
   socket.on('error', () => undefined);
   socket.end(request);
-}
-
-function stoppedBy(signal: string): UndropError {
-  return new UndropError('server-error', {
-    subject: signal,
-    message: `Stopped by ${signal}; what was begun is rolled back.`,
-    reason: 'Somebody, or something, has asked this process to end.',
-    next: 'Run it again: it begins where it was before.',
-  });
 }

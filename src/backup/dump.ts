@@ -1,9 +1,9 @@
 import type { Knex } from 'knex';
 import { isUndropError } from '../errors.ts';
-import { unlessAborted } from '../interruptible.ts';
 import type { EmbeddedServer } from '../knex/embedded.ts';
 import type { Target } from '../knex/target.ts';
 import { inSession, type Session } from '../session.ts';
+import { unlessAborted } from '../unless-aborted.ts';
 import { type Draft, writeDraft } from './backup-file.ts';
 import { type DumpPlan, dumpArguments } from './dump-plan.ts';
 import { type PgDump, pgDumpFor } from './find-pg-dump.ts';

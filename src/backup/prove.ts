@@ -1,6 +1,6 @@
 import { UndropError } from '../errors.ts';
-import { unlessAborted } from '../interruptible.ts';
 import type { Target } from '../knex/target.ts';
+import { unlessAborted } from '../unless-aborted.ts';
 import type { PgDump } from './find-pg-dump.ts';
 import type { Manifest, Proof } from './manifest.ts';
 import { proveContents } from './proof.ts';

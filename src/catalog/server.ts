@@ -9,6 +9,8 @@ export interface Server extends Features {
   readonly copyIn: boolean;
   /** Several sessions can be connected to it at a time; to the embedded one only one. */
   readonly shared: boolean;
+  /** It can look whether a client is still there while it works for it. Elsewhere than on Linux it may not be able to. */
+  readonly looksForClients: boolean;
 }
 
 /** What a major can do, by name: the only place that compares version numbers. */
@@ -62,7 +64,11 @@ export function describeServer(
     });
   }
   const isEmbedded = banner.includes('PGlite');
-  return { version, major, copyIn: !isEmbedded, shared: !isEmbedded, ...featuresOf(major) };
+  const looksForClients = !isEmbedded && /-linux-gnu/.test(banner);
+  return {
+    ...{ version, major, copyIn: !isEmbedded, shared: !isEmbedded, looksForClients },
+    ...featuresOf(major),
+  };
 }
 
 export function featuresOf(major: number): Features {

@@ -3,7 +3,6 @@ import { sqlState, UndropError } from '../errors.ts';
 import { clientConfig, connect } from '../knex/connection.ts';
 import type { Settings } from '../knex/settings.ts';
 import { quoteName } from '../name.ts';
-import { say } from '../say.ts';
 
 /** A database of our own, with the contents that the source had when all began. */
 export interface Copy {
@@ -14,16 +13,12 @@ export interface Copy {
 
 export interface Copies {
   make(): Promise<Copy>;
-  /** What the work gives or throws; nothing any more once a signal has ended it all. */
-  unlessStopped<T>(work: Promise<T>): Promise<T>;
   /** Drops every copy that is left, and lets no more be made. */
   end(): Promise<void>;
 }
 
 // What Knex has to say of connections that go with their copy is of no interest.
 const log = { warn: () => undefined, error: () => undefined };
-
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
  * Copies of a database, made by its own server. The source is read once, into a copy that nobody connects to, and
@@ -38,7 +33,6 @@ export async function openCopies(source: Settings): Promise<Copies> {
   const pools = new Set<Knex>();
   let count = 0;
   let ended = false;
-  let stopped = false;
 
   const create = async (template: string): Promise<string> => {
     const name = `undrop_roundtrip_${process.pid}_${++count}`;
@@ -53,18 +47,11 @@ export async function openCopies(source: Settings): Promise<Copies> {
   const end = async (): Promise<void> => {
     if (ended) return;
     ended = true;
-    for (const signal of signals) process.off(signal, stop);
     // First, since a pool waits for whoever still works with it.
     for (const name of names) await drop(name);
     for (const pool of pools) await pool.destroy();
     await server.end();
   };
-  const stop = (): void => {
-    stopped = true;
-    say('roundtrip: stopped; the copies are dropped');
-    end().finally(() => process.exit(130));
-  };
-  for (const signal of signals) process.once(signal, stop);
 
   try {
     const pristine = await create(source.database).catch((error) => {
@@ -83,12 +70,7 @@ export async function openCopies(source: Settings): Promise<Copies> {
       };
       return { settings, knex, drop: dropCopy };
     };
-    const unlessStopped = <T>(work: Promise<T>): Promise<T> =>
-      work.catch((error) => {
-        if (stopped) return new Promise(() => undefined);
-        throw error;
-      });
-    return { make, unlessStopped, end };
+    return { make, end };
   } catch (error) {
     await end();
     throw error;

@@ -22,6 +22,8 @@ export interface SmallProject {
   migration(file: string, text: string): void;
   knex(command: string, url: string): Started;
   undrop(command: string, url: string): Started;
+  /** Runs the text of a module. */
+  node(text: string, url: string): Started;
   remove(): void;
 }
 
@@ -43,8 +45,8 @@ export function makeSmallProject(): SmallProject {
     `import { undropConfig } from ${JSON.stringify(packageUrl)};
      export default undropConfig({ root: import.meta.dirname });`,
   );
-  const start = (script: string, command: string, url: string): Started => {
-    const child = spawn(process.execPath, [script, ...command.split(' ')], {
+  const start = (args: readonly string[], url: string): Started => {
+    const child = spawn(process.execPath, args, {
       cwd: folder,
       env: { PATH: process.env.PATH, DATABASE_URL: url },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -58,8 +60,9 @@ export function makeSmallProject(): SmallProject {
   return {
     folder,
     migration: (file, text) => writeFileSync(join(folder, 'migrations', file), text),
-    knex: (command, url) => start(knex, command, url),
-    undrop: (command, url) => start(undrop, command, url),
+    knex: (command, url) => start([knex, ...command.split(' ')], url),
+    undrop: (command, url) => start([undrop, ...command.split(' ')], url),
+    node: (text, url) => start(['--input-type=module', '--eval', text], url),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
 }
