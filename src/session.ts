@@ -209,7 +209,7 @@ async function withPins<T>(
       },
       asFound: async (text) => {
         const [row] = await prepared(nowSql, [found.settings]);
-        await prepared(setAll, [settings]);
+        await prepared(setAll, [found.settings]);
         await query(text);
         // As in `pin`: nothing is looked up in the user's path.
         await query(`set local search_path = ${pins.search_path}`);
