@@ -16,6 +16,7 @@ import { inSession } from '../src/session.ts';
 import { inCase } from './support/case-folders.ts';
 import { type Runner, refusalOf, withEnvironment } from './support/migrate.ts';
 import { testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
 
 const folder = join(import.meta.dirname, 'cases/operators--not-printed');
 const schema = readFileSync(join(folder, 'schema.sql'), 'utf8');
@@ -88,6 +89,25 @@ describe('operators that no text prints', () => {
     } finally {
       rmSync(scratch, { recursive: true, force: true });
     }
+  });
+
+  it('of citext join by it, after a rollback too', async function () {
+    const server = await testServer();
+    const known = `select from pg_available_extensions where name = 'citext'`;
+    if ((await server.sql('postgres', known)).length === 0) skip(this, 'the server has no citext');
+    const citext = `
+      create extension citext;
+      create table t (id int, e citext);
+      create table u (e citext, x int);
+      insert into t values (1, 'Abc');
+      insert into u values ('aBC', 10);
+      create view v as select e, x, t.e = 'abc'::citext as q from t join u using (e)`;
+    await inCase(server, citext, async (run) => {
+      const drop = reversibleDrop({ name: 'm', tables: ['t', 'u'], outsiders: 'cascade', rows: 'archive' });
+      await quietly(() => run.up(drop));
+      await quietly(() => run.down(drop));
+      expect(await run.rows('select x, q from v')).to.deep.equal([{ x: 10, q: true }]);
+    });
   });
 
   it('are looked up in no other path than the object needs, and the path is put back', async () => {

@@ -25,6 +25,8 @@ const tests = [
   'across-majors.test.ts',
   'earlier-versions.test.ts',
   'catalog-columns.test.ts',
+  'operators.test.ts',
+  'expressions.test.ts',
   'random.test.ts',
 ];
 
