@@ -572,7 +572,10 @@ describe('bad input', function () {
       const file = join(project.folder, 'seeds/turing/out/_a_b_.c_.sql');
       await sql('drop table "a""b\n.c"');
       const restored = await undrop(`restore --from-ddl ${file}`);
-      expect(restored.stdout).to.equal('restored  public."a""b\\u000a.c"\n');
+      expect(restored.stdout).to.equal(
+        'restored  public."a""b\\u000a.c"\n' +
+          'public."a""b\\u000a.c" was compared with nothing: the archive has no open drop of it that could be read.\n',
+      );
       expectOneMessage(await undrop(`restore --from-ddl ${file}`), {
         status: 3,
         code: 'name-taken',
