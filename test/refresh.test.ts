@@ -232,6 +232,7 @@ describe('materialized views are filled', () => {
       expect(left).to.have.members([
         ...[
           'check_function_bodies',
+          'client_encoding',
           'client_min_messages',
           'default_table_access_method',
           'default_tablespace',
