@@ -210,3 +210,21 @@ async function seal(session: Session, id: number, digest: string): Promise<void>
   const sql = `update undrop.drops as d set digest = $2 || '.' || ${headSql} where d.id = $1`;
   await session.write(sql, [id, digest]);
 }
+
+const followSql = /* sql */ `
+  update undrop.drops as d
+  set prerequisites = (
+    select pg_catalog.jsonb_agg(
+      case when q.value ->> 'catalog' = 'pg_class' and (q.value ->> 'oid')::bigint = $2
+        then q.value || pg_catalog.jsonb_build_object('oid', $3::bigint) else q.value end order by q.position)
+    from pg_catalog.jsonb_array_elements(d.prerequisites) with ordinality as q (value, position))
+  where d.id = $1 and d.prerequisites <> '[]'`;
+
+const resealSql = /* sql */ `
+  update undrop.drops as d set digest = pg_catalog.split_part(d.digest, '.', 1) || '.' || ${headSql} where d.id = $1`;
+
+/** An entry of this transaction depends on a relation that is created once more, with another OID. */
+export async function followRelation(session: Session, id: number, was: number, is: number): Promise<void> {
+  await session.write(followSql, [id, was, is]);
+  await session.write(resealSql, [id]);
+}

@@ -19,6 +19,7 @@ import { readRestored, replay } from '../restore.ts';
 import { compareRows, type KeptRows } from '../rows.ts';
 import type { Session } from '../session.ts';
 import { splitEntry } from '../split-entry.ts';
+import { followRelation } from '../write-entry.ts';
 import { type CapturedTable, placesOfRows, readTables } from './capture-source.ts';
 import { digestAll, play } from './play.ts';
 
@@ -109,6 +110,7 @@ async function bringInstead(
   const entry = await holdEntry(session, id);
   if (entry === undefined) throw new Error(`no entry ${id} of ${migration}`);
   const rest = await splitEntry(session, entry, captured.table, accept);
+  const was = await readOid(session, captured.table);
   const { tables } = await findTables(session, [{ ...parseTableName(captured.table), reason: undefined }]);
   await lockClosure(session, tables, patience(captured.table), async ({ closure, lockHosts }) => {
     await lockHosts();
@@ -122,7 +124,14 @@ async function bringInstead(
     if (accepted !== null) await writeAcceptance(session, entry.id, 'restore', accepted);
     await writeRestoredOids(session, entry.id);
   });
+  if (rest !== null) await followRelation(session, rest.entry, was, await readOid(session, captured.table));
   return rest?.entry ?? null;
+}
+
+async function readOid(session: Session, table: string): Promise<number> {
+  const sql = 'select pg_catalog.to_regclass($1)::oid::bigint as oid';
+  const [row] = await session.read<{ oid: number }>(sql, [table]);
+  return row?.oid ?? 0;
 }
 
 /** The table as it stands, and what others have on it; the rows are due from elsewhere. */
