@@ -67,14 +67,18 @@ export async function wasmPgDump(url: string, args: string[] = []): Promise<stri
  * older. https://www.postgresql.org/docs/current/catalog-pg-attribute.html
  */
 function withoutInternalOptions(dump: string): string {
-  return dump.replace(
-    /^(ALTER (?:FOREIGN )?TABLE ONLY .* ALTER COLUMN .* SET )\((.*)\);\n/gm,
-    (_, alter, options) => {
-      const others = options.split(', ').filter((option: string) => !option.startsWith('pg_'));
-      return others.length === 0 ? '' : `${alter}(${others.join(', ')});\n`;
-    },
-  );
+  return dump.replace(setsOptions, (_, alter: string, options: string) => {
+    const others = options.split(', ').filter((option) => !option.startsWith('pg_'));
+    return others.length === 0 ? '\n' : `${alter}(${others.join(', ')});\n`;
+  });
 }
+
+// Names may hold line breaks, and after DEPENDS ON EXTENSION pg_dump breaks no line.
+const name = String.raw`(?:"(?:[^"]|"")*"|[\w$]+)`;
+const setsOptions = new RegExp(
+  String.raw`(ALTER (?:FOREIGN )?TABLE ONLY ${name}\.${name} ALTER COLUMN ${name} SET )\((.*)\);\n`,
+  'g',
+);
 
 /** Schema and rows, less our own schema. */
 export function wholeText(url: string): Promise<string> {
