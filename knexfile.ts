@@ -1,3 +1,3 @@
-import { undropConfig } from './src/knex/config.ts';
+import { undropConfig } from './src/migration/knex-config.ts';
 
 export default undropConfig({ root: import.meta.dirname });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { auditEvidence, readEvidence } from '../src/audit/audit.ts';
 import { readDecisions } from '../src/audit/decisions.ts';
 import { formatAudit } from '../src/audit/report.ts';
-import { inReadOnlySession } from '../src/read-only.ts';
+import { inReadOnlySession } from '../src/session/read-only.ts';
 import { addTables, openTuring } from './database.ts';
 import { head, machine, measure } from './measure.ts';
 

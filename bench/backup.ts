@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import createKnex from 'knex';
-import { type BackupOptions, backup } from '../src/backup/backup.ts';
-import { pgDumpFor } from '../src/backup/find-pg-dump.ts';
 import { readManifest } from '../src/backup/manifest.ts';
-import { childEnvironment } from '../src/backup/pg-dump.ts';
-import { prove } from '../src/backup/prove.ts';
+import { pgDumpFor } from '../src/backup/programs/find-pg-dump.ts';
+import { childEnvironment } from '../src/backup/programs/pg-dump.ts';
+import { prove } from '../src/backup/proof/prove.ts';
+import { type BackupOptions, backup } from '../src/backup/take/take-backup.ts';
 import { readSettings } from '../src/knex/settings.ts';
-import { quietly } from '../src/say.ts';
+import { quietly } from '../src/text/log.ts';
 import { startServer } from '../test/support/server.ts';
 import { head, machine, measure, row } from './measure.ts';
 

@@ -4,10 +4,10 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import createKnex, { type Knex } from 'knex';
 import { seed } from '../seeds/01_turing.ts';
-import { findPgDump } from '../src/backup/find-pg-dump.ts';
+import { findPgDump } from '../src/backup/programs/find-pg-dump.ts';
 import { libpqVariables, readSettings } from '../src/knex/settings.ts';
-import type { ReversibleDrop } from '../src/reversible-drop.ts';
-import { quietly } from '../src/say.ts';
+import type { ReversibleDrop } from '../src/migration/reversible-drop.ts';
+import { quietly } from '../src/text/log.ts';
 import { startServer, type TestServer } from '../test/support/server.ts';
 import { median } from './measure.ts';
 

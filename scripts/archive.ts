@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { type ExportedEntry, exportArchive } from '../src/export-archive.ts';
-import { type ListedEntry, listArchive } from '../src/list-archive.ts';
-import { seconds } from '../src/options.ts';
-import { printable } from '../src/printable.ts';
-import { type Pruned, pruneArchive } from '../src/prune-archive.ts';
+import { type ListedEntry, listArchive } from '../src/archive/list.ts';
+import { type Pruned, pruneArchive } from '../src/archive/prune.ts';
+import { seconds } from '../src/options/options.ts';
+import { type ExportedEntry, exportArchive } from '../src/script/export-archive.ts';
+import { printable } from '../src/text/printable.ts';
 import { reading, run, toNumber, writing } from './command.ts';
 import { moment } from './lines.ts';
 

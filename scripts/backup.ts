@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type Attested, attest } from '../src/backup/attest.ts';
-import { type Backup, type BackupOptions, backup } from '../src/backup/backup.ts';
-import { progressLine, sizeInWords } from '../src/backup/progress.ts';
-import { proofs } from '../src/backup/prove.ts';
+import { progressLine, sizeInWords } from '../src/backup/dump/dump-progress.ts';
+import { proofs } from '../src/backup/proof/prove.ts';
 import { type Pruned, pruneBackups } from '../src/backup/prune.ts';
 import { type BackupRecord, readBackups } from '../src/backup/records.ts';
+import { type Attested, attest } from '../src/backup/take/attest.ts';
+import { type Backup, type BackupOptions, backup } from '../src/backup/take/take-backup.ts';
 import { projectFolder } from '../src/knex/connection.ts';
-import { printable } from '../src/printable.ts';
-import type { Session } from '../src/session.ts';
+import type { Session } from '../src/session/session.ts';
+import { printable } from '../src/text/printable.ts';
 import { reading, run, withTarget, writing } from './command.ts';
 import { backupLine, section } from './lines.ts';
 

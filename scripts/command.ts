@@ -3,12 +3,12 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import createKnex, { type Knex } from 'knex';
 import { parseRoots } from '../src/audit/code/search.ts';
 import { exitCodeOf, isUndropError, sqlState, UndropError } from '../src/errors.ts';
-import { undropConfig } from '../src/knex/config.ts';
 import { loadEnv, projectFolder, resolveTarget } from '../src/knex/connection.ts';
 import type { Target } from '../src/knex/target.ts';
-import { control, printable } from '../src/printable.ts';
-import { inReadOnlySession } from '../src/read-only.ts';
-import { inSession, type Session } from '../src/session.ts';
+import { undropConfig } from '../src/migration/knex-config.ts';
+import { inReadOnlySession } from '../src/session/read-only.ts';
+import { inSession, type Session } from '../src/session/session.ts';
+import { control, printable } from '../src/text/printable.ts';
 import { interruptible } from './interruptible.ts';
 
 /** A command that leaves its mistakes to `fail`. */

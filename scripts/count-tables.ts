@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { countTables } from '../src/count-tables.ts';
-import { identifier } from '../src/name.ts';
+import { identifier } from '../src/options/table-name.ts';
+import { countTables } from '../src/status/count-tables.ts';
 import { reading, run } from './command.ts';
 
 export default function define(command: Command): void {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { archivedDdl, liveDdl } from '../src/ddl.ts';
-import { formatDdl, writeDdl } from '../src/ddl-file.ts';
-import { printable } from '../src/printable.ts';
+import { archivedDdl, liveDdl } from '../src/script/ddl.ts';
+import { formatDdl, writeDdl } from '../src/script/ddl-file.ts';
+import { printable } from '../src/text/printable.ts';
 import { reading, run, toNumber } from './command.ts';
 
 interface Options {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { demo, demoFailure, type Shown } from '../src/demo.ts';
-import { say } from '../src/say.ts';
+import { say } from '../src/text/log.ts';
 import { run } from './command.ts';
 
 export default function define(command: Command): void {

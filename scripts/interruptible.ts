@@ -1,5 +1,5 @@
 import { UndropError } from '../src/errors.ts';
-import { stopSessions } from '../src/stoppable.ts';
+import { stopSessions } from '../src/session/stoppable.ts';
 
 // What a shell says of a process that a signal has ended: 128 and its number.
 const exitCodes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;

@@ -1,5 +1,5 @@
 import { type BackupRecord, nameOf } from '../src/backup/records.ts';
-import { printable } from '../src/printable.ts';
+import { printable } from '../src/text/printable.ts';
 
 /** A heading, and a table under it. */
 export function section(title: string, rows: readonly (readonly string[])[]): string {

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { preflight } from '../src/preflight.ts';
-import { formatPreflight, formatPreflightMarkdown } from '../src/preflight-report.ts';
-import { inReadOnlySession } from '../src/read-only.ts';
-import { recordFacts } from '../src/record-facts.ts';
+import { recordFacts } from '../src/baseline/record-facts.ts';
+import { formatPreflight, formatPreflightMarkdown } from '../src/preflight/format.ts';
+import { preflight } from '../src/preflight/preflight.ts';
 import { formatPreflightHtml } from '../src/report/pages.ts';
+import { inReadOnlySession } from '../src/session/read-only.ts';
 import { migrationsFolder, run, withFormats, withTarget } from './command.ts';
 
 export default function define(command: Command): void {

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { projectFolder } from '../src/knex/connection.ts';
-import { printable } from '../src/printable.ts';
 import { loadLayout } from '../src/report/layout-graph.ts';
 import { formatReportMarkdown } from '../src/report/markdown.ts';
 import { formatReportHtml } from '../src/report/pages.ts';
 import { readReport } from '../src/report/read-report.ts';
-import { writeNewFile } from '../src/write-file.ts';
+import { writeNewFile } from '../src/script/write-new-file.ts';
+import { printable } from '../src/text/printable.ts';
 import { codeRoots, migrationsFolder, run, toCount, withFormats, withTarget } from './command.ts';
 
 interface Options {

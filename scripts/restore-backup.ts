@@ -1,8 +1,12 @@
 import type { Command } from 'commander';
-import type { RestoredTable } from '../src/backup/bring-table.ts';
-import { type RestoredDatabase, replaceDatabase, restoreDatabase } from '../src/backup/restore-database.ts';
-import { planTable, restoreTable } from '../src/backup/restore-table.ts';
-import { printable } from '../src/printable.ts';
+import type { RestoredTable } from '../src/backup/restore/bring-table.ts';
+import {
+  type RestoredDatabase,
+  replaceDatabase,
+  restoreDatabase,
+} from '../src/backup/restore/restore-database.ts';
+import { planTable, restoreTable } from '../src/backup/restore/restore-table.ts';
+import { printable } from '../src/text/printable.ts';
 import { run, withTarget } from './command.ts';
 
 interface Wanted {

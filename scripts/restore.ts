@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import type { Wanted } from '../src/choose-entry.ts';
-import { printable } from '../src/printable.ts';
-import { planRestore, restoreArchive } from '../src/restore-archive.ts';
-import { restoreDdl } from '../src/restore-ddl.ts';
-import { type Settled, settleEntries } from '../src/settle-entries.ts';
+import type { Wanted } from '../src/archive/choose-entry.ts';
+import { type Settled, settleEntries } from '../src/restore/mark-restored.ts';
+import { planRestore, restoreArchive } from '../src/restore/restore.ts';
+import { restoreDdl } from '../src/script/replay.ts';
+import { printable } from '../src/text/printable.ts';
 import { reading, run, toNumber, writing } from './command.ts';
 import { fromBackup } from './restore-backup.ts';
 

@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { UndropError } from '../src/errors.ts';
 import { readSettings } from '../src/knex/settings.ts';
-import { printable } from '../src/printable.ts';
-import { describeCounts, type Roundtrip, roundtrip } from '../src/roundtrip.ts';
+import { describeCounts, type Roundtrip, roundtrip } from '../src/roundtrip/roundtrip.ts';
+import { printable } from '../src/text/printable.ts';
 import { run } from './command.ts';
 
 interface Arguments {

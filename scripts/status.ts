@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { readStatus, type Status } from '../src/status.ts';
+import { readStatus, type Status } from '../src/status/status.ts';
 import { migrationsFolder, reading, run } from './command.ts';
 import { backupLine, moment, section } from './lines.ts';
 

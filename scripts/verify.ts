@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { formatVerificationHtml } from '../src/report/pages.ts';
-import { verifyDatabase } from '../src/verify-database.ts';
-import { formatVerification, formatVerificationMarkdown } from '../src/verify-report.ts';
+import { formatVerification, formatVerificationMarkdown } from '../src/verify/format.ts';
+import { verifyDatabase } from '../src/verify/verify.ts';
 import { codeRoots, reading, run, toCount, withFormats } from './command.ts';
 
 interface Options {

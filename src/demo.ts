@@ -2,15 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import createKnex, { type Knex } from 'knex';
-import { backup } from './backup/backup.ts';
-import { countTables } from './count-tables.ts';
+import { backup } from './backup/take/take-backup.ts';
 import { UndropError } from './errors.ts';
-import { undropConfig } from './knex/config.ts';
 import { type EmbeddedServer, startEmbedded } from './knex/embedded.ts';
 import type { Target } from './knex/target.ts';
-import { quoteName } from './name.ts';
-import { inReadOnlySession } from './read-only.ts';
-import { verifyDatabase } from './verify-database.ts';
+import { undropConfig } from './migration/knex-config.ts';
+import { quoteName } from './options/table-name.ts';
+import { inReadOnlySession } from './session/read-only.ts';
+import { countTables } from './status/count-tables.ts';
+import { verifyDatabase } from './verify/verify.ts';
 
 /** One thing that the demo has shown. */
 export interface Shown {

@@ -1,4 +1,4 @@
-import { printable } from './printable.ts';
+import { printable } from './text/printable.ts';
 
 /**
  * Every way in which this package says no. A closed set: the README lists them, and each has its test.

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { reversibleDrop } from '../src/reversible-drop.ts';
-import { quietly } from '../src/say.ts';
+import { reversibleDrop } from '../src/migration/reversible-drop.ts';
+import { quietly } from '../src/text/log.ts';
 import { installedNative } from './support/binaries.ts';
 import { inCase, needs, readSomeCases } from './support/case-folders.ts';
 import { statements } from './support/judges.ts';

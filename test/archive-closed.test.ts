@@ -1,8 +1,8 @@
 import { expect } from 'chai';
-import { formats } from '../src/archive-schema.ts';
+import { formats } from '../src/archive/schema.ts';
 import { prepareLedger } from '../src/knex/ledger.ts';
-import type { DropOptions } from '../src/options.ts';
-import { reversibleDrop } from '../src/reversible-drop.ts';
+import { reversibleDrop } from '../src/migration/reversible-drop.ts';
+import type { DropOptions } from '../src/options/options.ts';
 import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
 import { onEmbedded, type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';

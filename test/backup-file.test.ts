@@ -11,9 +11,9 @@ import {
   settleDraft,
   writeDraft,
 } from '../src/backup/backup-file.ts';
-import { dumpArguments, planDump } from '../src/backup/dump-plan.ts';
+import { dumpArguments, planDump } from '../src/backup/dump/dump-plan.ts';
+import { progressLine, sizeInWords } from '../src/backup/dump/dump-progress.ts';
 import { hashOf, measure, measureGrowing } from '../src/backup/measure.ts';
-import { progressLine, sizeInWords } from '../src/backup/progress.ts';
 import { refusalOf } from './support/migrate.ts';
 
 describe('a draft of a backup', () => {

@@ -12,11 +12,11 @@ import {
 import { join } from 'node:path';
 import { expect } from 'chai';
 import pg from 'pg';
-import { ensureArchive } from '../src/archive-schema.ts';
-import { describeServer } from '../src/catalog/server.ts';
+import { ensureArchive } from '../src/archive/schema.ts';
 import type { ErrorCode } from '../src/errors.ts';
 import { startEmbedded } from '../src/knex/embedded.ts';
-import { inSession } from '../src/session.ts';
+import { describeServer } from '../src/session/server.ts';
+import { inSession } from '../src/session/session.ts';
 import type { Ran } from './support/command.ts';
 import { keepEmbeddedCompiled } from './support/compiled.ts';
 import { fakePgDump } from './support/fake-pg-dump.ts';

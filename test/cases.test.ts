@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { reversibleDrop } from '../src/reversible-drop.ts';
-import { quietly } from '../src/say.ts';
+import { reversibleDrop } from '../src/migration/reversible-drop.ts';
+import { quietly } from '../src/text/log.ts';
 import { inCase, needsCase, readCases } from './support/case-folders.ts';
 import { expectSame, look } from './support/judges.ts';
 import { refusalOf } from './support/migrate.ts';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { databaseRows } from '../src/catalog/database-rows.ts';
-import { noise, rows } from '../src/catalog/normal.ts';
+import { databaseRows } from '../src/catalog/facts/database-rows.ts';
+import { noise, rows } from '../src/catalog/facts/normal.ts';
 import { testServer } from './support/server.ts';
 
 /** All columns that PostgreSQL 14 to 18 have in the catalogs of the facts, each of them looked at by a person. */
@@ -11,7 +11,7 @@ const known: Readonly<Record<string, readonly string[]>> = JSON.parse(
 );
 
 describe('columns of the catalogs', () => {
-  it('are all known: decide of a new one whether it is a fact, in src/catalog/normal.ts', async () => {
+  it('are all known: decide of a new one whether it is a fact, in src/catalog/facts/normal.ts', async () => {
     const server = await testServer();
     const found = await server.sql<{ catalog: string; column: string }>(
       'postgres',

@@ -6,9 +6,9 @@ import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import createKnex from 'knex';
 import { seed } from '../seeds/01_turing.ts';
-import { readInventory } from '../src/inventory.ts';
-import { inReadOnlySession } from '../src/read-only.ts';
-import { recordFacts } from '../src/record-facts.ts';
+import { recordFacts } from '../src/baseline/record-facts.ts';
+import { readInventory } from '../src/roundtrip/inventory.ts';
+import { inReadOnlySession } from '../src/session/read-only.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestServer, testServer } from './support/server.ts';
 

@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import knexLib from 'knex';
 import pg from 'pg';
-import { Conversation } from '../src/conversation.ts';
 import { reversibleDrop } from '../src/index.ts';
-import { quietly } from '../src/say.ts';
-import { inSession } from '../src/session.ts';
-import { together } from '../src/together.ts';
+import { Conversation } from '../src/session/conversation.ts';
+import { inSession } from '../src/session/session.ts';
+import { quietly } from '../src/text/log.ts';
+import { together } from '../src/text/together.ts';
 import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, refusal } from './support/migrate.ts';
 import { onEmbedded, type TestDatabase, type TestServer, testServer } from './support/server.ts';

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { seed } from '../seeds/01_turing.ts';
-import { ensureArchive } from '../src/archive-schema.ts';
-import { attest } from '../src/backup/attest.ts';
+import { ensureArchive } from '../src/archive/schema.ts';
+import { attest } from '../src/backup/take/attest.ts';
 import { type ErrorCode, exitCodeOf, isUndropError, UndropError } from '../src/errors.ts';
 import { reversibleDrop } from '../src/index.ts';
-import { inSession } from '../src/session.ts';
+import { inSession } from '../src/session/session.ts';
 import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, runner, said, withEnvironment } from './support/migrate.ts';
 import { makeProject, type Project } from './support/project.ts';

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import type pg from 'pg';
 import { isUndropError } from '../src/errors.ts';
-import { reversibleDrop } from '../src/reversible-drop.ts';
-import { quietly } from '../src/say.ts';
+import { reversibleDrop } from '../src/migration/reversible-drop.ts';
+import { quietly } from '../src/text/log.ts';
 import { type Family, families } from './expressions/families.ts';
 import { type Kind, kindsOf } from './expressions/kinds.ts';
 import { readOperators } from './expressions/operators.ts';

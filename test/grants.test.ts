@@ -1,8 +1,8 @@
 import { expect } from 'chai';
-import { liveDdl } from '../src/ddl.ts';
-import { formatDdl } from '../src/ddl-file.ts';
 import { planDrop, reversibleDrop } from '../src/index.ts';
-import { inSession } from '../src/session.ts';
+import { liveDdl } from '../src/script/ddl.ts';
+import { formatDdl } from '../src/script/ddl-file.ts';
+import { inSession } from '../src/session/session.ts';
 import { type Runner, refusalOf, runner } from './support/migrate.ts';
 import { wholeText } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import knexFactory, { type Knex } from 'knex';
-import { undropConfig } from '../src/knex/config.ts';
+import { undropConfig } from '../src/migration/knex-config.ts';
 import { type TestServer, testServer } from './support/server.ts';
 import { makeSmallProject, type SmallProject, type Started } from './support/small-project.ts';
 

@@ -11,13 +11,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { ensureArchive } from '../src/archive-schema.ts';
-import { backup } from '../src/backup/backup.ts';
+import { ensureArchive } from '../src/archive/schema.ts';
 import { readManifest } from '../src/backup/manifest.ts';
 import { measure } from '../src/backup/measure.ts';
+import { backup } from '../src/backup/take/take-backup.ts';
 import { readSettings } from '../src/knex/settings.ts';
-import { quietly } from '../src/say.ts';
-import { inSession } from '../src/session.ts';
+import { inSession } from '../src/session/session.ts';
+import { quietly } from '../src/text/log.ts';
 import { fakePgDump } from './support/fake-pg-dump.ts';
 import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
 import { pgDump } from './support/pg-dump.ts';

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import knexFactory, { type Knex } from 'knex';
-import { undropConfig } from '../src/knex/config.ts';
 import { readSettings } from '../src/knex/settings.ts';
+import { undropConfig } from '../src/migration/knex-config.ts';
 import { readWitness } from '../src/roundtrip/witness.ts';
-import { quietly } from '../src/say.ts';
+import { quietly } from '../src/text/log.ts';
 import { testNative } from './support/binaries.ts';
 import { type FaultProxy, startProxy } from './support/proxy.ts';
 import { startServer, type TestDatabase, type TestServer } from './support/server.ts';

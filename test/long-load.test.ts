@@ -6,7 +6,7 @@ import * as optional from '../migrations/045_cleanup_optional_tables.ts';
 import { seed } from '../seeds/01_turing.ts';
 import { legacyTables, optionalTables } from '../seeds/turing/names.ts';
 import { isUndropError } from '../src/errors.ts';
-import { quietly } from '../src/say.ts';
+import { quietly } from '../src/text/log.ts';
 import { type Runner, runner, withEnvironment } from './support/migrate.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 

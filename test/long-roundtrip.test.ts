@@ -5,8 +5,8 @@ import { expect } from 'chai';
 import { isUndropError } from '../src/errors.ts';
 import { readSettings } from '../src/knex/settings.ts';
 import { compareDumps, dumpedStatements } from '../src/roundtrip/dump.ts';
-import { roundtrip } from '../src/roundtrip.ts';
-import { quietly } from '../src/say.ts';
+import { roundtrip } from '../src/roundtrip/roundtrip.ts';
+import { quietly } from '../src/text/log.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
 const schema = /* sql */ `

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
-import { checkApprovals, readApprovals } from '../src/approvals.ts';
 import { isUndropError } from '../src/errors.ts';
-import { parseTableName, quoteName } from '../src/name.ts';
-import { type DropOptions, parseOptions } from '../src/options.ts';
+import { checkApprovals, readApprovals } from '../src/options/approvals.ts';
+import { type DropOptions, parseOptions } from '../src/options/options.ts';
+import { parseTableName, quoteName } from '../src/options/table-name.ts';
 
 /** The error that a call throws; fails where it throws none of ours. */
 function refusal(call: () => unknown) {

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { inFolder } from './support/packed.ts';
 
@@ -24,11 +24,12 @@ const sources = new Map([...folders, 'knexfile.ts'].map((path) => [path, readSou
 function readSource(path: string): Source {
   const text = readFileSync(join(root, path), 'utf8');
   const found = [...text.matchAll(/^(?:import|export)( type)? [^;]*?from '([^']+)'/gm)];
+  const later = [...text.matchAll(/\bimport\('([^']+)'\)/g)].map(([, name = '']) => name);
   const resolve = (name: string) => (name.startsWith('.') ? join(path, '..', name) : name);
   return {
     lines: text.split('\n').length - 1,
     text,
-    imports: found.map(([, , name = '']) => resolve(name)),
+    imports: [...found.map(([, , name = '']) => name), ...later].map(resolve),
     loads: found.flatMap(([, type, name = '']) => (type === undefined ? [resolve(name)] : [])),
   };
 }
@@ -46,8 +47,15 @@ function loadedBy(paths: readonly string[]): string[] {
 }
 
 const below = (folder: string) => [...sources].filter(([path]) => path.startsWith(`${folder}/`));
-/** What stands in `src` is part of its folder, or of none. */
-const folderOf = (path: string) => path.split('/').slice(0, -1).join('/');
+/** A file that stands in `src` itself is a room of its own. */
+const roomOf = (path: string) => (/^src\/[^/]+$/.test(path) ? path : dirname(path));
+
+/** The floors of `docs/architecture.md`. */
+const floors = new Map(
+  [...readFileSync(join(root, 'docs/architecture.md'), 'utf8').matchAll(/^\| (\d+) \| `([^`]+)` \|/gm)].map(
+    ([, floor, room = '']) => [room, Number(floor)],
+  ),
+);
 
 const packageOf = (name: string) => /^(@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name;
 
@@ -55,7 +63,7 @@ describe('the layout', () => {
   it('keeps files short', () => {
     const long = [...sources].filter(([, { lines }]) => lines > 300).map(([path]) => path);
     expect(long).to.deep.equal([]);
-    const families = sources.get('src/catalog/index.ts')?.loads ?? [];
+    const families = sources.get('src/catalog/families/index.ts')?.loads ?? [];
     expect(families.length).to.be.greaterThan(20);
     expect(families.filter((path) => (sources.get(path)?.lines ?? 0) > 200)).to.deep.equal([]);
   });
@@ -68,11 +76,36 @@ describe('the layout', () => {
     expect(counts.filter((count) => count > 3).length).to.be.at.most(counts.length / 8);
   });
 
-  it('has a catalog that knows no stage', () => {
-    for (const [path, { imports }] of below('src/catalog')) {
-      const others = imports.filter((name) => folderOf(name) !== 'src/catalog');
-      expect(['src/errors.ts', 'src/session.ts'], path).to.include.members(others);
-    }
+  it('has one folder a stage, and each imports from lower floors only', () => {
+    const rooms = new Set([...below('src'), ...below('scripts')].map(([path]) => roomOf(path)));
+    expect([...floors.keys()]).to.have.members([...rooms]);
+    const floorOf = (path: string) => floors.get(roomOf(path)) ?? 0;
+    const wrong = [...below('src'), ...below('scripts')].flatMap(([path, { imports }]) =>
+      imports
+        .filter(
+          (name) => sources.has(name) && roomOf(name) !== roomOf(path) && floorOf(name) >= floorOf(path),
+        )
+        .map((name) => `${path} imports ${name}`),
+    );
+    expect(wrong).to.deep.equal([]);
+  });
+
+  it('has no circle of imports, types included', () => {
+    const done = new Set<string>();
+    const circles: string[] = [];
+    const follow = (path: string, way: readonly string[]): void => {
+      if (way.includes(path)) circles.push([...way.slice(way.indexOf(path)), path].join(' -> '));
+      if (done.has(path) || way.includes(path)) return;
+      for (const name of sources.get(path)?.imports ?? []) follow(name, [...way, path]);
+      done.add(path);
+    };
+    for (const path of sources.keys()) follow(path, []);
+    expect(circles).to.deep.equal([]);
+  });
+
+  it('has nothing in src itself but the public names, the errors and the demonstration', () => {
+    const files = [...sources.keys()].filter((path) => dirname(path) === 'src');
+    expect(files).to.have.members(['src/demo.ts', 'src/errors.ts', 'src/index.ts']);
   });
 
   it('has sources that import sources, and packages that users have', () => {
@@ -101,9 +134,9 @@ describe('the layout', () => {
 
   it('loads a migration without what does its work', () => {
     const names = loadedBy(below('migrations').map(([path]) => path));
-    expect(names).to.include('src/options.ts');
+    expect(names).to.include('src/options/options.ts');
     const much =
-      /^src\/(audit|backup|report|roundtrip)\/|^src\/catalog\/(?!server)|^src\/(up|down|session)\.ts$/;
+      /^src\/(archive|audit|backup|capture|catalog|down|locks|report|roundtrip|up)\/|^src\/session\/(?!server)/;
     expect(names.filter((name) => much.test(name))).to.deep.equal([]);
     expect(names.filter((name) => !sources.has(name))).to.deep.equal(['pg']);
   });

@@ -1,12 +1,12 @@
 import { expect } from 'chai';
-import { headSql } from '../src/entry-digest.ts';
+import { pruneArchive } from '../src/archive/prune.ts';
+import { headSql } from '../src/archive/seal.ts';
 import { reversibleDrop } from '../src/index.ts';
-import type { DropOptions } from '../src/options.ts';
-import { pruneArchive } from '../src/prune-archive.ts';
-import { inReadOnlySession } from '../src/read-only.ts';
-import { planRestore, restoreArchive } from '../src/restore-archive.ts';
-import { inSession } from '../src/session.ts';
-import { settleEntries } from '../src/settle-entries.ts';
+import type { DropOptions } from '../src/options/options.ts';
+import { settleEntries } from '../src/restore/mark-restored.ts';
+import { planRestore, restoreArchive } from '../src/restore/restore.ts';
+import { inReadOnlySession } from '../src/session/read-only.ts';
+import { inSession } from '../src/session/session.ts';
 import { type Runner, refusalOf, runner, said, withEnvironment } from './support/migrate.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { digestRows } from '../src/digest-rows.ts';
-import { inSession } from '../src/session.ts';
+import { digestRows } from '../src/archive/digest-rows.ts';
+import { inSession } from '../src/session/session.ts';
 import { freshDatabase } from './support/fresh-database.ts';
 import type { Runner } from './support/migrate.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';

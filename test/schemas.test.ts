@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { reversibleDrop } from '../src/reversible-drop.ts';
+import { reversibleDrop } from '../src/migration/reversible-drop.ts';
 import { compareDumps, dumpedStatements } from '../src/roundtrip/dump.ts';
-import { quietly } from '../src/say.ts';
+import { quietly } from '../src/text/log.ts';
 import { type Runner, runner } from './support/migrate.ts';
 import { wholeText } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';

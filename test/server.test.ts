@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { describeServer, featuresOf, refuseOtherProducts } from '../src/catalog/server.ts';
 import { describeSpreadTables } from '../src/catalog/spread.ts';
 import { UndropError } from '../src/errors.ts';
+import { describeServer, featuresOf, refuseOtherProducts } from '../src/session/server.ts';
 
 function refusalOf(work: () => unknown): UndropError {
   try {

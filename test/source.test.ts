@@ -7,12 +7,12 @@ import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import knexFactory, { type Knex } from 'knex';
 import { UndropError } from '../src/errors.ts';
-import { type UndropConfigOptions, undropConfig } from '../src/knex/config.ts';
 import { connect, resolveTarget } from '../src/knex/connection.ts';
 import { startEmbedded } from '../src/knex/embedded.ts';
 import { prepareLedger } from '../src/knex/ledger.ts';
-import { UndropMigrationSource } from '../src/knex/source.ts';
 import type { Target } from '../src/knex/target.ts';
+import { type UndropConfigOptions, undropConfig } from '../src/migration/knex-config.ts';
+import { UndropMigrationSource } from '../src/migration/migration-source.ts';
 import { type TestServer, testServer } from './support/server.ts';
 
 const table = (name: string) => `

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
-import { tableFingerprint } from '../src/approve.ts';
-import { readFactDigests } from '../src/catalog/fact-digests.ts';
-import type { FactsVersion } from '../src/catalog/normal-rows.ts';
-import { digestRows } from '../src/digest-rows.ts';
-import { compareRows } from '../src/rows.ts';
-import { inSession } from '../src/session.ts';
+import { digestRows } from '../src/archive/digest-rows.ts';
+import { compareRows } from '../src/archive/kept-rows.ts';
+import { readFactDigests } from '../src/catalog/facts/fact-digests.ts';
+import type { FactsVersion } from '../src/catalog/facts/normal-rows.ts';
+import { inSession } from '../src/session/session.ts';
+import { tableFingerprint } from '../src/up/approve.ts';
 import { inCase } from './support/case-folders.ts';
 import { testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';

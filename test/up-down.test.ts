@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import { ensureArchive } from '../src/archive-schema.ts';
+import { ensureArchive } from '../src/archive/schema.ts';
 import { planDrop, reversibleDrop } from '../src/index.ts';
-import { inSession } from '../src/session.ts';
+import { inSession } from '../src/session/session.ts';
 import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 

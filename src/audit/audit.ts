@@ -1,7 +1,7 @@
-import { readEntries } from '../entries.ts';
+import { readEntries } from '../archive/entries.ts';
 import { sqlState } from '../errors.ts';
-import { groupBy } from '../group-by.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
+import { groupBy } from '../text/group-by.ts';
 import { makeScanner } from './code/scanner.ts';
 import type { CodeReference, CodeSearch } from './code/search.ts';
 import type { Decided } from './decisions.ts';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { UndropError } from '../errors.ts';
-import { parseTableName } from '../name.ts';
+import { parseTableName } from '../options/table-name.ts';
 
 /** What people have decided about a table, whatever the rules say. */
 export interface Decision {

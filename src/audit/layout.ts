@@ -1,4 +1,4 @@
-import { printable } from '../printable.ts';
+import { printable } from '../text/printable.ts';
 
 /** The columns of a terminal that a report may take. */
 const width = 100;

@@ -1,4 +1,4 @@
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 
 /** What a table has to do with others: by its OID. */
 export interface Link {

@@ -1,4 +1,4 @@
-import { identifier } from '../name.ts';
+import { identifier } from '../options/table-name.ts';
 import type { Audit, TableAudit } from './audit.ts';
 import { describeRows, moment } from './ghost-rules.ts';
 import { code, columnsOf, describeBytes, pad, wrap } from './layout.ts';

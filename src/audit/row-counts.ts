@@ -1,6 +1,6 @@
+import { countUnplanned, findForeignCode } from '../catalog/foreign-code.ts';
 import { sqlState } from '../errors.ts';
-import { countUnplanned, findForeignCode } from '../foreign-code.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 import type { Table } from './tables.ts';
 
 /** Whether a table is empty, as looked at and never as estimated; and how many rows it has. */

@@ -1,4 +1,4 @@
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 
 /** A table as the catalogs and the statistics know it. */
 export interface Table {

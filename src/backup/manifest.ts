@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { UndropError } from '../errors.ts';
-import type { BackupFormat } from './pg-dump.ts';
+
+/** A file or a folder that pg_restore reads, or SQL that psql reads. */
+export type BackupFormat = 'custom' | 'directory' | 'plain';
 
 /** What was done to show that a backup holds what it should. */
 export type Proof = 'off' | 'contents' | 'restore';

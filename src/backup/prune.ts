@@ -1,6 +1,6 @@
 import { rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 import { findDamage, type Recorded } from './damage.ts';
 import { manifestOf } from './manifest.ts';
 import { type BackupRecord, nameOf, readBackups, recordedOf } from './records.ts';

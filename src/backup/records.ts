@@ -1,5 +1,5 @@
-import { backupsSql, hasArchive } from '../archive-schema.ts';
-import type { Session } from '../session.ts';
+import { backupsSql, hasArchive } from '../archive/schema.ts';
+import type { Session } from '../session/session.ts';
 import type { Recorded } from './damage.ts';
 
 /** A backup as the archive has it recorded. */

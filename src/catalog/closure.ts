@@ -1,4 +1,4 @@
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 
 /** `classid/objid`: addresses an object inside one snapshot. */
 export type ObjectKey = `${number}/${number}`;

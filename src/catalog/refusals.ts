@@ -1,15 +1,8 @@
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 import type { Closure } from './closure.ts';
+import type { Obstacle } from './obstacle.ts';
 import { findForeignRoles } from './roles.ts';
 import { findSpreadTables } from './spread.ts';
-
-/** One thing that cannot be brought back exactly, and why. */
-export interface Obstacle {
-  /** The name of the object, qualified. */
-  readonly identity: string;
-  /** Why it cannot, in words. */
-  readonly reason: string;
-}
 
 // https://www.postgresql.org/docs/current/catalog-pg-class.html
 const relationsSql = /* sql */ `

@@ -1,6 +1,6 @@
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 import { type Closure, membersIn } from './closure.ts';
-import type { Obstacle } from './refusals.ts';
+import type { Obstacle } from './obstacle.ts';
 
 // SET ROLE asks what the role that logged in may do, OWNER TO what the acting one may.
 // https://www.postgresql.org/docs/current/functions-info.html (pg_has_role)

@@ -1,4 +1,4 @@
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 import type { Closure, ObjectKey } from './closure.ts';
 
 /** An object whose expressions need operators that they do not print. */

@@ -1,4 +1,4 @@
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 
 /** The row of a sequence itself: its state stands in no catalog. */
 export interface SequenceState {

@@ -1,6 +1,6 @@
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 import type { Closure } from './closure.ts';
-import type { Obstacle } from './refusals.ts';
+import type { Obstacle } from './obstacle.ts';
 
 /** A table whose rows an extension keeps in other tables or on other servers. */
 export interface SpreadTable {

@@ -1,5 +1,5 @@
-import type { Session } from '../session.ts';
-import type { Obstacle } from './refusals.ts';
+import type { Session } from '../session/session.ts';
+import type { Obstacle } from './obstacle.ts';
 import type { Unprinted } from './search-paths.ts';
 
 /** An operator or function that could be taken for a built-in one, where its schema is in the search path. */

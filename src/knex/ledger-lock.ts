@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientBase } from 'pg';
-import { say } from '../say.ts';
-import type { Ledger } from './ledger.ts';
+import { say } from '../text/log.ts';
+import type { Ledger } from './migrations-table.ts';
 
 /*
  * Knex marks its ledger as locked in a row, and commits that for a rollback: whoever is killed leaves it so for good.

@@ -1,16 +1,9 @@
 import type { ClientBase } from 'pg';
 import { UndropError } from '../errors.ts';
-import { withoutExtension } from '../migration-name.ts';
-import { onlyRead } from '../only-read.ts';
+import { withoutExtension } from '../options/migration-name.ts';
+import { onlyRead } from '../session/server-errors.ts';
 import { healLedger, mayFreeSql } from './ledger-lock.ts';
-
-/** Where Knex records which migrations have run. */
-export interface Ledger {
-  schemaName: string;
-  tableName: string;
-  /** Whether the user named it. If not, a ledger elsewhere is taken for the one to keep. */
-  given: boolean;
-}
+import type { Ledger } from './migrations-table.ts';
 
 /**
  * What must be so before Knex reads its ledger: the schema is there, closed to others if this made it; so are the tables,

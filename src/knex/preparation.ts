@@ -1,8 +1,9 @@
 import type { Knex } from 'knex';
 import type { Client } from 'pg';
 import { clientConfig, connect } from './connection.ts';
-import { type Ledger, prepareLedger } from './ledger.ts';
+import { prepareLedger } from './ledger.ts';
 import { holdLedger } from './ledger-lock.ts';
+import type { Ledger } from './migrations-table.ts';
 import type { Target } from './target.ts';
 
 export interface Preparation {

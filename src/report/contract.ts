@@ -1,5 +1,5 @@
 import { type Closure, type Edge, type Member, type ObjectKey, outsiders } from '../catalog/closure.ts';
-import { groupBy } from '../group-by.ts';
+import { groupBy } from '../text/group-by.ts';
 
 /** How many of a kind. */
 export interface Kind {

@@ -1,7 +1,7 @@
 import { moment } from '../audit/ghost-rules.ts';
 import { describeBytes } from '../audit/layout.ts';
 import { nameOf as backupName } from '../backup/records.ts';
-import type { MigrationPreflight } from '../preflight.ts';
+import type { MigrationPreflight } from '../preflight/preflight.ts';
 import { type Content, type Html, html } from './html.ts';
 import { share, stageName, withShare } from './impact.ts';
 import type { Section } from './page.ts';

@@ -2,10 +2,10 @@ import type { Evidence } from '../audit/audit.ts';
 import { describeRows } from '../audit/ghost-rules.ts';
 import { inText } from '../audit/table-evidence.ts';
 import { readClosure, readEdges } from '../catalog/closure.ts';
-import { groupBy } from '../group-by.ts';
-import { parseTableName } from '../name.ts';
-import type { MigrationPreflight } from '../preflight.ts';
-import type { Session } from '../session.ts';
+import { parseTableName } from '../options/table-name.ts';
+import type { MigrationPreflight } from '../preflight/preflight.ts';
+import type { Session } from '../session/session.ts';
+import { groupBy } from '../text/group-by.ts';
 import { contract, type Kind, type Need, type Other, reach } from './contract.ts';
 import type { KnownTable } from './known-tables.ts';
 

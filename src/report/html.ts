@@ -1,4 +1,4 @@
-import { printable } from '../printable.ts';
+import { printable } from '../text/printable.ts';
 
 /** What a template takes: text of whatever origin, markup, lists of both, and nothing at all. */
 export type Content = string | number | Html | null | readonly Content[];

@@ -1,4 +1,4 @@
-import type { MigrationPreflight } from '../preflight.ts';
+import type { MigrationPreflight } from '../preflight/preflight.ts';
 import type { KnownTable } from './known-tables.ts';
 
 /** What there is at one moment; the proposal's "Storage Impact" sets two of them side by side. */

@@ -1,7 +1,7 @@
 import { code, describeBytes } from '../audit/layout.ts';
 import { formatAuditMarkdown } from '../audit/report.ts';
-import { formatPreflightMarkdown } from '../preflight-report.ts';
-import { formatVerificationMarkdown } from '../verify-report.ts';
+import { formatPreflightMarkdown } from '../preflight/format.ts';
+import { formatVerificationMarkdown } from '../verify/format.ts';
 import type { Subject } from './graph.ts';
 import { stageName, withShare } from './impact.ts';
 import type { Report } from './read-report.ts';

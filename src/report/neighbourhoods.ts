@@ -1,4 +1,4 @@
-import { groupBy } from '../group-by.ts';
+import { groupBy } from '../text/group-by.ts';
 import type { Graph, Subject } from './graph.ts';
 import { merge, type Surroundings, surroundingsOf } from './surroundings.ts';
 

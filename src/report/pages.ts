@@ -1,7 +1,7 @@
 import type { Audit } from '../audit/audit.ts';
 import { countingLine } from '../audit/report.ts';
-import type { Check } from '../checks.ts';
-import type { MigrationPreflight } from '../preflight.ts';
+import type { MigrationPreflight } from '../preflight/preflight.ts';
+import type { Check } from '../verify/format.ts';
 import { auditSections } from './audit-sections.ts';
 import { glanceSection, recordSection } from './glance-sections.ts';
 import type { LayOut } from './layout-graph.ts';

@@ -1,5 +1,5 @@
 import { columnsOf } from '../audit/layout.ts';
-import { printable } from '../printable.ts';
+import { printable } from '../text/printable.ts';
 import { type Html, html } from './html.ts';
 import type { Curve, LayOut, Point, Size } from './layout-graph.ts';
 import type { Neighbourhood } from './neighbourhoods.ts';

@@ -1,6 +1,6 @@
-import type { GateState, MigrationPreflight } from '../preflight.ts';
-import type { Refusal } from '../preflight-gates.ts';
-import { countKinds, words } from '../preflight-report.ts';
+import { countKinds, words } from '../preflight/format.ts';
+import type { Refusal } from '../preflight/gates.ts';
+import type { GateState, MigrationPreflight } from '../preflight/preflight.ts';
 import { type Content, type Html, html, lines } from './html.ts';
 import type { Section } from './page.ts';
 import { badge, folded, list, name, shortened, table } from './parts.ts';

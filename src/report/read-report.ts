@@ -1,11 +1,11 @@
 import type { Knex } from 'knex';
 import { type Audit, readEvidence } from '../audit/audit.ts';
 import { type JudgeOptions, judgeEvidence } from '../audit/judge-evidence.ts';
-import { type MigrationPreflight, preflight } from '../preflight.ts';
-import { inReadOnlySession } from '../read-only.ts';
-import { quietly } from '../say.ts';
-import { readStatus, type Status } from '../status.ts';
-import { type Verification, verifyDatabase } from '../verify-database.ts';
+import { type MigrationPreflight, preflight } from '../preflight/preflight.ts';
+import { inReadOnlySession } from '../session/read-only.ts';
+import { readStatus, type Status } from '../status/status.ts';
+import { quietly } from '../text/log.ts';
+import { type Verification, verifyDatabase } from '../verify/verify.ts';
 import { type Graph, readGraph } from './graph.ts';
 import { findImpact, type Stage } from './impact.ts';
 import { knowTables } from './known-tables.ts';

@@ -1,4 +1,4 @@
-import type { Check } from '../checks.ts';
+import type { Check } from '../verify/format.ts';
 import type { Section } from './page.ts';
 import { badge, shortened, table } from './parts.ts';
 

@@ -2,7 +2,7 @@ import createKnex, { type Knex } from 'knex';
 import { sqlState, UndropError } from '../errors.ts';
 import { clientConfig, connect } from '../knex/connection.ts';
 import type { Settings } from '../knex/settings.ts';
-import { quoteName } from '../name.ts';
+import { quoteName } from '../options/table-name.ts';
 
 /** A database of our own, with the contents that the source had when all began. */
 export interface Copy {

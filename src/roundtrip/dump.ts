@@ -1,8 +1,8 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findPgDump, type PgDump } from '../backup/find-pg-dump.ts';
-import { runPgDump } from '../backup/pg-dump.ts';
+import { findPgDump, type PgDump } from '../backup/programs/find-pg-dump.ts';
+import { runPgDump } from '../backup/programs/pg-dump.ts';
 import { isUndropError } from '../errors.ts';
 import type { Settings } from '../knex/settings.ts';
 

@@ -1,4 +1,4 @@
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 
 export interface Choice {
   /** With `*` for any characters and `?` for one: held against `table` and against `schema.table`. */

@@ -1,9 +1,9 @@
-import { down } from '../down.ts';
+import { down } from '../down/down.ts';
 import { exitCodeOf, isUndropError } from '../errors.ts';
-import { parseOptions } from '../options.ts';
-import { quietly } from '../say.ts';
-import { inSession } from '../session.ts';
-import { up } from '../up.ts';
+import { parseOptions } from '../options/options.ts';
+import { inSession } from '../session/session.ts';
+import { quietly } from '../text/log.ts';
+import { up } from '../up/up.ts';
 import type { Copy } from './copies.ts';
 
 export const outcomes = ['exact', 'refused', 'different', 'failed'] as const;

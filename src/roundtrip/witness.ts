@@ -1,10 +1,10 @@
-import type { Fact } from '../catalog/facts.ts';
-import { compareFacts, describeDifferences } from '../compare.ts';
-import { readInventory } from '../inventory.ts';
-import { readRestored } from '../restore.ts';
-import { inSession, type Session } from '../session.ts';
+import { compareFacts, describeDifferences } from '../capture/compare.ts';
+import type { Fact } from '../catalog/facts/facts.ts';
+import { readRestored } from '../down/replay.ts';
+import { inSession, type Session } from '../session/session.ts';
 import type { Copy } from './copies.ts';
 import { compareDumps, type Dump } from './dump.ts';
+import { readInventory } from './inventory.ts';
 import { listTables } from './tables.ts';
 
 /** A whole database, as several readers see it that know nothing of one another. */

@@ -1,10 +1,10 @@
 import { isUndropError } from '../../src/errors.ts';
-import type { DropOptions } from '../../src/options.ts';
-import { planDrop } from '../../src/plan-drop.ts';
-import { reversibleDrop } from '../../src/reversible-drop.ts';
+import { planDrop } from '../../src/migration/plan-drop.ts';
+import { reversibleDrop } from '../../src/migration/reversible-drop.ts';
+import type { DropOptions } from '../../src/options/options.ts';
 import { compareDumps, dumpedStatements } from '../../src/roundtrip/dump.ts';
-import { quietly } from '../../src/say.ts';
-import { inSession } from '../../src/session.ts';
+import { inSession } from '../../src/session/session.ts';
+import { quietly } from '../../src/text/log.ts';
 import { inCase } from '../support/case-folders.ts';
 import { dropCascade, predictAndDrop, undone, watch } from '../support/oracle.ts';
 import { pgDump } from '../support/pg-dump.ts';

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ErrorCode, sqlState } from '../../src/errors.ts';
-import type { DropOptions } from '../../src/options.ts';
+import type { DropOptions } from '../../src/options/options.ts';
 import { type Runner, runner } from './migrate.ts';
 import type { TestDatabase, TestServer } from './server.ts';
 import { skip } from './skip.ts';

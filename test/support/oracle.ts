@@ -1,7 +1,7 @@
 import { readClosure } from '../../src/catalog/closure.ts';
-import { findTables } from '../../src/gate.ts';
-import { parseTableName } from '../../src/name.ts';
-import type { Session } from '../../src/session.ts';
+import { parseTableName } from '../../src/options/table-name.ts';
+import type { Session } from '../../src/session/session.ts';
+import { findTables } from '../../src/up/find-tables.ts';
 
 /** Makes the server write down what it drops. */
 export const watch = /* sql */ `

@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { PgDump } from '../../src/backup/find-pg-dump.ts';
+import type { PgDump } from '../../src/backup/programs/find-pg-dump.ts';
 import { fakePgDump } from './fake-pg-dump.ts';
 
 /** A pg_dump that stands still in the middle: in a table of more than a megabyte, while it writes to its standard output. */

@@ -4,7 +4,7 @@ import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_thread
 import type { PGlite } from '@electric-sql/pglite';
 import { pgDump as dump } from '@electric-sql/pglite-tools/pg_dump';
 import pg from 'pg';
-import { findPgDump, type PgDump } from '../../src/backup/find-pg-dump.ts';
+import { findPgDump, type PgDump } from '../../src/backup/programs/find-pg-dump.ts';
 import { keepCompiled } from './compiled.ts';
 import { embeddedAt } from './embedded-databases.ts';
 import { skip } from './skip.ts';

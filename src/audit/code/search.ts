@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
-import { groupBy } from '../../group-by.ts';
+import { groupBy } from '../../text/group-by.ts';
 import { asSql, findLiterals, firstWords, withoutPsql } from './literals.ts';
 import { type Hit, makeScanner, type Scanner } from './scanner.ts';
 import { loadParser, type ParsedSql, type ParseSql } from './sql.ts';

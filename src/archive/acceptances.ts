@@ -1,0 +1,54 @@
+import type { Accepted } from '../capture/accept-differences.ts';
+import type { Session } from '../session/session.ts';
+import { ensureArchive } from './schema.ts';
+
+/** What was accepted of an entry, by whom and when, as ISO 8601. */
+export interface Acceptance extends Accepted {
+  readonly entry: number;
+  readonly command: Command;
+  readonly acceptedAt: string;
+  readonly acceptedBy: string;
+}
+
+type Command = 'up' | 'down' | 'restore';
+
+const writeSql = /* sql */ `
+  insert into undrop.acceptances (drop_id, command, digest, differences) values ($1, $2, $3, $4)`;
+
+/** Keeps what was accepted with the entry. An archive of an older format is brought up to date. */
+export async function writeAcceptance(
+  session: Session,
+  entry: number,
+  command: Command,
+  { digest, differences }: Accepted,
+): Promise<void> {
+  await ensureArchive(session);
+  await session.write(writeSql, [entry, command, digest, JSON.stringify(differences)]);
+}
+
+const readSql = /* sql */ `
+  select a.drop_id as entry, a.command, a.digest, a.differences, a.accepted_at as "acceptedAt",
+    a.accepted_by as "acceptedBy"
+  from undrop.acceptances as a
+  order by a.id`;
+
+/** All that was accepted; nothing in an archive of the first three formats. */
+export async function readAcceptances(session: Session): Promise<Acceptance[]> {
+  const [row] = await session.read<{ there: boolean }>(
+    `select pg_catalog.to_regclass('undrop.acceptances') is not null as there`,
+  );
+  return row?.there === true ? session.read<Acceptance>(readSql) : [];
+}
+
+/** `2 differences accepted by anna on 2026-11-28T10:00:00Z in down (1a2b3c4d5e6f): table public.posts (pg_class.relacl)` */
+export function describeAcceptance({
+  digest,
+  differences,
+  command,
+  acceptedAt,
+  acceptedBy,
+}: Acceptance): string {
+  const count = differences.length === 1 ? '1 difference' : `${differences.length} differences`;
+  const places = differences.map(({ object, catalog, column }) => `${object} (${catalog}.${column})`);
+  return `${count} accepted by ${acceptedBy} on ${acceptedAt} in ${command} (${digest}): ${[...new Set(places)].join(', ')}`;
+}

@@ -1,0 +1,29 @@
+import { readPresent } from '../catalog/present.ts';
+import { UndropError } from '../errors.ts';
+import type { Session } from '../session/session.ts';
+import { say } from '../text/log.ts';
+import type { Entry } from './entry.ts';
+
+/**
+ * `down` again, after a crash between the restore and Knex's ledger: nothing is left to do if the tables are there.
+ *
+ * @throws UndropError `archive-missing`
+ */
+export async function verifyRestored(session: Session, entry: Entry): Promise<void> {
+  const present = await readPresent(
+    session,
+    entry.tables.map(({ sql }) => sql),
+  );
+  const absent = entry.tables.filter(({ sql }) => !present.includes(sql));
+  if (absent.length === 0) {
+    say(`${entry.migration}: already restored on ${entry.restoredAt} (entry ${entry.id}); nothing to do`);
+    return;
+  }
+  const names = absent.map(({ written }) => written).join(', ');
+  throw new UndropError('archive-missing', {
+    subject: names,
+    message: `${names} cannot be restored: the archive has no open entry for ${entry.migration}.`,
+    reason: `Its entry ${entry.id} was restored on ${entry.restoredAt}, and the tables have gone since by other means.`,
+    next: 'Restore them from a backup, or replay the DDL of the entry: npm run ddl, then restore --from-ddl.',
+  });
+}

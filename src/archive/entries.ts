@@ -1,0 +1,89 @@
+import type { Session } from '../session/session.ts';
+import { countTables } from '../text/log.ts';
+import { type Acceptance, describeAcceptance, readAcceptances } from './acceptances.ts';
+import type { Entry } from './entry.ts';
+import { hasArchive } from './schema.ts';
+
+/** An entry with what people ask of it. Times are ISO 8601. */
+export interface KeptEntry extends Entry {
+  readonly droppedBy: string;
+  readonly restoredBy: string | null;
+  readonly fingerprint: string;
+  /** Where the drop stands in the write-ahead log, and the restore point that was set before it. */
+  readonly lsn: string | null;
+  readonly restorePoint: string | null;
+  /** The entry that holds the rest, where one table was restored alone. */
+  readonly splitInto: number | null;
+  /** Differences that were let through, in `up` or when it was restored. */
+  readonly accepted: readonly Acceptance[];
+  /** `1 of 6 tables restored on …, 5 wait`, and what was accepted. */
+  readonly note: string | null;
+}
+
+const entriesSql = /* sql */ `
+  select d.id, d.migration, d.tables, d.dropped_at as "droppedAt", d.dropped_by as "droppedBy",
+    d.server_version as "serverVersion", d.fingerprint, d.prerequisites, d.hosts,
+    d.host_changes as "hostChanges", d.schema_comment as "schemaComment",
+    d.restored_at as "restoredAt", d.restored_by as "restoredBy",
+    -- of the second format
+    pg_catalog.to_jsonb(d) ->> 'lsn' as lsn, pg_catalog.to_jsonb(d) ->> 'restore_point' as "restorePoint",
+    (pg_catalog.to_jsonb(d) ->> 'split_into')::bigint as "splitInto",
+    -- of the fourth
+    pg_catalog.to_jsonb(d) ->> 'ledger' as ledger
+  from undrop.drops as d
+  order by d.dropped_at, d.id`;
+
+/** All entries of the archive, oldest drop first, not locked; none where there is no archive. */
+export async function readEntries(session: Session): Promise<KeptEntry[]> {
+  if (!(await hasArchive(session))) return [];
+  const entries = await session.read<Omit<KeptEntry, 'accepted' | 'note'>>(entriesSql);
+  const acceptances = await readAcceptances(session);
+  return entries.map((entry) => {
+    const accepted = acceptances.filter((one) => one.entry === entry.id);
+    const notes = [describeSplit(entry, entries), ...accepted.map(describeAcceptance)];
+    return { ...entry, accepted, note: notes.filter((note) => note !== null).join('; ') || null };
+  });
+}
+
+/** Whether no later one of the entries is of the same migration and has any of the same tables. */
+export function isLatest(entry: KeptEntry, entries: readonly KeptEntry[]): boolean {
+  const tables = new Set(entry.tables.map(({ sql }) => sql));
+  return !entries.some(
+    (other) =>
+      other.id > entry.id &&
+      other.migration === entry.migration &&
+      other.tables.some(({ sql }) => tables.has(sql)),
+  );
+}
+
+/** An entry for people who have to choose one: its number, what it holds, and where Knex had recorded it. */
+export function describeEntry({
+  id,
+  ledger,
+  tables,
+  droppedAt,
+}: Pick<KeptEntry, 'id' | 'ledger' | 'tables' | 'droppedAt'>): string {
+  const names = tables.map(({ sql }) => sql).join(', ');
+  return `entry ${id}: ${names}, dropped on ${droppedAt}${ledger === null ? '' : `, recorded in ${ledger}`}`;
+}
+
+type Split = Pick<KeptEntry, 'id' | 'tables' | 'restoredAt' | 'splitInto'>;
+
+/** How far an entry has come whose tables are restored one by one. */
+function describeSplit(entry: Split, entries: readonly Split[]): string | null {
+  const rest = entries.find(({ id }) => id === entry.splitInto);
+  if (rest !== undefined) {
+    const restored = entry.tables.length - rest.tables.length;
+    return `${restored} of ${countTables(entry.tables)}, the others are in entry ${rest.id}`;
+  }
+  const before = entries.find(({ splitInto }) => splitInto === entry.id);
+  if (before === undefined || entry.restoredAt !== null) return null;
+  const all = countTables(firstOf(before, entries).tables);
+  const restored = firstOf(before, entries).tables.length - entry.tables.length;
+  return `${restored} of ${all} restored, the last on ${before.restoredAt}; ${entry.tables.length} wait`;
+}
+
+function firstOf(entry: Split, entries: readonly Split[]): Split {
+  const before = entries.find(({ splitInto }) => splitInto === entry.id);
+  return before === undefined ? entry : firstOf(before, entries);
+}

@@ -1,0 +1,106 @@
+import { UndropError } from '../errors.ts';
+import type { Session } from '../session/session.ts';
+import { say } from '../text/log.ts';
+
+/** What somebody may do with the archive who is no keeper of it. */
+interface Stranger {
+  readonly line: string;
+  /** What ends it. */
+  readonly sql: string;
+  /** Whether it is only to read dropped rows, and this role may end it. */
+  readonly healed: boolean;
+}
+
+// What the archive holds is run by whoever restores from it. A keeper is this role, a role that it may act as, the owner
+// of the database, a superuser; a superuser, who may act as anybody, takes the owner of the schema for one. Who may not
+// enter the schema may not read or write there either, whatever is granted on tables. Definitions anybody may read, as in
+// the catalogs; rows not, which few could read when they were dropped.
+// https://www.postgresql.org/docs/current/ddl-priv.html
+const strangersSql = /* sql */ `
+  with keepers as (
+    select r.oid
+    from pg_catalog.pg_roles as r
+    cross join (select m.rolsuper from pg_catalog.pg_roles as m where m.rolname = current_user) as me
+    where r.rolsuper or r.rolname = 'pg_database_owner'
+      or case when me.rolsuper
+        then r.oid = (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'undrop')
+        else pg_catalog.pg_has_role(r.oid, 'usage') end
+      or r.oid = (select d.datdba from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
+  ),
+  place as (
+    select n.oid, n.nspowner, e.grantee, e.privilege_type
+    from pg_catalog.pg_namespace as n
+    left join lateral pg_catalog.aclexplode(n.nspacl) as e on e.grantee not in (select k.oid from keepers as k)
+    where n.nspname = 'undrop'
+  ),
+  tables as (
+    select c.relname, c.relowner, e.grantee, e.privilege_type
+    from pg_catalog.pg_class as c
+    left join lateral (
+      select a.grantee, a.privilege_type from pg_catalog.aclexplode(c.relacl) as a
+      union
+      select a.grantee, a.privilege_type
+      from pg_catalog.pg_attribute as t
+      cross join lateral pg_catalog.aclexplode(t.attacl) as a
+      where t.attrelid = c.oid
+    ) as e on e.grantee not in (select k.oid from keepers as k)
+      and (e.privilege_type in ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER')
+        or e.privilege_type = 'SELECT' and c.relname ~ '^rows_[0-9]')
+      and exists (select from place as p where p.privilege_type = 'USAGE')
+    where c.relnamespace in (select p.oid from place as p) and c.relkind in ('r', 'p')
+      and (c.relname in ('identity', 'drops', 'statements', 'facts', 'rows', 'evidence')
+        or c.relname ~ '^rows_[0-9]')
+  ),
+  grants as (
+    select p.grantee, p.nspowner as owner, 'CREATE' as privilege_type, 'schema undrop' as object, 'in' as preposition
+    from place as p where p.privilege_type = 'CREATE' and p.grantee <> p.nspowner
+    union
+    select t.grantee, t.relowner, t.privilege_type, pg_catalog.format('table undrop.%I', t.relname), 'on'
+    from tables as t where t.privilege_type is not null
+  )
+  select pg_catalog.format('schema undrop belongs to %I', pg_catalog.pg_get_userbyid(p.nspowner)) as line,
+    pg_catalog.format('alter schema undrop owner to %I', current_user) as sql, false as healed
+  from place as p where p.nspowner not in (select k.oid from keepers as k)
+  union
+  select pg_catalog.format('table undrop.%I belongs to %I', t.relname, pg_catalog.pg_get_userbyid(t.relowner)),
+    pg_catalog.format('alter table undrop.%I owner to %I', t.relname, current_user), false
+  from tables as t where t.relowner not in (select k.oid from keepers as k)
+  union
+  select pg_catalog.format('%s may %s %s %s',
+      case g.grantee when 0 then 'PUBLIC' else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) end,
+      pg_catalog.lower(g.privilege_type), g.preposition, g.object),
+    pg_catalog.format('revoke %s on %s from %s cascade', pg_catalog.lower(g.privilege_type), g.object,
+      case g.grantee when 0 then 'public' else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) end),
+    g.privilege_type = 'SELECT' and pg_catalog.pg_has_role(g.owner, 'usage')
+  from grants as g
+  order by 1`;
+
+/**
+ * Nobody but its owners may write in the archive: that would be to write what they run. Nor may anybody else read the rows
+ * of dropped tables; what was granted on them is revoked, and said.
+ *
+ * @throws UndropError `archive-damaged` naming all who may
+ */
+export async function checkKeepers(session: Session): Promise<void> {
+  const strangers = await session.read<Stranger>(strangersSql, []);
+  const healed = strangers.filter((stranger) => stranger.healed);
+  const left = healed.length === 0 ? strangers : await revoke(session, healed);
+  if (left.length === 0) return;
+  throw new UndropError('archive-damaged', {
+    subject: 'undrop',
+    message: `The archive in ${session.database} is not ${session.role}'s alone.`,
+    reason: left.map(({ line }) => line).join('\n'),
+    next:
+      `Run: ${left.map(({ sql }) => sql).join('; ')}\n` +
+      'Then look at what the archive holds with undrop ddl before you restore from it.',
+  });
+}
+
+/** @returns who is a stranger still, as by what another role has granted */
+async function revoke(session: Session, readers: readonly Stranger[]): Promise<Stranger[]> {
+  await session.run(readers.map(({ sql }) => sql).join(';\n'));
+  const left = await session.read<Stranger>(strangersSql, []);
+  const lines = new Set(left.map(({ line }) => line));
+  for (const { line } of readers) if (!lines.has(line)) say(`${line}, which keeps dropped rows: revoked`);
+  return left;
+}

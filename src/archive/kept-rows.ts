@@ -1,0 +1,118 @@
+import type { Difference } from '../capture/compare.ts';
+import type { RowTable } from '../catalog/families/rows.ts';
+import { readPresent } from '../catalog/present.ts';
+import { sqlState, UndropError } from '../errors.ts';
+import type { Session } from '../session/session.ts';
+import { withProgress } from '../text/progress.ts';
+import { digestRows } from './digest-rows.ts';
+import { closeRelations } from './revoke-rights.ts';
+
+/** The rows of one table as the archive keeps them. */
+export interface KeptRows {
+  /** Qualified and quoted. */
+  readonly table: string;
+  /** The table of the archive that holds them; it goes once they are restored. */
+  readonly store: string;
+  readonly count: string;
+  readonly digest: string;
+}
+
+/**
+ * Copies the rows of tables into the archive, and counts and digests what was copied.
+ *
+ * @throws UndropError `insufficient-privilege` where row-level security or missing rights hide rows
+ */
+export async function keepRows(session: Session, tables: readonly RowTable[]): Promise<KeptRows[]> {
+  if (tables.length === 0) return [];
+  return unforced(
+    session,
+    tables.map(({ table }) => table),
+    async () => {
+      const rows: KeptRows[] = [];
+      for await (const { table, store, keep } of withProgress('keep rows', tables, ({ table }) => table)) {
+        try {
+          await session.run(keep);
+          rows.push({ table, store, ...(await digestRows(session, table)) });
+        } catch (error) {
+          throw explain(error, table);
+        }
+      }
+      await closeRelations(
+        session,
+        rows.map(({ store }) => store),
+      );
+      return rows;
+    },
+  );
+}
+
+/** Rows that are not what was kept. */
+export async function compareRows(session: Session, rows: readonly KeptRows[]): Promise<Difference[]> {
+  if (rows.length === 0) return [];
+  const tables = rows.map(({ table }) => table);
+  const differences: Difference[] = [];
+  await unforced(session, tables, async () => {
+    for await (const { table, ...kept } of withProgress('compare rows', rows, ({ table }) => table)) {
+      const is = await digestRows(session, table, kept.digest);
+      for (const column of ['count', 'digest'] as const) {
+        if (kept[column] === is[column]) continue;
+        const about = { object: `table ${table}`, catalog: 'rows', column };
+        differences.push({ ...about, before: kept[column], after: is[column] });
+      }
+    }
+  });
+  return differences;
+}
+
+/**
+ * @throws UndropError `archive-damaged` naming the tables whose rows the archive no longer holds
+ */
+export async function checkStores(session: Session, rows: readonly KeptRows[]): Promise<void> {
+  const stores = rows.map(({ store }) => store);
+  const present = new Set(await readPresent(session, stores));
+  const gone = rows.filter(({ store }) => !present.has(store));
+  if (gone.length === 0) return;
+  const names = gone.map(({ table }) => table).join(', ');
+  throw new UndropError('archive-damaged', {
+    subject: names,
+    message: `The archive no longer holds the rows of ${names}.`,
+    reason: `Gone are ${gone.map(({ store }) => store).join(', ')}.`,
+    next: 'Restore the tables from a backup.',
+  });
+}
+
+/** `3 rows`, over all tables. */
+export function countRows(rows: readonly KeptRows[]): string {
+  const sum = rows.reduce((total, { count }) => total + BigInt(count), 0n);
+  return sum === 1n ? '1 row' : `${sum} rows`;
+}
+
+const forcedSql = /* sql */ `
+  select t.name
+  from pg_catalog.unnest($1::text[]) with ordinality as t (name, position)
+  join pg_catalog.pg_class as c on c.oid = pg_catalog.to_regclass(t.name)
+  where c.relforcerowsecurity
+  order by t.position`;
+
+/** Does the work while row-level security is not forced on the owner, who would see some of the rows only. */
+async function unforced<T>(session: Session, tables: readonly string[], work: () => Promise<T>): Promise<T> {
+  const forced = await session.read<{ name: string }>(forcedSql, [tables]);
+  const set = async (action: 'no force' | 'force') => {
+    for (const { name } of forced) await session.run(`alter table only ${name} ${action} row level security`);
+  };
+  await set('no force');
+  const result = await work();
+  await set('force');
+  return result;
+}
+
+function explain(error: unknown, table: string): unknown {
+  if (sqlState(error) !== '42501') return error;
+  return new UndropError('insufficient-privilege', {
+    subject: table,
+    message: `The rows of ${table} cannot be kept by this role.`,
+    reason: error instanceof Error ? error.message : String(error),
+    next: 'Run the migration as a role that may read all of the rows and make tables in the schema undrop.',
+    cause: error,
+  });
+}

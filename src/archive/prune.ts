@@ -1,0 +1,139 @@
+import { UndropError } from '../errors.ts';
+import { readRecorded } from '../knex/find-ledgers.ts';
+import { withoutExtension } from '../options/migration-name.ts';
+import type { Session } from '../session/session.ts';
+import { isLatest, type KeptEntry, readEntries } from './entries.ts';
+
+export interface Pruned {
+  readonly removed: readonly { id: number; migration: string }[];
+  readonly kept: readonly { id: number; migration: string; reason: string }[];
+}
+
+/** Which entries are meant: all of them, unless one is named. */
+export interface PruneOptions {
+  readonly entry?: number | undefined;
+  readonly migration?: string | undefined;
+  /** How long ago they must have been restored, in seconds. Default: 0. */
+  readonly olderThan?: number | undefined;
+}
+
+/**
+ * Removes entries that are restored, and keeps those that a rollback or `status` still asks.
+ *
+ * @throws UndropError `archive-missing` where what is named is not there, `bad-options` where it is open
+ */
+export async function pruneArchive(session: Session, options: PruneOptions): Promise<Pruned> {
+  const entries = await readEntries(session);
+  const named = options.entry !== undefined || options.migration !== undefined;
+  const meant = entries.filter(
+    ({ id, migration }) =>
+      (options.entry === undefined || id === options.entry) &&
+      (options.migration === undefined || migration === options.migration),
+  );
+  if (named && meant.length === 0) throw notThere(session, options, entries);
+  const open = meant.find(({ restoredAt }) => restoredAt === null);
+  if (named && open !== undefined) throw stillOpen(open);
+  const recorded = await readRecorded(session);
+  const young = await readYoung(session, options.olderThan ?? 0);
+  const needed = new Set((await session.read<{ id: number }>(neededSql)).map(({ id }) => id));
+  const judged = meant.map((entry) => ({
+    entry,
+    reason: whyKept(entry, entries, { recorded, young, needed, named }),
+  }));
+  const about = ({ id, migration }: KeptEntry) => ({ id, migration });
+  const removed = judged.flatMap(({ entry, reason }) => (reason === null ? [about(entry)] : []));
+  const kept = judged.flatMap(({ entry, reason }) => (reason === null ? [] : [{ ...about(entry), reason }]));
+  const ids = removed.map(({ id }) => id);
+  if (removed.length > 0) {
+    await dropStores(session, ids);
+    await session.write(removeSql, [ids]);
+  }
+  return { removed, kept };
+}
+
+const storesSql = /* sql */ `
+  select r.store from undrop.rows as r
+  where r.drop_id = any ($1) and pg_catalog.to_regclass(r.store) is not null
+  order by r.store`;
+
+/** Those of entries that were restored with accepted differences are still there. */
+async function dropStores(session: Session, ids: readonly number[]): Promise<void> {
+  const stores = await session.read<{ store: string }>(storesSql, [ids]);
+  if (stores.length > 0) await session.run(`drop table ${stores.map(({ store }) => store).join(', ')}`);
+}
+
+const removeSql = 'delete from undrop.drops where id = any ($1) and restored_at is not null';
+
+const youngSql = /* sql */ `
+  select d.id from undrop.drops as d
+  where pg_catalog.clock_timestamp() - d.restored_at < pg_catalog.make_interval(secs => $1)`;
+
+async function readYoung(session: Session, seconds: number): Promise<ReadonlySet<number>> {
+  if (seconds === 0) return new Set();
+  const young = await session.read<{ id: number }>(youngSql, [seconds]);
+  return new Set(young.map(({ id }) => id));
+}
+
+// An open entry rests on relations that a later drop took and brought back: it knows their old OIDs only.
+const neededSql = /* sql */ `
+  select d.id
+  from undrop.drops as d
+  where d.restored_at is not null and exists (
+    select from undrop.drops as o
+    cross join lateral pg_catalog.jsonb_to_recordset(o.prerequisites) as q (catalog text, names text[])
+    where o.restored_at is null and o.id < d.id and q.catalog = 'pg_class'
+      and pg_catalog.to_jsonb(d) -> 'oids' ? pg_catalog.format('%I.%I', q.names[1], q.names[2]))`;
+
+interface Reasons {
+  /** The migrations that Knex has as completed. */
+  readonly recorded: ReadonlySet<string>;
+  /** Entries that were restored too short a time ago, and those on which others rest. */
+  readonly young: ReadonlySet<number>;
+  readonly needed: ReadonlySet<number>;
+  /** Whether an entry or a migration was named. */
+  readonly named: boolean;
+}
+
+function whyKept(
+  entry: KeptEntry,
+  entries: readonly KeptEntry[],
+  { recorded, young, needed, named }: Reasons,
+): string | null {
+  if (entry.restoredAt === null) return 'its tables are dropped, and it brings them back';
+  const rest = restOf(entry, entries);
+  if (rest.restoredAt === null) return `the others of its tables wait in entry ${rest.id}`;
+  if (isLatest(entry, entries) && recorded.has(withoutExtension(entry.migration))) {
+    return 'Knex still has the migration as completed: its rollback asks this entry whether the tables are back';
+  }
+  if (needed.has(entry.id)) return 'an entry that is open rests on what it brought back';
+  if (entry.accepted.length > 0 && !named) {
+    return `differences were accepted when it was restored: --entry ${entry.id} removes it, with the rows that it kept`;
+  }
+  return young.has(entry.id) ? 'it was restored too short a time ago' : null;
+}
+
+/** Where the tables are now that one or more were taken out. */
+function restOf(entry: KeptEntry, entries: readonly KeptEntry[]): KeptEntry {
+  const rest = entries.find(({ id }) => id === entry.splitInto);
+  return rest === undefined ? entry : restOf(rest, entries);
+}
+
+function notThere(session: Session, options: PruneOptions, entries: readonly KeptEntry[]): UndropError {
+  const subject = options.migration ?? `entry ${options.entry}`;
+  const known = entries.map(({ id, migration }) => `${id} (${migration})`);
+  return new UndropError('archive-missing', {
+    subject,
+    message: `The archive in ${session.database} has no such entry: ${subject}.`,
+    reason: known.length === 0 ? 'It holds nothing.' : `It holds ${known.join(', ')}.`,
+    next: 'Correct --entry or --migration.',
+  });
+}
+
+function stillOpen({ id, migration, tables }: KeptEntry): UndropError {
+  return new UndropError('bad-options', {
+    subject: migration,
+    message: `Entry ${id} of ${migration} cannot be removed.`,
+    reason: `It is open: ${tables.map(({ sql }) => sql).join(', ')} can be brought back by it only.`,
+    next: 'Keep it elsewhere with archive --export, or restore it; then it can go.',
+  });
+}

@@ -1,0 +1,265 @@
+import { UndropError } from '../errors.ts';
+import type { Session } from '../session/session.ts';
+import { checkKeepers } from './keepers.ts';
+import { closeRelations, closeSchema } from './revoke-rights.ts';
+
+// Each table has a key: without one, a FOR ALL TABLES publication would refuse every update.
+// Whether the schema is there is looked up first: CREATE … IF NOT EXISTS needs the right to create even where it is.
+const firstFormat = /* sql */ `
+  create table undrop.identity (
+    id uuid primary key default pg_catalog.gen_random_uuid(),
+    format int not null
+  );
+  insert into undrop.identity (format) values (1);
+  create table undrop.backups (
+    id bigint generated always as identity primary key,
+    finished_at timestamptz not null default pg_catalog.now(),
+    taken_by text not null default current_user,
+    host text not null,
+    file text not null,
+    format text not null,
+    bytes bigint not null,
+    sha256 text not null,
+    proof text not null,
+    pg_dump_version text not null,
+    server_version text not null,
+    database text not null,
+    database_oid oid not null,
+    system_identifier text not null,
+    identity uuid not null,
+    tables jsonb not null,
+    objects jsonb not null
+  );
+  create table undrop.drops (
+    id bigint generated always as identity primary key,
+    migration text not null,
+    tables jsonb not null,
+    dropped_at timestamptz not null default pg_catalog.clock_timestamp(),
+    dropped_by text not null default current_user,
+    dropped_from text default pg_catalog.host(pg_catalog.inet_client_addr()),
+    database text not null default pg_catalog.current_database(),
+    server_version text not null,
+    fingerprint text not null,
+    digest text not null,
+    overrides jsonb not null,
+    approvals jsonb not null,
+    backup_id bigint,
+    prerequisites jsonb not null,
+    hosts jsonb not null,
+    host_changes jsonb not null default '[]',
+    schema_comment jsonb,
+    restored_at timestamptz,
+    restored_by text
+  );
+  create unique index drops_unrestored on undrop.drops (migration) where restored_at is null;
+  create table undrop.statements (
+    drop_id bigint not null references undrop.drops on delete cascade,
+    position int not null,
+    kind text not null,
+    identity text not null,
+    sql text not null,
+    primary key (drop_id, position)
+  );
+  create table undrop.facts (
+    drop_id bigint not null references undrop.drops on delete cascade,
+    position int not null,
+    catalog text not null,
+    identity text not null,
+    columns jsonb not null,
+    primary key (drop_id, position)
+  );
+  create table undrop.rows (
+    drop_id bigint not null references undrop.drops on delete cascade,
+    position int not null,
+    table_name text not null,
+    store text not null,
+    count bigint not null,
+    digest text not null,
+    primary key (drop_id, position)
+  );
+  create table undrop.evidence (
+    drop_id bigint not null references undrop.drops on delete cascade,
+    table_name text not null,
+    usage jsonb not null,
+    primary key (drop_id, table_name)
+  )`;
+
+// Backups that others have taken are attested, and have no file. An entry of which one table was restored alone is
+// split: what stays dropped is in an entry of its own. https://www.postgresql.org/docs/current/datatype-pg-lsn.html
+const secondFormat = /* sql */ `
+  alter table undrop.backups
+    add column started_at timestamptz,
+    add column lsn pg_catalog.pg_lsn,
+    add column manifest_sha256 text,
+    add column attestation text,
+    alter column file drop not null,
+    alter column format drop not null,
+    alter column bytes drop not null,
+    alter column sha256 drop not null,
+    alter column pg_dump_version drop not null;
+  alter table undrop.drops
+    add column lsn pg_catalog.pg_lsn,
+    add column restore_point text,
+    add column split_into bigint references undrop.drops on delete set null`;
+
+// What `verify` compares with: a digest of each object, as JSON and compressed. It takes the place of their names.
+const thirdFormat = /* sql */ `
+  alter table undrop.backups drop column objects;
+  create table undrop.records (
+    id bigint generated always as identity primary key,
+    made_at timestamptz not null default pg_catalog.clock_timestamp(),
+    made_by text not null default current_user,
+    command text not null,
+    backup_id bigint references undrop.backups on delete cascade,
+    -- the drops that stood then
+    standing jsonb not null,
+    server_version text not null,
+    database text not null,
+    database_oid oid not null,
+    system_identifier text not null,
+    identity uuid not null,
+    digests bytea not null
+  )`;
+
+// Differences that somebody has accepted.
+const acceptances = /* sql */ `
+  create table undrop.acceptances (
+    id bigint generated always as identity primary key,
+    drop_id bigint not null references undrop.drops on delete cascade,
+    command text not null,
+    accepted_at timestamptz not null default pg_catalog.clock_timestamp(),
+    accepted_by text not null default current_user,
+    digest text not null,
+    differences jsonb not null
+  )`;
+
+// One migration may run several times in a database, each time with a ledger of its own: once for each tenant, say. Where
+// Knex keeps its ledger is not always known, so there may be several entries without one. OIDs mean something only in the
+// place where they were read: that of `undrop.drops` itself tells a database from what a dump of it was restored into. Those
+// of the relations that went, and those that they got when they came back, are objects by their names.
+const entryKeys = /* sql */ `
+  alter table undrop.drops
+    add column ledger text,
+    add column identity uuid,
+    add column database_oid oid,
+    add column system_identifier text,
+    add column archive_oid oid,
+    add column oids jsonb,
+    add column restored_oids jsonb;
+  drop index undrop.drops_unrestored;
+  create unique index drops_unrestored on undrop.drops (ledger, migration) where restored_at is null`;
+
+const fourthFormat = `${acceptances};
+${entryKeys}`;
+
+/** What makes each format of the archive out of the one before, the first out of nothing. */
+export const formats = [firstFormat, secondFormat, thirdFormat, fourthFormat];
+
+/**
+ * Where this is, as no copy of the database has it: one made from a template carries the same random identity but
+ * another OID, one restored elsewhere the identifier of another cluster, where the role may read that.
+ */
+export const placeSql = /* sql */ `
+  select i.id as identity, d.oid as database_oid, d.datname as database,
+    case when pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')
+      then (select c.system_identifier::text from pg_catalog.pg_control_system() as c) else '' end as system_identifier,
+    'undrop.drops'::pg_catalog.regclass::oid as archive_oid
+  from undrop.identity as i
+  join pg_catalog.pg_database as d on d.datname = pg_catalog.current_database()`;
+
+/** Whether a row is of this very place, `p`. */
+export function isOwnSql(row: string): string {
+  return /* sql */ `
+    (${row}.identity, ${row}.database_oid) = (p.identity, p.database_oid)
+      and (${row}.system_identifier = p.system_identifier or '' in (${row}.system_identifier, p.system_identifier))`;
+}
+
+/** The recorded backups, and whether each is of this very database. Reads archives of every format. */
+export const backupsSql = /* sql */ `
+  select b.id, b.finished_at, b.taken_by, b.host, b.file, b.format, b.bytes, b.sha256, b.proof, b.tables,
+    pg_catalog.to_jsonb(b) ->> 'lsn' as lsn,
+    pg_catalog.to_jsonb(b) ->> 'manifest_sha256' as manifest_sha256,
+    pg_catalog.to_jsonb(b) ->> 'attestation' as attestation,
+    ${isOwnSql('b')} as own
+  from undrop.backups as b
+  cross join (${placeSql}) as p`;
+
+const stateSql = /* sql */ `
+  select pg_catalog.to_regnamespace('undrop') is not null as schema,
+    pg_catalog.to_regclass('undrop.identity') is not null as tables,
+    pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create') as "mayCreate"`;
+
+/**
+ * Makes the archive where there is none yet: a schema of the migrating role's own, closed to everybody else. One of an
+ * older format is brought up to date.
+ *
+ * @throws UndropError `insufficient-privilege`, `archive-damaged` where a newer program has written it, or others may
+ */
+export async function ensureArchive(session: Session): Promise<void> {
+  // Two migrators that start on a fresh database must not both make it.
+  const [, [state]] = await session.together([
+    session.write(`select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('undrop.archive'))`, []),
+    session.read<{ schema: boolean; tables: boolean; mayCreate: boolean }>(stateSql, []),
+  ]);
+  if (state?.schema === false) {
+    if (!state.mayCreate) throw mayNotCreate(session);
+    await session.run('create schema undrop');
+    await closeSchema(session);
+  }
+  const [, known] = await session.together([
+    checkKeepers(session),
+    state?.tables === true ? checkFormat(session) : 0,
+  ]);
+  if (known === formats.length) return;
+  const before = await readRelations(session);
+  for (const sql of formats.slice(known)) await session.run(sql);
+  await session.write('update undrop.identity set format = $1', [formats.length]);
+  const made = (await readRelations(session)).filter((name) => !before.includes(name));
+  await closeRelations(session, made);
+}
+
+const relationsSql = /* sql */ `
+  select pg_catalog.format('undrop.%I', c.relname) as name
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where n.nspname = 'undrop' and c.relkind in ('r', 'S')
+  order by c.relname`;
+
+async function readRelations(session: Session): Promise<string[]> {
+  return (await session.read<{ name: string }>(relationsSql)).map(({ name }) => name);
+}
+
+/**
+ * Whether there is an archive; makes none.
+ *
+ * @throws UndropError `archive-damaged` where a newer program has written it
+ */
+export async function hasArchive(session: Session): Promise<boolean> {
+  const [state] = await session.read<{ tables: boolean }>(stateSql, []);
+  if (state?.tables !== true) return false;
+  await checkFormat(session);
+  return true;
+}
+
+async function checkFormat(session: Session): Promise<number> {
+  const [identity] = await session.read<{ format: number }>('select format from undrop.identity', []);
+  if (identity !== undefined && identity.format <= formats.length) return identity.format;
+  throw new UndropError('archive-damaged', {
+    subject: 'undrop',
+    message: `The archive in ${session.database} cannot be read by this version of knex-undrop.`,
+    reason:
+      identity === undefined
+        ? 'undrop.identity holds no row.'
+        : `Its format is ${identity.format}, and this program knows formats up to ${formats.length}.`,
+    next: 'Use the version of knex-undrop that wrote it, or a later one.',
+  });
+}
+
+function mayNotCreate({ database, role }: { database: string; role: string }): UndropError {
+  return new UndropError('insufficient-privilege', {
+    subject: 'undrop',
+    message: `The role ${role} may not create the schema undrop in ${database}.`,
+    reason: 'The archive, and the ledger of migrations, are kept in a schema of their own.',
+    next: `Let the owner of the database run: create schema undrop authorization ${role}`,
+  });
+}

@@ -1,0 +1,27 @@
+import { createHash } from 'node:crypto';
+import type { Statement } from '../capture/capture.ts';
+import { canonical } from '../capture/fingerprint.ts';
+import type { Fact } from '../catalog/facts/facts.ts';
+import type { KeptRows } from './kept-rows.ts';
+
+/** The checksum of a capture, hexadecimal. */
+export function digestOf(
+  statements: readonly Statement[],
+  facts: readonly Fact[],
+  rows: readonly KeptRows[],
+): string {
+  const hash = createHash('sha256');
+  hash.update(`[${JSON.stringify(statements.map(({ kind, identity, sql }) => [kind, identity, sql]))},[`);
+  // Bit by bit: of many tables it is a long text.
+  for (const [index, fact] of facts.entries()) hash.update(`${index === 0 ? '' : ','}${canonical(fact)}`);
+  const kept = rows.map(({ table, store, count, digest }) => [table, store, count, digest]);
+  return hash.update(`],${JSON.stringify(kept)}]`).digest('hex');
+}
+
+/**
+ * SQL: the checksum of the entry `d` itself, but for what becomes of it later. A column that a later format adds is null
+ * in older entries.
+ */
+export const headSql = /* sql */ `pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
+  pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(d)
+    - array['digest', 'restored_at', 'restored_by', 'restored_oids', 'split_into']::text[])::text, 'UTF8')), 'hex')`;

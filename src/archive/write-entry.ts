@@ -1,0 +1,239 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Capture, Statement } from '../capture/capture.ts';
+import type { Difference } from '../capture/compare.ts';
+import type { Prerequisite } from '../capture/prerequisites.ts';
+import type { SchemaComment } from '../capture/schema-comment.ts';
+import type { Host } from '../catalog/closure.ts';
+import type { Fact } from '../catalog/facts/facts.ts';
+import type { Options } from '../options/options.ts';
+import type { Table } from '../options/table.ts';
+import type { Session } from '../session/session.ts';
+import type { KeptApproval } from './entry.ts';
+import type { KeptRows } from './kept-rows.ts';
+import { placeSql } from './schema.ts';
+import { digestOf, headSql } from './seal.ts';
+
+/** A place in the write-ahead log, for recovery to a point in time. */
+export interface WalPlace {
+  /** Such as `0/16B3748`; null where the server does not say. */
+  readonly lsn: string | null;
+  /** What `recovery_target_name` takes; null where the role or the server sets none. */
+  readonly restorePoint: string | null;
+}
+
+/** What `up` writes down beside the capture. */
+interface Circumstances {
+  readonly prerequisites: readonly Prerequisite[];
+  /** The relations that stay but hold, or are held by, a part of the closure. */
+  readonly hosts: readonly Host[];
+  /** The table in which Knex records the migration, qualified and quoted, where that is known. */
+  readonly ledger: string | null;
+  /** Those of the relations that go, by their names, qualified and quoted. */
+  readonly oids: Readonly<Record<string, number>>;
+  readonly approvals: readonly KeptApproval[];
+  readonly backup: number | null;
+}
+
+/** The number of an entry that is yet to be written. */
+export async function newEntry(session: Session): Promise<number> {
+  const [next] = await session.read<{ id: number }>(
+    `select pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('undrop.drops', 'id')) as id`,
+    [],
+  );
+  return Number(next?.id);
+}
+
+/**
+ * Writes a capture and its circumstances.
+ *
+ * @returns the checksum of the capture, with which the entry is sealed once all of it is written
+ */
+export async function writeEntry(
+  session: Session,
+  id: number,
+  tables: readonly Table[],
+  capture: Omit<Capture, 'rows'> & { readonly rows: readonly KeptRows[] },
+  circumstances: Circumstances,
+  options: Options,
+): Promise<string> {
+  const [digest] = await session.together([
+    // Once the server has something to do.
+    setImmediate().then(() => digestOf(capture.statements, capture.facts.own, capture.rows)),
+    writeDrop(session, id, tables, capture.fingerprint, circumstances, options),
+    writeStatements(session, id, capture.statements),
+    writeFacts(session, id, capture.facts.own),
+    writeRows(session, id, capture.rows),
+    writeEvidence(session, id, tables),
+  ]);
+  return digest;
+}
+
+async function writeDrop(
+  session: Session,
+  id: number,
+  tables: readonly Table[],
+  fingerprint: string,
+  circumstances: Circumstances,
+  options: Options,
+): Promise<void> {
+  await session.write(
+    /* sql */ `
+    insert into undrop.drops
+      (id, migration, tables, server_version, fingerprint, digest, overrides, approvals, backup_id, prerequisites,
+       hosts, ledger, oids, identity, database_oid, system_identifier, archive_oid)
+    overriding system value
+    select $1, $2, $3, $4, $5, '', $6, $7, $8, $9, $10, $11, $12,
+      p.identity, p.database_oid, p.system_identifier, p.archive_oid
+    from (${placeSql}) as p`,
+    [
+      id,
+      options.name,
+      JSON.stringify(tables.map(({ written, sql, reason }) => ({ written, sql, reason: reason ?? null }))),
+      session.server.version,
+      fingerprint,
+      JSON.stringify(options.overrides),
+      JSON.stringify(circumstances.approvals),
+      circumstances.backup,
+      JSON.stringify(circumstances.prerequisites),
+      JSON.stringify(circumstances.hosts.map(({ kind, identity }) => ({ kind, identity }))),
+      circumstances.ledger,
+      JSON.stringify(circumstances.oids),
+    ],
+  );
+}
+
+async function writeStatements(
+  session: Session,
+  id: number,
+  statements: readonly Statement[],
+): Promise<void> {
+  await session.write(
+    /* sql */ `
+    insert into undrop.statements (drop_id, position, kind, identity, sql)
+    select $1, s.position, s.value ->> 'kind', s.value ->> 'identity', s.value ->> 'sql'
+    from pg_catalog.jsonb_array_elements($2::jsonb) with ordinality as s (value, position)`,
+    [id, JSON.stringify(statements)],
+  );
+}
+
+async function writeRows(session: Session, id: number, rows: readonly KeptRows[]): Promise<void> {
+  if (rows.length === 0) return;
+  await session.write(
+    /* sql */ `
+    insert into undrop.rows (drop_id, position, table_name, store, count, digest)
+    select $1, r.position, r.value ->> 'table', r.value ->> 'store', (r.value ->> 'count')::bigint, r.value ->> 'digest'
+    from pg_catalog.jsonb_array_elements($2::jsonb) with ordinality as r (value, position)`,
+    [id, JSON.stringify(rows)],
+  );
+}
+
+async function writeEvidence(session: Session, id: number, tables: readonly Table[]): Promise<void> {
+  await session.write(
+    /* sql */ `
+    insert into undrop.evidence (drop_id, table_name, usage)
+    select $1, pg_catalog.format('%I.%I', s.schemaname, s.relname),
+      pg_catalog.to_jsonb(s) || pg_catalog.jsonb_build_object('stats_reset', (
+        select d.stats_reset from pg_catalog.pg_stat_database as d where d.datname = pg_catalog.current_database()))
+    from pg_catalog.pg_stat_all_tables as s
+    where s.relid = any ($2)`,
+    [id, tables.map(({ oid }) => oid)],
+  );
+}
+
+async function writeFacts(session: Session, id: number, facts: readonly Fact[]): Promise<void> {
+  // Of very many, the long texts would stay in memory until all is done.
+  const factsAtOnce = facts.length > 2000 ? 100 : 2000;
+  for (let start = 0; start < facts.length; start += factsAtOnce) {
+    const some = facts.slice(start, start + factsAtOnce);
+    await session.write(
+      /* sql */ `
+      insert into undrop.facts (drop_id, position, catalog, identity, columns)
+      select $1, $2 + f.position, f.value ->> 0, f.value ->> 1, f.value -> 2
+      from pg_catalog.jsonb_array_elements($3::jsonb) with ordinality as f (value, position)`,
+      [id, start, JSON.stringify(some.map(({ catalog, identity, columns }) => [catalog, identity, columns]))],
+    );
+  }
+}
+
+/** What is known only once the tables have gone: what that has changed of the hosts, say. */
+interface Aftermath {
+  readonly digest: string;
+  readonly hostChanges: readonly Difference[];
+  readonly schemaComment: SchemaComment | undefined;
+  readonly place: WalPlace;
+}
+
+export async function amendEntry(
+  session: Session,
+  id: number,
+  { digest, hostChanges, schemaComment, place }: Aftermath,
+): Promise<void> {
+  await session.together([
+    session.write(amendSql, [
+      id,
+      JSON.stringify(hostChanges),
+      schemaComment === undefined ? null : JSON.stringify(schemaComment),
+      place.lsn,
+      place.restorePoint,
+    ]),
+    seal(session, id, digest),
+  ]);
+}
+
+const amendSql = /* sql */ `
+  update undrop.drops set host_changes = $2, schema_comment = $3, lsn = $4::text::pg_catalog.pg_lsn, restore_point = $5
+  where id = $1`;
+
+/**
+ * An entry that holds the rest of another one takes over what that knew of the drop: when, by whom, with which
+ * approvals and backup, where in the write-ahead log, and the comment on the schema, which is still to be put back.
+ */
+export async function takeOver(
+  session: Session,
+  id: number,
+  from: number,
+  { digest, hostChanges }: Pick<Aftermath, 'digest' | 'hostChanges'>,
+): Promise<void> {
+  await session.write(takeOverSql, [id, from, JSON.stringify(hostChanges)]);
+  await seal(session, id, digest);
+  await session.write(takeEvidenceSql, [id, from]);
+  await session.write('update undrop.drops set split_into = $1 where id = $2', [id, from]);
+}
+
+const takeOverSql = /* sql */ `
+  update undrop.drops as d
+  set host_changes = $3, schema_comment = o.schema_comment, dropped_at = o.dropped_at, dropped_by = o.dropped_by,
+    dropped_from = o.dropped_from, overrides = o.overrides, approvals = o.approvals, backup_id = o.backup_id,
+    lsn = o.lsn, restore_point = o.restore_point
+  from undrop.drops as o
+  where d.id = $1 and o.id = $2`;
+
+const takeEvidenceSql = /* sql */ `
+  update undrop.evidence as e
+  set usage = o.usage
+  from undrop.evidence as o
+  where e.drop_id = $1 and o.drop_id = $2 and o.table_name = e.table_name`;
+
+/** The checksum of the capture and that of the entry itself, once all of it is written. */
+async function seal(session: Session, id: number, digest: string): Promise<void> {
+  const sql = `update undrop.drops as d set digest = $2 || '.' || ${headSql} where d.id = $1`;
+  await session.write(sql, [id, digest]);
+}
+
+const followSql = /* sql */ `
+  update undrop.drops as d
+  set prerequisites = (
+    select pg_catalog.jsonb_agg(
+      case when q.value ->> 'catalog' = 'pg_class' and (q.value ->> 'oid')::bigint = $2
+        then q.value || pg_catalog.jsonb_build_object('oid', $3::bigint) else q.value end order by q.position)
+    from pg_catalog.jsonb_array_elements(d.prerequisites) with ordinality as q (value, position))
+  where d.id = $1 and d.prerequisites <> '[]'`;
+
+const resealSql = /* sql */ `
+  update undrop.drops as d set digest = pg_catalog.split_part(d.digest, '.', 1) || '.' || ${headSql} where d.id = $1`;
+
+/** An entry of this transaction depends on a relation that is created once more, with another OID. */
+export async function followRelation(session: Session, id: number, was: number, is: number): Promise<void> {
+  await session.write(followSql, [id, was, is]);
+  await session.write(resealSql, [id]);
+}

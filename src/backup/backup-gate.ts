@@ -1,0 +1,139 @@
+import { hostname } from 'node:os';
+import type { ClientBase } from 'pg';
+import { backupsSql } from '../archive/schema.ts';
+import { UndropError } from '../errors.ts';
+import type { Options } from '../options/options.ts';
+import type { Table } from '../options/table.ts';
+import type { Session } from '../session/session.ts';
+import { say } from '../text/log.ts';
+import { findDamage, type Recorded } from './damage.ts';
+
+interface BackupRow {
+  readonly id: number;
+  readonly age: number;
+  readonly host: string;
+  readonly proof: string;
+  readonly own: boolean;
+  readonly uncovered: readonly string[];
+  /** Null where it was attested. */
+  readonly recorded: Recorded | null;
+  readonly attestation: string | null;
+}
+
+const recordedSql = /* sql */ `
+  case when b.file is not null then pg_catalog.jsonb_build_object('file', b.file, 'bytes', b.bytes::text,
+    'sha256', b.sha256, 'manifestSha256', b.manifest_sha256) end as recorded`;
+
+const coveringSql = /* sql */ `
+  select b.id, b.host, b.proof, b.attestation,
+    extract(epoch from pg_catalog.clock_timestamp() - b.finished_at)::float8 as age,
+    b.own,
+    array(
+      select t.name from pg_catalog.unnest($1::text[]) as t (name)
+      where not b.tables @> pg_catalog.jsonb_build_array(t.name) order by t.name) as uncovered,
+    ${recordedSql}
+  from (${backupsSql}) as b
+  order by b.finished_at desc, b.id desc`;
+
+/**
+ * The newest backup that covers the tables and has the proof that is asked for, by its number in the archive; null
+ * where none is required.
+ *
+ * @throws UndropError `backup-missing`, `backup-unproved`
+ */
+export async function requireBackup(
+  session: Session,
+  tables: readonly Table[],
+  options: Options,
+): Promise<number | null> {
+  if (options.backup === 'off') return null;
+  const backups = await session.read<BackupRow>(coveringSql, [tables.map(({ sql }) => sql)]);
+  const mine = backups.filter(({ own }) => own);
+  const recent = mine.filter(
+    ({ age, uncovered }) => age <= options.backupMaxAgeSeconds && age >= 0 && uncovered.length === 0,
+  );
+  if (recent.length === 0) throw missing(session, options, mine[0]);
+  const good = recent.find(({ proof }) => proofs.indexOf(proof) >= proofs.indexOf(options.backupProof));
+  if (good === undefined) throw notProved(options, recent[0] as BackupRow);
+  if (good.recorded === null)
+    say(`${options.name}: relies on a backup that was attested: ${good.attestation}`);
+  else await lookAtFile(good.host, good.recorded);
+  return good.id;
+}
+
+const newestSql = /* sql */ `
+  select ${recordedSql}
+  from (${backupsSql}) as b
+  where b.own and b.file is not null
+  order by b.finished_at desc, b.id desc
+  limit 1`;
+
+/**
+ * Reads the file that `requireBackup` is likely to ask for, which finds its hash known then: a large file takes minutes,
+ * and no transaction ought to stay open for so long. Whatever is wrong with it is left for `requireBackup` to say.
+ */
+export async function readNewestBackup(client: ClientBase): Promise<void> {
+  const archive = await client.query(`select where pg_catalog.to_regclass('undrop.backups') is not null`);
+  if (archive.rowCount === 0) return;
+  const { rows } = await client.query<{ recorded: Recorded }>(newestSql).catch(() => ({ rows: [] }));
+  for (const { recorded } of rows) await findDamage(recorded);
+}
+
+/** From the weakest to the strongest. */
+const proofs: readonly string[] = ['off', 'attested', 'contents', 'restore'];
+
+const words: Readonly<Record<string, string>> = {
+  off: 'was taken without a proof',
+  attested: 'was attested, not proved',
+  contents: 'was proved by its contents, not by a restore',
+};
+
+function notProved(options: Options, { proof, recorded, attestation }: BackupRow): UndropError {
+  const subject = recorded?.file ?? attestation ?? '';
+  return new UndropError('backup-unproved', {
+    subject,
+    message: `The backup ${subject} does not have the proof that ${options.name} asks for.`,
+    reason: `It ${words[proof] ?? proof}; asked for is ${options.backupProof}.`,
+    next:
+      options.backupProof === 'restore'
+        ? 'Take one with npm run backup -- --prove restore. To make do with less: UNDROP_BACKUP_PROOF=contents'
+        : `Take one with npm run backup.${proof === 'attested' ? ' To go by the word that was given: UNDROP_BACKUP_PROOF=attested' : ''}`,
+  });
+}
+
+function missing(session: Session, options: Options, newest: BackupRow | undefined): UndropError {
+  const allowed = duration(options.backupMaxAgeSeconds);
+  return new UndropError('backup-missing', {
+    subject: session.database,
+    message: `${options.name} asks for a backup of ${session.database} that is not older than ${allowed}.`,
+    reason:
+      newest === undefined
+        ? `The archive in ${session.database} knows of no backup of this database.`
+        : `The newest, ${newest.recorded?.file ?? `attested as ${newest.attestation}`}, ${whyNot(newest, allowed)}.`,
+    next: 'Take one with npm run backup. To go on without: UNDROP_BACKUP=off',
+  });
+}
+
+function whyNot({ age, uncovered }: BackupRow, allowed: string): string {
+  if (uncovered.length > 0) return `does not hold ${uncovered.join(', ')}`;
+  if (age < 0) return 'is of a time to come: the clock of the server has been set back since';
+  return `is ${duration(age)} old; at most ${allowed} are allowed`;
+}
+
+/** Rounded down to a unit in which it is no small number. */
+function duration(seconds: number): string {
+  if (seconds < 120) return `${Math.floor(seconds)} seconds`;
+  return seconds < 7200 ? `${Math.floor(seconds / 60)} minutes` : `${Math.floor(seconds / 3600)} hours`;
+}
+
+async function lookAtFile(host: string, recorded: Recorded): Promise<void> {
+  const damage = await findDamage(recorded);
+  // A file of another machine may be out of reach from here, or be on a disk that both have.
+  if (damage === undefined || (damage.gone && host !== hostname())) return;
+  throw new UndropError('backup-unproved', {
+    subject: recorded.file,
+    message: `The backup ${recorded.file} cannot be relied on.`,
+    reason: damage.reason,
+    next: 'Take another one with npm run backup.',
+  });
+}

@@ -1,0 +1,93 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { printable } from '../../text/printable.ts';
+import type { SnapshotTable } from './snapshot.ts';
+
+/** How far a backup is. */
+export interface Progress {
+  readonly seconds: number;
+  readonly bytes: number;
+  /** The one begun last, as `schema.name`. */
+  readonly table: string | undefined;
+  /** From 0 to 1: the size of the tables that are done, of that of all. */
+  readonly share: number;
+}
+
+/**
+ * Looks once a second at what pg_dump has written to `path`.
+ *
+ * @param jobs how many tables are in work at once
+ */
+export function watchProgress(
+  path: string,
+  tables: readonly SnapshotTable[],
+  jobs: number,
+  tell: (progress: Progress) => void,
+): { onTable(name: string): void; stop(): void } {
+  const sizes = new Map(tables.map(({ schema, name, bytes }) => [`${schema}.${name}`, bytes]));
+  const total = tables.reduce((sum, { bytes }) => sum + bytes, 0);
+  const start = performance.now();
+  const begun: string[] = [];
+  let done = 0;
+  let isOver = false;
+  const timer = setInterval(async () => {
+    // It may be gone when the timer comes for the last time.
+    const bytes = await sizeOf(path).catch(() => 0);
+    if (isOver) return;
+    const share = total === 0 ? 0 : Math.min(1, done / total);
+    tell({ seconds: (performance.now() - start) / 1000, bytes, table: begun.at(-1), share });
+  }, 1000);
+  return {
+    onTable: (name) => {
+      begun.push(name);
+      if (begun.length > jobs) done += sizes.get(begun.shift() ?? '') ?? 0;
+    },
+    stop: () => {
+      isOver = true;
+      clearInterval(timer);
+    },
+  };
+}
+
+/** Shows progress on standard error: on a terminal as one line that is drawn again, else as a line every ten seconds. */
+export function progressLine(out: NodeJS.WriteStream = process.stderr) {
+  let shown = 0;
+  return {
+    show(progress: Progress): void {
+      const line = describe(progress);
+      if (out.isTTY) out.write(`\r${line.slice(0, (out.columns || 80) - 1)}\x1b[K`);
+      else if (progress.seconds >= shown + 9.5) {
+        shown = progress.seconds;
+        out.write(`${line}\n`);
+      }
+    },
+    clear(): void {
+      if (out.isTTY) out.write('\r\x1b[K');
+    },
+  };
+}
+
+/** 1234567 → `1.2 MB`. */
+export function sizeInWords(bytes: number): string {
+  const unit = ['bytes', 'kB', 'MB', 'GB', 'TB'].find((_, power) => bytes < 999.5 * 1000 ** power) ?? 'PB';
+  const power = ['bytes', 'kB', 'MB', 'GB', 'TB', 'PB'].indexOf(unit);
+  const amount = bytes / 1000 ** power;
+  return `${power === 0 || amount >= 99.95 ? Math.round(amount) : amount.toFixed(1)} ${unit}`;
+}
+
+function describe({ seconds, bytes, table, share }: Progress): string {
+  const at = table === undefined ? '' : `, at ${printable(table)}`;
+  return (
+    `${sizeInWords(bytes)} written in ${Math.round(seconds)} s, ${sizeInWords(bytes / seconds)}/s, ` +
+    `about ${Math.floor(share * 100)} % of the tables${at}`
+  );
+}
+
+async function sizeOf(path: string): Promise<number> {
+  const found = await stat(path);
+  if (!found.isDirectory()) return found.size;
+  const sizes = await Promise.all(
+    (await readdir(path)).map(async (name) => (await stat(join(path, name))).size),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
+}

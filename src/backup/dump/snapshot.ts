@@ -1,0 +1,202 @@
+import { placeSql } from '../../archive/schema.ts';
+import { readStanding } from '../../baseline/records.ts';
+import { readFactDigests } from '../../catalog/facts/fact-digests.ts';
+import { countUnplanned, findForeignCode } from '../../catalog/foreign-code.ts';
+import { sqlState, UndropError } from '../../errors.ts';
+import { readBlockers } from '../../locks/blockers.ts';
+import { identifier } from '../../options/table-name.ts';
+import type { Session } from '../../session/session.ts';
+import type { Manifest } from '../manifest.ts';
+import { type NamedRelation, relationsSql } from '../relations.ts';
+
+export interface SnapshotTable extends NamedRelation {
+  readonly oid: number;
+  /** False for the parents of partitions. */
+  readonly hasRows: boolean;
+  /** On disk, with what TOAST holds. */
+  readonly bytes: number;
+}
+
+/** What a backup must hold, read in the snapshot that it is taken in. */
+export interface Contents {
+  readonly database: Manifest['database'];
+  readonly takenBy: string;
+  readonly tables: readonly SnapshotTable[];
+  /** The numbers of the drops that stood then. */
+  readonly standing: readonly number[];
+}
+
+const readableSql = /* sql */ `
+  select r.*,
+    case when not pg_catalog.has_schema_privilege(r.namespace::oid, 'usage')
+      then pg_catalog.format('grant usage on schema %I to %I', r.schema, current_user) end as "usageGrant",
+    case when r.kind = 'S' and not pg_catalog.has_sequence_privilege(r.oid::oid, 'select')
+        or r.kind <> 'S' and not pg_catalog.has_table_privilege(r.oid::oid, 'select')
+      then pg_catalog.format('grant select on %s%I.%I to %I',
+        case r.kind when 'S' then 'sequence ' else '' end, r.schema, r.name, current_user) end as "selectGrant",
+    r.kind <> 'S' and pg_catalog.row_security_active(r.oid::oid) as filtered
+  from (${relationsSql}) as r
+  order by r.schema, r.name`;
+
+// The size is asked for once the tables are locked: asking waits for whoever has locked them.
+const sizesSql = /* sql */ `
+  select pg_catalog.pg_table_size(o.oid) as bytes
+  from pg_catalog.unnest($1::oid[]) with ordinality as o (oid, position)
+  order by o.position`;
+
+const databaseSql = /* sql */ `
+  select p.database as name, p.identity, p.database_oid::text as oid, p.system_identifier as "systemIdentifier",
+    pg_catalog.pg_get_userbyid(d.datdba) as owner, pg_catalog.pg_encoding_to_char(d.encoding) as encoding,
+    d.datcollate as collate, d.datctype as ctype,
+    -- columns that came with PostgreSQL 15, and changed their name with 17
+    coalesce(pg_catalog.to_jsonb(d) ->> 'datlocprovider', 'c') as provider,
+    coalesce(pg_catalog.to_jsonb(d) ->> 'datlocale', pg_catalog.to_jsonb(d) ->> 'daticulocale') as locale
+  from (${placeSql}) as p
+  join pg_catalog.pg_database as d on d.oid = p.database_oid`;
+
+// It takes as long as it takes, and does not take the processors from pg_dump.
+const patienceSql = /* sql */ `
+  select pg_catalog.set_config(s.name, '0', true)
+  from pg_catalog.pg_settings as s
+  where s.name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout',
+    'max_parallel_workers_per_gather')`;
+
+interface Relation extends NamedRelation {
+  oid: number;
+  kind: 'r' | 'p' | 'S';
+  usageGrant: string | null;
+  selectGrant: string | null;
+  filtered: boolean;
+}
+
+/**
+ * Reads what a backup must hold, and locks the tables against changes of their structure until the session ends.
+ *
+ * @throws UndropError `insufficient-privilege`, `lock-timeout`, each naming all tables
+ */
+export async function readContents(session: Session, lockTimeoutMs: number): Promise<Contents> {
+  await session.read(patienceSql);
+  const relations = await session.read<Relation>(readableSql);
+  refuseUnreadable(session, relations);
+  refuseFiltered(session, relations);
+  const tables = relations.filter(({ kind }) => kind !== 'S');
+  await lockTables(session, tables, lockTimeoutMs);
+  const sizes = await session.read<{ bytes: number }>(sizesSql, [tables.map(({ oid }) => oid)]);
+  const [database] = await session.read<Manifest['database']>(databaseSql);
+  if (database === undefined) throw new Error('undrop.identity holds no row.');
+  return {
+    database,
+    takenBy: session.role,
+    tables: tables.map(({ schema, name, sql, oid, kind }, index) => {
+      return { schema, name, sql, oid, hasRows: kind === 'r', bytes: sizes[index]?.bytes ?? 0 };
+    }),
+    standing: await readStanding(session),
+  };
+}
+
+/** The name under which another session, as pg_dump's, can see exactly what this one sees, as long as it lasts. */
+export async function exportSnapshot(session: Session): Promise<string> {
+  const [snapshot] = await session.read<{ id: string }>('select pg_catalog.pg_export_snapshot() as id');
+  return snapshot?.id ?? '';
+}
+
+/** What takes long to read of a snapshot, and can be read while pg_dump works. */
+export interface Tally {
+  /** Of each table of the contents. */
+  readonly rows: readonly number[];
+  readonly facts: Manifest['facts'];
+}
+
+/** Between two tables it can be stopped. */
+export async function takeTally(
+  session: Session,
+  tables: readonly SnapshotTable[],
+  signal?: AbortSignal,
+): Promise<Tally> {
+  return { facts: await readFactDigests(session), rows: await countRows(session, tables, signal) };
+}
+
+/** How many rows each table has, children left out; 0 for the parents of partitions. Between two tables it can be stopped. */
+export async function countRows(
+  session: Session,
+  tables: readonly Pick<SnapshotTable, 'sql' | 'hasRows'>[],
+  signal?: AbortSignal,
+): Promise<number[]> {
+  const foreign = await findForeignCode(
+    session,
+    tables.map(({ sql }) => sql),
+  );
+  const counts: number[] = [];
+  for (const { sql, hasRows } of tables) {
+    signal?.throwIfAborted();
+    if (!hasRows) counts.push(0);
+    else counts.push(await (foreign.has(sql) ? countUnplanned : countPlanned)(session, sql));
+  }
+  return counts;
+}
+
+async function countPlanned(session: Session, table: string): Promise<number> {
+  const [row] = await session.read<{ count: number }>(
+    `select pg_catalog.count(*) as count from only ${table}`,
+  );
+  return row?.count ?? 0;
+}
+
+/** That a lock on one of the tables was not to be had: which, and who has it. */
+export async function lockTimeout(
+  session: Session,
+  tables: readonly { oid: number }[],
+  lockTimeoutMs: number,
+): Promise<UndropError> {
+  const oids = tables.map(({ oid }) => oid);
+  const { relations, lines } = await readBlockers(session, oids, { onlyExclusive: true });
+  return new UndropError('lock-timeout', {
+    subject: relations.join(', ') || session.database,
+    message: `A table of ${session.database} was locked against reading for ${lockTimeoutMs / 1000} s: ${relations.join(', ') || 'no longer'}.`,
+    reason: lines.join('\n') || 'Whoever held the lock has let go since.',
+    next: 'Take the backup when that session has ended, or let it wait longer: --lock-wait-timeout 10min',
+  });
+}
+
+async function lockTables(
+  session: Session,
+  tables: readonly Relation[],
+  lockTimeoutMs: number,
+): Promise<void> {
+  await session.run(`set local lock_timeout = ${lockTimeoutMs}`);
+  if (tables.length === 0) return;
+  const names = tables.map(({ sql }) => `only ${sql}`).join(', ');
+  try {
+    await session.attemptRun(`lock table ${names} in access share mode`);
+  } catch (error) {
+    throw sqlState(error) === '55P03' ? await lockTimeout(session, tables, lockTimeoutMs) : error;
+  }
+}
+
+function refuseUnreadable(session: Session, relations: readonly Relation[]): void {
+  const closed = relations.filter(({ usageGrant, selectGrant }) => usageGrant ?? selectGrant);
+  if (closed.length === 0) return;
+  const grants = new Set(
+    closed.flatMap((one) => [one.usageGrant, one.selectGrant]).filter((one) => one !== null),
+  );
+  const all = `grant pg_read_all_data to ${identifier(session.role)}`;
+  throw new UndropError('insufficient-privilege', {
+    subject: closed.map(({ sql }) => sql).join(', '),
+    message: `The role ${session.role} may not read all of ${session.database}.`,
+    reason: closed
+      .map(({ sql }) => `It has no right to read ${sql}, and a backup without it is none.`)
+      .join('\n'),
+    next: `Let an administrator run, for all: ${all}\nOr only: ${[...grants].join('; ')}`,
+  });
+}
+
+function refuseFiltered(session: Session, relations: readonly Relation[]): void {
+  const filtered = relations.filter((relation) => relation.filtered).map(({ sql }) => sql);
+  if (filtered.length === 0) return;
+  throw new UndropError('insufficient-privilege', {
+    subject: filtered.join(', '),
+    message: `Row-level security hides rows of ${filtered.join(', ')} from the role ${session.role}.`,
+    reason: 'A backup would lack them, so that pg_dump refuses such tables too.',
+    next: `Take it as a superuser, or let one run: alter role ${identifier(session.role)} bypassrls`,
+  });
+}

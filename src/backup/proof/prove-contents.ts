@@ -1,0 +1,121 @@
+import { UndropError } from '../../errors.ts';
+import { quoteName } from '../../options/table-name.ts';
+import { readDump } from '../contents/dump-reader.ts';
+import {
+  countInserted,
+  type ExpectedTable,
+  readTableStatement,
+  type TableName,
+  tableKey,
+} from '../contents/dump-statements.ts';
+import { type Packing, readDumpText } from '../contents/dump-text.ts';
+import type { PgDump } from '../programs/find-pg-dump.ts';
+
+/**
+ * Reads a backup from its first byte to its last, and checks that it is whole, creates the tables and fills each with
+ * as many rows as it must. Folders, and files that pg_dump has packed, are unpacked by pg_restore; nothing is written.
+ *
+ * @param pgDump the one that wrote it, since pg_restore must not be older; default: the one that is found first
+ * @throws UndropError `backup-unproved`, naming all tables that are missing or differ; `backup-failed` where there is
+ * no pg_restore
+ */
+export async function proveContents(
+  file: string,
+  packing: Packing,
+  expectedTables: readonly ExpectedTable[],
+  pgDump?: PgDump,
+): Promise<void> {
+  const contents = await readContents(file, packing, expectedTables, pgDump);
+  if (!contents.complete)
+    throw unproved(file, 'It ends in the middle: the last line of pg_dump is not there.');
+  const reasons = [...describeMissing(expectedTables, contents), ...describeCounts(expectedTables, contents)];
+  if (reasons.length > 0) throw unproved(file, reasons.join('\n'));
+}
+
+const newline = 10;
+
+interface Contents {
+  /** The tables that it creates, by `tableKey`, and how many rows it has for each table. */
+  readonly created: ReadonlySet<string>;
+  readonly rows: ReadonlyMap<string, number>;
+  readonly complete: boolean;
+}
+
+async function readContents(
+  file: string,
+  packing: Packing,
+  expectedTables: readonly ExpectedTable[],
+  pgDump: PgDump | undefined,
+): Promise<Contents> {
+  try {
+    const shares = await readDumpText(file, packing, readShare, expectedTables, pgDump);
+    const rows = new Map<string, number>();
+    for (const [key, count] of shares.flatMap((share) => [...share.rows])) addTo(rows, key, count);
+    return {
+      created: new Set(shares.flatMap(({ created }) => [...created])),
+      rows,
+      complete: shares.every(({ complete }) => complete),
+    };
+  } catch (error) {
+    throw error instanceof UndropError ? error : unproved(file, (error as Error).message);
+  }
+}
+
+async function readShare(text: AsyncIterable<Buffer>): Promise<Contents> {
+  const created = new Set<string>();
+  const rows = new Map<string, number>();
+  let complete = false;
+  let filled = '';
+  for await (const piece of readDump(text)) {
+    if (piece.kind === 'rows') {
+      addTo(rows, filled, countLines(piece.data));
+    } else if (piece.kind === 'complete') {
+      complete = true;
+    } else if (piece.kind !== 'end of rows') {
+      const found = readTableStatement(piece.text);
+      if (found === undefined) continue;
+      filled = tableKey(found);
+      if (found.does === 'create') created.add(filled);
+      if (found.does === 'insert' && piece.kind === 'statement')
+        addTo(rows, filled, countInserted(found, piece.groups));
+    }
+  }
+  return { created, rows, complete };
+}
+
+function addTo(rows: Map<string, number>, key: string, count: number): void {
+  rows.set(key, (rows.get(key) ?? 0) + count);
+}
+
+function countLines(data: Buffer): number {
+  let count = 0;
+  for (let at = data.indexOf(newline); at >= 0; at = data.indexOf(newline, at + 1)) count += 1;
+  return count;
+}
+
+function describeMissing(expected: readonly ExpectedTable[], { created }: Contents): string[] {
+  const names = expected.filter((table) => !created.has(tableKey(table))).map(sqlOf);
+  return names.length === 0 ? [] : [`It does not create ${names.join(', ')}.`];
+}
+
+function describeCounts(expected: readonly ExpectedTable[], { created, rows }: Contents): string[] {
+  return expected.flatMap((table) => {
+    const key = tableKey(table);
+    const found = rows.get(key) ?? 0;
+    if (!created.has(key) || table.rows === undefined || found === table.rows) return [];
+    return [`It holds ${found} rows of ${sqlOf(table)}, which had ${table.rows}.`];
+  });
+}
+
+function sqlOf({ schema, name }: TableName): string {
+  return `${quoteName(schema)}.${quoteName(name)}`;
+}
+
+function unproved(file: string, reason: string): UndropError {
+  return new UndropError('backup-unproved', {
+    subject: file,
+    message: `The backup ${file} does not hold what it should.`,
+    reason,
+    next: 'Take another one with npm run backup, and keep this one until that is proved.',
+  });
+}

@@ -1,0 +1,92 @@
+import { stillDiffering } from '../../catalog/facts/earlier-digests.ts';
+import { type Digests, readFactDigests, readObjectDigests } from '../../catalog/facts/fact-digests.ts';
+import { UndropError } from '../../errors.ts';
+import { quoteName } from '../../options/table-name.ts';
+import type { Session } from '../../session/session.ts';
+import { countRows } from '../dump/snapshot.ts';
+import type { Manifest } from '../manifest.ts';
+
+/**
+ * Compares a database into which a backup was restored with what was there when it was taken.
+ *
+ * @returns what differs although every table and every row is there: what pg_dump does not keep
+ * @throws UndropError `backup-unproved` naming tables that are missing, or have another number of rows
+ */
+export async function compareWithManifest(session: Session, manifest: Manifest): Promise<string[]> {
+  const lacking = await findLacking(session, manifest.tables);
+  if (lacking.length > 0) {
+    throw new UndropError('backup-unproved', {
+      subject: manifest.file,
+      message: `The backup ${manifest.file} did not bring back what it should.`,
+      reason: lacking.join('\n'),
+      next: 'Take another one with npm run backup, and keep this one until that is proved.',
+    });
+  }
+  const majorOf = (version: string) => Number.parseInt(version, 10);
+  if (majorOf(manifest.serverVersion) !== session.server.major) {
+    return [`facts are not compared: they are of PostgreSQL ${manifest.serverVersion}`];
+  }
+  const lines = compareDigests(manifest.facts, await readFactDigests(session));
+  return manifest.factsVersion === undefined ? compareEarlier(session, manifest, lines) : lines;
+}
+
+const differs = 'differs: ';
+
+/**
+ * The differences that are left where an earlier version has written the manifest. The first one held options that some
+ * servers write whenever a column is created: there it cannot be told whether anything else of the column differs.
+ */
+async function compareEarlier(
+  session: Session,
+  { facts }: Manifest,
+  lines: readonly string[],
+): Promise<string[]> {
+  const differing = lines
+    .filter((line) => line.startsWith(differs))
+    .map((line) => line.slice(differs.length));
+  const left = new Set(await stillDiffering(session, facts, differing));
+  const first = await readObjectDigests(session, 1);
+  const second = await readObjectDigests(session, 2);
+  const unknown = [...left].filter((object) => first[object] !== second[object]);
+  const known = lines.filter((line) => {
+    const object = line.startsWith(differs) ? line.slice(differs.length) : undefined;
+    return object === undefined || (left.has(object) && !unknown.includes(object));
+  });
+  if (unknown.length === 0) return known;
+  const reason = 'their digests in the manifest hold options that the server sets itself';
+  return [...known, `not compared: ${unknown.length} columns, since ${reason}`];
+}
+
+/** What of the objects of one side the other lacks, or has otherwise. */
+export function compareDigests(was: Digests, is: Digests): string[] {
+  const all = [...new Set([...Object.keys(was), ...Object.keys(is)])].sort();
+  return all.flatMap((object) => {
+    if (is[object] === undefined) return [`missing: ${object}`];
+    if (was[object] === undefined) return [`new: ${object}`];
+    return was[object] === is[object] ? [] : [`${differs}${object}`];
+  });
+}
+
+const thereSql = /* sql */ `
+  select t.position
+  from pg_catalog.jsonb_to_recordset($1::jsonb) as t (position int, schema text, name text)
+  join pg_catalog.pg_namespace as n on n.nspname = t.schema
+  join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = t.name
+  where c.relkind in ('r', 'p')`;
+
+async function findLacking(session: Session, tables: Manifest['tables']): Promise<string[]> {
+  const wanted = tables.map(({ schema, name }, position) => ({ position, schema, name }));
+  const found = await session.read<{ position: number }>(thereSql, [JSON.stringify(wanted)]);
+  const there = new Set(found.map(({ position }) => position));
+  const lacking: string[] = [];
+  for (const [position, { schema, name, rows }] of tables.entries()) {
+    const sql = `${quoteName(schema)}.${quoteName(name)}`;
+    if (!there.has(position)) {
+      lacking.push(`${sql} is missing`);
+      continue;
+    }
+    const [count] = await countRows(session, [{ sql, hasRows: true }]);
+    if (count !== rows) lacking.push(`${sql} has ${count} rows; ${rows} were there`);
+  }
+  return lacking;
+}

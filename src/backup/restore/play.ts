@@ -1,0 +1,47 @@
+import { once } from 'node:events';
+import { PassThrough } from 'node:stream';
+import { digestRows } from '../../archive/digest-rows.ts';
+import type { KeptRows } from '../../archive/kept-rows.ts';
+import type { Statement } from '../../capture/capture.ts';
+import { replay } from '../../down/replay.ts';
+import type { Session } from '../../session/session.ts';
+import type { SourceTable } from './capture-source.ts';
+
+/** Replays statements; where the rows of a table are due, they come from the unpacked backup. */
+export async function play(
+  session: Session,
+  statements: readonly Statement[],
+  tables: readonly SourceTable[],
+  from: Session,
+): Promise<void> {
+  for (const statement of statements) {
+    if (statement.kind === 'rows') await copyRows(session, copySql(tables, statement.identity), from);
+    else await replay(session, [statement], 'restore-failed');
+  }
+}
+
+async function copyRows(session: Session, copy: string, from: Session): Promise<void> {
+  const rows = new PassThrough();
+  const put = async (chunk: Buffer): Promise<void> => {
+    if (!rows.write(chunk)) await once(rows, 'drain');
+  };
+  const read = from.copyOut(`${copy} to stdout`, put).then(() => rows.end());
+  const written = session.copyIn(`${copy} from stdin`, rows);
+  written.catch((error: Error) => rows.destroy(error));
+  await Promise.all([written, read]);
+}
+
+/** @param sql the table, qualified and quoted */
+export function copySql(tables: readonly SourceTable[], sql: string): string {
+  const table = tables.find((one) => one.sql === sql);
+  if (table === undefined) throw new Error(`${sql} is not in the backup`);
+  // Of a table without columns there is nothing to name.
+  return `copy ${sql}${table.columns === '' ? '' : ` (${table.columns})`}`;
+}
+
+/** What the rows of the backup are, to compare with what arrives. */
+export async function digestAll(from: Session, tables: readonly SourceTable[]): Promise<KeptRows[]> {
+  const kept: KeptRows[] = [];
+  for (const { sql } of tables) kept.push({ table: sql, store: '', ...(await digestRows(from, sql)) });
+  return kept;
+}

@@ -1,0 +1,201 @@
+import type { Client } from 'pg';
+import { sqlState, UndropError } from '../../errors.ts';
+import type { Target } from '../../knex/target.ts';
+import { quoteName } from '../../options/table-name.ts';
+import { inSession } from '../../session/session.ts';
+import { say } from '../../text/log.ts';
+import { type OpenedBackup, openBackup } from '../open-backup.ts';
+import { compareWithManifest } from './compare-manifest.ts';
+import { restoreInto } from './restore-into.ts';
+import { createDatabase, dropDatabase, on, withClient, withKnex } from './scratch.ts';
+
+export interface RestoredDatabase {
+  readonly restored: string;
+  /** The name that the database has got which was there before, where it was replaced. */
+  readonly before: string | null;
+  readonly tables: number;
+  /** What differs from the moment of the backup, although every table and every row is there. */
+  readonly differences: readonly string[];
+}
+
+/**
+ * Restores a whole backup into a new database of the same server, and compares it with the moment of the backup. What
+ * fails leaves no database.
+ *
+ * @param signal ends it
+ * @throws UndropError `bad-options`, `backup-unproved`, `name-taken`, `insufficient-privilege`, `prerequisite-gone`
+ */
+export async function restoreDatabase(
+  target: Target,
+  path: string,
+  name: string,
+  signal?: AbortSignal,
+): Promise<RestoredDatabase> {
+  refuseEmbedded(target);
+  const backup = await openBackup(path);
+  return withClient(target, async (client) => ({
+    restored: name,
+    before: null,
+    ...(await make(client, target, backup, name, signal)),
+  }));
+}
+
+/**
+ * Puts a restored backup in the place of the live database, which stays under another name: `…_before_<time>`. It is
+ * restored beside it and compared first, so that the live one is away for a moment only.
+ *
+ * @param name the full name of the live database, as a word that this is meant
+ * @throws UndropError as `restoreDatabase`; `in-use` while others are connected
+ */
+export async function replaceDatabase(
+  target: Target,
+  path: string,
+  name: string,
+  signal?: AbortSignal,
+): Promise<RestoredDatabase> {
+  refuseEmbedded(target);
+  if (name !== target.settings.database) throw notMeant(target, name);
+  const backup = await openBackup(path);
+  // Nobody may be connected to a database that is renamed, this one included.
+  const elsewhere = on(target, name === 'postgres' ? 'template1' : 'postgres');
+  return withClient(elsewhere, async (client) => {
+    await refuseOthers(client, name);
+    const stamp = new Date()
+      .toISOString()
+      .replaceAll(/[-:]|\..*/g, '')
+      .replace('T', '_');
+    const [aside, before] = [`${name}_restored_${stamp}`, `${name}_before_${stamp}`];
+    const made = await make(client, target, backup, aside, signal);
+    await takeSettings(client, name, aside);
+    try {
+      await refuseOthers(client, name);
+      await swap(client, { live: name, aside, before });
+    } catch (error) {
+      say(`The restored database stays as ${aside}.`);
+      throw error;
+    }
+    return { restored: name, before, ...made };
+  });
+}
+
+async function make(
+  client: Client,
+  target: Target,
+  { file, manifest }: OpenedBackup,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<Pick<RestoredDatabase, 'tables' | 'differences'>> {
+  await createDatabase(client, name, manifest.database);
+  try {
+    await restoreInto(file, manifest, on(target, name), { signal });
+    const differences = await withKnex(on(target, name), (knex) =>
+      inSession(knex, (session) => compareWithManifest(session, manifest), { onlyReads: true }),
+    );
+    const { length } = manifest.tables.filter(({ schema }) => schema !== 'undrop');
+    return { tables: length, differences };
+  } catch (error) {
+    await dropDatabase(client, name);
+    throw error;
+  }
+}
+
+// What ALTER DATABASE, GRANT and COMMENT have said of the live one; a dump of a database does not hold it.
+const settingsSql = /* sql */ `
+  with live as (select d.* from pg_catalog.pg_database as d where d.datname = $1),
+  statements (step, sql) as (
+    select 1, pg_catalog.format('alter %s set %s to %s',
+      case when s.setrole = 0 then pg_catalog.format('database %I', $2::text)
+        else pg_catalog.format('role %I in database %I', pg_catalog.pg_get_userbyid(s.setrole), $2::text) end,
+      pg_catalog.quote_ident(v.name), case when v.name = any ($3) then v.value else pg_catalog.quote_literal(v.value) end)
+    from live as d
+    join pg_catalog.pg_db_role_setting as s on s.setdatabase = d.oid
+    cross join lateral pg_catalog.unnest(s.setconfig) as c (item)
+    cross join lateral (
+      select pg_catalog.split_part(c.item, '=', 1), pg_catalog.substr(c.item, pg_catalog.strpos(c.item, '=') + 1)
+    ) as v (name, value)
+    union all
+    select 2, pg_catalog.format('revoke all on database %I from public', $2::text)
+    from live as d where d.datacl is not null
+    union all
+    select 3, pg_catalog.format('grant %s on database %I to %s%s', a.privilege_type, $2::text,
+      case when a.grantee = 0 then 'public' else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) end,
+      case when a.is_grantable then ' with grant option' else '' end)
+    from live as d
+    cross join lateral pg_catalog.aclexplode(d.datacl) as a
+    union all
+    select 4, pg_catalog.format('comment on database %I is %L', $2::text,
+      pg_catalog.shobj_description(d.oid, 'pg_database'))
+    from live as d
+    union all
+    select 5, pg_catalog.format('alter database %I connection limit %s', $2::text, d.datconnlimit)
+    from live as d where d.datconnlimit >= 0
+    union all
+    select 6, pg_catalog.format('alter database %I owner to %I', $2::text, pg_catalog.pg_get_userbyid(d.datdba))
+    from live as d
+  )
+  select s.sql from statements as s order by s.step, s.sql`;
+
+// Their values are lists, quoted already where they must be (pg_dump's variable_is_guc_list_quote).
+const lists = ['local_preload_libraries', 'search_path', 'session_preload_libraries', 'temp_tablespaces'];
+
+async function takeSettings(client: Client, from: string, to: string): Promise<void> {
+  const { rows } = await client.query<{ sql: string }>(settingsSql, [from, to, lists]);
+  for (const { sql } of rows) await client.query(sql);
+}
+
+async function swap(
+  client: Client,
+  { live, aside, before }: { live: string; aside: string; before: string },
+): Promise<void> {
+  await client.query('begin');
+  try {
+    await client.query(`alter database ${quoteName(live)} rename to ${quoteName(before)}`);
+    await client.query(`alter database ${quoteName(aside)} rename to ${quoteName(live)}`);
+    await client.query('commit');
+  } catch (error) {
+    await client.query('rollback');
+    throw sqlState(error) === '55006' ? inUse(live, (error as Error).message) : error;
+  }
+}
+
+async function refuseOthers(client: Client, name: string): Promise<void> {
+  const { rows } = await client.query<{ line: string }>(
+    /* sql */ `
+    select pg_catalog.format('pid %s (%s%s)', a.pid, coalesce(a.usename, '?'),
+      case when a.application_name <> '' then ', ' || a.application_name else '' end) as line
+    from pg_catalog.pg_stat_activity as a
+    where a.datname = $1 and a.backend_type = 'client backend'
+    order by a.pid`,
+    [name],
+  );
+  if (rows.length > 0) throw inUse(name, rows.map(({ line }) => line).join('\n'));
+}
+
+function inUse(name: string, reason: string): UndropError {
+  return new UndropError('in-use', {
+    subject: name,
+    message: `${name} cannot be replaced while others are connected to it.`,
+    reason,
+    next: 'Stop the applications, end these sessions with pg_terminate_backend(pid), then run it again.',
+  });
+}
+
+function notMeant({ settings: { database } }: Target, name: string): UndropError {
+  return new UndropError('bad-options', {
+    subject: '--replace',
+    message: `--replace names ${name}, but the database that the connection leads to is ${database}.`,
+    reason: 'The live database is only replaced where its full name says that this is meant.',
+    next: `Give --replace ${database}, or restore into a new database with --into.`,
+  });
+}
+
+/** @throws UndropError `bad-options` */
+export function refuseEmbedded({ embedded }: Target): void {
+  if (embedded === undefined) return;
+  throw new UndropError('bad-options', {
+    subject: '--from-backup',
+    message: 'The embedded server has one database only, so that nothing can be restored beside it.',
+    reason: 'Its backups are SQL for any PostgreSQL.',
+    next: 'Set DATABASE_URL to a PostgreSQL server, or use restore --migration, which brings back from the archive.',
+  });
+}

@@ -1,0 +1,32 @@
+import { availableParallelism } from 'node:os';
+import type { Target } from '../../knex/target.ts';
+import { openPlain } from '../contents/plain-file.ts';
+import type { Manifest } from '../manifest.ts';
+import { findPgDump, type PgDump } from '../programs/find-pg-dump.ts';
+import { findPgRestore, startPgRestore } from '../programs/pg-restore.ts';
+import { replayPlain } from './replay-plain.ts';
+import { withClient } from './scratch.ts';
+
+/** Not more than a machine on which others work can bear. */
+export const jobs = String(Math.min(4, availableParallelism()));
+
+/**
+ * Restores a whole backup into an empty database.
+ *
+ * @param pgDump the one that wrote it, since pg_restore must not be older; default: the one that is found first
+ * @throws UndropError `backup-unproved`, `prerequisite-gone` for a role that is missing, `backup-failed`
+ */
+export async function restoreInto(
+  file: string,
+  { format, file: name }: Pick<Manifest, 'format' | 'file'>,
+  into: Target,
+  { pgDump, signal }: { pgDump?: PgDump | undefined; signal?: AbortSignal | undefined } = {},
+): Promise<void> {
+  if (format === 'plain') {
+    const input = openPlain(file, name.endsWith('.gz'));
+    await withClient(into, (client) => replayPlain(client, input));
+    return;
+  }
+  const program = await findPgRestore(pgDump ?? (await findPgDump()));
+  await startPgRestore(program, { args: [`--jobs=${jobs}`], file, into: into.settings, signal }).ended;
+}

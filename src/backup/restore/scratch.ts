@@ -1,0 +1,103 @@
+import { randomBytes } from 'node:crypto';
+import createKnex, { type Knex } from 'knex';
+import type { Client } from 'pg';
+import { sqlState, UndropError } from '../../errors.ts';
+import { clientConfig, connect } from '../../knex/connection.ts';
+import type { Target } from '../../knex/target.ts';
+import { quoteName } from '../../options/table-name.ts';
+import type { Manifest } from '../manifest.ts';
+
+/**
+ * Works on a database that is empty at first and gone afterwards, with the encoding and the locale of the one that was
+ * backed up.
+ *
+ * @param purpose a part of its name: `undrop_<purpose>_…`
+ * @throws UndropError `insufficient-privilege`; whatever `work` throws
+ */
+export async function withScratch<T>(
+  server: Target,
+  like: Manifest['database'],
+  purpose: string,
+  work: (scratch: Target) => Promise<T>,
+): Promise<T> {
+  const name = `undrop_${purpose}_${process.pid}_${randomBytes(4).toString('hex')}`;
+  return withClient(server, async (client) => {
+    await createDatabase(client, name, like);
+    try {
+      return await work(on(server, name));
+    } finally {
+      await dropDatabase(client, name);
+    }
+  });
+}
+
+/** Another database of the same server. */
+export function on({ settings }: Target, database: string): Target {
+  return { settings: { ...settings, database }, embedded: undefined };
+}
+
+/** Does the work on a connection of its own. */
+export async function withClient<T>(target: Target, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = await connect(target);
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Does the work with a pool of its own, of one connection. */
+export async function withKnex<T>(target: Target, work: (knex: Knex) => Promise<T>): Promise<T> {
+  const connection = clientConfig(target) as Knex.PgConnectionConfig;
+  const knex = createKnex({ client: 'pg', connection, pool: { min: 0, max: 1 } });
+  try {
+    return await work(knex);
+  } finally {
+    await knex.destroy();
+  }
+}
+
+/** @throws UndropError `insufficient-privilege`, `name-taken` */
+export async function createDatabase(
+  client: Client,
+  name: string,
+  like: Manifest['database'],
+): Promise<void> {
+  const { encoding, collate, ctype, provider, locale } = like;
+  const text = (value: string) => client.escapeLiteral(value);
+  const of = [
+    `encoding ${text(encoding)} lc_collate ${text(collate)} lc_ctype ${text(ctype)}`,
+    provider === 'i' && locale !== null ? `locale_provider icu icu_locale ${text(locale)}` : '',
+    provider === 'b' && locale !== null ? `locale_provider builtin builtin_locale ${text(locale)}` : '',
+  ];
+  try {
+    await client.query(`create database ${quoteName(name)} template template0 ${of.join(' ')}`);
+  } catch (error) {
+    throw explain(error, name);
+  }
+}
+
+export async function dropDatabase(client: Client, name: string): Promise<void> {
+  await client.query(`drop database if exists ${quoteName(name)} with (force)`);
+}
+
+function explain(error: unknown, name: string): unknown {
+  const reason = error instanceof Error ? error.message : String(error);
+  if (sqlState(error) === '42501') {
+    return new UndropError('insufficient-privilege', {
+      subject: name,
+      message: 'This role may not create a database to restore into.',
+      reason,
+      next: 'Let an administrator run: alter role … createdb. Or name another server: --prove-on <url>',
+      cause: error,
+    });
+  }
+  if (sqlState(error) !== '42P04') return error;
+  return new UndropError('name-taken', {
+    subject: name,
+    message: `There is a database ${name} already.`,
+    reason: 'A backup is restored into a new one: nothing is overwritten.',
+    next: 'Choose another name with --into.',
+    cause: error,
+  });
+}

@@ -1,0 +1,67 @@
+import type { Target } from '../../knex/target.ts';
+import { readTableOfContents, withLists } from '../contents/table-of-contents.ts';
+import type { OpenedBackup } from '../open-backup.ts';
+import { findPgDump } from '../programs/find-pg-dump.ts';
+import { findPgRestore, type PgRestoreOptions, startPgRestore } from '../programs/pg-restore.ts';
+import { jobs, restoreInto } from './restore-into.ts';
+import { withScratch } from './scratch.ts';
+
+/** A backup unpacked so that one of its tables can be read. */
+export interface Source {
+  /** Every object of the backup, and what its sequences had; other rows only where that could not be helped. */
+  readonly schema: Target;
+  /** Brings the rows of tables into a database that has nothing else to do; gone when the work is over. */
+  withRows<T>(
+    tables: readonly { schema: string; name: string }[],
+    work: (rows: Target) => Promise<T>,
+  ): Promise<T>;
+}
+
+/**
+ * Unpacks a backup on the server of the target, beside the live database. Rows are kept apart from the schema, since the
+ * foreign keys of a table do not hold among the rows of it alone. A plain backup can only be replayed as a whole.
+ */
+export async function withSource<T>(
+  target: Target,
+  { file, manifest }: OpenedBackup,
+  signal: AbortSignal | undefined,
+  work: (source: Source) => Promise<T>,
+): Promise<T> {
+  if (manifest.format === 'plain') {
+    return withScratch(target, manifest.database, 'restore', async (whole) => {
+      await restoreInto(file, manifest, whole, { signal });
+      return work({ schema: whole, withRows: (_, read) => read(whole) });
+    });
+  }
+  const program = await findPgRestore(await findPgDump());
+  const run = (into: Target, args: readonly string[]) => {
+    const options: PgRestoreOptions = { args, file, into: into.settings, signal };
+    return startPgRestore(program, options).ended;
+  };
+  return withScratch(target, manifest.database, 'restore', async (schema) => {
+    await run(schema, ['--schema-only', `--jobs=${jobs}`]);
+    await withSequences(program, file, (list) => run(schema, ['--data-only', `--use-list=${list}`]));
+    return work({
+      schema,
+      withRows: (tables, read) =>
+        withScratch(target, manifest.database, 'rows', async (rows) => {
+          await run(rows, ['--section=pre-data']);
+          for (const { schema: namespace, name } of tables) {
+            await run(rows, ['--data-only', `--schema=${namespace}`, `--table=${name}`]);
+          }
+          return read(rows);
+        }),
+    });
+  });
+}
+
+/** A list for pg_restore of what sets the sequences, if there is anything to set. */
+async function withSequences(
+  program: string,
+  file: string,
+  work: (list: string) => Promise<void>,
+): Promise<void> {
+  const contents = await readTableOfContents(program, file);
+  const sequences = contents.filter((line) => /^\d+; \d+ \d+ SEQUENCE SET /.test(line));
+  if (sequences.length > 0) await withLists([sequences], ([list = '']) => work(list));
+}

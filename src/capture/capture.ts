@@ -1,0 +1,230 @@
+import { type Closure, type Edge, type Member, type ObjectKey, readEdges } from '../catalog/closure.ts';
+import { type Facts, readFacts } from '../catalog/facts/facts.ts';
+import { families } from '../catalog/families/index.ts';
+import { captureRows, type RowTable } from '../catalog/families/rows.ts';
+import type { Obstacle } from '../catalog/obstacle.ts';
+import { type Piece, phases } from '../catalog/piece.ts';
+import { findObstacles } from '../catalog/refusals.ts';
+import { readUnprinted } from '../catalog/search-paths.ts';
+import { findUnsafe } from '../catalog/strangers.ts';
+import { UndropError } from '../errors.ts';
+import type { Session } from '../session/session.ts';
+import { fingerprintOf } from './fingerprint.ts';
+import { printUnderPaths } from './print-under-path.ts';
+
+/** One statement that brings an object back, or a part of it. */
+export interface Statement {
+  /** As PostgreSQL calls it: `table`, `index`, `table constraint`. */
+  readonly kind: string;
+  /** The name of the object, qualified. */
+  readonly identity: string;
+  /** Without a semicolon at its end. */
+  readonly sql: string;
+}
+
+/** What it takes to bring a closure back, and to know that it is back. */
+export interface Capture {
+  readonly statements: readonly Statement[];
+  readonly facts: Facts;
+  readonly fingerprint: string;
+  /** The tables whose rows the archive is to keep. */
+  readonly rows: readonly RowTable[];
+}
+
+/**
+ * Reads statements and facts of a closure.
+ *
+ * @param entry number of the archive's entry that is to keep the rows; without it they are left out
+ * @throws UndropError `not-reproducible` naming all that could not come back exactly, and why
+ */
+export async function captureClosure(
+  session: Session,
+  closure: Closure,
+  entry: number | undefined,
+): Promise<Capture> {
+  const rows = entry === undefined ? { tables: [], pieces: [] } : await captureRows(session, closure, entry);
+  const [{ statements, obstacles }, { facts, fingerprint }] = await readAll(session, closure, [
+    () => captureStatements(session, closure, rows.pieces),
+    // Hashed while the server answers the rest.
+    async () => {
+      const facts = await readFacts(session, closure);
+      return { facts, fingerprint: fingerprintOf(facts.own) };
+    },
+  ]);
+  if (obstacles.length > 0) throw notReproducible(obstacles);
+  return { statements, facts, fingerprint, rows: rows.tables };
+}
+
+export function notReproducible(obstacles: readonly Obstacle[]): UndropError {
+  return new UndropError('not-reproducible', {
+    subject: obstacles.map(({ identity }) => identity).join(', '),
+    message: `${obstacles.length} of the objects that would go could not be brought back exactly.`,
+    reason: obstacles.map(({ identity, reason }) => `${identity}: ${reason}`).join('\n'),
+    next: 'Drop or change these objects in a migration of their own, or leave the table out.',
+  });
+}
+
+/**
+ * The statements in replay order, and what stands in the way of a capture.
+ *
+ * @param rows what brings the rows back, to be put in its place among them
+ */
+export async function captureStatements(
+  session: Session,
+  closure: Closure,
+  rows: readonly Piece[] = [],
+): Promise<{ statements: Statement[]; obstacles: Obstacle[] }> {
+  const known = await findObstacles(session, closure);
+  const [edges, unprinted, ...captured] = await readAll(session, closure, [
+    () => readEdges(session, closure),
+    () => readUnprinted(session, closure),
+    ...Object.values(families).map((family) => async () => ({
+      family,
+      pieces: await family(session, closure),
+    })),
+  ]);
+  const first = findMakers(
+    closure.members,
+    captured.flatMap(({ pieces }) => pieces),
+  );
+  const pieces = [...rows, ...(await printUnderPaths(session, closure, captured, unprinted, first))];
+  const maker = findMakers(closure.members, pieces);
+  const named = new Set(known.map(({ identity }) => identity));
+  const unmade = closure.members
+    .filter((member) => member.objsubid === 0 && !maker.has(member.key) && !named.has(member.identity))
+    .map(({ kind, identity }) => ({ identity, reason: `nothing here can make a ${kind} again` }));
+  const { order, cycle } = sort(pieces, maker, edges);
+  const statements = order.flatMap(({ kind, identity, sql }) =>
+    sql.map((text) => ({ kind, identity, sql: text })),
+  );
+  return {
+    statements,
+    obstacles: [...known, ...(await findUnsafe(session, unprinted)), ...unmade, ...cycle],
+  };
+}
+
+// Of very many, the answers to all at the same time would fill the memory.
+const fewMembers = 2000;
+
+/** What works give that read of a closure. */
+async function readAll<Results extends readonly unknown[]>(
+  session: Session,
+  { members }: Closure,
+  works: readonly [...{ [Place in keyof Results]: () => Promise<Results[Place]> }],
+): Promise<Results> {
+  const results: unknown[] = [];
+  if (members.length <= fewMembers) results.push(...(await session.together(works.map((work) => work()))));
+  else for (const work of works) results.push(await work());
+  return results as readonly unknown[] as Results;
+}
+
+/** Which piece makes a member. A part of another object, and what PostgreSQL keeps for it, comes with that object. */
+function findMakers(members: readonly Member[], pieces: readonly Piece[]): Map<ObjectKey, Piece> {
+  const makers = new Map(pieces.flatMap((piece) => piece.creates.map((key) => [key, piece] as const)));
+  const byKey = new Map(members.map((member) => [member.key, member]));
+  const find = (member: Member | undefined): Piece | undefined => {
+    if (member === undefined) return undefined;
+    const made = makers.get(member.key);
+    if (made !== undefined || member.partOf === null) return made;
+    return find(byKey.get(member.partOf));
+  };
+  // Pieces may also make what is no member, such as the link of a partition to its parent.
+  const result = new Map(makers);
+  for (const member of members) {
+    const piece = find(member);
+    if (piece !== undefined) result.set(member.key, piece);
+  }
+  return result;
+}
+
+/**
+ * Topological order; where two pieces do not need one another, the phase decides, then the order of capture.
+ * Pieces that need one another in a circle are left out of the order and named.
+ */
+function sort(pieces: readonly Piece[], makers: ReadonlyMap<ObjectKey, Piece>, edges: readonly Edge[]) {
+  const ranked = [...pieces].sort((a, b) => phases.indexOf(a.phase) - phases.indexOf(b.phase));
+  const rank = new Map(ranked.map((piece, index) => [piece, index]));
+  const needed = new Map<Piece, Set<Piece>>(pieces.map((piece) => [piece, new Set()]));
+  const neededBy = new Map<Piece, Piece[]>(pieces.map((piece) => [piece, []]));
+  const need = (from: Piece | undefined, to: Piece | undefined) => {
+    if (from === undefined || to === undefined || from === to || needed.get(from)?.has(to)) return;
+    needed.get(from)?.add(to);
+    neededBy.get(to)?.push(from);
+  };
+  for (const { from, to } of edges) need(makers.get(from), makers.get(to));
+  for (const piece of pieces) for (const key of piece.needs) need(piece, makers.get(key));
+
+  const ready = new Ranks(ranked.flatMap((piece, index) => (needed.get(piece)?.size === 0 ? [index] : [])));
+  const order: Piece[] = [];
+  for (let index = ready.take(); index !== undefined; index = ready.take()) {
+    const piece = ranked[index];
+    if (piece === undefined) break;
+    order.push(piece);
+    for (const next of neededBy.get(piece) ?? []) {
+      const waiting = needed.get(next);
+      waiting?.delete(piece);
+      if (waiting?.size === 0) ready.add(rank.get(next) ?? 0);
+    }
+  }
+  const cycle = findCycle(
+    ranked.filter((piece) => needed.get(piece)?.size !== 0),
+    needed,
+    neededBy,
+  );
+  return { order: sortRefreshes(order), cycle };
+}
+
+/** What a materialized view reads was there when it was made: so they are filled in the order in which they are made. */
+function sortRefreshes(order: readonly Piece[]): Piece[] {
+  const places = new Map(order.flatMap(({ creates }, place) => creates.map((key) => [key, place] as const)));
+  const madeAt = ({ needs }: Piece) => Math.max(...needs.map((key) => places.get(key) ?? 0));
+  const refreshes = order.filter(({ phase }) => phase === 'refresh');
+  return [
+    ...order.filter(({ phase }) => phase !== 'refresh'),
+    ...refreshes.sort((a, b) => madeAt(a) - madeAt(b)),
+  ];
+}
+
+/** Of the pieces that could not be ordered, those that stand in a circle and not merely behind one. */
+function findCycle(
+  left: readonly Piece[],
+  needed: ReadonlyMap<Piece, ReadonlySet<Piece>>,
+  neededBy: ReadonlyMap<Piece, readonly Piece[]>,
+): Obstacle[] {
+  const circle = new Set(left);
+  const behind = () =>
+    [...circle].filter((piece) => !neededBy.get(piece)?.some((other) => circle.has(other)));
+  for (let pieces = behind(); pieces.length > 0; pieces = behind())
+    for (const piece of pieces) circle.delete(piece);
+  return [...circle].map((piece) => {
+    const others = [...(needed.get(piece) ?? [])].filter((other) => circle.has(other));
+    return {
+      identity: piece.identity,
+      reason: `it can only be made after ${others.map(({ kind, identity }) => `${kind} ${identity}`).join(', ')}, which can only be made after it`,
+    };
+  });
+}
+
+/** A set of ranks that gives up its smallest one: sorted, largest first. */
+class Ranks {
+  readonly #ranks: number[];
+
+  constructor(ranks: readonly number[]) {
+    this.#ranks = [...ranks].sort((a, b) => b - a);
+  }
+
+  add(rank: number): void {
+    let low = 0;
+    let high = this.#ranks.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#ranks[middle] ?? 0) > rank) low = middle + 1;
+      else high = middle;
+    }
+    this.#ranks.splice(low, 0, rank);
+  }
+
+  take(): number | undefined {
+    return this.#ranks.pop();
+  }
+}

@@ -1,0 +1,108 @@
+import type { Session } from '../../session/session.ts';
+import type { Column } from './columns.ts';
+
+/** A child that `create table … inherits` would not make as it is, and what it takes besides its columns. */
+export interface Adoption {
+  /** A parent for the time being. */
+  readonly standIn: string;
+  readonly parents: readonly string[];
+  /** Checks, and from 18 on NOT NULL constraints, that the child must have beforehand without owning them. */
+  readonly constraints: readonly string[];
+}
+
+// The columns of parents come first, in their order, unless a parent got one later; and what a parent that has stayed
+// has not validated is valid on a new child.
+const adoptionsSql = /* sql */ `
+  with columns as (
+    select a.attrelid, a.attnum,
+      pg_catalog.row_number() over (
+        partition by a.attrelid order by p.inhseqno nulls last, p.attnum nulls last, a.attnum) as expected,
+      pg_catalog.row_number() over (partition by a.attrelid order by a.attnum) as position
+    from pg_catalog.pg_attribute as a
+    left join lateral (
+      select h.inhseqno, p.attnum
+      from pg_catalog.pg_inherits as h
+      join pg_catalog.pg_attribute as p
+        on p.attrelid = h.inhparent and p.attname = a.attname and p.attnum > 0 and not p.attisdropped
+      where h.inhrelid = a.attrelid
+      order by h.inhseqno
+      limit 1
+    ) as p on true
+    where a.attrelid = any ($1) and a.attnum > 0 and not a.attisdropped
+  ),
+  inherited as (
+    select k.oid, k.conrelid, k.conname, k.contype, k.convalidated
+    from pg_catalog.pg_constraint as k
+    where k.conrelid = any ($1) and k.coninhcount > 0
+      and (k.contype = 'n' and not k.conislocal
+        or k.contype = 'c' and exists (
+          select from pg_catalog.pg_inherits as h
+          join pg_catalog.pg_constraint as o
+            on o.conrelid = h.inhparent and o.contype = 'c' and o.conname = k.conname
+          where h.inhrelid = k.conrelid and h.inhparent <> all ($1)))
+  )
+  select c.oid::bigint as oid, pg_catalog.format('%I.%I', n.nspname, 'undrop stand-in') as "standIn",
+    array(
+      select pg_catalog.format('%I.%I', pn.nspname, p.relname)
+      from pg_catalog.pg_inherits as h
+      join pg_catalog.pg_class as p on p.oid = h.inhparent
+      join pg_catalog.pg_namespace as pn on pn.oid = p.relnamespace
+      where h.inhrelid = c.oid
+      order by h.inhseqno) as parents,
+    array(
+      select pg_catalog.format('constraint %I %s', k.conname, pg_catalog.pg_get_constraintdef(k.oid))
+      from inherited as k where k.conrelid = c.oid order by k.conname) as constraints
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where c.oid = any ($1) and not c.relispartition and c.relkind in ('r', 'f')
+    and exists (select from pg_catalog.pg_inherits as h where h.inhrelid = c.oid)
+    and (exists (select from columns as a where a.attrelid = c.oid and a.position <> a.expected)
+      or exists (
+        select from inherited as k where k.conrelid = c.oid and k.contype = 'c' and not k.convalidated))
+  order by c.oid`;
+
+export async function readAdoptions(
+  session: Session,
+  relations: readonly number[],
+): Promise<Map<number, Adoption>> {
+  const rows = await session.read<Adoption & { oid: number }>(adoptionsSql, [relations]);
+  return new Map(rows.map((row) => [row.oid, row]));
+}
+
+/**
+ * Makes a child with the columns in their order: what it inherits it gets from a stand-in, column by column, and
+ * keeps it, as inherited, when its parents take the place of the stand-in.
+ *
+ * @param create what makes it, given its first columns and its parent
+ */
+export function adopt(
+  { standIn, parents, constraints }: Adoption,
+  columns: readonly Column[],
+  settings: readonly string[],
+  create: (definitions: readonly string[], inherits: string) => string,
+  alter: (action: string) => string,
+): string[] {
+  const given = columns.findIndex(({ definition, inherited }) => definition === null && inherited !== null);
+  const first = given === -1 ? columns : columns.slice(0, given);
+  const alterStandIn = (action: string) => `alter table ${standIn} ${action}`;
+  const inherit = ({ inherited }: Column) => (inherited === null ? [] : [alterStandIn(`add ${inherited}`)]);
+  return [
+    `create table ${standIn} ()`,
+    create(
+      first.flatMap(({ definition }) => definition ?? []),
+      ` inherits (${standIn})`,
+    ),
+    ...first.flatMap(inherit),
+    ...columns
+      .slice(first.length)
+      .flatMap((column) => [
+        ...(column.definition === null ? [] : [alter(`add ${column.definition}`)]),
+        ...inherit(column),
+      ]),
+    ...settings.map(alter),
+    ...constraints.map((constraint) => alterStandIn(`add ${constraint}`)),
+    ...parents.map((parent) => alter(`inherit ${parent}`)),
+    alter(`no inherit ${standIn}`),
+    `drop table ${standIn}`,
+  ];
+}

@@ -1,0 +1,56 @@
+import type { Session } from '../../session/session.ts';
+import { type Closure, keyOf, membersIn, type ObjectKey } from '../closure.ts';
+import type { Piece } from '../piece.ts';
+
+interface PartitionRow {
+  oid: number;
+  inherits: number;
+  parent: number;
+  sql: string;
+  parts: ObjectKey[];
+}
+
+const partitionsSql = /* sql */ `
+  select c.oid::bigint as oid, h.tableoid::bigint as inherits, h.inhparent::bigint as parent,
+    pg_catalog.format('alter table only %I.%I attach partition %I.%I %s', pn.nspname, p.relname, n.nspname, c.relname,
+      pg_catalog.pg_get_expr(c.relpartbound, c.oid)) as sql,
+    array(
+      select x.tableoid::bigint || '/' || x.oid::bigint from pg_catalog.pg_index as i
+      join pg_catalog.pg_class as x on x.oid = i.indexrelid where i.indrelid = c.oid
+      union all
+      select k.tableoid::bigint || '/' || k.oid::bigint from pg_catalog.pg_constraint as k
+      where k.conrelid = c.oid and k.contype in ('c', 'f', 'p', 'u', 'x')
+        -- a foreign key only if it is a part of one that has stayed
+        and (k.contype <> 'f' or k.conparentid <> 0 and k.conparentid <> all ($2))
+        -- not those that PostgreSQL makes for the partitions of a referenced table
+        and not exists (
+          select from pg_catalog.pg_constraint as o where o.oid = k.conparentid and o.conrelid = k.conrelid)
+    ) as parts
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  join pg_catalog.pg_inherits as h on h.inhrelid = c.oid
+  join pg_catalog.pg_class as p on p.oid = h.inhparent
+  join pg_catalog.pg_namespace as pn on pn.oid = p.relnamespace
+  where c.oid = any ($1) and c.relispartition and c.relkind in ('r', 'p', 'f')
+  order by n.nspname, c.relname`;
+
+/**
+ * Partitions are attached to a parent that comes back before it has indexes, keys or triggers, which would be
+ * cloned; to a parent that has stayed when they have everything that it wants of them.
+ */
+export async function capturePartitions(session: Session, closure: Closure): Promise<Piece[]> {
+  const members = membersIn(closure, 'pg_class');
+  const rows = await session.read<PartitionRow>(partitionsSql, [
+    [...members.keys()],
+    [...membersIn(closure, 'pg_constraint').keys()],
+  ]);
+  return rows.flatMap((row) => {
+    const member = members.get(row.oid);
+    if (member === undefined) return [];
+    const parent = members.get(row.parent);
+    const needs = parent === undefined ? [member.key, ...row.parts] : [member.key, parent.key];
+    const phase = parent === undefined ? ('late attach' as const) : ('attach' as const);
+    const { kind, identity } = member;
+    return [{ phase, kind, identity, creates: [keyOf(row.inherits, row.oid)], needs, sql: [row.sql] }];
+  });
+}

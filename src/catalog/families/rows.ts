@@ -1,0 +1,101 @@
+import type { Session } from '../../session/session.ts';
+import { type Closure, membersIn } from '../closure.ts';
+import type { Piece } from '../piece.ts';
+
+/** A table whose rows are to be kept. */
+export interface RowTable {
+  /** Qualified and quoted. */
+  readonly table: string;
+  /** The table of the archive that takes the rows. */
+  readonly store: string;
+  /** Makes the store and fills it. */
+  readonly keep: string;
+}
+
+interface RowsRow {
+  oid: number;
+  name: string;
+  columns: string | null;
+  kept: string | null;
+  brought: string | null;
+  storage: string | null;
+}
+
+/**
+ * SQL: whether a relation, `c`, may hold rows. A file of no bytes holds none; but where other access methods than the
+ * server's own keep their rows, its size does not tell.
+ */
+export const mayHoldRowsSql = /* sql */ `(pg_catalog.pg_relation_size(c.oid) > 0
+    or c.relam <> (select m.oid from pg_catalog.pg_am as m where m.amname = 'heap'))`;
+
+// A type that goes with the tables would take the column of the store
+// along, so such values are kept as text. The store compresses nothing that was not compressed.
+const tablesSql = /* sql */ `
+  select c.oid::bigint as oid, pg_catalog.format('%I.%I', n.nspname, c.relname) as name,
+    a.columns, a.kept, a.brought, a.storage
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  cross join lateral (
+    select
+      pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' order by a.attnum) as columns,
+      pg_catalog.string_agg(pg_catalog.format(
+        case when a.atttypid = any ($2) then 't.%1$I::text as %1$I' else 't.%1$I' end, a.attname),
+        ', ' order by a.attnum) as kept,
+      pg_catalog.string_agg(pg_catalog.format(
+        case when a.atttypid = any ($2) then 's.%I::%s' else 's.%I' end,
+        a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum) as brought,
+      pg_catalog.string_agg(pg_catalog.format('alter column %I set storage external', a.attname), ', '
+        order by a.attnum) filter (where y.typstorage <> 'p' and a.atttypid <> all ($2)) as storage
+    from pg_catalog.pg_attribute as a
+    join pg_catalog.pg_type as y on y.oid = a.atttypid
+    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+  ) as a
+  where c.oid = any ($1) and c.relkind = 'r' and ${mayHoldRowsSql}
+  order by n.nspname, c.relname`;
+
+/**
+ * The tables of the closure that may hold rows, and what brings these back. Generated columns are computed again.
+ *
+ * @param entry number of the archive's entry, which names the stores
+ */
+export async function captureRows(
+  session: Session,
+  closure: Closure,
+  entry: number,
+): Promise<{ tables: RowTable[]; pieces: Piece[] }> {
+  const members = membersIn(closure, 'pg_class');
+  const found = await session.read<RowsRow>(tablesSql, [
+    [...members.keys()],
+    [...membersIn(closure, 'pg_type').keys()],
+  ]);
+  const tables: RowTable[] = [];
+  const pieces: Piece[] = [];
+  for (const { oid, name, columns, kept, brought, storage } of found) {
+    const member = members.get(oid);
+    if (member === undefined) continue;
+    const store = `undrop.rows_${entry}_${tables.length + 1}`;
+    const select = `select ${kept ?? ''} from only ${name} as t`;
+    tables.push({
+      table: name,
+      store,
+      keep: [
+        `create table ${store} as ${select} with no data`,
+        ...(storage === null ? [] : [`alter table ${store} ${storage}`]),
+        // Not as it is made: that could read in parallel, and so in any order.
+        `insert into ${store} ${select}`,
+      ].join(';\n'),
+    });
+    pieces.push({
+      phase: 'rows',
+      kind: 'rows',
+      identity: name,
+      creates: [],
+      needs: [member.key],
+      sql: [
+        `insert into ${name} ${columns === null ? '' : `(${columns}) `}overriding system value\n` +
+          `select ${brought ?? ''} from ${store} as s`,
+      ],
+    });
+  }
+  return { tables, pieces };
+}

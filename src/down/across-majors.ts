@@ -1,0 +1,119 @@
+import { compareFacts, type Difference } from '../capture/compare.ts';
+import type { Fact } from '../catalog/facts/facts.ts';
+import { expressions } from '../catalog/facts/normal.ts';
+import { isResolved } from '../catalog/facts/resolved.ts';
+import { type Features, featuresOf, type Server } from '../session/server.ts';
+import { haveResolved, withoutResolved } from './earlier-entries.ts';
+
+/** What a comparison of two readings has found. */
+export interface Verdict {
+  /** What is not as it was. */
+  readonly differences: Difference[];
+  /** What two majors print in different words: no difference that we could know of. */
+  readonly printed: Difference[];
+}
+
+/**
+ * Compares the facts of an archive with those of this server. After an upgrade to another major, by pg_upgrade or a
+ * dump, they are compared in what both majors know.
+ *
+ * @param version of the server that wrote the archive, as `server_version` printed it
+ */
+export function compareArchived(
+  version: string,
+  archived: readonly Fact[],
+  server: Server,
+  facts: readonly Fact[],
+): Verdict {
+  const major = Number.parseInt(version, 10);
+  if (major === server.major) {
+    const comparable = haveResolved(archived) ? facts : facts.map(withoutResolved);
+    return { differences: compareFacts(archived, comparable), printed: [] };
+  }
+  const before = featuresOf(major);
+  const differences = compareFacts(
+    reduce(archived, facts, before, server),
+    reduce(facts, archived, server, before),
+  );
+  const isPrinted = ({ catalog, column, before: was, after: is }: Difference) =>
+    expressions[`${catalog}.${column}`] !== undefined && was !== null && is !== null;
+  return {
+    differences: differences.filter((difference) => !isPrinted(difference)),
+    printed: differences.filter(isPrinted),
+  };
+}
+
+/** The facts as far as the other server could have them too. */
+function reduce(facts: readonly Fact[], others: readonly Fact[], own: Features, other: Features): Fact[] {
+  const known = new Map<string, Set<string>>();
+  for (const { catalog, columns } of others) {
+    const names = known.get(catalog) ?? new Set();
+    for (const name of Object.keys(columns)) names.add(name);
+    known.set(catalog, names);
+  }
+  const isUnknown = notNullRows(facts, own, other);
+  const isGone = own.viewsNameThemselves && !other.viewsNameThemselves ? isOwnView : () => false;
+  const sameLists = own.maintain !== other.maintain;
+  return facts
+    .filter((fact) => !isUnknown(fact) && !isGone(fact))
+    .map(({ catalog, identity, columns }) => {
+      const names = known.get(catalog);
+      const common = Object.entries(columns)
+        .filter(([name]) => names?.has(name) ?? true)
+        .map(([name, value]) => {
+          if (value === null) return [name, null];
+          if (name === 'relacl' && sameLists) return [name, dropMaintain(value)];
+          return [name, plain(isResolved(name) ? callsIn(value) : value)];
+        });
+      return { catalog, identity: plain(identity), columns: Object.fromEntries(common) };
+    });
+}
+
+/**
+ * The operators and functions of an expression, each once. Another major builds the tree in another way: those from 18 on
+ * hold what is grouped by twice.
+ */
+function callsIn(list: string): string {
+  const names: string[] = JSON.parse(list);
+  const calls = names.filter((name) => /^(operator (?!class |family )|function |aggregate )/.test(name));
+  return [...new Set(calls)].sort().join('\n');
+}
+
+/** From 17 on, `json` is a word of SQL, and the identity of its type has no schema. */
+function plain(text: string): string {
+  return text.replace(/\bpg_catalog\.json(?![\w$])/g, 'json');
+}
+
+/** Until 15, the query of a view named the view itself. */
+function isOwnView({ catalog, identity, columns }: Fact): boolean {
+  const { classid, deptype, refobjid } = columns;
+  if (catalog !== 'pg_depend' || deptype !== 'n' || classid?.endsWith('pg_rewrite') !== true) return false;
+  return refobjid?.replace(/^(materialized )?view /, '') === identity.replace(/^rule "_RETURN" on /, '');
+}
+
+/** NOT NULL constraints, and what hangs on them, where the other server has none: it says NOT NULL elsewhere too. */
+function notNullRows(facts: readonly Fact[], own: Features, other: Features): (fact: Fact) => boolean {
+  const ofDomains = own.namedDomainNotNull && !other.namedDomainNotNull;
+  const ofTables = own.namedNotNull && !other.namedNotNull;
+  const names = new Set(
+    facts.flatMap(({ catalog, identity, columns }) =>
+      catalog === 'pg_constraint' &&
+      columns.contype === 'n' &&
+      (columns.conrelid === null ? ofDomains : ofTables)
+        ? [identity]
+        : [],
+    ),
+  );
+  return ({ catalog, identity, columns }) =>
+    names.has(identity) &&
+    (catalog === 'pg_constraint' || columns.classid?.endsWith('pg_constraint') === true);
+}
+
+/** An access list without the privilege MAINTAIN, which an owner has from the upgrade to 17 on. */
+function dropMaintain(list: string): string {
+  const items: string[] = JSON.parse(list);
+  const item = /^((?:"(?:[^"]|"")*"|[^"=])*=)([^/]*)/;
+  return JSON.stringify(
+    items.map((text) => text.replace(item, (_, who, what) => who + what.replace(/m\*?/, ''))),
+  );
+}

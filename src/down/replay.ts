@@ -1,0 +1,114 @@
+import type { Statement } from '../capture/capture.ts';
+import { type Closure, readClosure } from '../catalog/closure.ts';
+import { type Facts, readFacts } from '../catalog/facts/facts.ts';
+import { type ErrorCode, isVerdict, serverWords, sqlState, UndropError } from '../errors.ts';
+import { explain } from '../session/server-errors.ts';
+import type { Session } from '../session/session.ts';
+import { withProgress } from '../text/progress.ts';
+
+/**
+ * Replays statements in their order, many in one message.
+ *
+ * @throws UndropError with the given code, naming the object whose statement the server refused; where it has broken off
+ * what it was at, an error that says so and names the objects
+ */
+export async function replay(
+  session: Session,
+  statements: readonly Statement[],
+  code: ErrorCode,
+): Promise<void> {
+  const what = code === 'not-reproducible' ? 'rehearse' : 'restore';
+  const name = ([first]: readonly Statement[]) => `${first?.kind} ${first?.identity}`;
+  for await (const batch of withProgress(what, batches(statements), name)) {
+    const sql = batch.map((statement) => statement.sql).join(';\n');
+    try {
+      await session.attemptRun(sql);
+    } catch (error) {
+      if (!isVerdict(error)) throw explain(error, describeAll(batch));
+      const [first, ...others] = batch;
+      if (first !== undefined && others.length === 0) throw refused(error, first, code);
+      await replayOneByOne(session, batch, code);
+    }
+  }
+}
+
+/** Finds the statement that the server refuses. */
+async function replayOneByOne(
+  session: Session,
+  statements: readonly Statement[],
+  code: ErrorCode,
+): Promise<void> {
+  for (const statement of statements) {
+    try {
+      await session.run(statement.sql);
+    } catch (error) {
+      throw isVerdict(error) ? refused(error, statement, code) : explain(error, describeAll([statement]));
+    }
+  }
+}
+
+const fewNames = 20;
+
+function describeAll(statements: readonly Statement[]): { subject: string; words: string } {
+  const names = [...new Set(statements.map(({ kind, identity }) => `${kind} ${identity}`))];
+  const more = names.length > fewNames ? ` and ${names.length - fewNames} more` : '';
+  const list = `${names.slice(0, fewNames).join(', ')}${more}`;
+  return {
+    subject: [...new Set(statements.map(({ identity }) => identity))].slice(0, fewNames).join(', '),
+    words: statements.length === 1 ? list : `one of ${statements.length} statements: ${list}`,
+  };
+}
+
+const atOnce = 500;
+
+/** Rows go alone: they take their time. */
+function batches(statements: readonly Statement[]): Statement[][] {
+  const all: Statement[][] = [];
+  for (const statement of statements) {
+    const last = all.at(-1);
+    const isAlone = statement.kind === 'rows' || last?.[0]?.kind === 'rows';
+    if (last === undefined || isAlone || last.length === atOnce) all.push([statement]);
+    else last.push(statement);
+  }
+  return all;
+}
+
+// The detail of what is wrong with a row would be the row.
+function refused(error: unknown, { kind, identity }: Statement, code: ErrorCode): UndropError {
+  const taken = code === 'restore-failed' && duplicates.has(sqlState(error) ?? '');
+  return new UndropError(taken ? 'name-taken' : code, {
+    subject: identity,
+    message: `The ${kind}${kind === 'rows' ? ' of' : ''} ${identity} could not be made again.`,
+    reason: kind === 'rows' && error instanceof Error ? error.message : serverWords(error),
+    next: taken
+      ? 'Nothing was changed. Rename or drop what stands there now, then roll back again.'
+      : 'Nothing was changed. Remove the cause, or leave the table out of the migration.',
+    cause: error,
+  });
+}
+
+// A relation, a routine, or anything else of that name. https://www.postgresql.org/docs/current/errcodes-appendix.html
+const duplicates = new Set(['42P07', '42723', '42710']);
+
+const oidsSql = /* sql */ `
+  select pg_catalog.to_regclass(t.name)::oid::bigint as oid
+  from pg_catalog.unnest($1::text[]) with ordinality as t (name, position)
+  order by t.position`;
+
+/** The closure of tables by their qualified names, read anew, and its facts. */
+export async function readRestored(
+  session: Session,
+  tables: readonly string[],
+): Promise<{ closure: Closure; facts: Facts }> {
+  const closure = await findRestored(session, tables);
+  return { closure, facts: await readFacts(session, closure) };
+}
+
+/** The closure of tables by their qualified names. */
+export async function findRestored(session: Session, tables: readonly string[]): Promise<Closure> {
+  const rows = await session.read<{ oid: number | null }>(oidsSql, [tables]);
+  return readClosure(
+    session,
+    rows.flatMap(({ oid }) => (oid === null ? [] : [oid])),
+  );
+}

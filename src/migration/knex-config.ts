@@ -1,0 +1,166 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Knex } from 'knex';
+import { UndropError } from '../errors.ts';
+import { describeTarget, isEmbedded, loadEnv, resolveTarget } from '../knex/connection.ts';
+import { waitForLedger } from '../knex/ledger-lock.ts';
+import type { Ledger } from '../knex/migrations-table.ts';
+import { preparation } from '../knex/preparation.ts';
+import type { Target } from '../knex/target.ts';
+import { checkApprovals, readApprovals } from '../options/approvals.ts';
+import { say } from '../text/log.ts';
+import { isStorable, shown } from '../text/printable.ts';
+import { UndropMigrationSource } from './migration-source.ts';
+
+/** What `undropConfig` takes. All but `root` have defaults. */
+export interface UndropConfigOptions {
+  /** The folder of the knexfile: `import.meta.dirname`. */
+  root: string;
+  /** The folder of the migrations, seen from `root`. Default `migrations`. */
+  migrations?: string;
+  /** The folder of the seeds, seen from `root`. Default `seeds`. */
+  seeds?: string;
+  /**
+   * A URL. Default: what the environment and `.env` say, and where they say nothing, the embedded server. A target is one
+   * that our own commands have found already.
+   */
+  connection?: string | Target;
+  /** The schema in which Knex keeps its ledger. Default `undrop`, which is made where it is missing. */
+  schemaName?: string;
+  /** The table in it. Default `knex_migrations`. */
+  tableName?: string;
+}
+
+const texts = ['root', 'migrations', 'seeds', 'schemaName', 'tableName'] as const;
+const keys: readonly string[] = [...texts, 'connection'];
+
+const said = new Set<string>();
+
+/**
+ * A Knex configuration: connection, pool, migrations, seeds. What concerns the database is thrown when Knex
+ * first asks for it, so that `migrate:make` works without one: `no-connection`, `unsupported-server`, `bad-options` where it
+ * would begin a second ledger.
+ *
+ * @param options where things are
+ * @throws UndropError `bad-options` for unknown keys, a missing root and an unreadable `.env`
+ */
+export function undropConfig(options: UndropConfigOptions): Knex.Config {
+  checkKeys(options);
+  loadEnv(options.root);
+  const { schemaName = 'undrop', tableName = 'knex_migrations' } = options;
+  const given = options.schemaName !== undefined || options.tableName !== undefined;
+
+  let target: Promise<Target> | undefined;
+  const findTarget = (): Promise<Target> => {
+    target ??= announce(options).catch((error) => {
+      target = undefined;
+      throw error;
+    });
+    return target;
+  };
+
+  const ledger = (): Ledger => {
+    // The command line of Knex puts its own options into this configuration.
+    if (config.connection !== connection) throw overridden();
+    return { schemaName, tableName: config.migrations?.tableName ?? tableName, given };
+  };
+  const { completed, visit, pids, connection, pool } = preparation(findTarget, ledger, usesEmbedded(options));
+
+  const seeds = resolve(options.root, options.seeds ?? 'seeds');
+  const config: Knex.Config = {
+    client: 'pg',
+    connection,
+    pool,
+    migrations: {
+      // No directory or loadExtensions beside the source: Knex would replace it by its own.
+      migrationSource: new UndropMigrationSource({
+        folder: resolve(options.root, options.migrations ?? 'migrations'),
+        completed,
+        // A misspelt approval is an error when the list is read, not a table that silently stays.
+        get check() {
+          return readApprovals().size > 0 ? checkAllApprovals : undefined;
+        },
+        beforeUp: async (module) => {
+          await visit(async (client) => {
+            await waitForLedger(client, ledger(), pids());
+            const { asksForBackup } = await import('./reversible-drop.ts');
+            if (!asksForBackup(module)) return;
+            const { readNewestBackup } = await import('../backup/backup-gate.ts');
+            await readNewestBackup(client);
+          });
+        },
+      }),
+      schemaName,
+      tableName,
+    },
+    seeds: { directory: seeds, loadExtensions: seedExtensions(seeds) },
+    log: { warn },
+  };
+  return config;
+}
+
+async function checkAllApprovals(migrations: readonly { module: object }[]): Promise<void> {
+  const { tablesToApprove } = await import('./reversible-drop.ts');
+  checkApprovals(tablesToApprove(migrations));
+}
+
+async function announce({ connection, root }: UndropConfigOptions): Promise<Target> {
+  const target =
+    typeof connection === 'object'
+      ? connection
+      : await resolveTarget(connection ? { ...process.env, DATABASE_URL: connection } : process.env, root);
+  const line = `Database: ${describeTarget(target)}`;
+  if (!said.has(line)) say(line);
+  said.add(line);
+  return target;
+}
+
+function usesEmbedded({ connection }: UndropConfigOptions): boolean {
+  return typeof connection === 'object' ? connection.embedded !== undefined : !connection && isEmbedded();
+}
+
+/** A compiled build has `.d.ts` files beside its `.js`, and Knex would take them for seeds. */
+function seedExtensions(folder: string): string[] {
+  const files = existsSync(folder) && statSync(folder).isDirectory() ? readdirSync(folder) : [];
+  const sources = files.some((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'));
+  return sources ? ['.ts'] : ['.js', '.mjs', '.cjs'];
+}
+
+/** Knex would write warnings to stdout, and say these here as well as in what it throws. */
+function warn(message: unknown): void {
+  if (!saidTwice.test(String(message))) say(String(message));
+}
+
+const saidTwice = /^(Acquire connection error|Connection Error|migration failed with error):/;
+
+function checkKeys(options: UndropConfigOptions): void {
+  const given: Partial<Record<string, unknown>> = Object(options);
+  const unknown = Object.keys(given).filter((key) => !keys.includes(key));
+  const problems = unknown.map((key) => `It has no option ${JSON.stringify(key)}.`);
+  if (!given.root) problems.push('root is missing: the folder of the knexfile, import.meta.dirname.');
+  for (const key of texts) {
+    const value = given[key];
+    if (value === undefined || (key === 'root' && !value)) continue;
+    if (typeof value !== 'string' || value === '' || !isStorable(value))
+      problems.push(`${key} is ${shown(value)}, not a text.`);
+  }
+  const { connection } = given;
+  if (!['undefined', 'string'].includes(typeof connection) && !Object.hasOwn(Object(connection), 'settings'))
+    problems.push('connection is not a URL.');
+  if (problems.length === 0) return;
+  throw new UndropError('bad-options', {
+    subject: 'undropConfig',
+    message: 'The options of undropConfig cannot be used.',
+    reason: problems.join('\n'),
+    next: `Its options are ${keys.join(', ')}.`,
+  });
+}
+
+function overridden(): UndropError {
+  return new UndropError('bad-options', {
+    subject: '--connection',
+    message: '--connection cannot be used with this knexfile.',
+    reason: 'The ledger would be read from one database and the migrations run in another.',
+    next: 'Set DATABASE_URL for this run instead.',
+  });
+}

@@ -1,0 +1,274 @@
+import { UndropError } from '../errors.ts';
+import { isStorable, shown } from '../text/printable.ts';
+import { migrationName } from './migration-name.ts';
+import { parseTableName, type TableName } from './table-name.ts';
+
+/** What `reversibleDrop` takes. All but `name` and `tables` have defaults. */
+export interface DropOptions {
+  /**
+   * The migration's name, under which the archive keeps what it drops: no other migration of the project may have it. The
+   * migration's own file, `import.meta.filename` or `__filename`, stands for the name of that file without its extension.
+   */
+  name: string;
+  /**
+   * The tables with the reason for each, which the archive keeps; or just the tables. `posts`, `app.posts`; taken literally,
+   * as Knex does, and with SQL's own quoting understood: `"odd.name"`.
+   */
+  tables: Readonly<Record<string, string>> | readonly string[];
+  /** Objects of other tables that the drop would take along. Default `refuse`; `cascade` takes and restores them. */
+  outsiders?: 'refuse' | 'cascade';
+  /**
+   * Tables that are not empty. Default `refuse`; `archive` keeps the rows of every table that goes, children included,
+   * in the schema `undrop` of the same database. `down` brings them back, compares them with what was dropped, and
+   * only then removes the archive's copy, in the same transaction.
+   */
+  rows?: 'refuse' | 'archive';
+  /** Tables that are not there. Default `refuse`; `skip` says so and goes on, unless all of them are gone. */
+  missing?: 'refuse' | 'skip';
+  /** Default `off`; `required` asks for a backup of this database, proved and young enough. */
+  backup?: 'off' | 'required';
+  /**
+   * The least proof that the backup must have: `restore`, `contents`, or none, as one has that was only `attested`.
+   * Default `contents`. Without `backup: 'required'` it means nothing.
+   */
+  backupProof?: 'attested' | 'contents' | 'restore';
+  /** How old the backup may be: a number with `s`, `m`, `h` or `d`. Default `24h`, by the server's clock. */
+  backupMaxAge?: string;
+  /** Default `none`; with `each-table` only the tables that `APPROVED_DROPS` names are dropped. */
+  approval?: 'none' | 'each-table';
+  /** Set on the schema of the tables by `up`; `down` puts back what was there. Default: the comment stays. */
+  schemaComment?: string;
+  /** How long one try waits for one lock: a number with `ms` or `s`. Default `2s`. */
+  lockTimeout?: string;
+  /** How often all locks are tried for before `lock-timeout` is thrown, with a pause between two tries. Default 8. */
+  lockTries?: number;
+}
+
+/** The options, parsed once: every default filled in, the environment's word applied. */
+export interface Options {
+  readonly name: string;
+  readonly tables: readonly (TableName & { readonly reason: string | undefined })[];
+  readonly outsiders: 'refuse' | 'cascade';
+  readonly rows: 'refuse' | 'archive';
+  readonly missing: 'refuse' | 'skip';
+  readonly backup: 'off' | 'required';
+  readonly backupProof: 'attested' | 'contents' | 'restore';
+  readonly backupMaxAgeSeconds: number;
+  readonly approval: 'none' | 'each-table';
+  readonly schemaComment: string | undefined;
+  readonly lockTimeoutMs: number;
+  readonly lockTries: number;
+  /** Digests of differences that are accepted, in this run. */
+  readonly acceptDifferences: readonly string[];
+  /** What the environment changed, as `VARIABLE=value`, kept in the archive. */
+  readonly overrides: readonly string[];
+}
+
+type Problems = string[];
+
+const choices = {
+  outsiders: ['refuse', 'cascade'],
+  rows: ['refuse', 'archive'],
+  missing: ['refuse', 'skip'],
+  backup: ['off', 'required'],
+  backupProof: ['attested', 'contents', 'restore'],
+  approval: ['none', 'each-table'],
+} as const;
+
+const known = new Set([
+  'name',
+  'tables',
+  ...Object.keys(choices),
+  'backupMaxAge',
+  'schemaComment',
+  'lockTimeout',
+  'lockTries',
+]);
+
+/**
+ * @throws UndropError `bad-options` that lists every mistake at once, those of the environment included
+ */
+export function parseOptions(given: DropOptions, env: NodeJS.ProcessEnv = process.env): Options {
+  const problems: Problems = [];
+  if (typeof given !== 'object' || given === null) throw badOptions(given, ['They are not an object.']);
+  for (const key of Object.keys(given)) {
+    if (!known.has(key)) problems.push(`${key} is not an option; known are ${[...known].join(', ')}`);
+  }
+  const name = typeof given.name === 'string' ? migrationName(given.name) : '';
+  if (name.trim() === '') problems.push('name is missing');
+  else if (!isStorable(name)) problems.push('name holds a character that PostgreSQL does not take');
+
+  const options = {
+    name,
+    tables: parseTables(given.tables, problems),
+    outsiders: choose(given, 'outsiders', 'refuse', problems),
+    rows: choose(given, 'rows', 'refuse', problems),
+    missing: choose(given, 'missing', 'refuse', problems),
+    backup: choose(given, 'backup', 'off', problems),
+    backupProof: choose(given, 'backupProof', 'contents', problems),
+    backupMaxAgeSeconds: seconds(given.backupMaxAge ?? '24h', 'backupMaxAge', problems),
+    approval: choose(given, 'approval', 'none', problems),
+    schemaComment: given.schemaComment,
+    lockTimeoutMs: milliseconds(given.lockTimeout ?? '2s', problems),
+    lockTries: given.lockTries ?? 8,
+    acceptDifferences: [],
+  };
+  if (given.schemaComment !== undefined && !isText(given.schemaComment)) {
+    problems.push('schemaComment is not a text that PostgreSQL takes');
+  }
+  if (!Number.isInteger(options.lockTries) || options.lockTries < 1)
+    problems.push('lockTries is not a number from 1');
+  if (given.schemaComment !== undefined && new Set(options.tables.map((table) => table.schema)).size > 1) {
+    problems.push('schemaComment goes with tables of one schema');
+  }
+
+  const fromEnvironment = readEnvironment(name, env, problems);
+  if (problems.length > 0) throw badOptions(name || given.name, problems);
+  const { schemaComment, ...rest } = fromEnvironment.changes;
+  return Object.freeze({
+    ...options,
+    ...rest,
+    schemaComment: schemaComment === 'off' ? undefined : options.schemaComment,
+    overrides: fromEnvironment.overrides,
+  });
+}
+
+function parseTables(given: DropOptions['tables'], problems: Problems): Options['tables'] {
+  if (typeof given !== 'object' || given === null) {
+    problems.push('tables is neither an object of names and reasons nor an array of names');
+    return [];
+  }
+  const entries = Array.isArray(given)
+    ? given.map((name: unknown) => [name, undefined] as const)
+    : Object.entries(given);
+  if (entries.length === 0) problems.push('tables names no table');
+  const tables: (TableName & { reason: string | undefined })[] = [];
+  for (const [written, reason] of entries) {
+    if (typeof written !== 'string' || (reason !== undefined && !isText(reason))) {
+      problems.push(`tables holds ${shown(written)}, which is not a name with a reason`);
+      continue;
+    }
+    try {
+      tables.push({ ...parseTableName(written), reason });
+    } catch (error) {
+      if (!(error instanceof UndropError)) throw error;
+      problems.push(error.message);
+    }
+  }
+  const seen = new Set<string>();
+  for (const { schema, name, written } of tables) {
+    const key = JSON.stringify([schema, name]);
+    if (seen.has(key)) problems.push(`tables names ${written} twice`);
+    seen.add(key);
+  }
+  return tables;
+}
+
+function choose<Key extends keyof typeof choices>(
+  given: DropOptions,
+  key: Key,
+  fallback: (typeof choices)[Key][number],
+  problems: Problems,
+): (typeof choices)[Key][number] {
+  const allowed: readonly string[] = choices[key];
+  const value = given[key] ?? fallback;
+  if (!allowed.includes(value)) problems.push(`${key} is ${shown(value)}, not ${allowed.join(' or ')}`);
+  return value as (typeof choices)[Key][number];
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && isStorable(value);
+}
+
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `30d` → seconds; what is no time is added to the problems. */
+export function seconds(text: unknown, subject: string, problems: string[]): number {
+  const value = duration(text, /^(\d{1,9})(s|m|h|d)$/);
+  if (value === undefined) problems.push(`${subject} is ${shown(text)}, not a time such as 90m, 24h or 7d`);
+  return (value ?? 0) / 1000;
+}
+
+// The server counts milliseconds in 32 bits.
+const longest = 2 ** 31 - 1;
+
+function milliseconds(text: unknown, problems: Problems): number {
+  const value = duration(text, /^(\d{1,10})(ms|s)$/) ?? 0;
+  if (value === 0 || value > longest)
+    problems.push(`lockTimeout is ${shown(text)}, not a time such as 500ms or 2s`);
+  return value;
+}
+
+function duration(text: unknown, pattern: RegExp): number | undefined {
+  const [, amount, unit = ''] = (typeof text === 'string' && pattern.exec(text)) || [];
+  return amount === undefined ? undefined : Number(amount) * (units[unit] ?? 0);
+}
+
+interface Changes {
+  outsiders?: 'refuse' | 'cascade';
+  backup?: 'off' | 'required';
+  backupProof?: Options['backupProof'];
+  backupMaxAgeSeconds?: number;
+  schemaComment?: 'off';
+  acceptDifferences?: readonly string[];
+}
+
+function readEnvironment(migration: string, env: NodeJS.ProcessEnv, problems: Problems) {
+  const changes: Changes = {};
+  const overrides: string[] = [];
+  const override = (variable: string, value: string | undefined, apply: (value: string) => boolean) => {
+    if (value === undefined || value === '') return;
+    if (apply(value)) overrides.push(`${variable}=${value}`);
+  };
+
+  override('UNDROP_BACKUP', env.UNDROP_BACKUP, (value) => {
+    if (value === 'off' || value === 'required') changes.backup = value;
+    else problems.push(`UNDROP_BACKUP is ${JSON.stringify(value)}, not off or required`);
+    return true;
+  });
+  override('UNDROP_BACKUP_PROOF', env.UNDROP_BACKUP_PROOF, (value) => {
+    const proof = choices.backupProof.find((one) => one === value);
+    if (proof !== undefined) changes.backupProof = proof;
+    else
+      problems.push(`UNDROP_BACKUP_PROOF is ${JSON.stringify(value)}, not ${choices.backupProof.join(', ')}`);
+    return true;
+  });
+  override('UNDROP_BACKUP_MAX_AGE', env.UNDROP_BACKUP_MAX_AGE, (value) => {
+    changes.backupMaxAgeSeconds = seconds(value, 'UNDROP_BACKUP_MAX_AGE', problems);
+    return true;
+  });
+  override('UNDROP_OUTSIDERS', env.UNDROP_OUTSIDERS, (value) => {
+    const [, choice, only] = /^(refuse|cascade)(?::(.+))?$/s.exec(value) ?? [];
+    if (choice !== 'refuse' && choice !== 'cascade') {
+      problems.push(`UNDROP_OUTSIDERS is ${JSON.stringify(value)}, not cascade or cascade:<migration>`);
+      return true;
+    }
+    if (only !== undefined && only !== migration) return false;
+    changes.outsiders = choice;
+    return true;
+  });
+  override('UNDROP_SCHEMA_COMMENT', env.UNDROP_SCHEMA_COMMENT, (value) => {
+    if (value === 'off') changes.schemaComment = value;
+    else problems.push(`UNDROP_SCHEMA_COMMENT is ${JSON.stringify(value)}, not off`);
+    return true;
+  });
+  override('UNDROP_ACCEPT_DIFFERENCES', env.UNDROP_ACCEPT_DIFFERENCES, (value) => {
+    const digests = value.split(',').map((digest) => digest.trim());
+    if (digests.every((digest) => /^[0-9a-f]{12}$/.test(digest))) changes.acceptDifferences = digests;
+    else
+      problems.push(
+        `UNDROP_ACCEPT_DIFFERENCES is ${JSON.stringify(value)}, not the 12 hexadecimal digits that an error printed`,
+      );
+    return true;
+  });
+  return { changes, overrides };
+}
+
+function badOptions(name: unknown, problems: Problems): UndropError {
+  return new UndropError('bad-options', {
+    subject: typeof name === 'string' ? name : shown(name),
+    message: `The options of ${shown(name)} have ${problems.length === 1 ? 'a mistake' : 'mistakes'}.`,
+    reason: problems.join('\n'),
+    next: 'Correct the call of reversibleDrop, or the environment; the README lists both.',
+  });
+}

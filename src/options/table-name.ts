@@ -1,0 +1,57 @@
+import { UndropError } from '../errors.ts';
+import { control, isStorable } from '../text/printable.ts';
+
+/** A table as the user wrote it, taken apart. Without a schema, the search path of the connection decides. */
+export interface TableName {
+  readonly written: string;
+  readonly schema: string | undefined;
+  readonly name: string;
+}
+
+/**
+ * Reads `posts`, `app.posts`, `"My.Table"` or `app."Posts"`. What is not quoted is taken literally, as Knex
+ * does: `userPosts` is not folded to lower case.
+ *
+ * @throws UndropError `bad-options` where the text is no such name
+ */
+export function parseTableName(written: string): TableName {
+  const parts = splitQualified(written);
+  if (parts === undefined || parts.length > 2 || parts.some((part) => part === '' || !isStorable(part))) {
+    throw new UndropError('bad-options', {
+      subject: written,
+      message: `${JSON.stringify(written)} is not the name of a table.`,
+      reason: 'A name is table or schema.table; a part that holds a dot or a quote stands in double quotes.',
+      next: 'Correct the name.',
+    });
+  }
+  const [first = '', second] = parts;
+  return second === undefined
+    ? { written, schema: undefined, name: first }
+    : { written, schema: first, name: second };
+}
+
+/** A name as PostgreSQL's `quote_ident` would write it, quoted always: safe whatever it holds. */
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** A name in the spelling of SQL, always on one line: `posts`, `"My Table"`, `U&"two\000Alines"`. */
+export function identifier(name: string): string {
+  if (/^[a-z_][a-z0-9_$]*$/.test(name)) return name;
+  if (name.search(control) < 0) return quoteName(name);
+  const codeOf = (character: string) =>
+    `\\${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
+  return `U&${quoteName(name.replaceAll('\\', '\\\\').replace(control, codeOf))}`;
+}
+
+function splitQualified(written: string): string[] | undefined {
+  const parts: string[] = [];
+  let rest = written;
+  for (;;) {
+    const part = /^(?:"((?:[^"]|"")+)"|([^".]+))(\.|$)/s.exec(rest);
+    if (part === null) return undefined;
+    parts.push(part[1]?.replaceAll('""', '"') ?? part[2] ?? '');
+    rest = rest.slice(part[0].length);
+    if (part[3] === '') return parts;
+  }
+}

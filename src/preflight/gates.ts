@@ -1,0 +1,230 @@
+import { hasArchive } from '../archive/schema.ts';
+import { requireBackup } from '../backup/backup-gate.ts';
+import { notReproducible } from '../capture/capture.ts';
+import type { Closure } from '../catalog/closure.ts';
+import { type ErrorCode, isUndropError, UndropError } from '../errors.ts';
+import { readBlockers } from '../locks/blockers.ts';
+import type { Options } from '../options/options.ts';
+import type { Table } from '../options/table.ts';
+import type { Session } from '../session/session.ts';
+import { quietly } from '../text/log.ts';
+import { checkFingerprints } from '../up/approve.ts';
+import { findTables, gate } from '../up/find-tables.ts';
+import { check } from '../up/preconditions.ts';
+import { describePublished } from '../up/publication-warning.ts';
+import type { Plan } from '../up/read-plan.ts';
+import { findMissingRights } from './rights.ts';
+
+/** One condition of `up`, and how it stands. */
+export interface GateState {
+  readonly gate:
+    | 'archive'
+    | 'approval'
+    | 'tables'
+    | 'backup'
+    | 'rights'
+    | 'outsiders'
+    | 'rows'
+    | 'way back'
+    | 'locks';
+  /** `held`: others have locks now, which `up` would wait for; `off`: not asked for. */
+  readonly state: 'ok' | 'off' | 'waits' | 'held' | 'refused';
+  /** What was found, for people. */
+  readonly found: string;
+  /** What `up` would refuse with. */
+  readonly refusals: readonly Refusal[];
+}
+
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly reason: string;
+  readonly next: string;
+}
+
+/** What the gates look at: one migration, and what its drop would mean. */
+export interface Looked {
+  readonly options: Options;
+  /** By what the archive has under its name. */
+  readonly archive: Refusal | undefined;
+  /** None of its tables is approved. */
+  readonly waits: boolean;
+  readonly tables: readonly Table[];
+  readonly missing: readonly string[];
+  /** Of single names. */
+  readonly refusals: readonly Refusal[];
+  readonly plan: Omit<Plan, 'missing'>;
+  readonly closure: Closure;
+}
+
+/** Every gate in the order of `up`, whatever those before it have found. */
+export async function lookAtGates(session: Session, looked: Looked): Promise<GateState[]> {
+  const { options, archive, waits, tables, missing, refusals, plan, closure } = looked;
+  const named = plan.tables.map(({ table }) => table).join(', ') || 'none';
+  const published = await describePublished(session);
+  return [
+    stateOf('archive', published === undefined ? 'no open entry' : `no open entry; ${published}`, archive),
+    waits
+      ? { gate: 'approval', state: 'waits', found: 'none of its tables is approved', refusals: [] }
+      : await approvalGate(session, tables, options),
+    {
+      gate: 'tables',
+      state: refusals.length > 0 ? 'refused' : 'ok',
+      found: `${named}${missing.length === 0 ? '' : `; not there: ${missing.join(', ')}`}`,
+      refusals,
+    },
+    await backupGate(session, tables, options),
+    await lookAt(session, 'rights', `${session.role} has them`, () =>
+      checkRights(session, tables, closure, options),
+    ),
+    await lookAt(session, 'outsiders', describeOutsiders(plan), () =>
+      check(session, closure, { ...options, rows: 'archive' }),
+    ),
+    await lookAt(session, 'rows', describeRows(plan), () =>
+      check(session, closure, { ...options, outsiders: 'cascade' }),
+    ),
+    await lookAt(session, 'way back', `${plan.statements.length} statements`, async () => {
+      if (plan.obstacles.length > 0) throw notReproducible(plan.obstacles);
+    }),
+    await lockGate(session, closure),
+  ];
+}
+
+/** Each name alone, so that one that is no table does not hide the next. */
+export async function findAll(session: Session, options: Options) {
+  const refusals: Refusal[] = [];
+  const sound: Options['tables'][number][] = [];
+  const tables: Table[] = [];
+  const missing: string[] = [];
+  for (const name of options.tables) {
+    const refusal = await refusalOf(session, async () => {
+      const found = await findTables(session, [name]);
+      tables.push(...found.tables);
+      missing.push(...found.missing.map(({ written }) => written));
+    });
+    if (refusal === undefined) sound.push(name);
+    else refusals.push(refusal);
+  }
+  if (sound.length > 0) {
+    const absent = await refusalOf(session, () =>
+      gate(session, { ...options, tables: sound, approval: 'none' }),
+    );
+    if (absent !== undefined) refusals.push(absent);
+  }
+  return { tables, missing, refusals };
+}
+
+/** What DROP locks: what goes, and what it is tied to by a key, a policy or a default. */
+export function lockedRelations({ members, hosts }: Closure): { oid: number; identity: string }[] {
+  const own = members
+    .filter(
+      ({ catalog, objsubid, schema }) => catalog === 'pg_class' && objsubid === 0 && schema !== 'pg_toast',
+    )
+    .filter(({ kind }) => kind !== 'index')
+    .map(({ objid, identity }) => ({ oid: objid, identity }));
+  return [...own, ...hosts.map(({ oid, identity }) => ({ oid, identity }))];
+}
+
+/** One gate: what it throws is what `up` would refuse with. */
+async function lookAt(
+  session: Session,
+  name: GateState['gate'],
+  found: string,
+  work: () => Promise<unknown>,
+): Promise<GateState> {
+  return stateOf(name, found, await refusalOf(session, work));
+}
+
+function stateOf(gate: GateState['gate'], found: string, refusal: Refusal | undefined): GateState {
+  if (refusal === undefined) return { gate, state: 'ok', found, refusals: [] };
+  return { gate, state: 'refused', found: refusal.message, refusals: [refusal] };
+}
+
+async function refusalOf(session: Session, work: () => Promise<unknown>): Promise<Refusal | undefined> {
+  try {
+    await quietly(() => session.attempt(work));
+    return undefined;
+  } catch (error) {
+    if (!isUndropError(error)) throw error;
+    const { code, message, reason, next } = error;
+    return { code, message, reason, next };
+  }
+}
+
+async function approvalGate(
+  session: Session,
+  tables: readonly Table[],
+  options: Options,
+): Promise<GateState> {
+  if (options.approval === 'none')
+    return { gate: 'approval', state: 'off', found: 'none is asked for', refusals: [] };
+  const by = process.env.APPROVED_BY;
+  const found = `${tables.length} of ${options.tables.length} tables approved${by ? ` by ${by}` : ''}`;
+  return lookAt(session, 'approval', found, () => checkFingerprints(session, tables, options));
+}
+
+async function backupGate(session: Session, tables: readonly Table[], options: Options): Promise<GateState> {
+  if (options.backup === 'off')
+    return { gate: 'backup', state: 'off', found: 'none is asked for', refusals: [] };
+  if (tables.length === 0)
+    return { gate: 'backup', state: 'off', found: 'there is nothing to drop', refusals: [] };
+  return lookAt(session, 'backup', 'there is one of this database, proved and young enough', async () => {
+    if (await hasArchive(session)) await requireBackup(session, tables, options);
+    else throw noBackup(session, options);
+  });
+}
+
+function noBackup({ database }: Session, { name }: Options): UndropError {
+  return new UndropError('backup-missing', {
+    subject: database,
+    message: `${name} asks for a backup of ${database}.`,
+    reason: `There is no archive in ${database} yet, and so no backup is recorded.`,
+    next: 'Take one with npm run backup. To go on without: UNDROP_BACKUP=off',
+  });
+}
+
+async function checkRights(
+  session: Session,
+  tables: readonly Table[],
+  closure: Closure,
+  options: Options,
+): Promise<void> {
+  const rights = await findMissingRights(session, tables, closure, options);
+  if (rights.length === 0) return;
+  throw new UndropError('insufficient-privilege', {
+    subject: options.name,
+    message: `The role ${session.role} lacks rights that ${options.name} needs.`,
+    reason: rights.join('\n'),
+    next: 'Grant them, or run the migration as the owner of the tables.',
+  });
+}
+
+async function lockGate(session: Session, closure: Closure): Promise<GateState> {
+  const relations = lockedRelations(closure);
+  const { lines } = await readBlockers(
+    session,
+    relations.map(({ oid }) => oid),
+  );
+  const taken = relations.length === 1 ? '1 relation' : `${relations.length} relations`;
+  if (lines.length === 0) {
+    return {
+      gate: 'locks',
+      state: 'ok',
+      found: `access exclusive on ${taken}; nobody holds them now`,
+      refusals: [],
+    };
+  }
+  const found = `access exclusive on ${taken}; up would wait for ${lines.join('; ')}`;
+  return { gate: 'locks', state: 'held', found, refusals: [] };
+}
+
+function describeOutsiders({ closure }: Pick<Plan, 'closure'>): string {
+  const others = closure.filter(({ outsider }) => outsider);
+  if (others.length === 0) return 'no object of others needs the tables';
+  return `would go and come back: ${others.map(({ kind, identity }) => `${kind} ${identity}`).join(', ')}`;
+}
+
+function describeRows({ filled }: Pick<Plan, 'filled'>): string {
+  if (filled.length === 0) return 'all tables are empty';
+  return `the archive would keep them: ${filled.map(({ identity, found }) => `${identity}, ${found}`).join('; ')}`;
+}

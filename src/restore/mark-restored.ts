@@ -1,0 +1,171 @@
+import { noRows } from '../archive/digest-rows.ts';
+import { readEntries } from '../archive/entries.ts';
+import { type Entry, holdEntry, loadCapture } from '../archive/entry.ts';
+import { compareRows, type KeptRows } from '../archive/kept-rows.ts';
+import { type Accepted, acceptDifferences } from '../capture/accept-differences.ts';
+import { restoreSchemaComment } from '../capture/schema-comment.ts';
+import type { Fact } from '../catalog/facts/facts.ts';
+import { readPresent } from '../catalog/present.ts';
+import { compareArchived } from '../down/across-majors.ts';
+import { readReplaced } from '../down/replaced-tables.ts';
+import { readRestored } from '../down/replay.ts';
+import { markRestoredAs } from '../down/restore-entry.ts';
+import { readTied } from '../down/tied-rows.ts';
+import { isUndropError, UndropError } from '../errors.ts';
+import type { Session } from '../session/session.ts';
+
+/** An open entry whose tables are all there, by whatever means they came. */
+export interface Settled {
+  readonly migration: string;
+  readonly id: number;
+  /** Marked restored, so that a later rollback has nothing left to do. */
+  readonly restored: boolean;
+  /** Why it was left open. */
+  readonly reason: string | null;
+}
+
+/**
+ * Marks the open entries as restored whose tables are all there and equal to what was dropped, but for differences that
+ * are accepted. The comment on the schema goes back with them, as a rollback would do it.
+ *
+ * @param accept the digest of differences that are accepted; default: none
+ */
+export async function settleEntries(session: Session, accept?: string): Promise<Settled[]> {
+  return settle(session, await judgeEntries(session, [], accept));
+}
+
+/**
+ * The same once a file has been replayed. What it brought of open entries must be what one of them dropped.
+ *
+ * @param made the tables that it brought, qualified and quoted
+ * @param accept the digest of differences that are accepted; default: none
+ * @returns those of them, too, that no open entry has and that are compared with nothing
+ * @throws UndropError `restore-differs`
+ */
+export async function settleMade(
+  session: Session,
+  file: string,
+  made: readonly string[],
+  accept?: string,
+): Promise<{ entries: Settled[]; uncompared: string[] }> {
+  const judged = await judgeEntries(session, made, accept);
+  const good = new Set(judged.filter(({ state }) => state === 'equal').flatMap(({ tables }) => tables));
+  const left = made.filter((table) => !good.has(table));
+  const bad = judged.filter(
+    ({ state, tables }) =>
+      (state === 'different' || state === 'incomplete') && tables.some((table) => left.includes(table)),
+  );
+  if (bad.length > 0) throw notWhatWasDropped(file, bad);
+  return { entries: await settle(session, judged), uncompared: left };
+}
+
+interface Judged {
+  readonly entry: Entry;
+  /** Those that went along with its tables included. */
+  readonly tables: readonly string[];
+  readonly state: 'equal' | 'different' | 'incomplete' | 'damaged';
+  /** Why it is not equal. */
+  readonly reason: string | null;
+  readonly accepted: Accepted | null;
+}
+
+async function settle(session: Session, judged: readonly Judged[]): Promise<Settled[]> {
+  const complete = judged.filter(({ state }) => state !== 'incomplete');
+  for (const { entry, state, accepted } of complete) {
+    if (state !== 'equal') continue;
+    if (entry.schemaComment !== null) await restoreSchemaComment(session, entry.schemaComment);
+    await markRestoredAs(session, entry, 'restore', accepted);
+  }
+  return complete.map(({ entry: { migration, id }, reason }) => ({
+    migration,
+    id,
+    restored: reason === null,
+    reason,
+  }));
+}
+
+/** The open entries, as far as one of their tables is there. */
+async function judgeEntries(
+  session: Session,
+  made: readonly string[],
+  accept: string | undefined,
+): Promise<Judged[]> {
+  const judged: Judged[] = [];
+  for (const { id, restoredAt } of await readEntries(session)) {
+    if (restoredAt !== null) continue;
+    const entry = await holdEntry(session, id);
+    if (entry === undefined || entry.restoredAt !== null) continue;
+    const names = namesOf(entry);
+    const present = await readPresent(session, names);
+    if (present.length === 0 && names.length > 0) continue;
+    const gone = names.filter((name) => !present.includes(name));
+    judged.push(await judge(session, entry, gone, made, accept));
+  }
+  return judged;
+}
+
+async function judge(
+  session: Session,
+  entry: Entry,
+  gone: readonly string[],
+  made: readonly string[],
+  accept: string | undefined,
+): Promise<Judged> {
+  const not = { entry, accepted: null };
+  try {
+    const { facts: dropped, rows } = await loadCapture(session, entry);
+    const about = { ...not, tables: tablesIn(dropped) };
+    if (gone.length > 0) return { ...about, state: 'incomplete', reason: `Not there: ${gone.join(', ')}.` };
+    const { facts } = await readRestored(session, namesOf(entry));
+    const own = compareArchived(entry.serverVersion, dropped, session.server, facts.own);
+    // Whatever is in a table that was just made is of the file.
+    const kept = new Set(rows.map(({ table }) => table));
+    const empty = about.tables.filter((table) => made.includes(table) && !kept.has(table));
+    const none = empty.map((table): KeptRows => ({ table, store: '', ...noRows }));
+    const differences = [
+      ...own.differences,
+      ...(await compareRows(session, [...rows, ...none])),
+      ...(await readTied(session, await readReplaced(session, entry), { facts: dropped, rows })),
+    ];
+    try {
+      const accepted = acceptDifferences(differences, accept === undefined ? [] : [accept], {
+        code: 'restore-differs',
+        message: 'What is there is not what was dropped.',
+        next: 'Undo what has changed around the tables since the drop.',
+        rows: 'accept',
+      });
+      return { ...about, accepted, state: 'equal', reason: null };
+    } catch (error) {
+      if (!isUndropError(error)) throw error;
+      return { ...about, state: 'different', reason: `${error.reason}\n${error.next}` };
+    }
+  } catch (error) {
+    // What a damaged archive is restored without, it cannot be compared with either.
+    if (!isUndropError(error) || error.code !== 'archive-damaged') throw error;
+    return { ...not, tables: namesOf(entry), state: 'damaged', reason: error.message };
+  }
+}
+
+/** Qualified and quoted. */
+function tablesIn(facts: readonly Fact[]): string[] {
+  const found = facts.filter(({ catalog }) => catalog === 'pg_class');
+  return found.flatMap(({ identity }) => /^table (.*)$/s.exec(identity)?.[1] ?? []);
+}
+
+function namesOf({ tables }: Entry): string[] {
+  return tables.map(({ sql }) => sql);
+}
+
+function notWhatWasDropped(file: string, bad: readonly Judged[]): UndropError {
+  const migrations = bad.map(({ entry }) => entry.migration).join(', ');
+  return new UndropError('restore-differs', {
+    subject: file,
+    message: `What ${file} brings is not what ${migrations} dropped.`,
+    reason: bad
+      .map(({ entry: { migration, id }, reason }) => `Entry ${id} of ${migration}:\n${reason}`)
+      .join('\n'),
+    next:
+      'Nothing was changed. The archive brings them as they were: undrop restore --migration, or --table for one of ' +
+      'them. To have what is in the file all the same, run it with psql: the entry then stays open.',
+  });
+}

@@ -1,0 +1,193 @@
+import { existsSync } from 'node:fs';
+import { type KeptEntry, readEntries } from '../archive/entries.ts';
+import { type Named, readNamed } from '../archive/entry-of-migration.ts';
+import { type BackupRecord, readBackups } from '../backup/records.ts';
+import { readPresent } from '../catalog/present.ts';
+import { findLedgers } from '../knex/find-ledgers.ts';
+import { UndropMigrationSource } from '../migration/migration-source.ts';
+import { dropOptionsOf } from '../migration/reversible-drop.ts';
+import { type Approval, readApprovals } from '../options/approvals.ts';
+import { withoutExtension } from '../options/migration-name.ts';
+import type { Options } from '../options/options.ts';
+import { parseTableName, quoteName } from '../options/table-name.ts';
+import type { Session } from '../session/session.ts';
+
+export interface Status {
+  /** The table in which Knex records what has run; null where there is none yet. */
+  readonly ledger: string | null;
+  readonly migrations: readonly MigrationStatus[];
+  readonly archive: readonly KeptEntry[];
+  readonly approvals: readonly { table: string; fingerprint: string | null; note: string }[];
+  /** The newest, newest first. */
+  readonly backups: readonly BackupRecord[];
+}
+
+export interface MigrationStatus {
+  readonly name: string;
+  readonly state: 'completed' | 'pending' | 'waiting';
+  readonly batch: number | null;
+  readonly time: string | null;
+  /** What it waits for, or what is odd about it. */
+  readonly note: string | null;
+}
+
+/**
+ * Ledger, archive, approvals and backups. Makes none of them.
+ *
+ * @param folder of the migrations
+ * @throws UndropError `bad-options` for approvals that cannot be read; what a migration throws while it loads
+ */
+export async function readStatus(session: Session, folder: string): Promise<Status> {
+  const [ledger = null] = await findLedgers(session);
+  const rows = ledger === null ? [] : await readLedger(session, ledger);
+  const archive = await readEntries(session);
+  const loaded = await loadMigrations(folder, rows);
+  const own = archive.length === 0 ? new Map() : await readOwn(session, loaded, ledger);
+  return {
+    ledger,
+    migrations: describeMigrations(rows, loaded, archive, own),
+    archive,
+    approvals: await describeApprovals(session, rows, loaded, own),
+    backups: (await readBackups(session)).slice(0, 3),
+  };
+}
+
+/** A migration that has run. */
+export interface LedgerRow {
+  name: string;
+  batch: number;
+  time: string;
+}
+
+/** What has run, in order. */
+export function readLedger(session: Session, ledger: string): Promise<LedgerRow[]> {
+  return session.read<LedgerRow>(
+    `select l.name, l.batch, l.migration_time as time from ${ledger} as l order by l.id`,
+  );
+}
+
+/** A migration, loaded. */
+export interface Loaded {
+  readonly name: string;
+  readonly offered: boolean;
+  readonly waitsFor: string | null;
+  /** Where it is made by `reversibleDrop`. */
+  readonly options: Options | undefined;
+}
+
+/** The migrations of a folder, and which of them Knex would be offered. */
+export async function loadMigrations(folder: string, ledger: readonly LedgerRow[]): Promise<Loaded[]> {
+  // The package may be in use from scripts alone.
+  if (!existsSync(folder)) return [];
+  const completed = new Map(ledger.map(({ name }) => [withoutExtension(name), name]));
+  let all: { name: string; module: { up?: unknown; ready?: { waitsFor?: string } } }[] = [];
+  const source = new UndropMigrationSource({
+    folder,
+    completed: async () => completed,
+    check: (migrations) => {
+      all = migrations;
+    },
+  });
+  const offered = new Set((await source.getMigrations()).map(({ name }) => withoutExtension(name)));
+  return all.map(({ name, module }) => ({
+    name,
+    offered: offered.has(name),
+    waitsFor: module.ready?.waitsFor ?? null,
+    options: dropOptionsOf(module.up),
+  }));
+}
+
+type Own = ReadonlyMap<string, readonly Named[]>;
+
+/** The entries of each migration, open ones first: not those that others of the same name have. */
+async function readOwn(session: Session, loaded: readonly Loaded[], ledger: string | null): Promise<Own> {
+  const own = new Map<string, readonly Named[]>();
+  for (const { name, options } of loaded) {
+    if (options === undefined) continue;
+    const named = await readNamed(session, { options, ledger: ledger ?? undefined });
+    own.set(
+      name,
+      named.filter(({ whose, sameLedger }) => whose === 'own' || sameLedger),
+    );
+  }
+  return own;
+}
+
+function describeMigrations(
+  ledger: readonly LedgerRow[],
+  loaded: readonly Loaded[],
+  archive: readonly KeptEntry[],
+  own: Own,
+): MigrationStatus[] {
+  const byName = new Map(loaded.map((one) => [one.name, one]));
+  const openOf = (name: string) => own.get(name)?.find(({ restoredAt }) => restoredAt === null);
+  const completed = ledger.map(({ name: recorded, batch, time }): MigrationStatus => {
+    const name = withoutExtension(recorded);
+    const one = byName.get(name);
+    const open = openOf(name);
+    let note = archive.find(({ id }) => id === open?.id)?.note ?? null;
+    if (one === undefined) note = 'its file is not here';
+    else if (one.options !== undefined && open === undefined) {
+      note = own.get(name)?.length
+        ? 'its tables are restored already: migrate:rollback records it'
+        : 'the archive has no entry for it: it cannot be rolled back';
+    }
+    return { name: recorded, state: 'completed', batch, time, note };
+  });
+  const recorded = new Set(ledger.map(({ name }) => withoutExtension(name)));
+  const others = loaded
+    .filter(({ name }) => !recorded.has(name))
+    .map(({ name, offered, waitsFor }): MigrationStatus => {
+      const note =
+        openOf(name) === undefined ? null : 'its tables are dropped already: migrate:latest records it';
+      return offered
+        ? { name, state: 'pending', batch: null, time: null, note }
+        : { name, state: 'waiting', batch: null, time: null, note: waitsFor };
+    });
+  return [...completed, ...others];
+}
+
+async function describeApprovals(
+  session: Session,
+  ledger: readonly LedgerRow[],
+  loaded: readonly Loaded[],
+  own: Own,
+): Promise<Status['approvals'][number][]> {
+  const completed = new Set(ledger.map(({ name }) => withoutExtension(name)));
+  const notes = [];
+  for (const { table, fingerprint } of readApprovals().values()) {
+    const migration = loaded.find(
+      ({ options }) =>
+        options?.approval === 'each-table' && options.tables.some(({ written }) => written === table),
+    );
+    const note = await approvalNote(session, { table, fingerprint }, migration, completed, own);
+    notes.push({ table, fingerprint: fingerprint ?? null, note });
+  }
+  return notes;
+}
+
+async function approvalNote(
+  session: Session,
+  { table }: Approval,
+  migration: Loaded | undefined,
+  completed: ReadonlySet<string>,
+  own: Own,
+): Promise<string> {
+  if (migration?.options === undefined) return 'no migration here asks for it';
+  const { name } = migration;
+  const open = own.get(name)?.filter(({ restoredAt }) => restoredAt === null) ?? [];
+  if (open.some(({ tables }) => tables.some(({ written }) => written === table))) return `dropped by ${name}`;
+  if (!(await isThere(session, table))) return 'it does not exist';
+  if (!completed.has(name)) return `to be dropped by ${name}`;
+  return (
+    `${name} has run without it: run knex migrate:down ${name}, ` +
+    'then knex migrate:latest with the names of all tables approved'
+  );
+}
+
+async function isThere(session: Session, table: string): Promise<boolean> {
+  const { schema, name } = parseTableName(table);
+  const schemas = schema === undefined ? session.schemas : [schema];
+  const names = schemas.map((one) => `${quoteName(one)}.${quoteName(name)}`);
+  return (await readPresent(session, names)).length > 0;
+}

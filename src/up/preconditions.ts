@@ -1,0 +1,106 @@
+import { type Closure, type Member, outsiders } from '../catalog/closure.ts';
+import { mayHoldRowsSql } from '../catalog/families/rows.ts';
+import { countUnplanned, findForeignCode } from '../catalog/foreign-code.ts';
+import { sqlState, UndropError } from '../errors.ts';
+import type { Options } from '../options/options.ts';
+import type { Session } from '../session/session.ts';
+import { withProgress } from '../text/progress.ts';
+
+/**
+ * What the user asked for, held against the closure under its locks.
+ *
+ * @throws UndropError `has-outsiders`, `not-empty`
+ */
+export async function check(session: Session, closure: Closure, options: Options): Promise<void> {
+  const others = outsiders(closure);
+  if (options.outsiders === 'refuse' && others.length > 0) throw hasOutsiders(others, options);
+  if (options.rows === 'archive') return;
+  const filled = await findRows(session, closure);
+  if (filled.length > 0) throw notEmpty(filled);
+}
+
+/** A table that is not empty, or may not be. */
+export interface Filled {
+  /** Qualified. */
+  readonly identity: string;
+  /** Why it does not count as empty: `3 rows`, or that it could not be looked into. */
+  readonly found: string;
+}
+
+const maybeFilledSql = /* sql */ `
+  select c.oid::bigint as oid, pg_catalog.pg_relation_size(c.oid) as bytes
+  from pg_catalog.pg_class as c where c.oid = any ($1) and c.relkind = 'r' and ${mayHoldRowsSql}`;
+
+const most = 1000;
+
+// What is counted without a plan is read to the end.
+const mostBytes = 64 << 20;
+
+/**
+ * The tables of the closure that are not empty, by two witnesses: a file of no bytes holds no rows; otherwise, rows are
+ * looked for with row-level security off, which turns rows hidden from us into an error.
+ */
+export async function findRows(session: Session, closure: Closure): Promise<Filled[]> {
+  const tables = closure.members.filter((member) => member.kind === 'table' && member.objsubid === 0);
+  const found = await session.read<{ oid: number; bytes: number }>(maybeFilledSql, [
+    tables.map(({ objid }) => objid),
+  ]);
+  const maybeFilled = new Map(found.map(({ oid, bytes }) => [oid, bytes]));
+  const foreign = await findForeignCode(
+    session,
+    tables.filter(({ objid }) => maybeFilled.has(objid)).map(({ identity }) => identity),
+  );
+  const filled: Filled[] = [];
+  for await (const { objid, identity } of withProgress('look for rows', tables, (table) => table.identity)) {
+    const bytes = maybeFilled.get(objid);
+    if (bytes === undefined) continue;
+    if (foreign.has(identity) && bytes > mostBytes) {
+      filled.push({ identity, found: 'unknown: counting the rows would run functions of other roles' });
+      continue;
+    }
+    try {
+      const count = await session.attempt(() =>
+        foreign.has(identity) ? countUnplanned(session, identity) : countSome(session, identity),
+      );
+      if (count > 0)
+        filled.push({ identity, found: count > most ? `more than ${most} rows` : rowsOf(count) });
+    } catch (error) {
+      if (sqlState(error) !== '42501') throw error;
+      filled.push({ identity, found: 'not to be known: row-level security or missing rights hide its rows' });
+    }
+  }
+  return filled;
+}
+
+async function countSome(session: Session, table: string): Promise<number> {
+  const [row] = await session.read<{ count: number }>(
+    `select pg_catalog.count(*)::int as count from (select from only ${table} limit ${most + 1}) as r`,
+  );
+  return row?.count ?? 0;
+}
+
+function rowsOf(count: number): string {
+  return count === 1 ? '1 row' : `${count} rows`;
+}
+
+function notEmpty(filled: readonly Filled[]): UndropError {
+  return new UndropError('not-empty', {
+    subject: filled.map(({ identity }) => identity).join(', '),
+    message: `${filled.map(({ identity }) => identity).join(', ')} ${filled.length === 1 ? 'is' : 'are'} not empty.`,
+    reason: filled.map(({ identity, found }) => `${identity}: ${found}`).join('\n'),
+    next:
+      'Delete the rows first if they are not needed, let the archive keep them with ' +
+      "rows: 'archive', or leave the table out of the migration.",
+  });
+}
+
+function hasOutsiders(others: readonly Member[], options: Options): UndropError {
+  return new UndropError('has-outsiders', {
+    subject: others.map(({ identity }) => identity).join(', '),
+    message: `Dropping the tables would take ${others.length === 1 ? 'an object' : `${others.length} objects`} of others along.`,
+    reason: others.map(({ kind, identity }) => `${kind} ${identity}`).join('\n'),
+    next:
+      'Remove these references first, or let them go and be restored with the tables: ' +
+      `outsiders: 'cascade', for one run UNDROP_OUTSIDERS=cascade:${options.name}`,
+  });
+}

@@ -1,0 +1,62 @@
+import { compareRows } from '../archive/kept-rows.ts';
+import { type Accepted, acceptDifferences } from '../capture/accept-differences.ts';
+import { Comparison, compareFacts, type Difference } from '../capture/compare.ts';
+import type { Closure, Host } from '../catalog/closure.ts';
+import { type Fact, type Facts, readHostFacts, takeOwnFacts } from '../catalog/facts/facts.ts';
+import { findRestored, replay } from '../down/replay.ts';
+import type { Table } from '../options/table.ts';
+import type { Session } from '../session/session.ts';
+import type { Archived } from './archive-closure.ts';
+
+/**
+ * Restores what has just been dropped, rows included, compares facts and rows, and takes it back: it ends dropped, as
+ * it began. Without the rows nothing would be known of the keys, checks and functions that they have to get past.
+ *
+ * @param accepted digests of differences that are accepted
+ * @returns what was accepted; null where nothing differs
+ * @throws UndropError `not-reproducible` where a statement fails, `rehearsal-differs` where a fact differs
+ */
+export async function rehearse(
+  session: Session,
+  tables: readonly Table[],
+  capture: Archived['capture'],
+  accepted: readonly string[],
+): Promise<Accepted | null> {
+  return session.rehearse(async () => {
+    await replay(session, capture.statements, 'not-reproducible');
+    const closure = await findRestored(
+      session,
+      tables.map(({ sql }) => sql),
+    );
+    const found = await session.together([
+      compareOwnFacts(session, closure, capture.facts.own),
+      hostChanges(session, closure.hosts, capture.facts),
+    ]);
+    const differences = [...found.flat(), ...(await compareRows(session, capture.rows))];
+    return acceptDifferences(differences, accepted, {
+      code: 'rehearsal-differs',
+      message: 'What was dropped would not come back as it was.',
+      next: 'Nothing was changed. Leave these tables out, or report the difference.',
+      rows: 'refuse',
+    });
+  });
+}
+
+async function compareOwnFacts(
+  session: Session,
+  closure: Closure,
+  before: readonly Fact[],
+): Promise<Difference[]> {
+  const comparison = new Comparison(before);
+  await takeOwnFacts(session, closure, (facts) => comparison.take(facts));
+  return comparison.differences();
+}
+
+/** What the drop has changed of the hosts: a table that lost a default, say. Nothing, mostly. */
+export async function hostChanges(
+  session: Session,
+  hosts: readonly Host[],
+  facts: Facts,
+): Promise<Difference[]> {
+  return compareFacts(facts.hosts, await readHostFacts(session, hosts));
+}

@@ -1,0 +1,118 @@
+import type { Knex } from 'knex';
+import { writeAcceptance } from '../archive/acceptances.ts';
+import { findDone } from '../archive/entry-of-migration.ts';
+import { countRows, type KeptRows } from '../archive/kept-rows.ts';
+import { ensureArchive } from '../archive/schema.ts';
+import { amendEntry } from '../archive/write-entry.ts';
+import { requireBackup } from '../backup/backup-gate.ts';
+import { setSchemaComment } from '../capture/schema-comment.ts';
+import { readReach } from '../catalog/closure.ts';
+import { findUsedLedger } from '../knex/find-ledgers.ts';
+import { type Locked, lockClosure } from '../locks/lock-closure.ts';
+import { type ReadCommitted, withSecondConnection } from '../locks/second-connection.ts';
+import type { Options } from '../options/options.ts';
+import type { Table } from '../options/table.ts';
+import { checkDeferred } from '../session/deferred-constraints.ts';
+import { inSession, type Session } from '../session/session.ts';
+import { countTables, say } from '../text/log.ts';
+import { approvedTables, checkFingerprints } from './approve.ts';
+import { archiveClosure, type Known } from './archive-closure.ts';
+import { drop } from './drop.ts';
+import { gate } from './find-tables.ts';
+import { check } from './preconditions.ts';
+import { describePublished } from './publication-warning.ts';
+import { hostChanges, rehearse } from './rehearse.ts';
+import { markWal } from './restore-point.ts';
+
+/**
+ * Drops the tables of a migration, having proved in the same transaction that they can be brought back.
+ * Whatever it throws, nothing has been changed.
+ */
+export async function up(knex: Knex, options: Options): Promise<void> {
+  await inSession(knex, (session) =>
+    withSecondConnection(knex, session, async (opened) => {
+      approvedTables(options);
+      await ensureArchive(session);
+      const ledger = await findUsedLedger(session, knex);
+      const done = await findDone(session, { options, ledger });
+      if (done === undefined) await dropTables(session, options, ledger ?? null, opened);
+      else say(`${options.name}: already dropped on ${done.droppedAt} (entry ${done.id}); nothing to do`);
+    }),
+  );
+}
+
+async function dropTables(
+  session: Session,
+  options: Options,
+  ledger: string | null,
+  opened: Promise<ReadCommitted>,
+): Promise<void> {
+  session.phase('gate');
+  const published = await describePublished(session);
+  if (published !== undefined) say(`${options.name}: ${published}`);
+  const tables = await gate(session, options);
+  const backup = await requireBackup(session, tables, options);
+  await checkDeferred(session, `${options.name} drops tables`, () => findReach(session, tables));
+  const committed = await opened;
+  session.phase('lock');
+  // A lock that only DROP itself may take can fail it, and so can what others change: then all of this is tried again.
+  const { entry, fingerprint, rows } = await lockClosure(
+    session,
+    tables,
+    options,
+    (locked) => dropLocked(session, tables, locked, options, { ledger, backup }),
+    committed,
+  );
+  const kept = rows.length === 0 ? '' : `${countRows(rows)} kept, `;
+  say(
+    `${options.name}: ${countTables(tables)} dropped, ${kept}the way back rehearsed (entry ${entry}, ${fingerprint})`,
+  );
+}
+
+/** The relations that go, and those that lose something. */
+async function findReach(session: Session, tables: readonly Table[]): Promise<number[]> {
+  const { members, hosts } = await readReach(
+    session,
+    tables.map(({ oid }) => oid),
+  );
+  const relations = members.filter(({ catalog }) => catalog === 'pg_class').map(({ objid }) => objid);
+  return [...relations, ...hosts.map(({ oid }) => oid)];
+}
+
+interface Dropped {
+  readonly entry: number;
+  readonly fingerprint: string;
+  readonly rows: readonly KeptRows[];
+}
+
+async function dropLocked(
+  session: Session,
+  tables: readonly Table[],
+  locked: Locked,
+  options: Options,
+  known: Known,
+): Promise<Dropped> {
+  session.phase('capture');
+  const judge = async (closure: Locked['closure']) => {
+    await check(session, closure, options);
+    return checkFingerprints(session, tables, options);
+  };
+  const archived = await archiveClosure(session, tables, locked, options, judge, known);
+  const { entry, digest, closure, capture } = archived;
+  session.phase('drop');
+  await locked.lockHosts();
+  const place = await markWal(session, options.name, entry);
+  await drop(session, tables, closure);
+  const changes = await hostChanges(session, closure.hosts, capture.facts);
+  await locked.check(true);
+  session.phase('rehearse');
+  const accepted = await rehearse(session, tables, capture, options.acceptDifferences);
+  if (accepted !== null) await writeAcceptance(session, entry, 'up', accepted);
+  const schemaComment =
+    options.schemaComment === undefined || tables[0] === undefined
+      ? undefined
+      : await setSchemaComment(session, tables[0].schema, options.schemaComment);
+  await amendEntry(session, entry, { digest, hostChanges: changes, schemaComment, place });
+  await locked.check(false);
+  return { entry, fingerprint: capture.fingerprint, rows: capture.rows };
+}

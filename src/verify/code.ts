@@ -1,0 +1,48 @@
+import type { KeptEntry } from '../archive/entries.ts';
+import { type CodeReference, type CodeSearch, searchCode } from '../audit/code/search.ts';
+import { parseTableName } from '../options/table-name.ts';
+import { type Check, list } from './format.ts';
+
+/**
+ * Whether code still uses tables that are dropped. A name in SQL fails it; one that stands elsewhere, in a comment or a
+ * migration say, is told of.
+ *
+ * @param roots folders and files of code
+ * @param open the entries of the drops that stand
+ * @param strict a name that stands elsewhere fails it too
+ * @throws UndropError `bad-options` where a root is not there
+ */
+export async function checkCode(
+  roots: readonly string[],
+  open: readonly KeptEntry[],
+  strict: boolean,
+): Promise<Check> {
+  const name = 'code names no dropped table';
+  if (roots.length === 0) return { name, state: 'not checked', found: 'no --code, and no CODE_ROOTS' };
+  if (open.length === 0) return { name, state: 'not checked', found: 'no drop stands' };
+  const tables = open.flatMap((entry) => entry.tables);
+  const wanted = tables.map(({ sql }, oid) => {
+    const { schema = '', name } = parseTableName(sql);
+    return { oid, schema, name };
+  });
+  const search = await searchCode(roots, wanted, []);
+  const named = wanted.flatMap(({ oid }) =>
+    (search.references.get(oid) ?? []).map((place) => ({ ...place, table: tables[oid]?.sql ?? '' })),
+  );
+  const used = named.filter(({ how }) => strict || how !== 'word');
+  const rest = named.filter(({ how }) => !strict && how === 'word');
+  const found = [
+    ...(used.length === 0 ? [] : [list(used.map(describe))]),
+    ...(rest.length === 0 ? [] : [`as a word only: ${list(rest.map(describe))}`]),
+    ...search.unread,
+    searched(search),
+  ].join('; ');
+  if (used.length > 0) return { name, state: 'failed', found };
+  return { name, state: search.unread.length > 0 ? 'not checked' : 'ok', found };
+}
+
+const describe = ({ table, file, line }: CodeReference & { table: string }) => `${table} in ${file}:${line}`;
+
+function searched({ files, roots }: CodeSearch): string {
+  return `${files} ${files === 1 ? 'file' : 'files'} in ${roots.join(', ')}`;
+}

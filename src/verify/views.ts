@@ -1,0 +1,49 @@
+import { sqlState } from '../errors.ts';
+import { pins } from '../session/pinned-settings.ts';
+import type { Session } from '../session/session.ts';
+import { type Check, list } from './format.ts';
+
+const viewsSql = /* sql */ `
+  select pg_catalog.format('%I.%I', n.nspname, c.relname) as name
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where c.relkind in ('v', 'm')
+    and n.nspname <> all (array['information_schema', 'undrop'])
+    and not pg_catalog.starts_with(n.nspname::text, 'pg_')
+    and not exists (
+      select from pg_catalog.pg_depend as d
+      where d.classid = c.tableoid and d.objid = c.oid and d.deptype = 'e')
+  order by n.nspname, c.relname`;
+
+/**
+ * Whether every view can be parsed and rewritten: it, the views that it reads, and the policies of their tables. That
+ * runs nothing. To plan it would: the functions of its owner that a constant is worked out by, as the role that looks.
+ * https://www.postgresql.org/docs/current/sql-prepare.html
+ */
+export async function checkViews(session: Session): Promise<Check> {
+  const name = 'views can be parsed';
+  const views = await session.read<{ name: string }>(viewsSql);
+  if (views.length === 0) return { name, state: 'not checked', found: 'there are none' };
+  const seen: string[] = [];
+  const unseen: string[] = [];
+  const broken: string[] = [];
+  // Policies are looked at too; nothing is read.
+  await session.run('set local row_security = on');
+  for (const view of views) {
+    try {
+      await session.attemptRun(`prepare undrop_view as select * from ${view.name};\ndeallocate undrop_view`);
+      seen.push(view.name);
+    } catch (error) {
+      const state = sqlState(error);
+      if (state === undefined) throw error;
+      // No right to it, or another session has locked it: that does not show that it is broken.
+      const where = state === '42501' || state === '55P03' ? unseen : broken;
+      where.push(`${view.name}: ${(error as Error).message}`);
+    }
+  }
+  await session.run(`set local row_security = ${pins.row_security}`);
+  const rest = unseen.length === 0 ? [] : [`not looked at: ${list(unseen)}`];
+  if (broken.length > 0) return { name, state: 'failed', found: [list(broken), ...rest].join('; ') };
+  if (seen.length === 0) return { name, state: 'not checked', found: rest.join() };
+  return { name, state: 'ok', found: [list(seen), ...rest].join('; ') };
+}
