@@ -3,12 +3,12 @@ import { openTuring, transacting } from './database.ts';
 import { head, machine, measure, row } from './measure.ts';
 
 /*
- * A table of a million rows with `rows: 'archive'`: `up` against CREATE TABLE AS and DROP, `down` against an INSERT of as
+ * A table of a million rows with `rows: 'copy'`: `up` against CREATE TABLE AS and DROP, `down` against an INSERT of as
  * many rows into the bare table and its indexes and constraints after that.
  */
 
 const bench = await openTuring();
-const migration = reversibleDrop({ name: 'rows', tables: ['events'], rows: 'archive' });
+const migration = reversibleDrop({ name: 'rows', tables: ['events'], rows: 'copy' });
 const { up, down } = transacting(bench.knex, migration);
 
 const bareSql = /* sql */ `

@@ -4,6 +4,6 @@ import { reversibleDrop } from 'knex-undrop';
 export const { up, down, ready } = reversibleDrop({
   name: import.meta.filename,
   tables: { invoices: 'Kept by the accounting service now.' },
-  rows: 'archive',
-  outsiders: 'cascade',
+  rows: 'copy',
+  dependents: 'cascade',
 });

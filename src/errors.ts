@@ -11,7 +11,7 @@ export type ErrorCode =
   | 'missing-table'
   | 'extension-member'
   | 'not-empty'
-  | 'has-outsiders'
+  | 'has-dependents'
   | 'not-reproducible'
   | 'rehearsal-differs'
   | 'restore-differs'
@@ -89,7 +89,7 @@ const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'missing-table',
   'extension-member',
   'not-empty',
-  'has-outsiders',
+  'has-dependents',
   'not-reproducible',
   'rehearsal-differs',
   'code-differs',

@@ -34,7 +34,7 @@ const commenting = (words: string) => `
   drop event trigger if exists commented;
   create event trigger commented on ddl_command_end when tag in ('CREATE TABLE') execute function commented()`;
 
-const migration = reversibleDrop({ name: 'm', tables: ['t'], rows: 'archive' });
+const migration = reversibleDrop({ name: 'm', tables: ['t'], rows: 'copy' });
 
 describe('differences that are accepted', () => {
   const up = (run: Runner) => quietly(() => run.up(migration));

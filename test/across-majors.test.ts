@@ -67,7 +67,7 @@ describe(`an archive of PostgreSQL ${oldMajor}, dumped and loaded here`, () => {
 
   it('operators that no text prints are those that were there, or the restore is refused', function () {
     needs(this, server, oldMajor + 1);
-    const migration = reversibleDrop({ name: 'm', tables: ['t'], outsiders: 'cascade', rows: 'archive' });
+    const migration = reversibleDrop({ name: 'm', tables: ['t'], dependents: 'cascade', rows: 'copy' });
     const schema = `
       create schema ops;
       create function ops.same(int, text) returns boolean language sql immutable as 'select $1 = $2::int';

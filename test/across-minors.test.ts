@@ -41,7 +41,7 @@ const schema = `
   insert into gone (kept_id, both_of, note) values (1, '(1,x)', 'y');
   insert into parts values ('2026-01-05', 1)`;
 const tables = ['gone', 'parts'];
-const drop = { name: 'there and back', tables, outsiders: 'cascade', rows: 'archive' } as const;
+const drop = { name: 'there and back', tables, dependents: 'cascade', rows: 'copy' } as const;
 
 /** The work on the one minor, then on the other, then on the first again. */
 interface Trial {

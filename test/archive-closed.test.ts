@@ -38,7 +38,7 @@ describe('an archive', () => {
 
   const sql = (text: string) => server.sql(database.name, text);
   const make = (options: Partial<DropOptions> = {}) =>
-    reversibleDrop({ name: 'm', tables: ['app.people'], rows: 'archive', ...options });
+    reversibleDrop({ name: 'm', tables: ['app.people'], rows: 'copy', ...options });
   const other = () => make({ name: 'n', tables: ['app.other'] });
   const grants = () =>
     sql(`

@@ -55,7 +55,7 @@ describe('archive', () => {
   });
 
   const make = (options: Partial<DropOptions> = {}) =>
-    reversibleDrop({ name: 'm', tables: ['a', 'b'], rows: 'archive', outsiders: 'cascade', ...options });
+    reversibleDrop({ name: 'm', tables: ['a', 'b'], rows: 'copy', dependents: 'cascade', ...options });
   const reading = <T>(work: (session: Session) => Promise<T>) => inReadOnlySession(run.knex, work);
   const look = async () => (await wholeText(database.url)).split(';\n').sort().join(';\n');
 

@@ -228,7 +228,7 @@ describe('bad input', function () {
 
     it('with rows', async () => {
       await sql('insert into trigger_executions (trigger_id) values (1), (2)');
-      const says = ['public.trigger_executions is not empty', '2 rows', "rows: 'archive'"];
+      const says = ['public.trigger_executions is not empty', '2 rows', "rows: 'copy'"];
       await refused([() => latest()], { status: 1, code: 'not-empty', says });
     });
 
@@ -238,9 +238,9 @@ describe('bad input', function () {
       const says = [
         'view public.watching',
         /constraint pointing_run_id_fkey on public.pointing/,
-        'UNDROP_OUTSIDERS=cascade:044_cleanup_legacy_tables',
+        'UNDROP_DEPENDENTS=cascade:044_cleanup_legacy_tables',
       ];
-      await refused([() => latest()], { status: 1, code: 'has-outsiders', says });
+      await refused([() => latest()], { status: 1, code: 'has-dependents', says });
     });
   });
 
@@ -252,8 +252,8 @@ describe('bad input', function () {
       ],
       [{ APPROVED_DROPS: 'organizations@' }, ['"organizations@"', '8 to 12 hexadecimal digits']],
       [
-        { UNDROP_BACKUP: 'maybe', UNDROP_BACKUP_MAX_AGE: 'a day', UNDROP_OUTSIDERS: 'yes' },
-        [/UNDROP_BACKUP is "maybe".*\n.*UNDROP_BACKUP_MAX_AGE is "a day".*\n.*UNDROP_OUTSIDERS is "yes"/],
+        { UNDROP_BACKUP: 'maybe', UNDROP_BACKUP_MAX_AGE: 'a day', UNDROP_DEPENDENTS: 'yes' },
+        [/UNDROP_BACKUP is "maybe".*\n.*UNDROP_BACKUP_MAX_AGE is "a day".*\n.*UNDROP_DEPENDENTS is "yes"/],
       ],
     ];
     for (const [variables, says] of cases) {
@@ -270,13 +270,13 @@ describe('bad input', function () {
         file,
         `import { reversibleDrop } from '../src/index.js';
         export const { up, down } = reversibleDrop({
-          name: '046_mistaken', tables: ['app.a', 'b', 'b'], schemaComment: 'x', cascade: true, outsiders: 'ignore', lockTries: 0 });`,
+          name: '046_mistaken', tables: ['app.a', 'b', 'b'], schemaComment: 'x', cascade: true, dependents: 'ignore', lockTries: 0 });`,
       );
       try {
         const says = [
           '046_mistaken',
           'cascade is not an option',
-          'outsiders is "ignore"',
+          'dependents is "ignore"',
           'lockTries',
           'names b twice',
           'tables of one schema',

@@ -56,7 +56,7 @@ describe('what other sessions commit while tables are dropped', function () {
     knexLib({ client: 'pg', connection: through(), pool: { min: 0, max: 1 }, ...more });
 
   const migration = (more = {}) =>
-    reversibleDrop({ name: 'm', tables: ['gone'], outsiders: 'cascade', rows: 'archive', ...more });
+    reversibleDrop({ name: 'm', tables: ['gone'], dependents: 'cascade', rows: 'copy', ...more });
 
   const changes = `
     grant select (note) on gone to changes_reader;

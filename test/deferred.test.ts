@@ -47,7 +47,7 @@ describe('deferred constraints of a transaction', function () {
   });
 
   const migration = (more = {}) =>
-    reversibleDrop({ name: 'm', tables: ['app.gone'], rows: 'archive', outsiders: 'cascade', ...more });
+    reversibleDrop({ name: 'm', tables: ['app.gone'], rows: 'copy', dependents: 'cascade', ...more });
 
   const settings = `set local timezone = 'Asia/Kathmandu'; set local datestyle = 'German'; set local search_path = app`;
   const found = 'Asia/Kathmandu German, DMY app';

@@ -34,8 +34,8 @@ const tables = { old_runs: 'Unused.', notes: 'Unused too.' };
 const migration = reversibleDrop({
   name: '001_drop_old_runs',
   tables,
-  outsiders: 'cascade',
-  rows: 'archive',
+  dependents: 'cascade',
+  rows: 'copy',
 });
 
 describe('what version 0.1 has written', () => {
@@ -142,7 +142,7 @@ describe('options that the server keeps for itself', () => {
         const standing = await readStanding(session);
         await writeRecord(session, { digests, standing }, { command: 'a test', backup: null });
       });
-      const migration = reversibleDrop({ ...drop, outsiders: 'cascade', rows: 'archive' });
+      const migration = reversibleDrop({ ...drop, dependents: 'cascade', rows: 'copy' });
       const approve = (fingerprint: string) =>
         withEnvironment({ APPROVED_DROPS: `notes,old_runs@${fingerprint}` }, () =>
           quietly(() => up(migration)),

@@ -64,10 +64,10 @@ const ways: Record<ErrorCode, Way> = {
     ...up('a'),
   },
   'not-empty': up('full_of'),
-  'has-outsiders': up('b'),
+  'has-dependents': up('b'),
   'not-reproducible': {
     given: ({ sql }) => sql('alter table kept add gone a'),
-    ...up('a', { outsiders: 'cascade' }),
+    ...up('a', { dependents: 'cascade' }),
   },
   'rehearsal-differs': {
     given: async ({ run, sql }) => {

@@ -89,8 +89,8 @@ async function restore(
   const migration = reversibleDrop({
     name: `${family.name} ${kind.name}`,
     tables: there.map(({ name }) => name),
-    outsiders: 'cascade',
-    rows: 'archive',
+    dependents: 'cascade',
+    rows: 'copy',
   });
   const before = await look();
   try {

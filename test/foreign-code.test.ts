@@ -115,14 +115,14 @@ describe('code of other roles', () => {
 
   it('is not run by planDrop, nor by a drop that is refused', async () => {
     const tables = ['t', 'u', 'o', 'looks_like_a_ledger'];
-    const plan = await planDrop(run.knex, { name: '1', tables, outsiders: 'cascade' });
+    const plan = await planDrop(run.knex, { name: '1', tables, dependents: 'cascade' });
     expect(plan.filled).to.deep.equal([
       { identity: 'public.looks_like_a_ledger', found: '1 row' },
       { identity: 'public.o', found: '1 row' },
       { identity: 'public.t', found: '2 rows' },
       { identity: 'public.u', found: '1 row' },
     ]);
-    await refusalOf(run.up(reversibleDrop({ name: '1', tables, outsiders: 'cascade' })), 'not-empty');
+    await refusalOf(run.up(reversibleDrop({ name: '1', tables, dependents: 'cascade' })), 'not-empty');
     expect(await calls()).to.equal(null);
   });
 

@@ -64,8 +64,8 @@ describe(`fuzz (UNDROP_SEED=${parameters.seed})`, function () {
     {
       name: mostly(name, something),
       tables: mostly(fc.oneof(fc.array(name, { minLength: 1 }), fc.dictionary(name, text)), something),
-      outsiders: mostly(fc.constantFrom('refuse', 'cascade'), something),
-      rows: mostly(fc.constantFrom('refuse', 'archive'), something),
+      dependents: mostly(fc.constantFrom('refuse', 'cascade'), something),
+      rows: mostly(fc.constantFrom('refuse', 'copy'), something),
       missing: mostly(fc.constantFrom('refuse', 'skip'), something),
       backup: mostly(fc.constantFrom('off', 'required'), something),
       backupProof: mostly(fc.constantFrom('attested', 'contents', 'restore'), something),
@@ -83,7 +83,7 @@ describe(`fuzz (UNDROP_SEED=${parameters.seed})`, function () {
       UNDROP_BACKUP: mostly(fc.constantFrom('off', 'required', ''), text),
       UNDROP_BACKUP_PROOF: mostly(fc.constantFrom('attested', 'contents', 'restore'), text),
       UNDROP_BACKUP_MAX_AGE: mostly(duration, text),
-      UNDROP_OUTSIDERS: mostly(fc.constantFrom('refuse', 'cascade', 'cascade:x'), text),
+      UNDROP_DEPENDENTS: mostly(fc.constantFrom('refuse', 'cascade', 'cascade:x'), text),
       UNDROP_SCHEMA_COMMENT: mostly(fc.constant('off'), text),
       APPROVED_DROPS: mostly(
         fc.array(name).map((names) => names.join(',')),
@@ -347,7 +347,7 @@ describe(`fuzz (UNDROP_SEED=${parameters.seed})`, function () {
               tables: Object.fromEntries(
                 tables.map(({ schema, table, words }) => [`${quote(schema)}.${quote(table)}`, words]),
               ),
-              rows: 'archive',
+              rows: 'copy',
             });
             await quietly(() => run.up(migration));
             const [left] = await run.rows(

@@ -31,7 +31,7 @@ describe('grants', () => {
     await server.sql('postgres', 'drop role if exists case_a, case_b, case_migrator');
   });
 
-  const options = { tables: ['t', 'u'], outsiders: 'cascade' } as const;
+  const options = { tables: ['t', 'u'], dependents: 'cascade' } as const;
   const migration = reversibleDrop({ name: '001_tables', ...options });
   const look = () => wholeText(database.url);
 

@@ -51,8 +51,8 @@ describe('hostile input', function () {
   const migration = reversibleDrop({
     name: '1_drop',
     tables: { 'public.a': 'old' },
-    outsiders: 'cascade',
-    rows: 'archive',
+    dependents: 'cascade',
+    rows: 'copy',
     schemaComment: 'One is gone',
   });
 
@@ -196,10 +196,10 @@ describe('hostile input', function () {
     });
 
     it('run nothing when they are looked at, nor when they are refused', async () => {
-      const plan = await planDrop(run.knex, { name: '1', tables: ['m.bait'], outsiders: 'cascade' });
+      const plan = await planDrop(run.knex, { name: '1', tables: ['m.bait'], dependents: 'cascade' });
       expect(plan.statements.length).to.be.greaterThan(5);
       const error = await refusalOf(
-        run.up(reversibleDrop({ name: '1', tables: ['m.bait'], outsiders: 'cascade' })),
+        run.up(reversibleDrop({ name: '1', tables: ['m.bait'], dependents: 'cascade' })),
         'not-empty',
       );
       expect(error.reason).to.include('m.bait');
@@ -208,7 +208,7 @@ describe('hostile input', function () {
 
     it('run nothing while they are empty, dropped and restored', async () => {
       await sql('truncate m.bait; delete from m.traps');
-      const empty = reversibleDrop({ name: '1', tables: ['m.bait'], outsiders: 'cascade' });
+      const empty = reversibleDrop({ name: '1', tables: ['m.bait'], dependents: 'cascade' });
       await run.up(empty);
       await run.down(empty);
       expect(await sql('select distinct what from m.traps order by 1')).to.deep.equal([]);
@@ -404,7 +404,7 @@ describe('hostile input', function () {
         create function ${quote(`f${name}`)}(${quote(name)}) returns text language sql as $f$ select ${literal(`:x \\! touch CANARY`)} $f$;`);
     }
     const before = await wholeText(database.url);
-    const all = reversibleDrop({ name: '1', tables: evil.map(quote), outsiders: 'cascade' });
+    const all = reversibleDrop({ name: '1', tables: evil.map(quote), dependents: 'cascade' });
     await run.up(all);
     const folder = mkdtempSync(join(tmpdir(), 'undrop-psql-'));
     try {

@@ -37,7 +37,7 @@ describe('a statement that the server breaks off', function () {
     await server.dropDatabase(database.name);
   });
 
-  const migration = reversibleDrop({ name: 'm', tables: ['gone'], rows: 'archive' });
+  const migration = reversibleDrop({ name: 'm', tables: ['gone'], rows: 'copy' });
   const sql = <Row = Record<string, unknown>>(text: string) => server.sql<Row>(database.name, text);
   const slow = (what: string, seconds: number) =>
     sql(`update pace set seconds = ${seconds} where what = '${what}'`);

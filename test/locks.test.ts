@@ -140,7 +140,7 @@ describe('locks on a database in use', function () {
     for (const [index, app] of apps.entries()) {
       await app.query(`set deadlock_timeout = ${250 * (index + 1)}; begin; select * from kept`);
     }
-    const up = run.up(migration({ rows: 'archive' }));
+    const up = run.up(migration({ rows: 'copy' }));
     while (!(await locked('AccessExclusiveLock', 'gone'))) await sleep(1);
     expect(await locked('ShareUpdateExclusiveLock', 'kept')).to.equal(true);
     await observer.query('update kept set id = 2 where id = 3; insert into kept values (2)');

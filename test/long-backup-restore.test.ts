@@ -133,7 +133,7 @@ describe('restores from a backup', () => {
   it('brings one table of a drop while the others stay dropped, and the rollback brings the rest', async () => {
     const { file } = await take();
     const before = await look();
-    const drop = reversibleDrop({ name: 'm', tables: ['a', 'b'], outsiders: 'cascade', rows: 'archive' });
+    const drop = reversibleDrop({ name: 'm', tables: ['a', 'b'], dependents: 'cascade', rows: 'copy' });
     await quietly(() => run.up(drop));
     const restored = await table(file, 'a');
     expect(restored).to.include({ table: 'public.a', rows: 11, migration: 'm' });
@@ -149,7 +149,7 @@ describe('restores from a backup', () => {
   it('leaves out a key to a table that is still dropped, which the rollback brings', async () => {
     const { file } = await take();
     const before = await look();
-    const drop = reversibleDrop({ name: 'm', tables: ['a', 'b'], outsiders: 'cascade', rows: 'archive' });
+    const drop = reversibleDrop({ name: 'm', tables: ['a', 'b'], dependents: 'cascade', rows: 'copy' });
     await quietly(() => run.up(drop));
     const restored = await table(file, 'b');
     expect(restored.left.map(({ identity }) => identity)).to.include('b_a_id_fkey on public.b');
@@ -160,7 +160,7 @@ describe('restores from a backup', () => {
   it('refuses a table that had changed between the backup and its drop', async () => {
     const { file } = await take();
     await run.knex.raw('alter table b add column late int');
-    const drop = reversibleDrop({ name: 'm', tables: ['b'], outsiders: 'cascade', rows: 'archive' });
+    const drop = reversibleDrop({ name: 'm', tables: ['b'], dependents: 'cascade', rows: 'copy' });
     await quietly(() => run.up(drop));
     const error = await refusalOf(table(file, 'b'), 'restore-differs');
     expect(error.reason).to.include('late');

@@ -49,7 +49,7 @@ describe('faults of the world', function () {
     await server.dropDatabase(database.name).catch(() => undefined);
   });
 
-  const migration = reversibleDrop({ name: 'm', tables: ['gone'], rows: 'archive' });
+  const migration = reversibleDrop({ name: 'm', tables: ['gone'], rows: 'copy' });
   const sql = <Row = Record<string, unknown>>(text: string) => server.sql<Row>(database.name, text);
   const dump = () => wholeText(database.url);
 
@@ -110,9 +110,7 @@ describe('faults of the world', function () {
         expect((await there.rows(`select to_regclass('undrop.drops') is null as none`))[0]).to.deep.equal({
           none: true,
         });
-        await there.up(
-          reversibleDrop({ name: 'm', tables: ['kept'], outsiders: 'cascade', rows: 'archive' }),
-        );
+        await there.up(reversibleDrop({ name: 'm', tables: ['kept'], dependents: 'cascade', rows: 'copy' }));
       } finally {
         await there.end();
         await server.dropDatabase('full_database');

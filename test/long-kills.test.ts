@@ -79,7 +79,7 @@ describe('a kill between any two statements', function () {
       '1_drop.js',
       `import { reversibleDrop } from ${JSON.stringify(packageUrl)};
       export const { up, down } = reversibleDrop({
-        name: '1_drop', tables: ['a', 'b'], outsiders: 'cascade', rows: 'archive', schemaComment: 'Dropped a and b',
+        name: '1_drop', tables: ['a', 'b'], dependents: 'cascade', rows: 'copy', schemaComment: 'Dropped a and b',
       });`,
     );
     const first = await server.createDatabase();

@@ -23,8 +23,8 @@ const schema = readFileSync(join(folder, 'schema.sql'), 'utf8');
 const migration = reversibleDrop({
   name: 'm',
   tables: ['t', 'u', 'parts'],
-  outsiders: 'cascade',
-  rows: 'archive',
+  dependents: 'cascade',
+  rows: 'copy',
 });
 
 /** What the views give, which rows the policy shows and an index lets in: by text, nothing equals anything here. */
@@ -103,7 +103,7 @@ describe('operators that no text prints', () => {
       insert into u values ('aBC', 10);
       create view v as select e, x, t.e = 'abc'::citext as q from t join u using (e)`;
     await inCase(server, citext, async (run) => {
-      const drop = reversibleDrop({ name: 'm', tables: ['t', 'u'], outsiders: 'cascade', rows: 'archive' });
+      const drop = reversibleDrop({ name: 'm', tables: ['t', 'u'], dependents: 'cascade', rows: 'copy' });
       await quietly(() => run.up(drop));
       await quietly(() => run.down(drop));
       expect(await run.rows('select x, q from v')).to.deep.equal([{ x: 10, q: true }]);
@@ -112,7 +112,7 @@ describe('operators that no text prints', () => {
 
   it('are looked up in no other path than the object needs, and the path is put back', async () => {
     await inCase(await testServer(), schema, async ({ knex }) => {
-      const { statements } = await planDrop(knex, { name: 'm', tables: ['t'], outsiders: 'cascade' });
+      const { statements } = await planDrop(knex, { name: 'm', tables: ['t'], dependents: 'cascade' });
       let path: string | undefined;
       const under = new Map<string, Set<string | undefined>>();
       for (const { kind, sql } of statements) {
@@ -138,7 +138,7 @@ describe('operators that no text prints', () => {
     insert into t values ('{2}', 1);
     create view v as select n operator(ops.~=) 1 as near, a is distinct from '{1}' as other from t;
     alter table t add constraint c check (n operator(ops.~=) 1 and a is distinct from '{1}')`;
-  const arraysMigration = reversibleDrop({ name: 'm', tables: ['t'], outsiders: 'cascade', rows: 'archive' });
+  const arraysMigration = reversibleDrop({ name: 'm', tables: ['t'], dependents: 'cascade', rows: 'copy' });
   const equal = 'create operator ops.= (function = ops.same, leftarg = int[], rightarg = int[])';
 
   it('are compared: where the path leads to another one meanwhile, the restore is refused', async () => {

@@ -21,7 +21,7 @@ describe('options', () => {
   it('fill in what is not given', () => {
     const options = parseOptions(minimal, {});
     expect(options).to.deep.include({
-      outsiders: 'refuse',
+      dependents: 'refuse',
       missing: 'refuse',
       backup: 'off',
       backupMaxAgeSeconds: 86_400,
@@ -45,7 +45,7 @@ describe('options', () => {
     const wrong = {
       name: '',
       tables: ['a', 'a', 'b.c.d'],
-      outsiders: 'maybe',
+      dependents: 'maybe',
       backupMaxAge: 'long',
       lockTimeout: '0s',
       lockTries: 0,
@@ -83,18 +83,18 @@ describe('options', () => {
     const env = {
       UNDROP_BACKUP: 'off',
       UNDROP_BACKUP_MAX_AGE: '90m',
-      UNDROP_OUTSIDERS: 'cascade:m',
+      UNDROP_DEPENDENTS: 'cascade:m',
       UNDROP_SCHEMA_COMMENT: 'off',
     };
     const options = parseOptions({ ...minimal, backup: 'required', schemaComment: 'x' }, env);
-    expect(options).to.deep.include({ backup: 'off', backupMaxAgeSeconds: 5400, outsiders: 'cascade' });
+    expect(options).to.deep.include({ backup: 'off', backupMaxAgeSeconds: 5400, dependents: 'cascade' });
     expect(options.schemaComment).to.equal(undefined);
     expect(options.overrides).to.deep.equal(Object.entries(env).map(([key, value]) => `${key}=${value}`));
   });
 
-  it('take UNDROP_OUTSIDERS of another migration for nothing', () => {
-    const options = parseOptions(minimal, { UNDROP_OUTSIDERS: 'cascade:other' });
-    expect(options).to.deep.include({ outsiders: 'refuse', overrides: [] });
+  it('take UNDROP_DEPENDENTS of another migration for nothing', () => {
+    const options = parseOptions(minimal, { UNDROP_DEPENDENTS: 'cascade:other' });
+    expect(options).to.deep.include({ dependents: 'refuse', overrides: [] });
   });
 });
 

@@ -221,7 +221,7 @@ import {
   type DropOptions, type ErrorCode, type Plan, planDrop, type ReversibleDrop, reversibleDrop, undropConfig, UndropError,
 } from 'knex-undrop';
 
-const options: DropOptions = { name: import.meta.filename, tables: ['old_runs'], rows: 'archive' };
+const options: DropOptions = { name: import.meta.filename, tables: ['old_runs'], rows: 'copy' };
 const migration: ReversibleDrop = reversibleDrop(options);
 const knex = createKnex(undropConfig({ root: import.meta.dirname, schemaName: 'public' }));
 try {

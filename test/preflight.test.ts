@@ -161,7 +161,7 @@ describe('preflight', () => {
       'not-a-table',
       'missing-table',
       'backup-missing',
-      'has-outsiders',
+      'has-dependents',
       'not-empty',
     ]);
     expect(failure?.reason.split('\n')).to.have.length(6);

@@ -71,5 +71,5 @@ function chosen(tables: readonly string[], seed: number): string[] {
 }
 
 function optionsOf(seed: number): Trial['options'] {
-  return { outsiders: seed % 10 === 0 ? 'refuse' : 'cascade', rows: seed % 10 === 1 ? 'refuse' : 'archive' };
+  return { dependents: seed % 10 === 0 ? 'refuse' : 'cascade', rows: seed % 10 === 1 ? 'refuse' : 'copy' };
 }

@@ -105,7 +105,7 @@ describe('a record of the facts', () => {
       create view seen as select id from goes;
       create policy by_goes on stays using (id in (select id from goes))`);
     await record();
-    const cascade = reversibleDrop({ name: 'cascade', tables: ['goes'], outsiders: 'cascade' });
+    const cascade = reversibleDrop({ name: 'cascade', tables: ['goes'], dependents: 'cascade' });
     await up(cascade);
     const dropped = await verify(true);
     expect(dropped.state, dropped.found).to.equal('ok');

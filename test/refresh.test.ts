@@ -53,7 +53,7 @@ describe('materialized views are filled', () => {
     run = runner(server.url(database.name, user));
   }
 
-  const migration = reversibleDrop({ name: '1_t', tables: ['t'], outsiders: 'cascade', rows: 'archive' });
+  const migration = reversibleDrop({ name: '1_t', tables: ['t'], dependents: 'cascade', rows: 'copy' });
   const sql = <Row = Record<string, unknown>>(text: string) => server.sql<Row>(database.name, text);
   const contents = (view = 'm') => sql(`select * from ${view}`);
 
@@ -403,7 +403,7 @@ describe('materialized views are filled', () => {
     it('of a table that comes back alone, and again of the rest', async () => {
       await asOwner('create materialized view m as select id, current_user as who from t');
       await run.knex.raw('create table u (id int)');
-      const both = reversibleDrop({ name: '1_t', tables: ['t', 'u'], outsiders: 'cascade', rows: 'archive' });
+      const both = reversibleDrop({ name: '1_t', tables: ['t', 'u'], dependents: 'cascade', rows: 'copy' });
       const before = await contents();
       await run.up(both);
       const wanted = { migration: '1_t', table: 't' };

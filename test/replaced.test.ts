@@ -37,7 +37,7 @@ describe('what was replaced meanwhile', () => {
   });
 
   const drop = (options: Partial<DropOptions> = {}) =>
-    reversibleDrop({ name: 'm', tables: ['children'], rows: 'archive', outsiders: 'cascade', ...options });
+    reversibleDrop({ name: 'm', tables: ['children'], rows: 'copy', dependents: 'cascade', ...options });
   const anew = `
     drop table parents;
     create table parents (id int primary key, name text);

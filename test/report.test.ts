@@ -95,7 +95,7 @@ describe('report', () => {
   /** A folder with one migration, which drops these tables and all that needs them. */
   function dropping(...tables: string[]): string {
     const migrations = mkdtempSync(join(folder, 'migrations-'));
-    const options = { name: '001_drop', tables, outsiders: 'cascade', rows: 'archive' };
+    const options = { name: '001_drop', tables, dependents: 'cascade', rows: 'copy' };
     writeFileSync(
       join(migrations, '001_drop.mjs'),
       `import { reversibleDrop } from ${JSON.stringify(packageUrl)};

@@ -50,8 +50,8 @@ describe('restore from the archive', () => {
     reversibleDrop({
       name: 'm',
       tables: { a: 'old', b: 'older', c: 'oldest' },
-      rows: 'archive',
-      outsiders: 'cascade',
+      rows: 'copy',
+      dependents: 'cascade',
       schemaComment: 'they are gone',
       ...options,
     });

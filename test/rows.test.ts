@@ -34,7 +34,7 @@ describe('rows', () => {
   });
 
   const make = (options: Partial<DropOptions> = {}) =>
-    reversibleDrop({ name: 'm', tables: ['t'], rows: 'archive', ...options });
+    reversibleDrop({ name: 'm', tables: ['t'], rows: 'copy', ...options });
   const look = (of = database) => wholeText(of.url);
   const stores = async () =>
     (
@@ -121,7 +121,7 @@ describe('rows', () => {
     it('leave no trace of a refusal', async () => {
       const before = await look();
       await run.knex.raw('create table elsewhere (t t)');
-      await refusalOf(run.up(make({ outsiders: 'cascade' })), 'not-reproducible');
+      await refusalOf(run.up(make({ dependents: 'cascade' })), 'not-reproducible');
       await run.knex.raw('drop table elsewhere');
       expect(await look()).to.equal(before);
       expect(await run.rows(`select from pg_namespace where nspname = 'undrop'`)).to.have.length(0);
@@ -210,7 +210,7 @@ describe('rows', () => {
       expect(await run.rows('select * from t')).to.have.length(2);
     });
 
-    for (const rows of ['refuse', 'archive'] as const) {
+    for (const rows of ['refuse', 'copy'] as const) {
       it(`that come so into a table whose owner has no right to lock it: ${rows}`, async () => {
         const owner = await asOwner(`
           create table t (id int);

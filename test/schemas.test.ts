@@ -97,7 +97,7 @@ describe('schemas of others', () => {
 /** `down` itself compares the facts, and the rows with what the archive kept. */
 async function dropAndRestore(run: Runner, tables: string[], between = async () => {}): Promise<void> {
   const name = tables.length === 1 ? `only ${tables[0]}` : 'all';
-  const migration = reversibleDrop({ name, tables, outsiders: 'cascade', rows: 'archive' });
+  const migration = reversibleDrop({ name, tables, dependents: 'cascade', rows: 'copy' });
   await quietly(async () => {
     await run.up(migration);
     await between();

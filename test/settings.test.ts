@@ -137,7 +137,7 @@ describe('settings', () => {
     await server.dropDatabase(database.name);
   });
 
-  const migration = reversibleDrop({ name: 'm', tables: ['t'], rows: 'archive' });
+  const migration = reversibleDrop({ name: 'm', tables: ['t'], rows: 'copy' });
   /** A Knex whose connections begin with these statements. */
   const runnerAfter = (sql: string, url = database.url): Runner => {
     const afterCreate = (client: pg.Client, done: (error: Error | null, client: pg.Client) => void) =>

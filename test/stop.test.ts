@@ -15,7 +15,7 @@ describe('stopped by a signal', function () {
     project.migration(
       '1_drop.js',
       `import { reversibleDrop } from ${JSON.stringify(packageUrl)};
-       export const { up, down } = reversibleDrop({ name: '1_drop', tables: ['gone'], rows: 'archive' });`,
+       export const { up, down } = reversibleDrop({ name: '1_drop', tables: ['gone'], rows: 'copy' });`,
     );
   });
 
@@ -106,7 +106,7 @@ describe('stopped by a signal', function () {
        process.on('SIGTERM', () => console.log('waiting'));
        const knex = createKnex({ client: 'pg', connection: process.env.DATABASE_URL });
        const before = process.listenerCount('SIGTERM') + process.listenerCount('SIGINT');
-       const drop = reversibleDrop({ name: '2_drop', tables: ['gone'], rows: 'archive' }).up(knex);
+       const drop = reversibleDrop({ name: '2_drop', tables: ['gone'], rows: 'copy' }).up(knex);
        setTimeout(() => console.log('more', process.listenerCount('SIGTERM') + process.listenerCount('SIGINT') - before), 2_000);
        await drop;
        console.log('done');

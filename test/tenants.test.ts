@@ -75,7 +75,7 @@ describe('entries of one name', () => {
     return knex;
   };
   const cleanup = (options: Partial<DropOptions> = {}): Project => ({
-    '001_cleanup': { name: '001_cleanup', tables: ['a', 'b'], rows: 'archive', ...options },
+    '001_cleanup': { name: '001_cleanup', tables: ['a', 'b'], rows: 'copy', ...options },
   });
   const tenant = (name: string, project = cleanup()) => open(project, [name], { schemaName: name });
   const tables = async () =>
@@ -249,7 +249,7 @@ describe('entries of one name', () => {
       writeFileSync(
         join(folder, '001_cleanup.mjs'),
         `import { reversibleDrop } from ${JSON.stringify(index)};
-         export const { up, down } = reversibleDrop({ name: '001_cleanup', tables: ['a', 'b'], rows: 'archive' });`,
+         export const { up, down } = reversibleDrop({ name: '001_cleanup', tables: ['a', 'b'], rows: 'copy' });`,
       );
       const at = async (name: string) => {
         const knex = open({}, [name]);
@@ -285,7 +285,7 @@ describe('entries of one name', () => {
     it('are refused where a second migration has the name of the first, and nothing is recorded', async () => {
       const project: Project = {
         '001_first': { name: 'cleanup', tables: ['b'] },
-        '002_second': { name: 'cleanup', tables: ['a'], rows: 'archive' },
+        '002_second': { name: 'cleanup', tables: ['a'], rows: 'copy' },
       };
       const knex = tenant('one', project);
       const error = await refusalOf(knex.migrate.latest(), 'name-taken');
@@ -308,7 +308,7 @@ describe('entries of one name', () => {
       const error = await refusalOf(edited.migrate.latest(), 'name-taken');
       expect(error.next).to.contain('undrop restore --entry 1');
       await inSession(run.knex, (session) => restoreArchive(session, { entry: 1 }));
-      await refusalOf(edited.migrate.latest(), 'has-outsiders');
+      await refusalOf(edited.migrate.latest(), 'has-dependents');
       await run.knex.raw('drop table one.b');
       await edited.migrate.latest();
       await edited.migrate.rollback();
@@ -410,7 +410,7 @@ describe('entries of one name', () => {
 
     it('are refused where other tables have the name', async () => {
       await direct({ name: 'm', tables: ['b'] }, 'one', 'up');
-      await refusalOf(direct({ name: 'm', tables: ['a'], rows: 'archive' }, 'one', 'up'), 'name-taken');
+      await refusalOf(direct({ name: 'm', tables: ['a'], rows: 'copy' }, 'one', 'up'), 'name-taken');
       await refusalOf(direct({ name: 'm', tables: ['a'] }, 'one', 'down'), 'archive-missing');
       expect(await tables()).to.include('one.a');
     });
@@ -440,7 +440,7 @@ describe('a stock project that migrates each tenant', () => {
     project.write(
       'migrations/001_cleanup.js',
       `import { reversibleDrop } from 'knex-undrop';
-       export const { up, down } = reversibleDrop({ name: import.meta.filename, tables: ['a'], rows: 'archive' });\n`,
+       export const { up, down } = reversibleDrop({ name: import.meta.filename, tables: ['a'], rows: 'copy' });\n`,
     );
   });
 

@@ -354,7 +354,7 @@ describe('up and down', () => {
 
     it('is refused where a survivor has put something in the place of what it lost', async () => {
       await run.knex.raw(`alter table kept add n int default nextval('a_id_seq')`);
-      const cascade = reversibleDrop({ name: 'm', tables: ['a'], outsiders: 'cascade' });
+      const cascade = reversibleDrop({ name: 'm', tables: ['a'], dependents: 'cascade' });
       await run.up(cascade);
       await run.knex.raw('alter table kept alter n set default 7');
       const error = await refusalOf(run.down(cascade), 'restore-differs');
@@ -511,8 +511,8 @@ describe('up and down', () => {
       const plan = await planDrop(run.knex, { name: 'm', tables: ['b', 'gone'] });
       expect(plan.tables).to.have.length(1);
       expect(plan.missing).to.deep.equal(['gone']);
-      expect(plan.closure.filter((member) => member.outsider)).to.deep.equal([
-        { kind: 'view', identity: 'public.v', outsider: true },
+      expect(plan.closure.filter((member) => member.dependent)).to.deep.equal([
+        { kind: 'view', identity: 'public.v', dependent: true },
       ]);
       expect(plan.filled).to.deep.equal([{ identity: 'public.b', found: '1 row' }]);
       expect(plan.statements.map(({ sql }) => sql).join('\n')).to.contain('create table public.b');

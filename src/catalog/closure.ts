@@ -20,7 +20,7 @@ export interface Member extends Reached {
   readonly kind: string;
   readonly schema: string | null;
   readonly identity: string;
-  /** Belongs to a named table; what does not is an outsider. */
+  /** Belongs to a named table; what does not is a dependent. */
   readonly own: boolean;
   /** Part of another object and restored along with it: the array type of a row type, the index of a key. */
   readonly partOf: ObjectKey | null;
@@ -72,7 +72,7 @@ export async function readAbout<Row extends object>(
   return members.size === 0 ? [] : session.read<Row>(sql, [[...members.keys()]]);
 }
 
-export function outsiders(closure: Closure): Member[] {
+export function dependents(closure: Closure): Member[] {
   return closure.members.filter((member) => !member.own && member.partOf === null);
 }
 

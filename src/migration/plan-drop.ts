@@ -3,7 +3,7 @@ import { type DropOptions, parseOptions } from '../options/options.ts';
 import type { Plan } from '../up/read-plan.ts';
 
 /**
- * What `up` would do with these options, read-only and without locks: it may look different a moment later. Rows, outsiders
+ * What `up` would do with these options, read-only and without locks: it may look different a moment later. Rows, dependents
  * and obstacles are told, not refused.
  *
  * @param knex a connection or transaction of the client `pg`

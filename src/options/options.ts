@@ -16,13 +16,13 @@ export interface DropOptions {
    */
   tables: Readonly<Record<string, string>> | readonly string[];
   /** Objects of other tables that the drop would take along. Default `refuse`; `cascade` takes and restores them. */
-  outsiders?: 'refuse' | 'cascade';
+  dependents?: 'refuse' | 'cascade';
   /**
-   * Tables that are not empty. Default `refuse`; `archive` keeps the rows of every table that goes, children included,
-   * in the schema `undrop` of the same database. `down` brings them back, compares them with what was dropped, and
+   * Tables that are not empty. Default `refuse`; `copy` copies the rows of every table that goes, children included,
+   * into the schema `undrop` of the same database. `down` brings them back, compares them with what was dropped, and
    * only then removes the archive's copy, in the same transaction.
    */
-  rows?: 'refuse' | 'archive';
+  rows?: 'refuse' | 'copy';
   /** Tables that are not there. Default `refuse`; `skip` says so and goes on, unless all of them are gone. */
   missing?: 'refuse' | 'skip';
   /** Default `off`; `required` asks for a backup of this database, proved and young enough. */
@@ -48,8 +48,8 @@ export interface DropOptions {
 export interface Options {
   readonly name: string;
   readonly tables: readonly (TableName & { readonly reason: string | undefined })[];
-  readonly outsiders: 'refuse' | 'cascade';
-  readonly rows: 'refuse' | 'archive';
+  readonly dependents: 'refuse' | 'cascade';
+  readonly rows: 'refuse' | 'copy';
   readonly missing: 'refuse' | 'skip';
   readonly backup: 'off' | 'required';
   readonly backupProof: 'attested' | 'contents' | 'restore';
@@ -67,8 +67,8 @@ export interface Options {
 type Problems = string[];
 
 const choices = {
-  outsiders: ['refuse', 'cascade'],
-  rows: ['refuse', 'archive'],
+  dependents: ['refuse', 'cascade'],
+  rows: ['refuse', 'copy'],
   missing: ['refuse', 'skip'],
   backup: ['off', 'required'],
   backupProof: ['attested', 'contents', 'restore'],
@@ -101,7 +101,7 @@ export function parseOptions(given: DropOptions, env: NodeJS.ProcessEnv = proces
   const options = {
     name,
     tables: parseTables(given.tables, problems),
-    outsiders: choose(given, 'outsiders', 'refuse', problems),
+    dependents: choose(given, 'dependents', 'refuse', problems),
     rows: choose(given, 'rows', 'refuse', problems),
     missing: choose(given, 'missing', 'refuse', problems),
     backup: choose(given, 'backup', 'off', problems),
@@ -205,7 +205,7 @@ function duration(text: unknown, pattern: RegExp): number | undefined {
 }
 
 interface Changes {
-  outsiders?: 'refuse' | 'cascade';
+  dependents?: 'refuse' | 'cascade';
   backup?: 'off' | 'required';
   backupProof?: Options['backupProof'];
   backupMaxAgeSeconds?: number;
@@ -237,14 +237,14 @@ function readEnvironment(migration: string, env: NodeJS.ProcessEnv, problems: Pr
     changes.backupMaxAgeSeconds = seconds(value, 'UNDROP_BACKUP_MAX_AGE', problems);
     return true;
   });
-  override('UNDROP_OUTSIDERS', env.UNDROP_OUTSIDERS, (value) => {
+  override('UNDROP_DEPENDENTS', env.UNDROP_DEPENDENTS, (value) => {
     const [, choice, only] = /^(refuse|cascade)(?::(.+))?$/s.exec(value) ?? [];
     if (choice !== 'refuse' && choice !== 'cascade') {
-      problems.push(`UNDROP_OUTSIDERS is ${JSON.stringify(value)}, not cascade or cascade:<migration>`);
+      problems.push(`UNDROP_DEPENDENTS is ${JSON.stringify(value)}, not cascade or cascade:<migration>`);
       return true;
     }
     if (only !== undefined && only !== migration) return false;
-    changes.outsiders = choice;
+    changes.dependents = choice;
     return true;
   });
   override('UNDROP_SCHEMA_COMMENT', env.UNDROP_SCHEMA_COMMENT, (value) => {

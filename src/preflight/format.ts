@@ -63,10 +63,10 @@ function ddlLines(sql: string): string[] {
 /** `table: 6, index: 3; of others view public.v; …` */
 export function countKinds({ closure, statements }: MigrationPreflight): string {
   const own = new Map<string, number>();
-  for (const { kind, outsider } of closure) if (!outsider) own.set(kind, (own.get(kind) ?? 0) + 1);
+  for (const { kind, dependent } of closure) if (!dependent) own.set(kind, (own.get(kind) ?? 0) + 1);
   const counts = [...own].map(([kind, count]) => `${kind}: ${count}`).join(', ');
   const others = closure
-    .filter(({ outsider }) => outsider)
+    .filter(({ dependent }) => dependent)
     .map(({ kind, identity }) => `${kind} ${identity}`);
   const of = others.length === 0 ? 'nothing of others' : `of others ${others.join(', ')}`;
   return `${counts}; ${of}; ${statements.length} statements of DDL would be kept`;
@@ -113,7 +113,8 @@ export function formatPreflightMarkdown({ migrations, recorded }: Reported): str
       ...folded(
         `What would go: ${closure.length} objects`,
         closure.map(
-          ({ kind, identity, outsider }) => `- ${code(`${kind} ${identity}`)}${outsider ? ' of others' : ''}`,
+          ({ kind, identity, dependent }) =>
+            `- ${code(`${kind} ${identity}`)}${dependent ? ' of others' : ''}`,
         ),
       ),
       ...folded(

@@ -23,7 +23,7 @@ export interface GateState {
     | 'tables'
     | 'backup'
     | 'rights'
-    | 'outsiders'
+    | 'dependents'
     | 'rows'
     | 'way back'
     | 'locks';
@@ -77,11 +77,11 @@ export async function lookAtGates(session: Session, looked: Looked): Promise<Gat
     await lookAt(session, 'rights', `${session.role} has them`, () =>
       checkRights(session, tables, closure, options),
     ),
-    await lookAt(session, 'outsiders', describeOutsiders(plan), () =>
-      check(session, closure, { ...options, rows: 'archive' }),
+    await lookAt(session, 'dependents', describeDependents(plan), () =>
+      check(session, closure, { ...options, rows: 'copy' }),
     ),
     await lookAt(session, 'rows', describeRows(plan), () =>
-      check(session, closure, { ...options, outsiders: 'cascade' }),
+      check(session, closure, { ...options, dependents: 'cascade' }),
     ),
     await lookAt(session, 'way back', `${plan.statements.length} statements`, async () => {
       if (plan.obstacles.length > 0) throw notReproducible(plan.obstacles);
@@ -218,8 +218,8 @@ async function lockGate(session: Session, closure: Closure): Promise<GateState> 
   return { gate: 'locks', state: 'held', found, refusals: [] };
 }
 
-function describeOutsiders({ closure }: Pick<Plan, 'closure'>): string {
-  const others = closure.filter(({ outsider }) => outsider);
+function describeDependents({ closure }: Pick<Plan, 'closure'>): string {
+  const others = closure.filter(({ dependent }) => dependent);
   if (others.length === 0) return 'no object of others needs the tables';
   return `would go and come back: ${others.map(({ kind, identity }) => `${kind} ${identity}`).join(', ')}`;
 }

@@ -33,7 +33,7 @@ export interface MigrationPreflight {
   readonly state: 'goes' | 'refused' | 'waits' | 'done';
   readonly tables: readonly PlannedTable[];
   readonly gates: readonly GateState[];
-  /** Every object that would go; outsiders are those of no named table. */
+  /** Every object that would go; dependents are those of no named table. */
   readonly closure: Plan['closure'];
   /** What `down` would replay, in order. */
   readonly statements: readonly Statement[];

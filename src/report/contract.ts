@@ -1,4 +1,4 @@
-import { type Closure, type Edge, type Member, type ObjectKey, outsiders } from '../catalog/closure.ts';
+import { type Closure, dependents, type Edge, type Member, type ObjectKey } from '../catalog/closure.ts';
 import { groupBy } from '../text/group-by.ts';
 
 /** How many of a kind. */
@@ -7,7 +7,7 @@ export interface Kind {
   readonly count: number;
 }
 
-/** An outsider, as PostgreSQL names it. */
+/** A dependent, as PostgreSQL names it. */
 export interface Other {
   readonly kind: string;
   readonly identity: string;
@@ -31,11 +31,11 @@ const counted: Readonly<Record<string, string>> = {
 };
 
 /**
- * A closure with the parts of a table drawn together to the table: what each has of its own, and which outsiders need
+ * A closure with the parts of a table drawn together to the table: what each has of its own, and which dependents need
  * what.
  *
  * @param tables the names of tables by OID
- * @param keys the outsiders that are foreign keys, by name: they are left out
+ * @param keys the dependents that are foreign keys, by name: they are left out
  */
 export function contract(
   closure: Closure,
@@ -45,7 +45,7 @@ export function contract(
 ): { own: Map<string, Kind[]>; others: Map<string, Other>; needs: Need[] } {
   const byKey = new Map(closure.members.map((member) => [member.key, member]));
   const owners = findOwners(closure, edges, tables, byKey);
-  const others = outsiders(closure).filter(
+  const others = dependents(closure).filter(
     ({ kind, identity }) => kind !== 'table constraint' || !keys.has(identity),
   );
   const names = new Map(others.map(({ key, kind, identity }) => [key, `${kind} ${identity}`]));

@@ -101,8 +101,8 @@ function choose(
   const chosen = new Map<string, Pick<Subject, 'fate' | 'migration'>>();
   for (const { migration, state, closure } of migrations) {
     const fate = state === 'waits' ? 'waits' : 'goes';
-    for (const { kind, identity, outsider } of closure)
-      if (kind === 'table' && !outsider && !chosen.has(identity)) chosen.set(identity, { fate, migration });
+    for (const { kind, identity, dependent } of closure)
+      if (kind === 'table' && !dependent && !chosen.has(identity)) chosen.set(identity, { fate, migration });
   }
   // Those of a migration that goes without them.
   for (const one of migrations.flatMap(({ migration, tables }) =>

@@ -40,7 +40,7 @@ export function findNeighbourhoods(graph: Graph): Neighbourhood[] {
 /** Those that need each other one after the other, the larger groups first, those that stand alone last. */
 function inComponents(group: readonly Subject[]): Subject[] {
   const byTable = new Map(group.map((subject) => [subject.table, subject]));
-  const byOutsider = groupBy(
+  const byDependent = groupBy(
     group.flatMap((subject) =>
       subject.along.map(({ kind, identity }) => ({ id: `${kind} ${identity}`, subject })),
     ),
@@ -56,7 +56,7 @@ function inComponents(group: readonly Subject[]): Subject[] {
       const near = [
         ...[...refersTo, ...referredBy].flatMap(({ table }) => byTable.get(table) ?? []),
         ...along.flatMap(({ kind, identity }) =>
-          (byOutsider.get(`${kind} ${identity}`) ?? []).map(({ subject }) => subject),
+          (byDependent.get(`${kind} ${identity}`) ?? []).map(({ subject }) => subject),
         ),
       ];
       for (const other of near) {

@@ -58,9 +58,9 @@ ${
         folded(`What would go: ${closure.length} objects`, [
           html`<p>${countKinds(one)}</p>`,
           list(
-            closure.map(({ kind, identity, outsider }) => [
+            closure.map(({ kind, identity, dependent }) => [
               name(`${kind} ${identity}`),
-              outsider ? ' of others' : null,
+              dependent ? ' of others' : null,
             ]),
           ),
         ]),

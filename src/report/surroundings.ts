@@ -6,7 +6,7 @@ export interface Node {
   readonly name: string;
   /** A few words under the name. */
   readonly note: string;
-  /** `along`: an outsider, which would go too; `more`: stands for many. */
+  /** `along`: a dependent, which would go too; `more`: stands for many. */
   readonly fate: Subject['fate'] | 'along' | 'stays' | 'more';
 }
 

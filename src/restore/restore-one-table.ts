@@ -2,7 +2,7 @@ import { writeAcceptance } from '../archive/acceptances.ts';
 import type { Entry } from '../archive/entry.ts';
 import { ensureArchive } from '../archive/schema.ts';
 import { takeOver } from '../archive/write-entry.ts';
-import { type Closure, outsiders } from '../catalog/closure.ts';
+import { type Closure, dependents } from '../catalog/closure.ts';
 import {
   describeOutcome,
   markRestoredAs,
@@ -107,14 +107,14 @@ async function dropRest(
   const accepted = await rehearse(session, tables, capture, options.acceptDifferences);
   if (accepted !== null) await writeAcceptance(session, entry, 'restore', accepted);
   await takeOver(session, entry, from.id, { digest, hostChanges: changes });
-  const waiting = outsiders(closure).map(({ kind, identity }) => ({ kind, identity }));
+  const waiting = dependents(closure).map(({ kind, identity }) => ({ kind, identity }));
   return { entry, tables: tables.map(({ sql }) => sql), waiting };
 }
 
 /** All that goes again has just been restored from the entry, so whatever goes along was a part of it. */
 function optionsOf({ migration, tables }: Entry, accept: string | undefined): Options {
   return parseOptions(
-    { name: migration, tables: tables.map(({ written }) => written), outsiders: 'cascade', rows: 'archive' },
+    { name: migration, tables: tables.map(({ written }) => written), dependents: 'cascade', rows: 'copy' },
     { UNDROP_ACCEPT_DIFFERENCES: accept },
   );
 }

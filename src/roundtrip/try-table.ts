@@ -19,7 +19,7 @@ export interface Result {
 export async function tryTable({ knex }: Copy, table: string): Promise<Result> {
   // The environment is meant for migrations, not for this.
   const options = parseOptions(
-    { name: `roundtrip of ${table}`, tables: [table], outsiders: 'cascade', rows: 'archive' },
+    { name: `roundtrip of ${table}`, tables: [table], dependents: 'cascade', rows: 'copy' },
     {},
   );
   const oid = () =>

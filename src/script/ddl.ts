@@ -1,7 +1,7 @@
 import { chooseEntry, type Wanted } from '../archive/choose-entry.ts';
 import { loadCapture } from '../archive/entry.ts';
 import { captureStatements, notReproducible, type Statement } from '../capture/capture.ts';
-import { outsiders, readClosure } from '../catalog/closure.ts';
+import { dependents, readClosure } from '../catalog/closure.ts';
 import { UndropError } from '../errors.ts';
 import { parseTableName } from '../options/table-name.ts';
 import type { Session } from '../session/session.ts';
@@ -39,7 +39,7 @@ export async function liveDdl(session: Session, names: readonly string[]): Promi
   const closure = await readClosure(session, [...new Set(tables.map(({ oid }) => oid))]);
   const { statements, obstacles } = await captureStatements(session, closure);
   if (obstacles.length > 0) throw notReproducible(obstacles);
-  const others = outsiders(closure).map(({ kind, identity }) => `${kind} ${identity}`);
+  const others = dependents(closure).map(({ kind, identity }) => `${kind} ${identity}`);
   if (others.length > 0)
     say(printable(`Of other tables, what would go along is in it too: ${others.join(', ')}`));
   return { migration: null, tables: tables.map(({ written }) => written), statements, withoutRows: [] };

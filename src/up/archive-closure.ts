@@ -46,7 +46,7 @@ export async function archiveClosure(
   const capture = async (closure: Closure) => {
     const approvals = await judge(closure);
     const [captured, prerequisites] = await session.together([
-      captureClosure(session, closure, options.rows === 'archive' ? entry : undefined),
+      captureClosure(session, closure, options.rows === 'copy' ? entry : undefined),
       readPrerequisites(session, closure),
     ]);
     const oids = Object.fromEntries(relationsOf(closure).map(({ identity, objid }) => [identity, objid]));

@@ -1,4 +1,4 @@
-import { type Closure, outsiders } from '../catalog/closure.ts';
+import { type Closure, dependents } from '../catalog/closure.ts';
 import { sqlState, UndropError } from '../errors.ts';
 import type { Table } from '../options/table.ts';
 import type { Session } from '../session/session.ts';
@@ -30,7 +30,7 @@ const leftSql = /* sql */ `
  * @throws UndropError `drop-differs`; `unsupported-server` where `track_counts` is off; `lock-timeout`
  */
 export async function drop(session: Session, tables: readonly Table[], closure: Closure): Promise<void> {
-  const behaviour = outsiders(closure).length === 0 ? 'restrict' : 'cascade';
+  const behaviour = dependents(closure).length === 0 ? 'restrict' : 'cascade';
   const before = await readDeleted(session);
   try {
     await session.run(`drop table ${tables.map(({ sql }) => sql).join(', ')} ${behaviour}`);

@@ -1,4 +1,4 @@
-import { type Closure, type Member, outsiders } from '../catalog/closure.ts';
+import { type Closure, dependents, type Member } from '../catalog/closure.ts';
 import { mayHoldRowsSql } from '../catalog/families/rows.ts';
 import { countUnplanned, findForeignCode } from '../catalog/foreign-code.ts';
 import { sqlState, UndropError } from '../errors.ts';
@@ -9,12 +9,12 @@ import { withProgress } from '../text/progress.ts';
 /**
  * What the user asked for, held against the closure under its locks.
  *
- * @throws UndropError `has-outsiders`, `not-empty`
+ * @throws UndropError `has-dependents`, `not-empty`
  */
 export async function check(session: Session, closure: Closure, options: Options): Promise<void> {
-  const others = outsiders(closure);
-  if (options.outsiders === 'refuse' && others.length > 0) throw hasOutsiders(others, options);
-  if (options.rows === 'archive') return;
+  const others = dependents(closure);
+  if (options.dependents === 'refuse' && others.length > 0) throw hasDependents(others, options);
+  if (options.rows === 'copy') return;
   const filled = await findRows(session, closure);
   if (filled.length > 0) throw notEmpty(filled);
 }
@@ -90,17 +90,17 @@ function notEmpty(filled: readonly Filled[]): UndropError {
     reason: filled.map(({ identity, found }) => `${identity}: ${found}`).join('\n'),
     next:
       'Delete the rows first if they are not needed, let the archive keep them with ' +
-      "rows: 'archive', or leave the table out of the migration.",
+      "rows: 'copy', or leave the table out of the migration.",
   });
 }
 
-function hasOutsiders(others: readonly Member[], options: Options): UndropError {
-  return new UndropError('has-outsiders', {
+function hasDependents(others: readonly Member[], options: Options): UndropError {
+  return new UndropError('has-dependents', {
     subject: others.map(({ identity }) => identity).join(', '),
     message: `Dropping the tables would take ${others.length === 1 ? 'an object' : `${others.length} objects`} of others along.`,
     reason: others.map(({ kind, identity }) => `${kind} ${identity}`).join('\n'),
     next:
       'Remove these references first, or let them go and be restored with the tables: ' +
-      `outsiders: 'cascade', for one run UNDROP_OUTSIDERS=cascade:${options.name}`,
+      `dependents: 'cascade', for one run UNDROP_DEPENDENTS=cascade:${options.name}`,
   });
 }

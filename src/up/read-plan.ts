@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { captureStatements, type Statement } from '../capture/capture.ts';
 import { fingerprintOf } from '../capture/fingerprint.ts';
-import { type Closure, outsiders, readClosure } from '../catalog/closure.ts';
+import { type Closure, dependents, readClosure } from '../catalog/closure.ts';
 import { readFacts } from '../catalog/facts/facts.ts';
 import type { Obstacle } from '../catalog/obstacle.ts';
 import type { Options } from '../options/options.ts';
@@ -17,8 +17,8 @@ export interface Plan {
   readonly tables: readonly { table: string; fingerprint: string; reason: string | undefined }[];
   /** Tables that the migration names and that are not there. */
   readonly missing: readonly string[];
-  /** Every object that would go, tables first, under PostgreSQL's names; outsiders are those of no named table. */
-  readonly closure: readonly { kind: string; identity: string; outsider: boolean }[];
+  /** Every object that would go, tables first, under PostgreSQL's names; dependents are those of no named table. */
+  readonly closure: readonly { kind: string; identity: string; dependent: boolean }[];
   /** Tables that are not empty. */
   readonly filled: readonly Filled[];
   /** What could not be brought back exactly. */
@@ -53,13 +53,13 @@ export async function planTables(
   for (const { oid, written, reason } of tables) {
     fingerprints.push({ table: written, fingerprint: await tableFingerprint(session, oid), reason });
   }
-  const others = new Set(outsiders(closure));
+  const others = new Set(dependents(closure));
   const plan = {
     tables: fingerprints,
     closure: closure.members.map((member) => ({
       kind: member.kind,
       identity: member.identity,
-      outsider: others.has(member),
+      dependent: others.has(member),
     })),
     filled: await findRows(session, closure),
     obstacles,

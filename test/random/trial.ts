@@ -16,7 +16,7 @@ import { roles, takes } from './build.ts';
 export interface Trial {
   readonly statements: readonly string[];
   readonly tables: readonly string[];
-  readonly options: Pick<DropOptions, 'outsiders' | 'rows'>;
+  readonly options: Pick<DropOptions, 'dependents' | 'rows'>;
 }
 
 /** How it went: restored, refused with a code, or against a law. */
@@ -29,7 +29,7 @@ export interface TrialResult {
 }
 
 // With these, an honest program may answer whatever it is given.
-const honest = ['not-reproducible', 'rehearsal-differs', 'has-outsiders', 'not-empty'];
+const honest = ['not-reproducible', 'rehearsal-differs', 'has-dependents', 'not-empty'];
 
 const objectsSql = 'select count(distinct (classid, objid))::int as n from pg_depend where objid >= 16384';
 

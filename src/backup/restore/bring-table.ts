@@ -8,7 +8,7 @@ import { captureStatements, notReproducible, type Statement } from '../../captur
 import { checkPaths } from '../../capture/check-paths.ts';
 import { compareFacts, type Difference, describeDifferences } from '../../capture/compare.ts';
 import { checkPrerequisites } from '../../capture/prerequisites.ts';
-import { type Closure, outsiders } from '../../catalog/closure.ts';
+import { type Closure, dependents } from '../../catalog/closure.ts';
 import { type Fact, readFacts, sequenceState } from '../../catalog/facts/facts.ts';
 import { readRestored, replay } from '../../down/replay.ts';
 import { UndropError } from '../../errors.ts';
@@ -189,7 +189,7 @@ function patience(table: string) {
 }
 
 function refuseChildren(closure: Closure, table: string): void {
-  const children = outsiders(closure).filter(({ kind }) => kind === 'table');
+  const children = dependents(closure).filter(({ kind }) => kind === 'table');
   if (children.length === 0) return;
   throw new UndropError('not-reproducible', {
     subject: table,

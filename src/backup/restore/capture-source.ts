@@ -1,7 +1,7 @@
 import { captureStatements, notReproducible, type Statement } from '../../capture/capture.ts';
 import type { Prerequisite } from '../../capture/prerequisites.ts';
 import { readPrerequisites } from '../../capture/prerequisites.ts';
-import { type Closure, type Member, membersIn, outsiders, readClosure } from '../../catalog/closure.ts';
+import { type Closure, dependents, type Member, membersIn, readClosure } from '../../catalog/closure.ts';
 import { type Fact, readFacts } from '../../catalog/facts/facts.ts';
 import type { Piece } from '../../catalog/piece.ts';
 import { UndropError } from '../../errors.ts';
@@ -57,7 +57,7 @@ export async function captureSource(
     facts: (await readFacts(session, own)).own,
     prerequisites: await readPrerequisites(session, own),
     tables,
-    left: [...outsiders(whole), ...loose].map(({ kind, identity }) => ({ kind, identity })),
+    left: [...dependents(whole), ...loose].map(({ kind, identity }) => ({ kind, identity })),
   };
 }
 
