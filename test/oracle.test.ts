@@ -185,7 +185,7 @@ async function leaveOneOut(
       const restored = await readRestored(session, sql);
       const same =
         compareFacts(facts.own, restored.facts.own).length === 0 &&
-        compareFacts(facts.hosts, restored.facts.hosts).length === 0;
+        compareFacts(facts.survivors, restored.facts.survivors).length === 0;
       return same ? 'nobody' : 'facts';
     });
     tell(left, by);

@@ -22,8 +22,8 @@ export interface KeptEntry extends Entry {
 
 const entriesSql = /* sql */ `
   select d.id, d.migration, d.tables, d.dropped_at as "droppedAt", d.dropped_by as "droppedBy",
-    d.server_version as "serverVersion", d.fingerprint, d.prerequisites, d.hosts,
-    d.host_changes as "hostChanges", d.schema_comment as "schemaComment",
+    d.server_version as "serverVersion", d.fingerprint, d.prerequisites, d.hosts as survivors,
+    d.host_changes as "survivorChanges", d.schema_comment as "schemaComment",
     d.restored_at as "restoredAt", d.restored_by as "restoredBy",
     -- of the second format
     pg_catalog.to_jsonb(d) ->> 'lsn' as lsn, pg_catalog.to_jsonb(d) ->> 'restore_point' as "restorePoint",

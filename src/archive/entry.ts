@@ -31,8 +31,8 @@ export interface Entry {
   readonly droppedAt: string;
   readonly serverVersion: string;
   readonly prerequisites: readonly Prerequisite[];
-  readonly hosts: readonly { kind: string; identity: string }[];
-  readonly hostChanges: readonly Difference[];
+  readonly survivors: readonly { kind: string; identity: string }[];
+  readonly survivorChanges: readonly Difference[];
   readonly schemaComment: SchemaComment | null;
   readonly restoredAt: string | null;
 }
@@ -70,7 +70,7 @@ export async function writeRestoredOids(session: Session, id: number): Promise<v
 
 const entrySql = /* sql */ `
   select d.id, d.migration, d.tables, d.dropped_at::text as "droppedAt", d.server_version as "serverVersion",
-    d.prerequisites, d.hosts, d.host_changes as "hostChanges", d.schema_comment as "schemaComment",
+    d.prerequisites, d.hosts as survivors, d.host_changes as "survivorChanges", d.schema_comment as "schemaComment",
     d.restored_at::text as "restoredAt",
     -- of the fourth format
     pg_catalog.to_jsonb(d) ->> 'ledger' as ledger

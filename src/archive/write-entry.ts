@@ -3,7 +3,7 @@ import type { Capture, Statement } from '../capture/capture.ts';
 import type { Difference } from '../capture/compare.ts';
 import type { Prerequisite } from '../capture/prerequisites.ts';
 import type { SchemaComment } from '../capture/schema-comment.ts';
-import type { Host } from '../catalog/closure.ts';
+import type { Survivor } from '../catalog/closure.ts';
 import type { Fact } from '../catalog/facts/facts.ts';
 import type { Options } from '../options/options.ts';
 import type { Table } from '../options/table.ts';
@@ -25,7 +25,7 @@ export interface WalPlace {
 interface Circumstances {
   readonly prerequisites: readonly Prerequisite[];
   /** The relations that stay but hold, or are held by, a part of the closure. */
-  readonly hosts: readonly Host[];
+  readonly survivors: readonly Survivor[];
   /** The table in which Knex records the migration, qualified and quoted, where that is known. */
   readonly ledger: string | null;
   /** Those of the relations that go, by their names, qualified and quoted. */
@@ -95,7 +95,7 @@ async function writeDrop(
       JSON.stringify(circumstances.approvals),
       circumstances.backup,
       JSON.stringify(circumstances.prerequisites),
-      JSON.stringify(circumstances.hosts.map(({ kind, identity }) => ({ kind, identity }))),
+      JSON.stringify(circumstances.survivors.map(({ kind, identity }) => ({ kind, identity }))),
       circumstances.ledger,
       JSON.stringify(circumstances.oids),
     ],
@@ -155,10 +155,10 @@ async function writeFacts(session: Session, id: number, facts: readonly Fact[]):
   }
 }
 
-/** What is known only once the tables have gone: what that has changed of the hosts, say. */
+/** What is known only once the tables have gone: what that has changed of the survivors, say. */
 interface Aftermath {
   readonly digest: string;
-  readonly hostChanges: readonly Difference[];
+  readonly survivorChanges: readonly Difference[];
   readonly schemaComment: SchemaComment | undefined;
   readonly place: WalPlace;
 }
@@ -166,12 +166,12 @@ interface Aftermath {
 export async function amendEntry(
   session: Session,
   id: number,
-  { digest, hostChanges, schemaComment, place }: Aftermath,
+  { digest, survivorChanges, schemaComment, place }: Aftermath,
 ): Promise<void> {
   await session.together([
     session.write(amendSql, [
       id,
-      JSON.stringify(hostChanges),
+      JSON.stringify(survivorChanges),
       schemaComment === undefined ? null : JSON.stringify(schemaComment),
       place.lsn,
       place.restorePoint,
@@ -192,9 +192,9 @@ export async function takeOver(
   session: Session,
   id: number,
   from: number,
-  { digest, hostChanges }: Pick<Aftermath, 'digest' | 'hostChanges'>,
+  { digest, survivorChanges }: Pick<Aftermath, 'digest' | 'survivorChanges'>,
 ): Promise<void> {
-  await session.write(takeOverSql, [id, from, JSON.stringify(hostChanges)]);
+  await session.write(takeOverSql, [id, from, JSON.stringify(survivorChanges)]);
   await seal(session, id, digest);
   await session.write(takeEvidenceSql, [id, from]);
   await session.write('update undrop.drops set split_into = $1 where id = $2', [id, from]);

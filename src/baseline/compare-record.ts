@@ -87,8 +87,8 @@ async function explain(
   const rows = await session.read<{ id: number; identity: string }>(identitiesSql, [[...migrations.keys()]]);
   return new Map([
     ...rows.map(({ id, identity }): [string, string] => [identity, migrations.get(id) ?? '']),
-    ...moved.flatMap(({ migration, hostChanges, schemaComment }) => [
-      ...hostChanges.map(({ object }: Difference): [string, string] => [object, migration]),
+    ...moved.flatMap(({ migration, survivorChanges, schemaComment }) => [
+      ...survivorChanges.map(({ object }: Difference): [string, string] => [object, migration]),
       ...(schemaComment === null
         ? []
         : [[`comment on schema ${schemaComment.schema}`, migration] as [string, string]]),

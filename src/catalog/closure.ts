@@ -38,16 +38,16 @@ export interface Closure {
   readonly tables: readonly number[];
   readonly members: readonly Member[];
   /** Surviving relations that hold, or are held by, a part of the closure: a referenced table, the owner of a policy. */
-  readonly hosts: readonly Host[];
+  readonly survivors: readonly Survivor[];
 }
 
 /** The closure as far as it takes no names. */
 export interface Reach {
   readonly members: readonly Reached[];
-  readonly hosts: readonly Host[];
+  readonly survivors: readonly Survivor[];
 }
 
-export interface Host {
+export interface Survivor {
   readonly oid: number;
   readonly kind: string;
   readonly identity: string;
@@ -156,7 +156,7 @@ const edgesSql = /* sql */ `
     and d.deptype <> 'P'
   order by 1, 2`;
 
-const hostsSql = /* sql */ `
+const survivorsSql = /* sql */ `
   select h.oid::bigint as oid, i.type as kind, i.identity
   from (
     select unnest(array[k.conrelid, k.confrelid]) as oid from pg_catalog.pg_constraint as k where k.oid = any ($1::oid[])
@@ -176,7 +176,7 @@ const hostsSql = /* sql */ `
 /** Reads the closure of some tables, locking nothing. */
 export async function readClosure(session: Session, tables: readonly number[]): Promise<Closure> {
   const members = await session.read<Member>(closureSql, [tables]);
-  return { tables, members, hosts: await readHosts(session, members) };
+  return { tables, members, survivors: await readSurvivors(session, members) };
 }
 
 /** What the closure consists of, without names: these take half of the time. */
@@ -184,13 +184,13 @@ export async function readReach(session: Session, tables: readonly number[]): Pr
   const members = await session.read<Reached>(`${reachSql}\nselect ${reachedColumns} from members as m`, [
     tables,
   ]);
-  return { members, hosts: await readHosts(session, members) };
+  return { members, survivors: await readSurvivors(session, members) };
 }
 
-function readHosts(session: Session, members: readonly Reached[]): Promise<Host[]> {
+function readSurvivors(session: Session, members: readonly Reached[]): Promise<Survivor[]> {
   const oids = (catalog: string) =>
     members.filter((m) => m.catalog === catalog && m.objsubid === 0).map(({ objid }) => objid);
-  return session.read<Host>(hostsSql, [
+  return session.read<Survivor>(survivorsSql, [
     oids('pg_constraint'),
     oids('pg_attrdef'),
     oids('pg_rewrite'),

@@ -8,10 +8,10 @@ import { checkPaths } from '../capture/check-paths.ts';
 import { compareFacts, type Difference } from '../capture/compare.ts';
 import { checkPrerequisites } from '../capture/prerequisites.ts';
 import { restoreSchemaComment } from '../capture/schema-comment.ts';
-import type { Host } from '../catalog/closure.ts';
-import { type Fact, readHostFacts } from '../catalog/facts/facts.ts';
+import type { Survivor } from '../catalog/closure.ts';
+import { type Fact, readSurvivorFacts } from '../catalog/facts/facts.ts';
 import { UndropError } from '../errors.ts';
-import { type LockMode, readHostLocks, takeLocks } from '../locks/lock-closure.ts';
+import { type LockMode, readSurvivorLocks, takeLocks } from '../locks/lock-closure.ts';
 import { type Patience, withLockTries } from '../locks/lock-retries.ts';
 import type { Options } from '../options/options.ts';
 import { checkDeferred } from '../session/deferred-constraints.ts';
@@ -39,10 +39,10 @@ export async function restoreEntry(
 ): Promise<void> {
   await checkKeepers(session);
   // The restore locks referenced tables: whoever uses them must not have to queue behind it.
-  const hosts = await readHosts(session, entry);
-  const locks = await readHostLocks(session, hosts, await neededMode(session, entry));
+  const survivors = await readSurvivors(session, entry);
+  const locks = await readSurvivorLocks(session, survivors, await neededMode(session, entry));
   await checkDeferred(session, `${entry.migration} brings tables back`, async () =>
-    hosts.map(({ oid }) => oid),
+    survivors.map(({ oid }) => oid),
   );
   session.phase('lock');
   const { rows, accepted } = await withLockTries(
@@ -51,7 +51,7 @@ export async function restoreEntry(
     () => locks,
     async ({ ms }) => {
       await takeLocks(session, locks, ms);
-      const replayed = await replayEntry(session, entry, hosts, options.acceptDifferences);
+      const replayed = await replayEntry(session, entry, survivors, options.acceptDifferences);
       if (entry.schemaComment !== null) await restoreSchemaComment(session, entry.schemaComment);
       await markRestoredAs(session, entry, command, replayed.accepted);
       return replayed;
@@ -106,11 +106,11 @@ async function neededMode(session: Session, { id }: Entry): Promise<LockMode> {
 export async function replayEntry(
   session: Session,
   entry: Entry,
-  hosts: readonly Host[],
+  survivors: readonly Survivor[],
   accepted: readonly string[],
 ): Promise<Replayed> {
   const { statements, facts, rows, replaced } = await readReplay(session, entry);
-  const before = { hosts, facts: await readHostFacts(session, hosts) };
+  const before = { survivors, facts: await readSurvivorFacts(session, survivors) };
   session.phase('restore');
   await replay(session, statements, 'restore-failed');
   session.phase('compare');
@@ -161,8 +161,8 @@ const survivorsSql = /* sql */ `
   order by h.identity`;
 
 /** The relations that the drop left but took something of, as far as they are still there. */
-export function readHosts(session: Session, entry: Entry): Promise<Host[]> {
-  return session.read<Host>(survivorsSql, [JSON.stringify(entry.hosts)]);
+export function readSurvivors(session: Session, entry: Entry): Promise<Survivor[]> {
+  return session.read<Survivor>(survivorsSql, [JSON.stringify(entry.survivors)]);
 }
 
 /**
@@ -193,12 +193,12 @@ const takenSql = /* sql */ `
   order by r.identity`;
 
 interface Survivors {
-  readonly hosts: readonly Host[];
+  readonly survivors: readonly Survivor[];
   readonly facts: readonly Fact[];
 }
 
 /**
- * The closure must be exactly what was archived. The hosts may have changed meanwhile: of them, only what the drop
+ * The closure must be exactly what was archived. The survivors may have changed meanwhile: of them, only what the drop
  * took must be what the restore gave back.
  *
  * @returns what differs
@@ -213,13 +213,13 @@ async function compareRestored(
     session,
     entry.tables.map(({ sql }) => sql),
   );
-  const given = compareFacts(before.facts, await readHostFacts(session, before.hosts));
+  const given = compareFacts(before.facts, await readSurvivorFacts(session, before.survivors));
   const own = compareArchived(entry.serverVersion, archived.facts, session.server, facts.own);
   if (own.printed.length > 0) say(describePrinted(entry, own.printed));
   return [
     ...own.differences,
     ...(haveResolved(archived.facts) ? [] : await findUntold(session, closure, facts.own)),
-    ...compareChanges(entry.hostChanges, given),
+    ...compareChanges(entry.survivorChanges, given),
     ...(await compareRows(session, archived.rows)),
   ];
 }

@@ -6,7 +6,7 @@ import { Changed, LetGo, type Lock, type Patience, withLockTries } from './lock-
 import type { ReadCommitted } from './second-connection.ts';
 import { type Watch, watchClosure } from './watch-closure.ts';
 
-// What DROP takes on the closure and its hosts, taken beforehand in one stable order. LOCK TABLE on a view would lock
+// What DROP takes on the closure and its survivors, taken beforehand in one stable order. LOCK TABLE on a view would lock
 // its base tables, it does not take sequences, and an owner may have given up the rights that it asks for: giving an
 // object the owner that it has locks just that object.
 // What may not be locked here is left to DROP itself, under the same timeout and within the same try.
@@ -34,12 +34,12 @@ export type LockMode = 'access exclusive' | 'share row exclusive' | 'share updat
 
 /** What has been locked, and what is yet to be; and what others do that our locks do not keep from them. */
 export interface Locked extends Watch {
-  /** Locks the hosts, which are locked against changes of their structure only, as DROP will do. */
-  lockHosts(): Promise<void>;
+  /** Locks the survivors, which are locked against changes of their structure only, as DROP will do. */
+  lockSurvivors(): Promise<void>;
 }
 
 /**
- * Locks everything that a drop will touch, reads the closure under the locks, and does the work. The hosts can be read
+ * Locks everything that a drop will touch, reads the closure under the locks, and does the work. The survivors can be read
  * and written until the work asks for their locks: to capture takes time, and needs no more of them than that they stay
  * what they are. A try that finds that others have changed the closure lets go of all locks and starts again.
  *
@@ -57,13 +57,13 @@ export async function lockClosure<T>(
   const oids = tables.map(({ oid }) => oid);
   const plan = async () => {
     const reach = await readReach(session, oids);
-    const [first, ofHosts] = await session.together([
+    const [first, ofSurvivors] = await session.together([
       readLocks(session, reach),
-      readHostLocks(session, reach.hosts, 'access exclusive'),
+      readSurvivorLocks(session, reach.survivors, 'access exclusive'),
       // To plan this query takes longer than to run it: not while others wait for our locks.
       committed(reach),
     ]);
-    const exclusive = new Map(ofHosts.map((lock) => [lock.oid, lock]));
+    const exclusive = new Map(ofSurvivors.map((lock) => [lock.oid, lock]));
     const locks = first.map((lock) => exclusive.get(lock.oid) ?? lock);
     return { reach, first, locks };
   };
@@ -82,7 +82,7 @@ export async function lockClosure<T>(
         refuseUnlocked(session, closure, first);
         return closure;
       });
-      const locked = { ...watch, lockHosts: () => lockHosts(session, watch.closure, locks, ms) };
+      const locked = { ...watch, lockSurvivors: () => lockSurvivors(session, watch.closure, locks, ms) };
       return work(locked).catch((error: unknown) => throwCause(watch, error));
     },
   );
@@ -101,10 +101,10 @@ async function throwCause(watch: Watch, error: unknown): Promise<never> {
 
 function refuseGrown(closure: Closure, planned: Reach): void {
   const known = new Set(keysOf(planned));
-  const { members, hosts } = closure;
+  const { members, survivors } = closure;
   const grown = [
     ...members.filter(({ key }) => !known.has(key)),
-    ...hosts.filter(({ oid }) => !known.has(String(oid))),
+    ...survivors.filter(({ oid }) => !known.has(String(oid))),
   ];
   if (grown.length > 0) throw new Changed(grown.map(({ kind, identity }) => `${kind} ${identity}`));
 }
@@ -144,14 +144,14 @@ const circleSql = /* sql */ `
  * Waits for no one who waits for us: the server could end them for it, if they have waited long enough meanwhile. Who
  * comes to wait later looks for circles only when this is over.
  */
-async function lockHosts(
+async function lockSurvivors(
   session: Session,
-  { hosts }: Closure,
+  { survivors }: Closure,
   locks: readonly Lock[],
   ms: number,
 ): Promise<void> {
-  if (hosts.length === 0) return;
-  const oids = hosts.map(({ oid }) => oid);
+  if (survivors.length === 0) return;
+  const oids = survivors.map(({ oid }) => oid);
   const [circle] = await session.read<{ closed: boolean }>(circleSql, [locks.map(({ oid }) => oid), oids]);
   if (circle?.closed !== false) throw new LetGo();
   await takeLocks(
@@ -162,12 +162,12 @@ async function lockHosts(
 }
 
 /** The locks of relations that stay, as a drop or a restore of what they are tied to takes them. */
-export function readHostLocks(
+export function readSurvivorLocks(
   session: Session,
-  hosts: readonly { oid: number }[],
+  survivors: readonly { oid: number }[],
   mode: LockMode,
 ): Promise<Lock[]> {
-  return session.read<Lock>(locksSql, [hosts.map(({ oid }) => oid), [], mode]);
+  return session.read<Lock>(locksSql, [survivors.map(({ oid }) => oid), [], mode]);
 }
 
 /** Takes the locks in their order, all within the time of one try. */
@@ -193,15 +193,15 @@ async function takeFreeLocks(session: Session, locks: readonly Lock[], ms: numbe
   }
 }
 
-/** Those on what goes, and those on the hosts that let them be read and written. */
-function readLocks(session: Session, { members, hosts }: Reach): Promise<Lock[]> {
+/** Those on what goes, and those on the survivors that let them be read and written. */
+function readLocks(session: Session, { members, survivors }: Reach): Promise<Lock[]> {
   const relations = members.filter((member) => member.catalog === 'pg_class' && member.objsubid === 0);
   const own = relations.map((member) => member.objid);
-  const all = [...own, ...hosts.map(({ oid }) => oid)];
+  const all = [...own, ...survivors.map(({ oid }) => oid)];
   return session.read<Lock>(locksSql, [all, own, 'share update exclusive']);
 }
 
-/** Members and hosts. */
-function keysOf({ members, hosts }: Reach): string[] {
-  return [...members.map(({ key }) => key), ...hosts.map(({ oid }) => String(oid))];
+/** Members and survivors. */
+function keysOf({ members, survivors }: Reach): string[] {
+  return [...members.map(({ key }) => key), ...survivors.map(({ oid }) => String(oid))];
 }

@@ -9,10 +9,10 @@ export interface Watch {
   /** The closure as it is by now: the same object as long as others have changed nothing of it. */
   renew(): Promise<Closure>;
   /**
-   * @param hosts whether changes of those count too
+   * @param survivors whether changes of those count too
    * @throws Changed where others have committed a change since the closure was read last
    */
-  check(hosts: boolean): Promise<void>;
+  check(survivors: boolean): Promise<void>;
 }
 
 /**
@@ -39,16 +39,16 @@ export async function watchClosure(
       if (changedBetween(versions, now).length > 0) [versions, closure] = [now, await read()];
       return closure;
     },
-    check: async (hosts) => {
+    check: async (survivors) => {
       const changed = changedBetween(versions, await committed(reach));
-      const counting = hosts ? changed : changed.filter((key) => own.has(key));
+      const counting = survivors ? changed : changed.filter((key) => own.has(key));
       if (counting.length > 0) throw new Changed(counting.map((key) => nameOf(closure, key)));
     },
   };
 }
 
-function nameOf({ members, hosts }: Closure, key: ObjectKey): string {
+function nameOf({ members, survivors }: Closure, key: ObjectKey): string {
   const member = members.find((one) => one.key === key && one.objsubid === 0);
-  const { kind, identity } = member ?? hosts.find(({ oid }) => key.endsWith(`/${oid}`)) ?? {};
+  const { kind, identity } = member ?? survivors.find(({ oid }) => key.endsWith(`/${oid}`)) ?? {};
   return identity === undefined ? `object ${key}` : `${kind} ${identity}`;
 }

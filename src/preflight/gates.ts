@@ -115,14 +115,14 @@ export async function findAll(session: Session, options: Options) {
 }
 
 /** What DROP locks: what goes, and what it is tied to by a key, a policy or a default. */
-export function lockedRelations({ members, hosts }: Closure): { oid: number; identity: string }[] {
+export function lockedRelations({ members, survivors }: Closure): { oid: number; identity: string }[] {
   const own = members
     .filter(
       ({ catalog, objsubid, schema }) => catalog === 'pg_class' && objsubid === 0 && schema !== 'pg_toast',
     )
     .filter(({ kind }) => kind !== 'index')
     .map(({ objid, identity }) => ({ oid: objid, identity }));
-  return [...own, ...hosts.map(({ oid, identity }) => ({ oid, identity }))];
+  return [...own, ...survivors.map(({ oid, identity }) => ({ oid, identity }))];
 }
 
 /** One gate: what it throws is what `up` would refuse with. */

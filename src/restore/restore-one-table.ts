@@ -6,12 +6,12 @@ import { type Closure, dependents } from '../catalog/closure.ts';
 import {
   describeOutcome,
   markRestoredAs,
-  readHosts,
+  readSurvivors,
   replayEntry,
   restoreEntry,
 } from '../down/restore-entry.ts';
 import { UndropError } from '../errors.ts';
-import { lockClosure, readHostLocks, takeLocks } from '../locks/lock-closure.ts';
+import { lockClosure, readSurvivorLocks, takeLocks } from '../locks/lock-closure.ts';
 import { withLockTries } from '../locks/lock-retries.ts';
 import { type Options, parseOptions } from '../options/options.ts';
 import type { Table } from '../options/table.ts';
@@ -22,7 +22,7 @@ import { archiveClosure } from '../up/archive-closure.ts';
 import { drop } from '../up/drop.ts';
 import { findTables } from '../up/find-tables.ts';
 import { check } from '../up/preconditions.ts';
-import { hostChanges, rehearse } from '../up/rehearse.ts';
+import { rehearse, survivorChanges } from '../up/rehearse.ts';
 
 /** What stays dropped when one table of an entry comes back. */
 export interface Rest {
@@ -58,16 +58,16 @@ export async function splitEntry(
     return null;
   }
   await ensureArchive(session);
-  const hosts = await readHosts(session, entry);
+  const survivors = await readSurvivors(session, entry);
   // What the drop of the others will ask for is asked for first.
-  const locks = await readHostLocks(session, hosts, 'access exclusive');
+  const locks = await readSurvivorLocks(session, survivors, 'access exclusive');
   const { rest, accepted } = await withLockTries(
     session,
     options,
     () => locks,
     async ({ ms }) => {
       await takeLocks(session, locks, ms);
-      const { accepted } = await replayEntry(session, entry, hosts, options.acceptDifferences);
+      const { accepted } = await replayEntry(session, entry, survivors, options.acceptDifferences);
       await markRestoredAs(session, entry, 'restore', accepted);
       const rest = await dropRest(session, entry, table, await findRest(session, others), options);
       return { rest, accepted };
@@ -89,7 +89,7 @@ async function dropRest(
 ): Promise<Rest> {
   // All of it is of this transaction, so that no other session changes it.
   const locked = await lockClosure(session, tables, options, async (locked) => {
-    await locked.lockHosts();
+    await locked.lockSurvivors();
     return locked;
   });
   const judge = async (closure: Closure) => {
@@ -103,10 +103,10 @@ async function dropRest(
   });
   const { entry, digest, closure, capture } = archived;
   await drop(session, tables, closure);
-  const changes = await hostChanges(session, closure.hosts, capture.facts);
+  const changes = await survivorChanges(session, closure.survivors, capture.facts);
   const accepted = await rehearse(session, tables, capture, options.acceptDifferences);
   if (accepted !== null) await writeAcceptance(session, entry, 'restore', accepted);
-  await takeOver(session, entry, from.id, { digest, hostChanges: changes });
+  await takeOver(session, entry, from.id, { digest, survivorChanges: changes });
   const waiting = dependents(closure).map(({ kind, identity }) => ({ kind, identity }));
   return { entry, tables: tables.map(({ sql }) => sql), waiting };
 }

@@ -57,7 +57,7 @@ const manyTables = 200;
 
 async function readAllFacts(session: Session, tables: readonly string[]): Promise<Fact[]> {
   const { facts } = await readRestored(session, tables);
-  return [...facts.own, ...facts.hosts];
+  return [...facts.own, ...facts.survivors];
 }
 
 // The order of rows is no part of a table. Sequences stand here as tables of one row: pg_dump leaves their state to

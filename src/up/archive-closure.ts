@@ -50,7 +50,7 @@ export async function archiveClosure(
       readPrerequisites(session, closure),
     ]);
     const oids = Object.fromEntries(relationsOf(closure).map(({ identity, objid }) => [identity, objid]));
-    const circumstances = { prerequisites, hosts: closure.hosts, ledger, oids, approvals, backup };
+    const circumstances = { prerequisites, survivors: closure.survivors, ledger, oids, approvals, backup };
     return { closure, captured, circumstances };
   };
   let now = await capture(locked.closure);

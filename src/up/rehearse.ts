@@ -1,8 +1,8 @@
 import { compareRows } from '../archive/kept-rows.ts';
 import { type Accepted, acceptDifferences } from '../capture/accept-differences.ts';
 import { Comparison, compareFacts, type Difference } from '../capture/compare.ts';
-import type { Closure, Host } from '../catalog/closure.ts';
-import { type Fact, type Facts, readHostFacts, takeOwnFacts } from '../catalog/facts/facts.ts';
+import type { Closure, Survivor } from '../catalog/closure.ts';
+import { type Fact, type Facts, readSurvivorFacts, takeOwnFacts } from '../catalog/facts/facts.ts';
 import { findRestored, replay } from '../down/replay.ts';
 import type { Table } from '../options/table.ts';
 import type { Session } from '../session/session.ts';
@@ -30,7 +30,7 @@ export async function rehearse(
     );
     const found = await session.together([
       compareOwnFacts(session, closure, capture.facts.own),
-      hostChanges(session, closure.hosts, capture.facts),
+      survivorChanges(session, closure.survivors, capture.facts),
     ]);
     const differences = [...found.flat(), ...(await compareRows(session, capture.rows))];
     return acceptDifferences(differences, accepted, {
@@ -52,11 +52,11 @@ async function compareOwnFacts(
   return comparison.differences();
 }
 
-/** What the drop has changed of the hosts: a table that lost a default, say. Nothing, mostly. */
-export async function hostChanges(
+/** What the drop has changed of the survivors: a table that lost a default, say. Nothing, mostly. */
+export async function survivorChanges(
   session: Session,
-  hosts: readonly Host[],
+  survivors: readonly Survivor[],
   facts: Facts,
 ): Promise<Difference[]> {
-  return compareFacts(facts.hosts, await readHostFacts(session, hosts));
+  return compareFacts(facts.survivors, await readSurvivorFacts(session, survivors));
 }

@@ -21,7 +21,7 @@ import { drop } from './drop.ts';
 import { gate } from './find-tables.ts';
 import { check } from './preconditions.ts';
 import { describePublished } from './publication-warning.ts';
-import { hostChanges, rehearse } from './rehearse.ts';
+import { rehearse, survivorChanges } from './rehearse.ts';
 import { markWal } from './restore-point.ts';
 
 /**
@@ -71,12 +71,12 @@ async function dropTables(
 
 /** The relations that go, and those that lose something. */
 async function findReach(session: Session, tables: readonly Table[]): Promise<number[]> {
-  const { members, hosts } = await readReach(
+  const { members, survivors } = await readReach(
     session,
     tables.map(({ oid }) => oid),
   );
   const relations = members.filter(({ catalog }) => catalog === 'pg_class').map(({ objid }) => objid);
-  return [...relations, ...hosts.map(({ oid }) => oid)];
+  return [...relations, ...survivors.map(({ oid }) => oid)];
 }
 
 interface Dropped {
@@ -100,10 +100,10 @@ async function dropLocked(
   const archived = await archiveClosure(session, tables, locked, options, judge, known);
   const { entry, digest, closure, capture } = archived;
   session.phase('drop');
-  await locked.lockHosts();
+  await locked.lockSurvivors();
   const place = await markWal(session, options.name, entry);
   await drop(session, tables, closure);
-  const changes = await hostChanges(session, closure.hosts, capture.facts);
+  const changes = await survivorChanges(session, closure.survivors, capture.facts);
   await locked.check(true);
   session.phase('rehearse');
   const accepted = await rehearse(session, tables, capture, options.acceptDifferences);
@@ -112,7 +112,7 @@ async function dropLocked(
     options.schemaComment === undefined || tables[0] === undefined
       ? undefined
       : await setSchemaComment(session, tables[0].schema, options.schemaComment);
-  await amendEntry(session, entry, { digest, hostChanges: changes, schemaComment, place });
+  await amendEntry(session, entry, { digest, survivorChanges: changes, schemaComment, place });
   await locked.check(false);
   return { entry, fingerprint: capture.fingerprint, rows: capture.rows };
 }

@@ -12,7 +12,7 @@ import { type Closure, dependents } from '../../catalog/closure.ts';
 import { type Fact, readFacts, sequenceState } from '../../catalog/facts/facts.ts';
 import { readRestored, replay } from '../../down/replay.ts';
 import { UndropError } from '../../errors.ts';
-import { lockClosure, readHostLocks, takeLocks } from '../../locks/lock-closure.ts';
+import { lockClosure, readSurvivorLocks, takeLocks } from '../../locks/lock-closure.ts';
 import { withLockTries } from '../../locks/lock-retries.ts';
 import { parseOptions } from '../../options/options.ts';
 import { parseTableName } from '../../options/table-name.ts';
@@ -61,7 +61,7 @@ export async function bringTable(
   return { table: captured.table, rows, migration: open?.migration ?? null, rest, left };
 }
 
-const hostsSql = /* sql */ `
+const survivorsSql = /* sql */ `
   select c.oid::bigint as oid
   from pg_catalog.jsonb_to_recordset($1::jsonb) as p (type text, names text[])
   join pg_catalog.pg_namespace as n on n.nspname = p.names[1]
@@ -79,8 +79,10 @@ async function bringNew(
 ): Promise<void> {
   await checkPrerequisites(session, captured.prerequisites);
   await checkPaths(session, captured.statements, captured.prerequisites);
-  const hosts = await session.read<{ oid: number }>(hostsSql, [JSON.stringify(captured.prerequisites)]);
-  const locks = await readHostLocks(session, hosts, 'share row exclusive');
+  const survivors = await session.read<{ oid: number }>(survivorsSql, [
+    JSON.stringify(captured.prerequisites),
+  ]);
+  const locks = await readSurvivorLocks(session, survivors, 'share row exclusive');
   await withLockTries(
     session,
     patience(captured.table),
@@ -112,8 +114,8 @@ async function bringInstead(
   const rest = await splitEntry(session, entry, captured.table, accept);
   const was = await readOid(session, captured.table);
   const { tables } = await findTables(session, [{ ...parseTableName(captured.table), reason: undefined }]);
-  await lockClosure(session, tables, patience(captured.table), async ({ closure, lockHosts }) => {
-    await lockHosts();
+  await lockClosure(session, tables, patience(captured.table), async ({ closure, lockSurvivors }) => {
+    await lockSurvivors();
     const { statements, facts } = await captureUnchanged(session, captured, closure, migration);
     await drop(session, tables, closure);
     await play(session, statements, captured.tables, from);

@@ -1,5 +1,5 @@
 import type { Session } from '../../session/session.ts';
-import type { Closure, Host, Member } from '../closure.ts';
+import type { Closure, Member, Survivor } from '../closure.ts';
 import { type Address, withoutMadeUpNumber } from '../identity.ts';
 import { readSequenceStates } from '../sequence-states.ts';
 import { rows } from './normal.ts';
@@ -23,10 +23,10 @@ export interface Fact {
   readonly columns: Readonly<Record<string, string | null>>;
 }
 
-/** The facts of a closure, and of its hosts: tables that survive but lose something. */
+/** The facts of a closure, and of its survivors: tables that survive but lose something. */
 export interface Facts {
   readonly own: readonly Fact[];
-  readonly hosts: readonly Fact[];
+  readonly survivors: readonly Fact[];
 }
 
 /**
@@ -36,11 +36,11 @@ export interface Facts {
  * @throws UndropError `unsupported-server` where a catalog has an expression column that nothing is known of
  */
 export async function readFacts(session: Session, closure: Closure): Promise<Facts> {
-  const [own, hosts] = await session.together([
+  const [own, survivors] = await session.together([
     readOwnFacts(session, closure),
-    readHostFacts(session, closure.hosts),
+    readSurvivorFacts(session, closure.survivors),
   ]);
-  return { own, hosts };
+  return { own, survivors };
 }
 
 /** The facts of the closure alone, as a version of this package writes them. */
@@ -86,15 +86,15 @@ function batches(closure: Closure): Member[][] {
 }
 
 /** The facts of relations that stay, by their OIDs. */
-export async function readHostFacts(session: Session, hosts: readonly Host[]): Promise<Fact[]> {
-  if (hosts.length === 0) return [];
+export async function readSurvivorFacts(session: Session, survivors: readonly Survivor[]): Promise<Fact[]> {
+  if (survivors.length === 0) return [];
   // A step behind the closure's own, so that the server reads these while those are looked at.
   await new Promise((done) => setImmediate(done));
-  const query = await queryOver(session, hostRows, 2);
-  return (await select(session, query, [hosts.map((host) => host.oid)])).sort(inOrder);
+  const query = await queryOver(session, survivorRows, 2);
+  return (await select(session, query, [survivors.map((survivor) => survivor.oid)])).sort(inOrder);
 }
 
-const hostRows = [
+const survivorRows = [
   'pg_class',
   'pg_attribute',
   'pg_partitioned_table',

@@ -6,14 +6,14 @@ import { type Rows, rows } from './normal.ts';
 export type Versions = ReadonlyMap<ObjectKey, string>;
 
 /**
- * Reads the versions of all catalog rows that say something about these objects, hosts included. No row is looked into, so
+ * Reads the versions of all catalog rows that say something about these objects, survivors included. No row is looked into, so
  * that no lock on the objects is waited for.
  */
 export async function readVersions(session: Pick<Session, 'read'>, reach: Reach): Promise<Versions> {
   const members = reach.members.filter(({ objsubid }) => objsubid === 0);
   const relations = members.filter(({ catalog }) => catalog === 'pg_class').map(({ objid }) => objid);
   const found = await session.read<{ key: ObjectKey; versions: string }>(versionsSql(members), [
-    [...relations, ...reach.hosts.map(({ oid }) => oid)],
+    [...relations, ...reach.survivors.map(({ oid }) => oid)],
     members.map(({ classid }) => classid),
     members.map(({ objid }) => objid),
   ]);
