@@ -51,7 +51,6 @@ const firstFormat = /* sql */ `
     restored_at timestamptz,
     restored_by text
   );
-  create unique index drops_unrestored on undrop.drops (migration) where restored_at is null;
   create table undrop.statements (
     drop_id bigint not null references undrop.drops on delete cascade,
     position int not null,
@@ -136,7 +135,9 @@ const acceptances = /* sql */ `
 // One migration may run several times in a database, each time with a ledger of its own: once for each tenant, say. Where
 // Knex keeps its ledger is not always known, so there may be several entries without one. OIDs mean something only in the
 // place where they were read: that of `undrop.drops` itself tells a database from what a dump of it was restored into. Those
-// of the relations that went, and those that they got when they came back, are objects by their names.
+// of the relations that went, and those that they got when they came back, are objects by their names. Formats 1 to 3 had a
+// unique index on the migration alone. It is not created for a new archive: the lock of its drop would be taken for that of an
+// earlier migration in the same transaction.
 const entryKeys = /* sql */ `
   alter table undrop.drops
     add column ledger text,
@@ -146,7 +147,7 @@ const entryKeys = /* sql */ `
     add column archive_oid oid,
     add column oids jsonb,
     add column restored_oids jsonb;
-  drop index undrop.drops_unrestored;
+  drop index if exists undrop.drops_unrestored;
   create unique index drops_unrestored on undrop.drops (ledger, migration) where restored_at is null`;
 
 const fourthFormat = `${acceptances};
