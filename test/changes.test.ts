@@ -5,6 +5,7 @@ import { reversibleDrop } from '../src/index.ts';
 import { refusalOf } from './support/migrate.ts';
 import { type FaultProxy, type Strike, startProxy } from './support/proxy.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
 
 describe('what other sessions commit while tables are dropped', function () {
   this.timeout(60_000);
@@ -58,8 +59,10 @@ describe('what other sessions commit while tables are dropped', function () {
   const migration = (more = {}) =>
     reversibleDrop({ name: 'm', tables: ['gone'], dependents: 'cascade', rows: 'copy', ...more });
 
-  const changes = `
-    grant select (note) on gone to changes_reader;
+  /** From 18 on GRANT locks the table, and so waits for the end of the drop. */
+  const grants = () => server.major < 18;
+  const changes = () => `
+    ${grants() ? 'grant select (note) on gone to changes_reader;' : ''}
     alter index gone_note rename to gone_note_2;
     comment on index gone_note_2 is 'renamed';
     create or replace function about(gone) returns text language sql as $$ select 'second' $$;
@@ -69,7 +72,7 @@ describe('what other sessions commit while tables are dropped', function () {
       obj_description(to_regclass('gone_note_2')) as renamed,
       about(gone) as replaced, has_function_privilege('changes_reader', 'about(gone)', 'execute') as executes
       from gone`);
-  const changed = [{ granted: true, renamed: 'renamed', replaced: 'second', executes: true }];
+  const changed = () => [{ granted: grants(), renamed: 'renamed', replaced: 'second', executes: true }];
   /** Every try has a number of its own. */
   const entry = async () => (await sql<{ id: number }>('select id::int from undrop.drops'))[0]?.id;
 
@@ -83,19 +86,19 @@ describe('what other sessions commit while tables are dropped', function () {
     });
 
   it('comes back where it was before the drop', async () => {
-    strike(/drop table public\.gone/, 'before', changes);
+    strike(/drop table public\.gone/, 'before', changes());
     await migration().up(knex);
     expect(await entry()).to.equal(2);
     await migration().down(knex);
-    expect(await state()).to.deep.equal(changed);
+    expect(await state()).to.deep.equal(changed());
   });
 
   it('comes back where it was while rows were kept, which are not kept again', async () => {
-    strike(/insert into undrop\.rows/, 'after', changes);
+    strike(/insert into undrop\.rows/, 'after', changes());
     await migration().up(knex);
     expect(await entry()).to.equal(1);
     await migration().down(knex);
-    expect(await state()).to.deep.equal(changed);
+    expect(await state()).to.deep.equal(changed());
   });
 
   it('voids an approval that is bound to a fingerprint, also while rows are kept', async () => {
@@ -104,7 +107,7 @@ describe('what other sessions commit while tables are dropped', function () {
     try {
       const { reason } = await refusalOf(bound.up(knex), 'approval-stale');
       process.env.APPROVED_DROPS = `gone@${/gone is (\w+)/.exec(reason)?.[1]}`;
-      strike(/insert into undrop\.rows/, 'after', changes);
+      strike(/insert into undrop\.rows/, 'after', changes());
       await refusalOf(bound.up(knex), 'approval-stale');
     } finally {
       delete process.env.APPROVED_DROPS;
@@ -112,11 +115,12 @@ describe('what other sessions commit while tables are dropped', function () {
   });
 
   it('is named where there is no other try', async () => {
-    strike(/drop table public\.gone/, 'before', changes);
+    strike(/drop table public\.gone/, 'before', changes());
     const error = await refusalOf(migration({ lockTries: 1 }).up(knex), 'drop-differs');
-    expect(error.subject).to.include('function public.about(public.gone)').and.include('table public.gone');
+    expect(error.subject).to.include('function public.about(public.gone)');
+    if (grants()) expect(error.subject).to.include('table public.gone');
     expect(error.reason).to.include('index public.gone_note');
-    expect(await state()).to.deep.equal(changed);
+    expect(await state()).to.deep.equal(changed());
     expect(await sql('select to_regnamespace($$undrop$$) as archive')).to.deep.equal([{ archive: null }]);
   });
 
@@ -124,16 +128,17 @@ describe('what other sessions commit while tables are dropped', function () {
     const other = await server.client(database.name);
     others.push(other);
     strike(/drop table public\.gone/, 'before', async () => {
-      await other.query('begin; grant select on gone to changes_reader');
+      await other.query('begin; alter function about(gone) cost 7');
       setTimeout(() => other.query('commit'), 100);
     });
     await migration().up(knex);
     await migration().down(knex);
-    const granted = `select has_table_privilege('changes_reader', 'gone', 'select') as granted`;
-    expect(await sql(granted)).to.deep.equal([{ granted: true }]);
+    const cost = `select procost as cost from pg_proc where oid = 'about(gone)'::regprocedure`;
+    expect(await sql(cost)).to.deep.equal([{ cost: 7 }]);
   });
 
-  it('of a table that stays is not taken for what the drop did', async () => {
+  it('of a table that stays is not taken for what the drop did', async function () {
+    if (!grants()) skip(this, 'from PostgreSQL 18 on GRANT locks the table');
     strike(/drop table public\.gone/, 'before', 'grant select on kept to changes_reader');
     await migration().up(knex);
     strike(/drop table public\.gone/, 'after', 'grant insert on kept to changes_reader');
@@ -141,11 +146,19 @@ describe('what other sessions commit while tables are dropped', function () {
     await migration().down(knex);
   });
 
-  it('goes along where it came to need a function that goes, even after the drop', async () => {
-    strike(/drop table public\.gone/, 'after', 'create view late as select about(null) as a');
+  it('is dropped and restored too where it came to need a dropped function, even after the drop', async () => {
+    // Minor releases of November 2026 lock what a new object depends on, and so have it wait for the drop.
+    let waits = false;
+    strike(/drop table public\.gone/, 'after', () =>
+      sql(`set lock_timeout = '200ms'; create view late as select about(null) as a`).catch((error) => {
+        expect(error.code).to.equal('55P03');
+        waits = true;
+      }),
+    );
     await migration().up(knex);
     await migration().down(knex);
-    expect(await sql('select * from late')).to.deep.equal([{ a: 'first' }]);
+    if (waits) expect(await sql(`select to_regclass('late') as late`)).to.deep.equal([{ late: null }]);
+    else expect(await sql('select * from late')).to.deep.equal([{ a: 'first' }]);
   });
 
   it('is told from what the transaction has done itself before', async () => {
