@@ -16,13 +16,13 @@ interface Options {
 
 export default function define(command: Command): void {
   withFormats(command, 'text', 'json', 'markdown', 'html')
-    .option('--schema <name...>', 'only the tables of these schemas (default: all but those of the system)')
+    .option('--schema <name...>', 'only tables of these schemas (default: all except system schemas)')
     .option(
       '--decisions <file>',
-      'what was decided by people (default: decisions.json in the project folder)',
+      'file of decisions on tables (default: decisions.json in the project folder)',
     )
-    .option('--code <paths>', 'folders and files of code, separated by commas (default: CODE_ROOTS)')
-    .option('--strict', 'exit code 3 where schema and code are not in step')
+    .option('--code <paths>', 'folders and files of code to search, comma-separated (default: CODE_ROOTS)')
+    .option('--strict', 'end with exit code 3 if the schema and the code do not match')
     .action(({ schema, decisions, code, strict }: Options) =>
       run(
         command,

@@ -69,7 +69,7 @@ describe('audit', () => {
   const rule = (table: TableAudit, name: string) => table.rules.find((one) => one.rule === name);
 
   describe('of the seeded database', () => {
-    it('comes to what the proposal came to', async () => {
+    it('finds the candidates and questions of the proposal', async () => {
       const found = await audit(seeded, { decisions: decisionsFile });
       expect(found.counts).to.deep.equal({ tables: 74, empty: 23, candidate: 6, ask: 3, keep: 65 });
       expect(namesOf(found, 'candidate')).to.have.members(legacyTables);
@@ -83,16 +83,16 @@ describe('audit', () => {
       expect(found.warnings).to.deep.equal([]);
     });
 
-    it('says why', async () => {
+    it('gives the reason of each verdict', async () => {
       const found = await audit(seeded, { decisions: decisionsFile });
       expect(named(found, 'production_runs').why).to.include('recipe_run').and.include('workflow_runs');
-      expect(named(found, 'test_cases_history').why).to.include('speaks of variations');
+      expect(named(found, 'test_cases_history').why).to.include('mentions variations');
       expect(named(found, 'workflow_scripts').why).to.include('stored_scripts');
       expect(named(found, 'workflow_runs')).to.include({ empty: false, rows: 16 });
       expect(named(found, 'postings').evidence.views).to.deep.equal(['public.open_postings']);
       expect(named(found, 'organizations').evidence.foreignKeysOut).to.have.length(2);
       expect(rule(named(found, 'organizations'), 'not-written')?.found).to.match(
-        /^nothing written since \d{4}-\d\d-\d\dT\d\d:\d\dZ on .*PostgreSQL \d+/,
+        /^no rows written since \d{4}-\d\d-\d\dT\d\d:\d\dZ on .*PostgreSQL \d+/,
       );
     });
 
@@ -114,7 +114,7 @@ describe('audit', () => {
         : 'integer';
 
     for (const [what, [changed, sql]] of Object.entries(changes)) {
-      it(`${what} on any of the nine changes its verdict`, async () => {
+      it(`changes the verdict of each of the nine tables after adding ${what}`, async () => {
         const name = await database(seeded);
         await server.sql(name, ghosts.map(sql).join(';'));
         const found = await audit(name);
@@ -127,7 +127,7 @@ describe('audit', () => {
       });
     }
 
-    it('a row in any of the nine changes its verdict', async () => {
+    it('changes the verdict of each of the nine tables after adding a row', async () => {
       const name = await database(seeded);
       const columns = await server.sql<{ table: string; column: string; type: string }>(
         name,
@@ -152,7 +152,7 @@ describe('audit', () => {
         });
     });
 
-    it('a reference in code to any of the nine changes its verdict', async () => {
+    it('changes the verdict of each of the nine tables if code references it', async () => {
       const code = mkdtempSync(join(folder, 'code-'));
       const lines = ghosts.map((ghost) => `run("select * from ${ghost}")\n`);
       writeFileSync(join(code, 'a.py'), lines.join(''));
@@ -166,7 +166,7 @@ describe('audit', () => {
   });
 
   describe('of other databases', () => {
-    it('goes by rules, not by names', async () => {
+    it('applies the rules to other schemas', async () => {
       const name = await database();
       await server.sql(
         name,
@@ -188,12 +188,16 @@ describe('audit', () => {
         'archive_of_moves',
       ]);
       expect(namesOf(found, 'ask')).to.have.members(['vip_customers', 'plain', 'shared', 'written_once']);
-      expect(named(found, 'written_once').why).to.include('there is no lorry; but 2 rows written since');
-      expect(named(found, 'customers_old').why).to.include('customers is named alike, has 1 row');
+      expect(named(found, 'written_once').why).to.include(
+        'no relation lorry exists; but 2 rows written since',
+      );
+      expect(named(found, 'customers_old').why).to.include(
+        'customers has a similar name, 1 row, and 3 columns in common',
+      );
       expect(named(found, 'archive_of_moves').why).to.include('warehouses');
     });
 
-    it('finds whatever refers to a table', async () => {
+    it('finds all kinds of objects that reference a table', async () => {
       const name = await database();
       await server.sql(
         name,
@@ -235,7 +239,7 @@ describe('audit', () => {
       expect(named(found, 'filled')).to.include({ empty: false, rows: 1 });
     });
 
-    it('estimates the rows of a large table and says so, but never whether it is empty', async () => {
+    it('estimates the rows of a large table, but never whether it is empty', async () => {
       const name = await database();
       await server.sql(
         name,
@@ -250,7 +254,7 @@ describe('audit', () => {
       expect(named(found, 'gone')).to.include({ empty: true, rows: 0 });
     });
 
-    it('looks for rows where the size of the file does not tell', async () => {
+    it('reads the table if its access method is not heap', async () => {
       const name = await database();
       await server.sql(
         name,
@@ -263,7 +267,7 @@ describe('audit', () => {
       expect(named(found, 'filled')).to.include({ empty: false, rows: 1 });
     });
 
-    it('keeps what it may not look into, and says so', async () => {
+    it('keeps tables that it cannot read, and reports them', async () => {
       const name = await database();
       await server.sql(
         name,
@@ -277,24 +281,24 @@ describe('audit', () => {
       expect(named(found, 'hidden')).to.include({ empty: null, rows: null, verdict: 'keep' });
       expect(named(found, 'guarded')).to.include({ empty: null, rows: null, verdict: 'keep' });
       expect(named(found, 'bare')).to.include({ empty: true, verdict: 'ask' });
-      expect(found.warnings.join()).to.include('2 of the tables could not be looked into as audit_reader');
+      expect(found.warnings.join()).to.include(
+        'tables that could not be read as audit_reader, and are kept for that reason: 2',
+      );
       await server.dropDatabase(name);
       await server.sql('postgres', 'drop role audit_reader');
     });
 
-    it('knows nothing of writes where the server counts none', async () => {
+    it('reports writes as unknown if the server does not count them', async () => {
       const name = await database();
       await server.sql(name, `create table t (id int); alter database ${name} set track_counts = off`);
       const found = await audit(name);
       expect(rule(named(found, 't'), 'not-written')).to.include({ holds: null });
       expect(named(found, 't').evidence.usage).to.equal(null);
-      expect(found.warnings).to.deep.equal([
-        'writes and reads are not to be known: the setting track_counts is off',
-      ]);
+      expect(found.warnings).to.deep.equal(['writes and reads are unknown: the setting track_counts is off']);
       expect(formatAudit(found)).to.include('are not counted on');
     });
 
-    it('keeps to the schemas that are asked for', async () => {
+    it('lists only tables of the requested schemas', async () => {
       const name = await database();
       await server.sql(name, 'create table a (id int); create schema s; create table s.b (id int)');
       const found = await audit(name, { schemas: ['s'] });
@@ -302,7 +306,7 @@ describe('audit', () => {
       expect(formatAudit(found)).to.include('  s.b ');
     });
 
-    it('prints any name and comment so that nothing in it takes effect', async () => {
+    it('escapes names and comments in text and Markdown', async () => {
       const name = await database();
       const nasty = [
         'a"b.c',
@@ -348,7 +352,7 @@ describe('audit', () => {
       return file;
     };
 
-    it('may say drop, which holds only for what is empty and unreferenced', async () => {
+    it('makes a candidate of a table with the decision drop only if it is empty and unreferenced', async () => {
       const decisions = write(
         JSON.stringify({
           organizations: { decision: 'drop', reason: 'Denormalized.', by: 'the owner', when: '2025-11-25' },
@@ -363,16 +367,23 @@ describe('audit', () => {
       });
       expect(named(found, 'postings').verdict).to.equal('keep');
       expect(found.warnings).to.have.length(1);
-      expect(found.warnings[0]).to.include('nonsense is decided on, but is no table of');
+      expect(found.warnings[0]).to.include('nonsense is not a table of');
     });
 
-    it('is refused with all of its mistakes', async () => {
+    it('is rejected with all of its mistakes', async () => {
       const bad: [string, string[]][] = [
         ['{', ['not JSON']],
-        ['[]', ['no object of table names']],
+        ['[]', ['not a JSON object with table names as keys']],
         [
           '{"a": 1, "b": {"decision": "maybe", "reason": ""}, "c.d.e": {"decision": "keep", "reason": "x"}, "f": {"decision": "keep", "reason": "x", "who": "me", "by": 3}}',
-          ['"a" has no object', '"b": decision', '"b": reason', 'c.d.e', '"f": unknown is who', '"f": by'],
+          [
+            '"a": the value is not an object',
+            '"b": decision',
+            '"b": reason',
+            'c.d.e',
+            '"f": unknown key who',
+            '"f": by',
+          ],
         ],
       ];
       for (const [text, problems] of bad) {
@@ -408,7 +419,7 @@ describe('audit', () => {
       );
     });
 
-    it('ends with 3 where schema and code are not in step, and with 2 without code', async () => {
+    it('ends with 3 if schema and code do not match, and with 2 without code', async () => {
       const [none, strict, loose, gone] = await Promise.all([
         run('--strict'),
         run('--strict --json', { CODE_ROOTS: 'ünï.txt' }),
@@ -420,7 +431,7 @@ describe('audit', () => {
       expect(JSON.parse(strict.stdout).error).to.include({ code: 'code-differs' });
       expect(JSON.parse(strict.stdout).code.unnamed).to.have.length(73);
       expect(loose.status).to.equal(0);
-      expect(loose.stdout).to.include('tables that no code names: 73');
+      expect(loose.stdout).to.include('tables that the code does not name: 73');
       expect(gone.status).to.equal(2);
       expect(gone.stderr).to.include('nowhere cannot be searched');
     });

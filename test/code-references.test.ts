@@ -26,7 +26,7 @@ describe('code references', () => {
     return root;
   }
 
-  /** `file:line how` by table. */
+  /** Returns the references as `file:line how`, by table. */
   function places(root: string, { references }: CodeSearch): Record<string, string[]> {
     return Object.fromEntries(
       [...references].map(([oid, found]) => [
@@ -62,7 +62,7 @@ describe('code references', () => {
     });
   });
 
-  it('reads SQL files as PostgreSQL does: columns, comments and the names of a WITH are no tables', async () => {
+  it('parses SQL files: columns, comments and names of WITH queries are not tables', async () => {
     const { places, missing } = await search({
       'a.sql': [
         '-- old_orders is gone',
@@ -82,7 +82,7 @@ describe('code references', () => {
     expect(missing).to.deep.equal(['nowhere a.sql:7']);
   });
 
-  it('reads the words of function bodies, texts and what is no SQL, and marks the last', async () => {
+  it('finds words in function bodies, strings and unparsable SQL, and marks the last', async () => {
     const { places } = await search({
       'body.sql':
         'create function f() returns void language plpgsql as $$ begin delete from orders; end $$;\n' +
@@ -96,7 +96,7 @@ describe('code references', () => {
     });
   });
 
-  it('reads SQL in strings, whatever the language', async () => {
+  it('parses SQL in string literals of any language', async () => {
     const { places, missing } = await search({
       'a.ts': [
         'const a = `select status, #{column} from orders where id = #{id}`;'.replaceAll('#', '$'),
@@ -120,7 +120,7 @@ describe('code references', () => {
     expect(missing).to.deep.equal(['gone_table c.sh:1']);
   });
 
-  it('misses nothing that code makes itself, nor what belongs to the system', async () => {
+  it('does not report relations that the code creates, or system relations, as missing', async () => {
     const { missing } = await search({
       'a.sql':
         'create temp table mine (id int); select * from mine; select * from pg_class, information_schema.tables;',
@@ -129,7 +129,7 @@ describe('code references', () => {
     expect(missing).to.deep.equal(['mine b.sql:1', 'theirs b.sql:1']);
   });
 
-  it('leaves out what is binary, ignored or linked', async () => {
+  it('skips binary files, ignored files and links', async () => {
     const root = tree({
       '.gitignore': '# c\n*.log\n/build/\n!keep.log\ndocs/**/*.tmp\n',
       'a.log': 'orders',
@@ -157,7 +157,7 @@ describe('code references', () => {
     expect(inner.files).to.equal(2);
   });
 
-  it('reads what is not UTF-8', async () => {
+  it('reads encodings other than UTF-8', async () => {
     const { places } = await search({
       'latin1.py': Buffer.from('# größe\nrun("select \'ä\' from orders")\n', 'latin1'),
       'utf16.sql': Buffer.from('\ufeffselect * from users;\n', 'utf16le'),
@@ -165,8 +165,8 @@ describe('code references', () => {
     expect(places).to.deep.equal({ orders: ['latin1.py:2 sql'], users: ['utf16.sql:1 sql'] });
   });
 
-  it('says which files it could not read', async function () {
-    // Nothing is closed to root, but a file that goes while the folder is read is.
+  it('lists the files that it could not read', async function () {
+    // Permissions do not stop root, but a name that is not UTF-8 cannot be opened.
     const root = tree({ 'a.txt': 'orders' });
     const name = Buffer.concat([Buffer.from(`${root}/`), Buffer.from([0xff, 0xfe]), Buffer.from('.txt')]);
     try {
@@ -179,7 +179,7 @@ describe('code references', () => {
     expect(found.unread[0]).to.match(/could not be read: ENOENT$/);
   });
 
-  it('refuses folders that are not there', async () => {
+  it('rejects folders that do not exist', async () => {
     const error = await refusalOf(searchCode([join(folder, 'nowhere')], tables, names), 'bad-options');
     expect(error.message).to.include('nowhere cannot be searched');
     expect(parseRoots(' core, scripts,,')).to.deep.equal(['core', 'scripts']);
@@ -191,7 +191,7 @@ describe('code references', () => {
     expect(places).to.deep.equal({ orders: ['big.txt:30001 word'] });
   });
 
-  it('takes deep and endless SQL for none', async () => {
+  it('treats deeply nested or unterminated SQL as unparsable', async () => {
     const deep = `select ${'('.repeat(50_000)}1${')'.repeat(50_000)} from orders`;
     const { places } = await search({
       'deep.sql': deep,
@@ -200,7 +200,7 @@ describe('code references', () => {
     expect(places).to.deep.equal({ orders: ['deep.sql:1 unparsed', 'open.py:1 word'] });
   });
 
-  it('scans like grep -w, however many names there are', () => {
+  it('scans for many names like grep -w', () => {
     const many = Array.from({ length: 10_000 }, (_, index) => `t_${index}`);
     const scanner = makeScanner(many);
     const hits = scanner.find(Buffer.from('t_0 t_9999,t_10000;xt_5 T_77'));
@@ -211,7 +211,7 @@ describe('code references', () => {
     ]);
   });
 
-  it('scans random texts as a search for each word does', () => {
+  it('scans random texts with the same result as a search for each word', () => {
     let state = 7;
     const draw = (below: number) => {
       state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;

@@ -23,26 +23,26 @@ import { type Counting, readCounting, readRelationNames, readTables, type Table 
 import { type Judgement, judge } from './verdict.ts';
 import { NameIndex, wordsOf } from './words.ts';
 
-/** What the database says, before any of it is judged. */
+/** The evidence read from the database, before it is judged. */
 export interface Evidence {
   readonly database: string;
   readonly role: string;
   readonly counting: Counting;
-  /** Those of all user schemas. */
+  /** The tables of all user schemas. */
   readonly tables: readonly Table[];
   /** The names of all relations, views and sequences included. */
   readonly relations: readonly string[];
-  /** By OID. */
+  /** By the OID of the table. */
   readonly counts: ReadonlyMap<number, RowCount>;
   readonly links: readonly Link[];
   readonly bodies: readonly Body[];
-  /** When tables came back from the archive, ISO 8601, by qualified name. */
+  /** When tables were restored from the archive, ISO 8601, by qualified name. */
   readonly restored: ReadonlyMap<string, string>;
   /** The schemas of the search path. */
   readonly path: readonly string[];
 }
 
-/** Reads all that the rules need of the database; needs no right to any table. */
+/** Reads the evidence from the database. It needs no privilege on any table. */
 export async function readEvidence(session: Session): Promise<Evidence> {
   const tables = await readTables(session);
   return {
@@ -68,49 +68,49 @@ async function readRestored(session: Session): Promise<Map<string, string>> {
       ),
     );
   } catch (error) {
-    // The archive is closed to others than who migrates.
+    // Only the role that runs migrations can read the archive.
     if (sqlState(error) === '42501') return new Map();
     throw error;
   }
 }
 
-/** One table, judged. This is what `undrop audit --json` prints under `tables`. */
+/** The verdict on one table, as printed by `undrop audit --json` under `tables`. */
 export interface TableAudit extends Judgement {
   readonly schema: string;
   readonly name: string;
-  /** Null where it could not be looked into. */
+  /** Null if the table could not be read. */
   readonly empty: boolean | null;
-  /** Null where it is not known; see `evidence.rowsEstimated`. */
+  /** Null if unknown; an estimate if `evidence.rowsEstimated` is true. */
   readonly rows: number | null;
   readonly rules: readonly Rule[];
   readonly evidence: TableEvidence;
 }
 
-/** A database, judged. */
+/** The verdicts on all tables of a database. */
 export interface Audit {
   readonly database: string;
   readonly counting: Counting;
   readonly counts: Readonly<Record<'tables' | 'empty' | 'candidate' | 'ask' | 'keep', number>>;
   readonly tables: readonly TableAudit[];
-  /** What could not be looked at, and what does not fit. */
+  /** Tables and files that could not be read, and decisions on missing tables. */
   readonly warnings: readonly string[];
-  /** Null where none was searched. */
+  /** Null if no code was searched. */
   readonly code: CodeSummary | null;
 }
 
 export interface CodeSummary {
   readonly roots: readonly string[];
   readonly files: number;
-  /** Tables that SQL in the code names and that do not exist. */
+  /** Missing tables that SQL in the code names. */
   readonly missing: CodeSearch['missing'];
-  /** Tables that no code names. */
+  /** Tables that the code does not name. */
   readonly unnamed: readonly string[];
 }
 
 /**
- * Judges every table of some schemas.
+ * Judges every table of the given schemas.
  *
- * @param schemas all where it is undefined
+ * @param schemas undefined for all schemas
  */
 export function auditEvidence(
   evidence: Evidence,
@@ -130,15 +130,15 @@ export function auditEvidence(
 
   const tables = known
     .filter(({ table }) => schemas === undefined || schemas.includes(table.schema))
-    .map((one): TableAudit => {
-      const { table, count } = one;
+    .map((subject): TableAudit => {
+      const { table, count } = subject;
       const rules = [
-        empty(one),
-        unreferenced(one),
-        notInCode(one, search === null ? null : { files: search.files, unread: search.unread.length }),
-        // What they say is a sign only where there are no rows.
-        ...(count.empty === true ? [vanishedName(one, relations), superseded(one, filled)] : []),
-        notWritten(one, evidence.counting),
+        empty(subject),
+        unreferenced(subject),
+        notInCode(subject, search === null ? null : { files: search.files, unread: search.unread.length }),
+        // These rules are meaningful only for an empty table.
+        ...(count.empty === true ? [vanishedName(subject, relations), superseded(subject, filled)] : []),
+        notWritten(subject, evidence.counting),
       ];
       const decision = decided.byOid.get(table.oid);
       return {
@@ -148,7 +148,13 @@ export function auditEvidence(
         rows: count.rows,
         ...judge(rules, decision, table.extension, codeComplete),
         rules,
-        evidence: describeEvidence(one, byTable.get(table.oid) ?? [], evidence.counting, search, decision),
+        evidence: describeEvidence(
+          subject,
+          byTable.get(table.oid) ?? [],
+          evidence.counting,
+          search,
+          decision,
+        ),
       };
     });
 
@@ -157,7 +163,7 @@ export function auditEvidence(
     counting: evidence.counting,
     counts: {
       tables: tables.length,
-      empty: tables.filter((one) => one.empty === true).length,
+      empty: tables.filter((table) => table.empty === true).length,
       candidate: tables.filter(({ verdict }) => verdict === 'candidate').length,
       ask: tables.filter(({ verdict }) => verdict === 'ask').length,
       keep: tables.filter(({ verdict }) => verdict === 'keep').length,
@@ -181,7 +187,7 @@ function gather(evidence: Evidence, search: CodeSearch | null): Known[] {
         empty: null,
         rows: null,
         estimated: false,
-        found: 'it was not looked into',
+        found: 'not checked',
       },
       referencedBy: [
         ...own
@@ -197,10 +203,10 @@ function gather(evidence: Evidence, search: CodeSearch | null): Known[] {
 }
 
 function place({ file, line, how }: CodeReference): string {
-  return `${file}:${line}${how === 'unparsed' ? ' (SQL that does not parse)' : ''}`;
+  return `${file}:${line}${how === 'unparsed' ? ' (SQL that cannot be parsed)' : ''}`;
 }
 
-/** Which functions have a text that names a table. */
+/** Returns the functions whose body names a table, by the OID of the table. */
 function namedInBodies({ tables, bodies }: Evidence): Map<number, string[]> {
   const scanner = makeScanner(tables.map(({ name }) => name));
   const named = new Map<number, Set<string>>();
@@ -213,7 +219,7 @@ function namedInBodies({ tables, bodies }: Evidence): Map<number, string[]> {
   return new Map([...named].map(([oid, identities]) => [oid, [...identities]]));
 }
 
-/** Decisions by OID: a name without a schema is looked for along the search path. */
+/** Maps decisions to the OIDs of their tables. A name without a schema is resolved by the search path. */
 function assign(decisions: readonly Decided[], { tables, path, database }: Evidence) {
   const byOid = new Map<number, Decided>();
   const warnings: string[] = [];
@@ -222,20 +228,19 @@ function assign(decisions: readonly Decided[], { tables, path, database }: Evide
     const found = schemas.flatMap(
       (schema) => tables.find((table) => table.schema === schema && table.name === decision.name) ?? [],
     )[0];
-    if (found === undefined)
-      warnings.push(`decisions: ${decision.written} is decided on, but is no table of ${database}`);
+    if (found === undefined) warnings.push(`decisions: ${decision.written} is not a table of ${database}`);
     else byOid.set(found.oid, decision);
   }
   return { byOid, warnings };
 }
 
 function unseen(tables: readonly TableAudit[], { role, counting }: Evidence): string[] {
-  const hidden = tables.filter((one) => one.empty === null).length;
+  const hidden = tables.filter((table) => table.empty === null).length;
   return [
     ...(hidden === 0
       ? []
-      : [`${hidden} of the tables could not be looked into as ${role}; they are kept, whatever they hold`]),
-    ...(counting.reason === null ? [] : [`writes and reads are not to be known: ${counting.reason}`]),
+      : [`tables that could not be read as ${role}, and are kept for that reason: ${hidden}`]),
+    ...(counting.reason === null ? [] : [`writes and reads are unknown: ${counting.reason}`]),
   ];
 }
 

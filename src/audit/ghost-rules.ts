@@ -10,32 +10,32 @@ export type RuleName =
   | 'superseded'
   | 'not-written';
 
-/** One check of whether a table is a ghost, with its evidence. */
+/** The result of one rule on one table, with its evidence. */
 export interface Rule {
   readonly rule: RuleName;
-  /** Null where it could not be checked. */
+  /** Null if the rule could not be checked. */
   readonly holds: boolean | null;
   readonly found: string;
 }
 
-/** A table and what was found out about it. */
+/** A table and the evidence about it. */
 export interface Known {
   readonly table: Table;
   readonly count: RowCount;
-  /** What needs it, such as `view public.model_performance`. */
+  /** The objects that reference it, such as `view public.model_performance`. */
   readonly referencedBy: readonly string[];
-  /** The OIDs of the tables that its foreign keys go to. */
+  /** The OIDs of the tables that its foreign keys reference. */
   readonly targets: readonly number[];
-  /** Where code names it, `file:line`; null where no code was searched. */
+  /** The places in the code that name it, `file:line`; null if no code was searched. */
   readonly code: readonly string[] | null;
-  /** Since when writes to it are counted, ISO 8601; null where they are not. */
+  /** When counting of its writes began, ISO 8601; null if they are not counted. */
   readonly since: string | null;
 }
 
-/** Holds where it was looked and no row was found. */
+/** Holds if the table was read and has no rows. */
 export function empty({ count }: Known): Rule {
   const { empty: holds, rows, estimated, found } = count;
-  if (holds === null) return { rule: 'empty', holds, found: `not to be known: ${found}` };
+  if (holds === null) return { rule: 'empty', holds, found: `unknown: ${found}` };
   if (holds) return { rule: 'empty', holds, found: `0 rows: ${found}` };
   return { rule: 'empty', holds, found: describeRows(rows, estimated) };
 }
@@ -45,17 +45,17 @@ export function describeRows(rows: number | null, estimated: boolean): string {
   return `${estimated ? 'about ' : ''}${rows === 1 ? '1 row' : `${rows} rows`}`;
 }
 
-/** Holds where no foreign key, view, function, policy, default, publication or table of others needs it. */
+/** Holds if no foreign key, view, function, policy, default, publication or other table references it. */
 export function unreferenced({ referencedBy }: Known): Rule {
-  const found = referencedBy.length === 0 ? 'no object refers to it' : `needed by ${list(referencedBy)}`;
+  const found = referencedBy.length === 0 ? 'no object references it' : `referenced by ${list(referencedBy)}`;
   return { rule: 'unreferenced', holds: referencedBy.length === 0, found };
 }
 
-/** Holds where code was searched, all of it, and does not name the table. */
+/** Holds if all of the code was searched and does not name the table. */
 export function notInCode({ code }: Known, search: { files: number; unread: number } | null): Rule {
   const rule = 'not-in-code';
   if (code === null || search === null)
-    return { rule, holds: null, found: 'no code was searched: --code or CODE_ROOTS' };
+    return { rule, holds: null, found: 'no code was searched; set --code or CODE_ROOTS' };
   if (code.length > 0) return { rule, holds: false, found: `named in ${list(code)}` };
   const files = search.files === 1 ? '1 file' : `${search.files} files`;
   if (search.unread > 0)
@@ -63,13 +63,13 @@ export function notInCode({ code }: Known, search: { files: number; unread: numb
   return { rule, holds: true, found: `not named in ${files}` };
 }
 
-/** Holds where the server counts writes and has counted none. */
+/** Holds if the server counts writes and has counted none. */
 export function notWritten({ table, since }: Known, { server, reason }: Counting): Rule {
   const rule = 'not-written';
-  if (since === null) return { rule, holds: null, found: `not to be known on ${server}: ${reason}` };
-  if (table.written === null) return { rule, holds: null, found: `nothing is counted of it on ${server}` };
+  if (since === null) return { rule, holds: null, found: `unknown on ${server}: ${reason}` };
+  if (table.written === null) return { rule, holds: null, found: `no statistics for it on ${server}` };
   const when = `since ${moment(since)} on ${server}`;
-  if (table.written === 0) return { rule, holds: true, found: `nothing written ${when}` };
+  if (table.written === 0) return { rule, holds: true, found: `no rows written ${when}` };
   return {
     rule,
     holds: false,
@@ -82,8 +82,8 @@ export function moment(time: string): string {
   return `${new Date(time).toISOString().slice(0, 16)}Z`;
 }
 
-// Keys of these names lead to the same table, to a system elsewhere, or to nothing in particular.
-const nobody = [
+// A key with one of these names refers to the same table, to another system, or to no particular table.
+const genericStems = [
   'parent',
   'child',
   'root',
@@ -100,52 +100,51 @@ const nobody = [
 ];
 
 /**
- * Holds where a column is named like a key, `recipe_run_id`, or the comment speaks of a table, and there is no relation
- * of that name. Columns of real keys say nothing here, nor does the half of a polymorphic pair (`owner_id`,
- * `owner_type`).
+ * Holds if a column is named like a foreign key (`recipe_run_id`), or a comment mentions a table, and no relation of
+ * that name exists. Columns of real keys and of polymorphic pairs (`owner_id`, `owner_type`) are not considered.
  */
 export function vanishedName({ table }: Known, relations: NameIndex<string>): Rule {
   const found: string[] = [];
   for (const { name, keyed, comment } of table.columns) {
     const stem = keyed ? undefined : keyStem(name);
     if (stem !== undefined && !isPair(table, stem) && !isKnown(stem, relations))
-      found.push(`column ${name} is named like a key, and there is no ${stem.join('_')}`);
-    for (const word of tablesIn(comment, table, relations))
-      found.push(`the comment on column ${name} speaks of ${word}, which does not exist`);
+      found.push(`column ${name} is named like a foreign key, but no relation ${stem.join('_')} exists`);
+    for (const word of missingTablesIn(comment, table, relations))
+      found.push(`the comment on column ${name} mentions ${word}, which does not exist`);
   }
-  for (const word of tablesIn(table.comment, table, relations))
-    found.push(`its comment speaks of ${word}, which does not exist`);
+  for (const word of missingTablesIn(table.comment, table, relations))
+    found.push(`its comment mentions ${word}, which does not exist`);
   if (found.length > 0) return { rule: 'vanished-name', holds: true, found: found.join('; ') };
-  return { rule: 'vanished-name', holds: false, found: 'it names no table that does not exist' };
+  return { rule: 'vanished-name', holds: false, found: 'its columns and comments name no missing relation' };
 }
 
-/** What `recipe_run_id`, `recipeRunId` or `recipe_run_uuid` is the key of. */
+/** Returns the words before the `id` or `uuid` of a column: `recipe_run_id` gives recipe, run. */
 function keyStem(column: string): string[] | undefined {
   const words = wordsOf(column);
   if (words.length < 2 || !['id', 'uuid'].includes(words.at(-1) ?? '')) return undefined;
   const stem = words.slice(0, -1);
-  return stem.length === 1 && nobody.includes(stem[0] ?? '') ? undefined : stem;
+  return stem.length === 1 && genericStems.includes(stem[0] ?? '') ? undefined : stem;
 }
 
 function isPair({ columns }: Table, stem: readonly string[]): boolean {
   return columns.some(({ name }) => wordsOf(name).join('_') === `${stem.join('_')}_type`);
 }
 
-/** `workflow_run` and `run` are workflow_runs; `depends_on_workflow` is workflows. */
+/** Returns whether a relation matches: `workflow_run` and `run` match workflow_runs, `depends_on_workflow` workflows. */
 function isKnown(stem: readonly string[], relations: NameIndex<string>): boolean {
   return relations.hasEnd(stem) || stem.some((_, index) => index > 0 && relations.has(stem.slice(index)));
 }
 
-// Words that stand before "table" and name none.
+// Words before "table" that are not the name of a table.
 const verbs = ['contains', 'has', 'holds', 'its', 'joins', 'links', 'maps', 'references', 'stores', 'uses'];
 
-/** Names of tables that a comment speaks of, as `variations table`, `table variations` or `recipe_runs`, and that are not there. */
-function tablesIn(comment: string | null, table: Table, relations: NameIndex<string>): string[] {
+/** Returns the missing tables that a comment mentions, as `variations table`, `table variations` or `recipe_runs`. */
+function missingTablesIn(comment: string | null, table: Table, relations: NameIndex<string>): string[] {
   if (comment === null) return [];
   const own = wordsOf(table.name);
   const columns = table.columns.map(({ name }) => name.toLowerCase());
   const words = [
-    // At the beginning it says what this one is: "Statistics table".
+    // At the beginning of a comment, the word describes this table: "Statistics table".
     ...comment.matchAll(/(?<=\s)(\w+) table\b/gi),
     ...comment.matchAll(/\btable (\w+)/gi),
     ...comment.matchAll(/\b([a-z]\w*_\w+)\b/g),
@@ -163,15 +162,15 @@ function tablesIn(comment: string | null, table: Table, relations: NameIndex<str
   });
 }
 
-/** Of thousands of tables with one ending, none is the one. */
+/** Limits the comparison where very many tables have the same last word. */
 const mostPeers = 200;
 
 const ages = /^(old|legacy|deprecated|obsolete|bak|backup|copy|v\d+)$/;
 
 /**
- * Holds where a table of a like name has rows: the same name but for words such as `old` and `v1`, or the same last word
- * and at least half of its columns. A table that has a foreign key to the other one works with it, and is not
- * superseded by it.
+ * Holds if a similarly named table has rows: one with the same name apart from words such as `old` and `v1`, or with the
+ * same last word and at least half of its columns in common. A table that this table references with a foreign key does
+ * not count.
  */
 export function superseded({ table, targets }: Known, filled: NameIndex<Known>): Rule {
   const words = agelessWords(table.name);
@@ -184,17 +183,17 @@ export function superseded({ table, targets }: Known, filled: NameIndex<Known>):
     .filter(({ same, share }) => same || share >= 0.5)
     .sort((a, b) => Number(b.same) - Number(a.same) || b.share - a.share)[0];
   if (best === undefined)
-    return { rule: 'superseded', holds: false, found: 'no table of a like name has rows' };
+    return { rule: 'superseded', holds: false, found: 'no similarly named table has rows' };
   const { peer, shared } = best;
   const { rows, estimated } = peer.count;
   return {
     rule: 'superseded',
     holds: true,
-    found: `${peer.table.name} is named alike, has ${describeRows(rows, estimated)} and ${shared} of the same columns`,
+    found: `${peer.table.name} has a similar name, ${describeRows(rows, estimated)}, and ${shared === 1 ? '1 column' : `${shared} columns`} in common`,
   };
 }
 
-/** The words of a name without those that tell its age. */
+/** Returns the words of a name without those that mark an old version, such as `old` and `v1`. */
 export function agelessWords(name: string): readonly string[] {
   const words = wordsOf(name);
   const rest = words.filter((word) => !ages.test(word));
@@ -203,7 +202,7 @@ export function agelessWords(name: string): readonly string[] {
 
 function likeness(words: readonly string[], columns: ReadonlySet<string>, other: Table) {
   const shared = other.columns.filter(({ name }) => columns.has(name)).length;
-  // One column in common is none: that may be any id.
+  // A single common column is ignored: it is often just an id.
   const share = shared < 2 ? 0 : shared / other.columns.length;
   return { same: isSameName(words, agelessWords(other.name)), shared, share };
 }

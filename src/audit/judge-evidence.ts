@@ -4,20 +4,20 @@ import { searchCode } from './code/search.ts';
 import { readDecisions } from './decisions.ts';
 
 export interface JudgeOptions {
-  /** Of the project: `decisions.json` is in it. */
+  /** The project folder. By default `decisions.json` is read from it. */
   readonly root: string;
-  /** Instead of that file. */
+  /** Another file of decisions; it must exist. */
   readonly decisions?: string | undefined;
-  /** Folders and files of code. Default: none. */
+  /** Folders and files of code to search. Default: none. */
   readonly code?: readonly string[] | undefined;
-  /** Default: all. */
+  /** The schemas to judge. Default: all. */
   readonly schemas?: readonly string[] | undefined;
 }
 
 /**
- * Judges with what was decided by people and what the code names.
+ * Reads the decisions, searches the code, and judges all tables.
  *
- * @throws UndropError `bad-options` for decisions or code that cannot be read
+ * @throws UndropError `bad-options` if the decisions or the code cannot be read
  */
 export async function judgeEvidence(
   evidence: Evidence,

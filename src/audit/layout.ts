@@ -1,12 +1,12 @@
 import { printable } from '../text/printable.ts';
 
-/** The columns of a terminal that a report may take. */
+/** The maximum line length, in terminal columns. */
 const width = 100;
 
 const wide =
   /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
 
-/** How many columns of a terminal the text takes. */
+/** Returns the width of a text in terminal columns. */
 export function columnsOf(text: string): number {
   if (isPlain(text)) return text.length;
   let columns = 0;
@@ -18,12 +18,12 @@ function isPlain(text: string): boolean {
   return /^[\x20-\x7e]*$/.test(text);
 }
 
-/** Filled up with blanks. */
+/** Pads a text with spaces to a number of terminal columns. */
 export function pad(text: string, columns: number): string {
   return text + ' '.repeat(Math.max(0, columns - columnsOf(text)));
 }
 
-/** Lines of at most `width` columns, the first after `first`, the others indented; broken at blanks where there are any. */
+/** Breaks a text into lines of at most `width` columns, at spaces if possible. `first` begins the first line. */
 export function wrap(first: string, text: string, indent = columnsOf(first)): string[] {
   if (isPlain(first + text) && first.length + text.length <= width) return [(first + text).trimEnd()];
   const lines: string[] = [];
@@ -58,7 +58,7 @@ export function wrap(first: string, text: string, indent = columnsOf(first)): st
 
 const units = ['B', 'kB', 'MB', 'GB', 'TB'];
 
-/** `8 kB` */
+/** Formats a size: `8 kB`. */
 export function describeBytes(bytes: number): string {
   let unit = 0;
   let amount = bytes;
@@ -69,7 +69,7 @@ export function describeBytes(bytes: number): string {
   return `${Math.round(amount)} ${units[unit]}`;
 }
 
-/** Text of others in Markdown: as code, so that nothing in it is a link, a mention, a tag or the end of a cell. */
+/** Formats a text as Markdown code, so that it cannot contain a link, a mention, a tag or the end of a cell. */
 export function code(text: string): string {
   const inert = printable(text).replaceAll('`', '\\u0060').replaceAll('|', '\\u007c').trim();
   return inert === '' ? '' : `\`${inert}\``;

@@ -1,20 +1,21 @@
 import type { Session } from '../session/session.ts';
 
-/** What a table has to do with others: by its OID. */
+/** A relationship of a table to another object. */
 export interface Link {
+  /** The OID. */
   readonly table: number;
-  /** Whether the other needs the table (`in`), or the table has it (`out`). */
+  /** `in`: the object references the table; `out`: the table has the object. */
   readonly direction: 'in' | 'out';
   /** `foreign key`, `view`, `function`, `trigger`, `policy`, `publication`, … */
   readonly kind: string;
-  /** As PostgreSQL writes it. */
+  /** The identity of the object, as PostgreSQL prints it. */
   readonly identity: string;
-  /** The table that a foreign key goes to. */
+  /** The OID of the table that a foreign key references. */
   readonly target: number | null;
 }
 
-// What depends on the table, its row type or its sequences, and belongs to something else. Parts of one partitioned
-// table belong together. https://www.postgresql.org/docs/current/catalog-pg-depend.html
+// The objects that depend on the table, its row type or its sequences, and do not belong to the table. All partitions of
+// one partitioned table count as the same table. https://www.postgresql.org/docs/current/catalog-pg-depend.html
 const dependentsSql = /* sql */ `
   with tables as materialized (
     select c.oid, c.reltype
@@ -63,14 +64,14 @@ const dependentsSql = /* sql */ `
       on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and c.oid = d.objid
     left join pg_catalog.pg_publication_rel as x
       on d.classid = 'pg_catalog.pg_publication_rel'::pg_catalog.regclass and x.oid = d.objid
-    -- the clone of a foreign key on a partition goes with the key
+    -- only the foreign key itself, without its clones on partitions
     where k.oid is null or k.conparentid = 0
   )
   select distinct o.oid::bigint as "table", 'in' as direction,
     case when o.contype = 'f' then 'foreign key' else i.type end as kind, i.identity, null::bigint as target
   from owned as o
   cross join lateral (
-    -- a view is its rule
+    -- the rule _RETURN stands for its view
     select case when o.rulename = '_RETURN' then 'pg_catalog.pg_class'::pg_catalog.regclass::oid else o.classid end as classid,
       case when o.rulename = '_RETURN' then o.owner else o.objid end as objid
   ) as v
@@ -107,14 +108,14 @@ const ownSql = /* sql */ `
   join pg_catalog.pg_class as c on c.oid = i.inhparent
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace`;
 
-/** What refers to the tables, and what they have, sorted by kind and name. */
+/** Returns the links of all tables, sorted by kind and identity. */
 export async function readLinks(session: Session): Promise<Link[]> {
   return session.read<Link>(/* sql */ `
     select l.* from (${dependentsSql} union all ${ownSql}) as l
     order by l."table", l.direction, l.kind, l.identity`);
 }
 
-/** A function whose body is a text, of which PostgreSQL does not know what it uses. */
+/** A function with a text body, whose dependencies PostgreSQL does not record. */
 export interface Body {
   readonly identity: string;
   readonly text: string;

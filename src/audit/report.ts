@@ -5,12 +5,12 @@ import { code, columnsOf, describeBytes, pad, wrap } from './layout.ts';
 import type { Verdict } from './verdict.ts';
 
 export const meanings: readonly [Verdict, string][] = [
-  ['candidate', 'empty, unreferenced, and what it was made for is gone'],
-  ['ask', 'empty and unreferenced, and that is all that is known'],
-  ['keep', 'has rows, or is referred to, or was decided on'],
+  ['candidate', 'empty, unreferenced, and looks obsolete'],
+  ['ask', 'empty and unreferenced; no further evidence'],
+  ['keep', 'has rows, is referenced, or is kept by a decision'],
 ];
 
-/** The audit for a terminal: no line is longer than 100 columns. */
+/** Formats an audit for a terminal, with lines of at most 100 columns. */
 export function formatAudit(audit: Audit): string {
   const lines = [...wrap('', headline(audit)), ...wrap('', countingLine(audit)), ''];
   for (const [verdict, meaning] of meanings) {
@@ -30,7 +30,7 @@ function headline({ database, counts }: Audit): string {
 export function countingLine({ counting }: Audit): string {
   return counting.since === null
     ? `Writes and reads are not counted on ${counting.server}: ${counting.reason}.`
-    : `Writes and reads are counted since ${moment(counting.since)} on ${counting.server}.`;
+    : `Writes and reads have been counted since ${moment(counting.since)} on ${counting.server}.`;
 }
 
 function longLines(table: TableAudit): string[] {
@@ -40,7 +40,7 @@ function longLines(table: TableAudit): string[] {
     ...wrap('  ', `${nameOf(table)}  ${describeBytes(evidence.bytes)}`),
     ...(comment === null ? [] : wrap('    comment         ', comment)),
     ...rules.flatMap(({ rule, holds, found }) => wrap(`    ${sign(holds)} ${pad(rule, 13)} `, found)),
-    ...describeUsage(table).flatMap((line) => wrap('    reads           ', line)),
+    ...describeUsage(table).flatMap((line) => wrap('    scans           ', line)),
   ];
 }
 
@@ -53,12 +53,12 @@ function describeUsage({ evidence: { usage } }: TableAudit): string[] {
   const times = (count: number | null, last: string | null) =>
     `${count ?? 'unknown'}${last === null ? '' : `, last ${moment(last)}`}`;
   return [
-    `of an index: ${times(usage.indexReads, usage.lastIndexRead)}; of the whole table (backups do that too): ` +
+    `index: ${times(usage.indexReads, usage.lastIndexRead)}; sequential (including backups): ` +
       times(usage.tableReads, usage.lastTableRead),
   ];
 }
 
-/** Name, rows, size and reason in columns; a long name has a line of its own. */
+/** Name, rows, size and reason in columns. A long name takes a line of its own. */
 function shortLines(tables: readonly TableAudit[]): string[] {
   const cells = tables.map((table) => [
     nameOf(table),
@@ -71,7 +71,7 @@ function shortLines(tables: readonly TableAudit[]): string[] {
   return tables.flatMap((table, index) => {
     const [name = '', rows = '', bytes = ''] = cells[index] ?? [];
     const amounts = `${rows.padStart(widths[1])}  ${bytes.padStart(widths[2])}  `;
-    // Why a table with rows is kept needs no words.
+    // The reason is omitted for a table with rows.
     const why = table.empty === false && table.rows !== null ? '' : table.why;
     if (columnsOf(name) <= widths[0]) return wrap(`  ${pad(name, widths[0])}  ${amounts}`, why);
     return [...wrap('  ', name), ...wrap(`  ${' '.repeat(widths[0])}  ${amounts}`, why)];
@@ -84,9 +84,9 @@ function codeLines({ code: search }: Audit): string[] {
   const unnamed = search.unnamed.flatMap((name) => wrap('  ', name, 4));
   return [
     ...wrap('', `code: ${search.files} files in ${search.roots.join(', ')}`),
-    `tables that SQL in the code names and that do not exist: ${search.missing.length}`,
+    `missing tables that SQL in the code names: ${search.missing.length}`,
     ...missing,
-    `tables that no code names: ${search.unnamed.length}`,
+    `tables that the code does not name: ${search.unnamed.length}`,
     ...unnamed,
     '',
   ];
@@ -96,7 +96,7 @@ export function nameOf({ schema, name }: TableAudit): string {
   return schema === 'public' ? identifier(name) : `${identifier(schema)}.${identifier(name)}`;
 }
 
-/** The audit as the comment on a pull request: the ghosts first, all the rest folded up. */
+/** Formats an audit as a comment on a pull request: candidates first, kept tables folded. */
 export function formatAuditMarkdown(audit: Audit): string {
   const { counts } = audit;
   const lines = [
@@ -117,11 +117,11 @@ export function formatAuditMarkdown(audit: Audit): string {
     const { missing, unnamed } = audit.code;
     lines.push(
       ...folded(
-        `In the code, but not in the database: ${missing.length}`,
+        `In the code but not in the database: ${missing.length}`,
         missing.map(({ name, file, line }) => `- ${code(name)} ${code(`${file}:${line}`)}`),
       ),
       ...folded(
-        `In the database, but not in the code: ${unnamed.length}`,
+        `In the database but not in the code: ${unnamed.length}`,
         unnamed.map((name) => `- ${code(name)}`),
       ),
     );

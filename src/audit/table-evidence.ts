@@ -4,33 +4,33 @@ import type { Known } from './ghost-rules.ts';
 import type { Link } from './relations.ts';
 import type { Counting } from './tables.ts';
 
-/** What a table was judged by. This is what `undrop audit --json` prints under `evidence`. */
+/** The evidence about a table, as printed by `undrop audit --json` under `evidence`. */
 export interface TableEvidence {
   readonly rowsEstimated: boolean;
-  /** With indexes, and with what is stored apart. */
+  /** In bytes, with indexes and TOAST. */
   readonly bytes: number;
   readonly owner: string;
   readonly comment: string | null;
   readonly extension: string | null;
-  /** Null where the server counts nothing; `since` says from when on, ISO 8601, and `on` which server. */
+  /** Null if the server does not count reads and writes. */
   readonly usage: Usage | null;
   readonly foreignKeysIn: readonly string[];
   readonly foreignKeysOut: readonly string[];
   readonly views: readonly string[];
-  /** Those that PostgreSQL knows to use it, and those whose text names it. */
+  /** Functions that depend on it according to the catalogs, and functions whose body names it. */
   readonly functions: readonly string[];
   readonly triggers: readonly string[];
   readonly policies: readonly string[];
   readonly publications: readonly string[];
-  /** Whatever else refers to it: children, defaults, columns, rules. */
+  /** All other objects that reference it: children, defaults, columns, rules. */
   readonly others: readonly string[];
-  /** Null where no code was searched. */
+  /** Null if no code was searched. */
   readonly code: readonly CodeReference[] | null;
   readonly decision: Decision | null;
 }
 
-/** What follows the name of a function that PostgreSQL does not know to need the table. */
-export const inText = ', whose text names it';
+/** Appended to the name of a function whose body names the table without a dependency in the catalogs. */
+export const inText = ', whose body names it';
 
 export interface Usage {
   readonly rowsWritten: number | null;
@@ -38,7 +38,9 @@ export interface Usage {
   readonly tableReads: number | null;
   readonly lastIndexRead: string | null;
   readonly lastTableRead: string | null;
+  /** When counting began, ISO 8601. */
   readonly since: string;
+  /** The server that counted. */
   readonly on: string;
 }
 
@@ -54,7 +56,7 @@ export function describeEvidence(
       .filter((one) => one.direction === direction && kinds.includes(one.kind))
       .map(({ identity }) => identity);
   const views = ['view', 'materialized view'];
-  const told = ['foreign key', 'publication', 'function', 'procedure', 'policy', ...views];
+  const listed = ['foreign key', 'publication', 'function', 'procedure', 'policy', ...views];
   return {
     rowsEstimated: count.estimated,
     bytes: table.totalBytes,
@@ -81,7 +83,7 @@ export function describeEvidence(
     policies: [...of('out', 'policy'), ...of('in', 'policy')],
     publications: of('in', 'publication'),
     others: links
-      .filter(({ direction, kind }) => direction === 'in' && !told.includes(kind))
+      .filter(({ direction, kind }) => direction === 'in' && !listed.includes(kind))
       .map(({ kind, identity }) => `${kind} ${identity}`),
     code: search === null ? null : (search.references.get(table.oid) ?? []),
     decision:

@@ -1,36 +1,37 @@
 import type { Session } from '../session/session.ts';
 
-/** A table as the catalogs and the statistics know it. */
+/** A table, as described by the catalogs and the statistics. */
 export interface Table {
   readonly oid: number;
   readonly schema: string;
   readonly name: string;
-  /** Qualified and quoted. */
+  /** The qualified and quoted name. */
   readonly sql: string;
   /** A partitioned table holds no rows of its own. */
   readonly partitioned: boolean;
-  /** The OID of the partitioned table that it is a part of. */
+  /** The OID of its partitioned table; null if it is not a partition. */
   readonly parent: number | null;
   readonly owner: string;
   readonly extension: string | null;
   readonly comment: string | null;
   readonly columns: readonly Column[];
-  /** Of its file: what holds the rows, unless another access method keeps them elsewhere. */
+  /** Size of the main data file in bytes. Access methods other than heap may store rows elsewhere. */
   readonly rowBytes: number;
-  /** Whether the access method is the server's own. */
+  /** Whether the access method is heap. */
   readonly heap: boolean;
-  /** With indexes and with what is stored apart; these as counted by the last VACUUM, ANALYZE or CREATE INDEX. */
+  /** In bytes, with indexes and TOAST. Their sizes are those of the last VACUUM, ANALYZE or CREATE INDEX. */
   readonly totalBytes: number;
-  /** What the last ANALYZE made of it; -1 where there was none. */
+  /** Number of rows estimated by the last VACUUM, ANALYZE or CREATE INDEX; -1 if unknown. */
   readonly estimate: number;
-  /** Whether this role may read all of its rows. */
+  /** Whether the current role can read all rows. */
   readonly readable: boolean;
-  /** Rows written since the statistics began, also by transactions that were rolled back; null where not counted. */
+  /** Rows written since the statistics were reset, including rolled-back transactions; null if not counted. */
   readonly written: number | null;
+  /** Number of index scans. */
   readonly indexReads: number | null;
-  /** Reads of the whole table: pg_dump, an audit and a rehearsal do that too. */
+  /** Number of sequential scans, including those of pg_dump, of audits and of rehearsals. */
   readonly tableReads: number | null;
-  /** ISO 8601; null before PostgreSQL 16, or where there was none. */
+  /** ISO 8601; null before PostgreSQL 16, or if there was no scan. */
   readonly lastIndexRead: string | null;
   readonly lastTableRead: string | null;
 }
@@ -38,11 +39,11 @@ export interface Table {
 export interface Column {
   readonly name: string;
   readonly comment: string | null;
-  /** The key of this very table, or part of a foreign key to another one. */
+  /** Whether it is the whole primary key, or part of a foreign key. */
   readonly keyed: boolean;
 }
 
-// Names of system schemas; what is in them is nobody's table. The archive is ours.
+// Leaves out the system schemas and the archive.
 const userSchema = /* sql */ `(n.nspname <> all (array['information_schema', 'undrop'])
     and not pg_catalog.starts_with(n.nspname::text, 'pg_'))`;
 
@@ -54,7 +55,7 @@ const tablesSql = (lastReads: boolean) => /* sql */ `
     pg_catalog.pg_get_userbyid(c.relowner) as owner,
     e.extname as extension, m.description as comment, coalesce(a.columns, '[]') as columns,
     z.bytes as "rowBytes", coalesce(k.amname = 'heap', false) as heap,
-    -- looking at every file would take longer than all the rest
+    -- reading the size of every file would be the slowest part of the query
     z.bytes + (coalesce(x.pages, 0) + coalesce(o.relpages, 0))
       * pg_catalog.current_setting('block_size')::bigint as "totalBytes",
     c.reltuples as estimate,
@@ -105,7 +106,7 @@ const tablesSql = (lastReads: boolean) => /* sql */ `
   where c.relkind in ('r', 'p') and c.relpersistence <> 't' and ${userSchema}
   order by n.nspname, c.relname`;
 
-/** Every table of the user schemas, those of the archive left out. */
+/** Returns all tables of the user schemas, without the archive. */
 export function readTables(session: Session): Promise<Table[]> {
   return session.read<Table>(tablesSql(session.server.lastReads));
 }
@@ -117,23 +118,23 @@ const namesSql = /* sql */ `
   where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c') and ${userSchema}
   order by c.relname`;
 
-/** The names of all relations that something may refer to: tables, views, foreign tables, sequences, types. */
+/** Returns the names of all tables, views, foreign tables, sequences and composite types. */
 export async function readRelationNames(session: Session): Promise<string[]> {
   const rows = await session.read<{ name: string }>(namesSql);
   return rows.map(({ name }) => name);
 }
 
-/** Since when the statistics count, and where. */
+/** When the statistics were last reset, and on which server. */
 export interface Counting {
-  /** ISO 8601. Null where nothing is counted here. */
+  /** ISO 8601; null if the server does not count. */
   readonly since: string | null;
-  /** Address and version of the server that counts. */
+  /** Address and version of the server. */
   readonly server: string;
-  /** Why nothing is counted. */
+  /** Why the server does not count; null if it does. */
   readonly reason: string | null;
 }
 
-// After a crash the counters begin again, and so do those that all databases share; when these began is always known.
+// A crash resets all counters. The reset time of the shared counters is always known, that of a database may not be.
 // https://www.postgresql.org/docs/current/monitoring-stats.html
 const countingSql = /* sql */ `
   select pg_catalog.to_json(greatest(
@@ -141,7 +142,7 @@ const countingSql = /* sql */ `
     coalesce(pg_catalog.host(pg_catalog.inet_server_addr()) || ':' || pg_catalog.inet_server_port(), 'local')
       || ', PostgreSQL ' || pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1) as server,
     case
-      when pg_catalog.pg_is_in_recovery() then 'a standby does not count what it replays'
+      when pg_catalog.pg_is_in_recovery() then 'a standby does not count replayed writes'
       when not pg_catalog.current_setting('track_counts')::boolean then 'the setting track_counts is off'
     end as reason
   from pg_catalog.pg_database as d
@@ -151,5 +152,5 @@ export async function readCounting(session: Session): Promise<Counting> {
   const [row] = await session.read<Counting>(countingSql);
   if (row === undefined) throw new Error('this database is not in pg_database');
   if (row.reason !== null) return { ...row, since: null };
-  return row.since === null ? { ...row, reason: 'the server does not say since when it counts' } : row;
+  return row.since === null ? { ...row, reason: 'the server does not report when counting began' } : row;
 }

@@ -3,18 +3,19 @@ import type { Rule, RuleName } from './ghost-rules.ts';
 
 export type Verdict = 'keep' | 'candidate' | 'ask';
 
-/** What follows from the rules, and why, in words. */
+/** The verdict on a table, with the reason in words. */
 export interface Judgement {
   readonly verdict: Verdict;
   readonly why: string;
 }
 
 /**
- * - **keep**: not shown to be empty, or something refers to it, or people decided so;
- * - **candidate**: empty, nothing refers to it, and what it was made for has vanished or been superseded, or people
- *   decided to drop it;
- * - **ask**: empty and nothing refers to it, and that is all; also where rows were written lately, or where a part of
- *   the code could not be read.
+ * Derives the verdict from the rules and the decision:
+ *
+ * - **keep**: the table has rows or may have rows, is referenced, belongs to an extension, or a decision keeps it;
+ * - **candidate**: the table is empty and unreferenced, and it looks obsolete or a decision drops it;
+ * - **ask**: the table is empty and unreferenced, without further evidence. Also a table that looks obsolete, if rows
+ *   were written to it or some of the code could not be read.
  */
 export function judge(
   rules: readonly Rule[],
@@ -22,21 +23,20 @@ export function judge(
   extension: string | null,
   codeComplete: boolean,
 ): Judgement {
-  const rule = (name: RuleName) => rules.find((one) => one.rule === name);
+  const rule = (name: RuleName) => rules.find((result) => result.rule === name);
   const against = (['empty', 'unreferenced', 'not-in-code'] as const).flatMap((name) => {
-    const one = rule(name);
-    const fails = name === 'empty' ? one?.holds !== true : one?.holds === false;
-    return one !== undefined && fails ? [one.found] : [];
+    const result = rule(name);
+    const fails = name === 'empty' ? result?.holds !== true : result?.holds === false;
+    return result !== undefined && fails ? [result.found] : [];
   });
-  if (extension !== null) against.push(`the extension ${extension} owns it`);
+  if (extension !== null) against.push(`it belongs to extension ${extension}`);
   if (against.length > 0) return { verdict: 'keep', why: against.join('; ') };
   if (decision?.decision === 'keep') return { verdict: 'keep', why: describeDecision(decision) };
   if (decision?.decision === 'drop') return { verdict: 'candidate', why: describeDecision(decision) };
 
-  const signs = [rule('vanished-name'), rule('superseded')].filter((one) => one?.holds === true);
-  if (signs.length === 0)
-    return { verdict: 'ask', why: 'empty and unreferenced, and no more is known of it' };
-  const why = signs.map((one) => one?.found).join('; ');
+  const signs = [rule('vanished-name'), rule('superseded')].filter((sign) => sign?.holds === true);
+  if (signs.length === 0) return { verdict: 'ask', why: 'empty and unreferenced; no further evidence' };
+  const why = signs.map((sign) => sign?.found).join('; ');
   const written = rule('not-written');
   if (written?.holds === false) return { verdict: 'ask', why: `${why}; but ${written.found}` };
   if (!codeComplete) return { verdict: 'ask', why: `${why}; but not all code could be read` };

@@ -1,4 +1,4 @@
-/** The words of a name in lower case: `recipe_run_id` and `recipeRunId` are recipe, run, id. */
+/** Splits a name into its words, in lower case: `recipe_run_id` and `recipeRunId` give recipe, run, id. */
 export function wordsOf(name: string): string[] {
   if (/^[a-z0-9_]+$/.test(name)) return name.split('_').filter((word) => word !== '');
   return name
@@ -17,7 +17,7 @@ const irregular: Readonly<Record<string, string>> = {
   statuses: 'status',
 };
 
-/** What the singular of a word may be, the word itself included: English has no rule that a program could know. */
+/** Returns all possible singulars of a word, including the word itself. English has no exact rule. */
 function singulars(word: string): string[] {
   return [
     word,
@@ -30,7 +30,7 @@ function singulars(word: string): string[] {
   ];
 }
 
-/** Whether both are the same word, be it singular or plural. */
+/** Returns whether two words are equal, ignoring singular and plural. */
 export function isSameWord(one: string, other: string): boolean {
   if (one === other) return true;
   const forms = singulars(one);
@@ -41,19 +41,19 @@ export function isPlural(word: string): boolean {
   return word.length > 3 && (Object.hasOwn(irregular, word) || /[^su]s$/.test(word)) && !/is$/.test(word);
 }
 
-/** Whether a name ends with these words: `workflow_runs` with run. */
+/** Returns whether a name ends with these words: `workflow_runs` ends with run. */
 export function endsWith(name: readonly string[], end: readonly string[]): boolean {
   if (end.length === 0 || end.length > name.length) return false;
   const tail = name.slice(name.length - end.length);
   return tail.every((word, index) => isSameWord(word, end[index] ?? ''));
 }
 
-/** Whether two names are the same but for singular and plural. */
+/** Returns whether two names are equal, ignoring singular and plural. */
 export function isSameName(one: readonly string[], other: readonly string[]): boolean {
   return one.length === other.length && endsWith(one, other);
 }
 
-/** Finds names by the words that they end with. */
+/** An index of names by their last words. */
 export class NameIndex<Named> {
   readonly #byLastWord = new Map<string, { words: readonly string[]; named: Named }[]>();
   readonly #answers = new Map<string, boolean>();
@@ -62,14 +62,14 @@ export class NameIndex<Named> {
     for (const named of all) {
       const words = wordsOfNamed(named);
       for (const form of new Set(singulars(words.at(-1) ?? ''))) {
-        const there = this.#byLastWord.get(form);
-        if (there === undefined) this.#byLastWord.set(form, [{ words, named }]);
-        else there.push({ words, named });
+        const group = this.#byLastWord.get(form);
+        if (group === undefined) this.#byLastWord.set(form, [{ words, named }]);
+        else group.push({ words, named });
       }
     }
   }
 
-  /** All whose last words are these. */
+  /** Returns all entries whose name ends with these words. */
   endingWith(end: readonly string[]): Named[] {
     const found = new Set<Named>();
     for (const { words, named } of this.#alike(end)) if (endsWith(words, end)) found.add(named);
@@ -92,7 +92,7 @@ export class NameIndex<Named> {
     return [...new Set(singulars(name.at(-1) ?? ''))].flatMap((form) => this.#byLastWord.get(form) ?? []);
   }
 
-  // The same column names come again in many tables.
+  // Many tables have the same column names.
   #remember(question: string, answer: () => boolean): boolean {
     const known = this.#answers.get(question) ?? answer();
     this.#answers.set(question, known);

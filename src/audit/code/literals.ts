@@ -1,4 +1,4 @@
-/** SQL that a text in the code holds. Offsets are characters of the code read as Latin-1, that is, bytes. */
+/** A string literal in the code that contains SQL. Offsets count characters of the code read as Latin-1, that is, bytes. */
 export interface Literal {
   readonly start: number;
   readonly end: number;
@@ -22,7 +22,7 @@ const verbs = [
 
 const opening = new RegExp(`("""|'''|["'\`])(?:\\s|\\\\n)*(?:--[^\\n]*\\n\\s*)*(?=(?:${verbs}))`, 'gi');
 
-/** The words that SQL begins with, for a scanner to look out for. */
+/** The first words of SQL statements, for the scanner. */
 export const firstWords = [
   'select',
   'with',
@@ -41,7 +41,7 @@ export const firstWords = [
   'lock',
 ];
 
-/** Texts in quotes that begin like SQL, whatever the language. */
+/** Finds quoted strings that begin like SQL, in any programming language. */
 export function findLiterals(code: string): Literal[] {
   const literals: Literal[] = [];
   let after = 0;
@@ -67,8 +67,7 @@ function findEnd(code: string, start: number, quote: string): number | undefined
 }
 
 /**
- * The text as SQL, byte for byte in its place: what the program would fill in becomes 0, and what its quotes escape
- * becomes blank.
+ * Turns a literal into SQL without changing any offset: placeholders become 0, and escape characters become spaces.
  */
 export function asSql(literal: string): string {
   const blank = (text: string) => '0'.padEnd(text.length);
@@ -81,7 +80,7 @@ export function asSql(literal: string): string {
     .replaceAll(/(?<=[\s(,=])\?(?=[\s),;]|$)/g, '0');
 }
 
-/** A script for psql, byte for byte in its place, without the lines and the data that only psql understands. */
+/** Replaces psql commands and COPY data in a script by spaces, without changing any offset. */
 export function withoutPsql(script: string): string {
   const blank = (text: string) => text.replaceAll(/[^\n]/g, ' ');
   return script

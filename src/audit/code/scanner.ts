@@ -1,19 +1,19 @@
-/** A place where a name occurs as a word. */
+/** An occurrence of a name as a whole word. */
 export interface Hit {
-  /** Its place in the list of names. */
+  /** The index in the list of names. */
   readonly name: number;
   /** In bytes. */
   readonly offset: number;
 }
 
-/** Finds names in the bytes of a text. One pass over the bytes, however many names there are. */
+/** Finds names in the bytes of a text, in one pass for any number of names. */
 export interface Scanner {
-  /** In the order of their offsets. Case is not looked at, so that what SQL would fold is found. */
+  /** Returns the hits in the order of their offsets. Ignores case, because SQL folds unquoted names. */
   find(bytes: Uint8Array): Hit[];
 }
 
-// As grep -w has it in the C locale: whatever is not of these ends a word. Letters count in either case, so that there
-// are 37 of them, numbered from 1.
+// The word characters of grep -w in the C locale. Upper and lower case share a number, so that there are 37, numbered
+// from 1; all other bytes are 0.
 const wordBytes = new Uint8Array(256);
 for (let byte = 0; byte < 256; byte++) {
   const place = 'abcdefghijklmnopqrstuvwxyz0123456789_'.indexOf(String.fromCharCode(byte).toLowerCase());
@@ -23,7 +23,9 @@ for (let byte = 0; byte < 256; byte++) {
 const quotes = Buffer.from('"\'`');
 const backslash = 92;
 
-/** @param afterQuotes more names, counted on from the others, that are looked for only where a quote stands before */
+/**
+ * @param afterQuotes more names, numbered after the others, which are found only directly after a quote
+ */
 export function makeScanner(names: readonly string[], afterQuotes: readonly string[] = []): Scanner {
   const byHash = new Map<number, { name: number; bytes: Buffer }[]>();
   const words: Buffer[] = [];
@@ -38,7 +40,7 @@ export function makeScanner(names: readonly string[], afterQuotes: readonly stri
     const hash = hashOf(bytes, 0, bytes.length);
     byHash.set(hash, [...(byHash.get(hash) ?? []), { name, bytes }]);
   }
-  // A word stands between two bytes that are of none: these count as a part of it, and make the steps longer.
+  // The non-word bytes before and after a word count as part of it, which allows longer skips.
   const window = Math.min(...words.map(({ length }) => length)) + 2;
   const skips = findSkips(words, window);
 
@@ -75,8 +77,8 @@ export function makeScanner(names: readonly string[], afterQuotes: readonly stri
 }
 
 /**
- * How far one may go on from two bytes without passing over the beginning of a name, as Wu and Manber have it: most
- * bytes of a text are never looked at.
+ * Returns, for each pair of bytes, how far the search can skip without missing a name (the Wu-Manber algorithm). Most
+ * bytes of a text are never read.
  */
 function findSkips(words: readonly Uint8Array[], window: number): Uint8Array {
   const skips = new Uint8Array(64 * 64).fill(Math.min(255, window - 1));
@@ -87,7 +89,7 @@ function findSkips(words: readonly Uint8Array[], window: number): Uint8Array {
       skips[pair] = Math.min(skips[pair] ?? 0, window - 1 - at);
     }
   }
-  // By the bytes themselves, so that each step is one look.
+  // Indexed by the bytes themselves, so that each step is one lookup.
   const byBytes = new Uint8Array(256 * 256);
   for (let pair = 0; pair < byBytes.length; pair++)
     byBytes[pair] = skips[((wordBytes[pair >> 8] ?? 0) << 6) | (wordBytes[pair & 255] ?? 0)] ?? 0;
@@ -108,17 +110,17 @@ function isSame(bytes: Uint8Array, start: number, end: number, name: Uint8Array)
   return true;
 }
 
-/** Whether a quote stands before the word, and a blank or an escaped one behind it. */
+/** Returns whether the word follows a quote, and precedes whitespace or an escape sequence. */
 function opensText(bytes: Uint8Array, start: number, end: number): boolean {
   const next = bytes[end] ?? 0;
   if (next > 32 && next !== backslash) return false;
   let at = start - 1;
-  // Blanks and line breaks may stand between.
+  // Whitespace may separate them.
   while (at >= 0 && (bytes[at] as number) <= 32) at -= 1;
   return at >= 0 && quotes.includes(bytes[at] as number);
 }
 
-/** Names that are no words, such as `my table`: between two bytes that would not make them longer. */
+/** Finds a name with other characters, such as `my table`, where no word character continues it. */
 function findOdd(bytes: Uint8Array, one: { name: number; bytes: Buffer }): Hit[] {
   const hits: Hit[] = [];
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);

@@ -8,44 +8,44 @@ import { walk } from './walk.ts';
 
 /** A place in the code that names a table. */
 export interface CodeReference {
-  /** As found from the root that was given. */
+  /** The path, beginning with the given root. */
   readonly file: string;
   readonly line: number;
   /**
-   * `sql`: a statement uses the table; `word`: its name stands there; `unparsed`: it stands in what looks like SQL and
-   * does not parse.
+   * `sql`: a statement uses the table; `word`: the name occurs as a word; `unparsed`: the name occurs in text that looks
+   * like SQL but cannot be parsed.
    */
   readonly how: 'sql' | 'word' | 'unparsed';
 }
 
-/** Something that SQL in the code reads or writes. */
+/** A relation that SQL in the code reads or writes. */
 export interface NamedInSql {
   readonly name: string;
   readonly file: string;
   readonly line: number;
 }
 
-/** What a search of code gave. */
+/** The result of a code search. */
 export interface CodeSearch {
   readonly roots: readonly string[];
-  /** How many were searched. */
+  /** The number of files searched. */
   readonly files: number;
-  /** Files and folders that could not be read, with the reason. */
+  /** Files and folders that could not be read, each with the reason. */
   readonly unread: readonly string[];
   /** By the OID of the table. */
   readonly references: ReadonlyMap<number, readonly CodeReference[]>;
-  /** Relations that SQL in the code reads or writes and that do not exist. */
+  /** Missing relations that SQL in the code reads or writes. */
   readonly missing: readonly NamedInSql[];
 }
 
-/** What is searched for. */
+/** A table to search for. */
 export interface Wanted {
   readonly oid: number;
   readonly schema: string;
   readonly name: string;
 }
 
-/** `core,scripts` → its parts. */
+/** Splits a list such as `core,scripts`. */
 export function parseRoots(text: string): string[] {
   return text
     .split(',')
@@ -54,10 +54,10 @@ export function parseRoots(text: string): string[] {
 }
 
 /**
- * Searches folders and files for the names of tables, as words, and in SQL as the parser of PostgreSQL understands it.
+ * Searches folders and files for the names of tables: as whole words, and in SQL with the parser of PostgreSQL.
  *
  * @param relations the names of all relations, views included
- * @throws UndropError `bad-options` where a root is not there
+ * @throws UndropError `bad-options` if a root does not exist
  */
 export async function searchCode(
   roots: readonly string[],
@@ -72,7 +72,7 @@ export async function searchCode(
     firstWords,
   );
   const reader = makeReader();
-  const there = new Set(relations);
+  const existing = new Set(relations);
   const references = new Map<number, CodeReference[]>();
   const missing = new Map<string, NamedInSql>();
   let searched = 0;
@@ -95,7 +95,7 @@ export async function searchCode(
       references.set(oid, [...(references.get(oid) ?? []), ...places]);
     }
     for (const one of seen.needed) {
-      if (there.has(one.name) || one.name.startsWith('pg_')) continue;
+      if (existing.has(one.name) || one.name.startsWith('pg_')) continue;
       const key = `${one.name} ${file}`;
       if (!missing.has(key)) missing.set(key, one);
     }
@@ -106,8 +106,8 @@ export async function searchCode(
 const mostBytes = 256 << 20;
 
 /**
- * Reads text files: gives the bytes, undefined for a binary file, a line of text where it cannot be read. The bytes hold
- * until the next call, since most files are looked at once and forgotten.
+ * Returns a function that reads a text file. It returns the bytes, undefined for a binary file, or a message if the file
+ * cannot be read. The bytes are valid until the next call, because the buffer is reused.
  */
 function makeReader(): (file: string) => Buffer | string | undefined {
   const buffer = Buffer.alloc(1 << 20);
@@ -122,7 +122,7 @@ function makeReader(): (file: string) => Buffer | string | undefined {
       }
       if (length > 1 && buffer[0] === 0xff && buffer[1] === 0xfe)
         return withoutMark(Buffer.from(readFileSync(file, 'utf16le')));
-      // As Git does: a byte of zero near the beginning. One behind the text ends the search for it.
+      // Like Git, treats a file as binary if it has a zero byte near its beginning. The zero after the text is a sentinel.
       if (length < buffer.length) buffer[length] = 0;
       const zero = buffer.indexOf(0);
       if (zero >= 0 && zero < Math.min(length, 8000)) return undefined;
@@ -137,7 +137,7 @@ function makeReader(): (file: string) => Buffer | string | undefined {
   };
 }
 
-/** Some editors begin a file with a mark of its encoding, which is no SQL. */
+/** Blanks out the byte order mark, which is not SQL. */
 function withoutMark(bytes: Buffer): Buffer {
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) bytes.fill(' ', 0, 3);
   return bytes;
@@ -147,7 +147,7 @@ function isScript(file: string): boolean {
   return /\.(sql|psql|pgsql|ddl)$/i.test(file);
 }
 
-/** The names found; undefined where there are none, and no SQL either. */
+/** Returns the names found; undefined if the file contains neither names nor SQL. */
 function scan(scanner: Scanner, bytes: Buffer, script: boolean, tables: number): Found | undefined {
   const hits = scanner.find(bytes);
   if (hits.length === 0 && !script) return undefined;
@@ -162,7 +162,7 @@ interface Found {
 }
 
 interface Inspected {
-  /** By the place of the table in the list. */
+  /** By the index of the table. */
   readonly places: ReadonlyMap<number, readonly CodeReference[]>;
   readonly needed: readonly NamedInSql[];
 }
@@ -176,7 +176,7 @@ function inspect(
   tables: readonly Wanted[],
   parse: ParseSql,
 ): Inspected {
-  // One character a byte, so that all offsets are the same.
+  // Latin-1 has one character per byte, so that offsets in characters and bytes are equal.
   const text = bytes.toString('latin1');
   const pieces = sql ? findPieces(file, text, parse) : [];
   const lineAt = lineCounter(text);
@@ -186,14 +186,14 @@ function inspect(
     const how = classify(hit, pieces, used, text, tables[hit.name]?.name ?? '');
     if (how === undefined) continue;
     const line = lineAt(hit.offset);
-    const there = places.get(hit.name) ?? [];
-    if (there.at(-1)?.line !== line) there.push({ file, line, how });
-    places.set(hit.name, there);
+    const references = places.get(hit.name) ?? [];
+    if (references.at(-1)?.line !== line) references.push({ file, line, how });
+    places.set(hit.name, references);
   }
   return { places, needed: neededIn(file, pieces, text) };
 }
 
-/** A piece of SQL in the file, with what the parser made of it. */
+/** A piece of SQL in the file; `parsed` is undefined if it cannot be parsed. */
 interface Piece {
   readonly start: number;
   readonly end: number;
@@ -212,7 +212,7 @@ function findPieces(file: string, text: string, parse: ParseSql): Piece[] {
   });
 }
 
-/** As it is, and with what the program would fill in: first the way that it most likely parses, since failing is slow. */
+/** Parses a literal as it is, and with its placeholders replaced. The likelier way comes first, because failing is slow. */
 function parseLiteral(literal: string, parse: ParseSql): ParsedSql | undefined {
   const ways = [() => parse(inUtf8(literal)), () => parse(inUtf8(asSql(literal)))];
   const [first, second] = /%s|%\(\w|\$\{|#\{/.test(literal) ? ways.toReversed() : ways;
@@ -221,11 +221,11 @@ function parseLiteral(literal: string, parse: ParseSql): ParsedSql | undefined {
 
 function inUtf8(latin1: string): string {
   const bytes = Buffer.from(latin1, 'latin1');
-  // What is in another encoding keeps its length, and its names are not those of tables.
+  // Text in another encoding keeps its length. Non-ASCII names in it are not found.
   return isUtf8(bytes) ? bytes.toString('utf8') : latin1.replaceAll(/[\x80-\xff]/g, '?');
 }
 
-/** The hits at which SQL uses the table. */
+/** Returns the hits where SQL uses the table. */
 function usedOffsets(pieces: readonly Piece[], hits: readonly Hit[], tables: readonly Wanted[]): Set<Hit> {
   const byName = groupBy(hits, ({ name }) => tables[name]?.name);
   const used = new Set<Hit>();
@@ -235,7 +235,7 @@ function usedOffsets(pieces: readonly Piece[], hits: readonly Hit[], tables: rea
       const inside = (byName.get(name) ?? []).filter(
         (hit) => hit.offset >= base + (offset ?? start) && hit.offset < base + end && fits(hit),
       );
-      // Where the place is known it is the first from there on, of each schema.
+      // With a known position, the first hit after it is the use; there can be one for each schema.
       const first = inside[0]?.offset;
       for (const hit of inside) if (offset === undefined || hit.offset === first) used.add(hit);
     }
@@ -255,7 +255,7 @@ function classify(
   const written = text.slice(offset, offset + Buffer.byteLength(name));
   const asWritten = written === Buffer.from(name).toString('latin1');
   if (piece === undefined) return asWritten ? 'word' : undefined;
-  // SQL folds what is not quoted.
+  // SQL folds unquoted names to lower case.
   const folded = asWritten || name === name.toLowerCase();
   if (piece.parsed === undefined) return folded ? 'unparsed' : undefined;
   if (used.has(hit)) return 'sql';
@@ -265,9 +265,9 @@ function classify(
   return opaque && folded ? 'word' : undefined;
 }
 
-/** What the SQL of a file needs and does not itself make. */
+/** Returns the relations that the SQL of a file uses but does not create. */
 function neededIn(file: string, pieces: readonly Piece[], text: string): NamedInSql[] {
-  const made = new Set(
+  const created = new Set(
     pieces.flatMap(
       ({ parsed }) => parsed?.uses.filter(({ needed }) => !needed).map(({ name }) => name) ?? [],
     ),
@@ -275,7 +275,7 @@ function neededIn(file: string, pieces: readonly Piece[], text: string): NamedIn
   const lineAt = lineCounter(text);
   return pieces.flatMap(({ start, parsed }) =>
     (parsed?.uses ?? [])
-      .filter(({ needed, name, schema }) => needed && !made.has(name) && !isSystem(schema))
+      .filter(({ needed, name, schema }) => needed && !created.has(name) && !isSystem(schema))
       .map(({ name, offset = 0 }) => ({ name, file, line: lineAt(start + offset) })),
   );
 }
@@ -284,7 +284,7 @@ function isSystem(schema: string | undefined): boolean {
   return schema === 'pg_catalog' || schema === 'information_schema';
 }
 
-/** Counts on from the last place that was asked for. */
+/** Returns a function from offsets to line numbers. It counts on from the offset of the previous call. */
 function lineCounter(text: string): (offset: number) => number {
   let line = 1;
   let at = 0;

@@ -1,30 +1,31 @@
-/** What a piece of SQL uses, as the parser of PostgreSQL 18 reads it. */
+/** A relation that a piece of SQL names, according to the parser of PostgreSQL 18. */
 export interface SqlUse {
   readonly schema: string | undefined;
   readonly name: string;
-  /** Where it stands, in bytes of the text; undefined where the parser does not say. */
+  /** The position in bytes; undefined if the parser does not report it. */
   readonly offset: number | undefined;
-  /** The statement that it is in, in bytes. */
+  /** Begin and end of its statement, in bytes. */
   readonly start: number;
   readonly end: number;
-  /** Read or written, so that it must be there: not created, altered or dropped. */
+  /** Whether the statement reads or writes it, so that it must exist; false if it creates, alters or drops it. */
   readonly needed: boolean;
 }
 
-/** What `parseSql` gives; undefined where the text is no SQL. */
+/** The result of parsing a text as SQL. */
 export interface ParsedSql {
   readonly uses: readonly SqlUse[];
-  /** Texts in the SQL, and statements that hold one, such as the body of a function: there only words can be looked for. */
+  /** String constants, and statements with a body such as CREATE FUNCTION. In these only whole words are searched. */
   readonly opaque: readonly { start: number; end: number }[];
 }
 
+/** Returns undefined if the text cannot be parsed. */
 export type ParseSql = (text: string) => ParsedSql | undefined;
 
 interface Node {
   readonly [key: string]: unknown;
 }
 
-/** Loads the parser; it is WebAssembly and takes some 60 ms. */
+/** Loads the parser, a WebAssembly module. This takes about 60 ms. */
 export async function loadParser(): Promise<ParseSql> {
   const { loadModule, parseSync } = await import('libpg-query');
   await loadModule();
@@ -67,7 +68,7 @@ interface Add {
   text(from: number, size: number): void;
 }
 
-/** Walks the tree; names that a WITH defines are known where it holds, and mean no table. */
+/** Walks the parse tree. Names that a WITH clause defines are in `known`, and are not tables. */
 function collect(node: unknown, known: ReadonlySet<string>, add: Add): void {
   if (Array.isArray(node)) {
     for (const one of node) collect(one, known, add);
@@ -86,7 +87,7 @@ function collect(node: unknown, known: ReadonlySet<string>, add: Add): void {
   }
 }
 
-/** Each of its queries knows those before it, and itself where it is recursive. */
+/** Each query of a WITH clause sees the queries before it; with RECURSIVE it sees all of them. */
 function collectWith(clause: Node, outside: ReadonlySet<string>, add: Add): ReadonlySet<string> {
   const known = new Set(outside);
   const queries = ((clause.ctes ?? []) as Node[]).map((one) => one.CommonTableExpr as Node);
@@ -112,7 +113,7 @@ const ofTables = new Set([
   'OBJECT_COLUMN',
 ]);
 
-/** `drop table a, b` and `comment on table a` hold lists of texts, and say not where these stand. */
+/** `drop table a, b` and `comment on table a` contain lists of strings without positions. */
 function addNames({ removeType, objtype, objects, object }: Node, add: Add): void {
   const kind = String(removeType ?? objtype);
   if (!ofTables.has(kind)) return;
@@ -124,7 +125,7 @@ function addNames({ removeType, objtype, objects, object }: Node, add: Add): voi
   }
 }
 
-/** A text may name a table too: `'posts'::regclass`, `pg_relation_size('posts')`. */
+/** A string constant can name a table too: `'posts'::regclass`, `pg_relation_size('posts')`. */
 function addText({ sval, location = 0 }: Node, add: Add): void {
   if (typeof sval !== 'object' || sval === null) return;
   const { sval: text = '' } = sval as { sval?: string };

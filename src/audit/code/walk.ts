@@ -3,21 +3,21 @@ import { dirname, join, relative, sep } from 'node:path';
 import { UndropError } from '../../errors.ts';
 import { type Ignore, parseIgnore } from './ignore.ts';
 
-/** Folders that hold no code of the project. */
+/** Folders without code of the project. */
 const skipped = new Set(['.git', '.hg', '.svn', 'node_modules', '.undrop']);
 
-/** The files below a root, and what could not be read. */
+/** The files below a root, and the folders that could not be read. */
 export interface Found {
   readonly files: string[];
-  /** With the reason. */
+  /** Each with the reason. */
   readonly unread: string[];
 }
 
 /**
- * Every regular file below the root, or the root itself where it is a file: what `.gitignore` files leave out is left
- * out, links are not followed, so that there are no circles.
+ * Returns every regular file below the root, or the root itself if it is a file. Files that `.gitignore` excludes are
+ * left out. Links are not followed, because they can form cycles.
  *
- * @throws UndropError `bad-options` where there is no such file or folder
+ * @throws UndropError `bad-options` if the root does not exist
  */
 export function walk(root: string): Found {
   const found: Found = { files: [], unread: [] };
@@ -26,7 +26,7 @@ export function walk(root: string): Found {
     real = realpathSync(root);
     if (lstatSync(real).isFile()) return { files: [root], unread: [] };
   } catch (error) {
-    throw notThere(root, error);
+    throw unreadableRoot(root, error);
   }
   visit(root.replace(/(?<=.)[/\\]+$/, ''), real, ignoresAbove(real), found);
   return found;
@@ -58,7 +58,7 @@ function list(folder: string) {
   return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** The last pattern that fits decides; those of an inner folder come after those of an outer one. */
+/** The last matching pattern decides. Patterns of an inner folder come after those of an outer folder. */
 function isIgnored(path: string, isFolder: boolean, ignores: readonly Ignore[]): boolean {
   for (const { folder, decide } of ignores.toReversed()) {
     const decided = decide(relative(folder, path).replaceAll('\\', '/'), isFolder);
@@ -67,31 +67,31 @@ function isIgnored(path: string, isFolder: boolean, ignores: readonly Ignore[]):
   return false;
 }
 
-/** The `.gitignore` files between the top of the repository and the folder. */
+/** Reads the `.gitignore` files from the top of the repository down to the folder. */
 function ignoresAbove(folder: string): Ignore[] {
   const above: string[] = [];
   for (let at = folder; !existsSync(join(at, '.git')); at = dirname(at)) {
     if (dirname(at) === at) return [];
     above.unshift(dirname(at));
   }
-  return above.flatMap((one) => readIgnore(one) ?? []);
+  return above.flatMap((parent) => readIgnore(parent) ?? []);
 }
 
 function readIgnore(folder: string): Ignore | undefined {
   try {
     return parseIgnore(folder, readFileSync(join(folder, '.gitignore'), 'utf8'));
   } catch {
-    // One that cannot be read leaves nothing out: more is searched, not less.
+    // A .gitignore that cannot be read excludes nothing, so that more is searched rather than less.
     return undefined;
   }
 }
 
-function notThere(root: string, cause: unknown): UndropError {
+function unreadableRoot(root: string, cause: unknown): UndropError {
   return new UndropError('bad-options', {
     subject: root,
     message: `The code in ${root} cannot be searched.`,
     reason: (cause as Error).message,
-    next: 'Correct --code or CODE_ROOTS: what is not searched would count as code that names nothing.',
+    next: 'Correct --code or CODE_ROOTS: tables named only in code that is not searched would look unused.',
     cause,
   });
 }
