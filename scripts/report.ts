@@ -18,17 +18,17 @@ interface Options {
 
 export default function define(command: Command): void {
   withFormats(command, 'html', 'markdown', 'json')
-    .option('--out <file>', 'write a file instead of printing')
-    .option('--force', 'overwrite the file')
-    .option('--code <paths>', 'folders and files of code, separated by commas (default: CODE_ROOTS)')
+    .option('--out <file>', 'write to this file instead of stdout')
+    .option('--force', 'overwrite an existing file')
+    .option('--code <paths>', 'folders and files of code to search, comma-separated (default: CODE_ROOTS)')
     .option(
       '--decisions <file>',
-      'what was decided by people (default: decisions.json in the project folder)',
+      'file of decisions on tables (default: decisions.json in the project folder)',
     )
-    .option('--expect <count>', 'how many tables there should be in the schema public', toCount)
+    .option('--expect <count>', 'expected number of tables in the schema public', toCount)
     .addHelpText(
       'after',
-      '\nIt ends with exit code 0 whatever it has found: audit, preflight and verify judge.',
+      '\nThe exit code is 0 whatever the report contains. audit, preflight and verify set it by their result.',
     )
     .action(({ out, force = false, code, decisions, expect }: Options) => {
       const root = projectFolder();
@@ -45,7 +45,7 @@ export default function define(command: Command): void {
         out === undefined
           ? undefined
           : async (text) => {
-              await writeNewFile(out, text, force, 'It may be something else than an older report.');
+              await writeNewFile(out, text, force, 'It may not be an older report.');
               process.stdout.write(`${printable(out)}\n`);
             },
       );

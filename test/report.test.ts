@@ -35,7 +35,7 @@ import { packageUrl } from './support/small-project.ts';
 
 const root = dirname(import.meta.dirname);
 
-/** What would run, end an element, an attribute, a comment, a cell or a line, or turn the text around. */
+/** Names that try to run a script, to end an element, an attribute, a comment, a cell or a line, or to reverse text. */
 const hostile = [
   '<script>window.ran = 1</script>',
   '"><img src=x onerror=window.ran=1>',
@@ -92,7 +92,7 @@ describe('report', () => {
     );
   }
 
-  /** A folder with one migration, which drops these tables and all that needs them. */
+  /** Creates a folder with one migration that drops these tables and their dependent objects. */
   function dropping(...tables: string[]): string {
     const migrations = mkdtempSync(join(folder, 'migrations-'));
     const options = { name: '001_drop', tables, dependents: 'cascade', rows: 'copy' };
@@ -108,12 +108,12 @@ describe('report', () => {
   const picturesOf = (text: string) => [...text.matchAll(/<svg role="img"[\s\S]*?<\/svg>/g)].map(String);
 
   describe('of the seeded database', () => {
-    it('searches the code once more, for tables that are dropped', () => {
+    it('searches the code for dropped tables too', () => {
       const last = turing.checks.at(-1);
       expect(last).to.include({ name: 'code names no dropped table', state: 'not checked' });
     });
 
-    it('is also what each command has for itself', () => {
+    it('has the sections that each command prints as HTML', () => {
       const checked = { database: 'turing', checks: turing.checks };
       const pages = [
         formatAuditHtml(turing.audit),
@@ -125,7 +125,7 @@ describe('report', () => {
       expect(formatVerificationMarkdown(checked)).to.include('| views can be parsed | ok | `public.model');
     });
 
-    it('sets before and after side by side, as the proposal does', () => {
+    it('compares the state before and after, as the proposal does', () => {
       const stages = turing.impact.map(({ migration, tables, empty }) => [migration, tables, empty]);
       expect(stages).to.deep.equal([
         [null, 74, 23],
@@ -139,7 +139,7 @@ describe('report', () => {
       expect(after?.saved).to.be.above(0);
     });
 
-    it('draws what may go, with what it refers to', () => {
+    it('draws the tables to be dropped, with the tables that they reference', () => {
       const pictures = picturesOf(page(turing)).join('');
       for (const name of [...legacyTables, ...optionalTables, 'postings', 'profiles'])
         expect(pictures).to.include(`>${name}</text>`);
@@ -149,27 +149,29 @@ describe('report', () => {
       expect(runs?.own).to.deep.include({ kind: 'index', count: 4 });
     });
 
-    it('says what is approved and what waits, and how to approve it', async () => {
+    it('shows what is approved and what is not, and how to approve it', async () => {
       const report = await read(seeded, {}, { APPROVED_DROPS: 'organizations' });
       const text = page(report);
-      expect(text).to.include('2 of 3 tables wait for the word of their owner');
+      expect(text).to.include('2 of 3 tables are not approved');
       expect(text).to.match(/<pre class="copy">APPROVED_DROPS=interaction_lineage@[0-9a-f]{12},<wbr>/);
       expect(report.impact.at(-1)).to.include({ tables: 67, empty: 16 });
     });
 
-    it('needs no Graphviz: what the pictures would show is there in words', () => {
+    it('replaces the pictures by text without Graphviz', () => {
       const text = formatReportHtml(turing, undefined);
       expect(picturesOf(text)).to.deep.equal([]);
-      expect(text).to.include('npm install --save-dev @hpcc-js/wasm-graphviz').and.include('refers by');
+      expect(text)
+        .to.include('npm install --save-dev @hpcc-js/wasm-graphviz')
+        .and.include('its foreign keys: ');
     });
 
-    it('has the DDL in lines', () => {
+    it('keeps the line breaks of the DDL', () => {
       const [, ddl = ''] = /<pre>([\s\S]*?)<\/pre>/.exec(page(turing)) ?? [];
       expect(ddl).to.match(/^create table public\.production_runs \(\n {2}production_run_id integer/m);
       expect(ddl).not.to.include('\\u000a');
     });
 
-    it('holds nothing that a policy would have to be opened for', () => {
+    it('contains nothing that requires a more permissive policy', () => {
       const text = page(turing);
       expect(text).to.match(
         /content="default-src 'none'; style-src 'sha256-[^']+'; script-src 'sha256-[^']+';/,
@@ -177,10 +179,12 @@ describe('report', () => {
       expect(text).not.to.match(/ style=| on[a-z]+=|<link|<img|url\(|@import|https?:\/\//);
     });
 
-    it('is Markdown for a pull request, the pictures in words', () => {
+    it('is Markdown for a pull request, with text for the pictures', () => {
       const text = formatReportMarkdown(turing);
       expect(text).to.match(/^## Report on `undrop_test_\w+`, \d{4}-\d\d-\d\dT\d\d:\d\dZ$/m);
-      expect(text).to.match(/^- `public\.production_runs` \(goes\): 0 rows, 4 indexes, .*; refers by `/m);
+      expect(text).to.match(
+        /^- `public\.production_runs` \(to be dropped\): 0 rows, 4 indexes, .*; its foreign keys: `/m,
+      );
       expect(text).to.include('| views can be parsed | ok |').and.include('**candidate: 6');
       expect(text).not.to.include('<svg');
     });
@@ -208,7 +212,7 @@ describe('report', () => {
       going = graph.subjects.find(({ table }) => table === 'public.going');
     });
 
-    it('counts what is the own of a table', () => {
+    it('counts the own objects of a table', () => {
       expect(going?.own).to.deep.equal([
         { kind: 'index', count: 3 },
         { kind: 'sequence', count: 1 },
@@ -219,7 +223,7 @@ describe('report', () => {
       expect(graph.subjects.map(({ table }) => table)).not.to.include('public.parted_1');
     });
 
-    it('follows what would go along, and who needs whom', () => {
+    it('finds dependent objects, and their dependencies', () => {
       expect(going?.along).to.deep.equal([
         { kind: 'view', identity: 'public.direct' },
         { kind: 'view', identity: 'public.indirect' },
@@ -243,7 +247,7 @@ describe('report', () => {
       expect(edges[0]?.title).to.include('again on public.pointing');
     });
 
-    it('is cut sooner where its boxes would not fit on a page', () => {
+    it('cuts texts shorter if the boxes would not fit on a page', () => {
       const long = `public.${'long_'.repeat(12)}`;
       const chain = Array.from({ length: 4 }, (_, index) => ({
         id: `${index}`,
@@ -261,7 +265,7 @@ describe('report', () => {
       expect(text).to.include(`>0${long}: </title>`).and.include('>0public.long_long_lon…</text>');
     });
 
-    it('is not tied together by a table that many refer to', () => {
+    it('is not joined by a table that many reference', () => {
       for (const { nodes, subjects } of findNeighbourhoods(graph)) {
         expect(nodes.length).to.be.at.most(26);
         for (const { table } of subjects) expect(nodes.map(({ id }) => id)).to.include(table);
@@ -269,7 +273,7 @@ describe('report', () => {
     });
   });
 
-  it('of a thousand tables has pictures that can be read, and says what they leave out', async () => {
+  it('has readable pictures for a thousand tables, and lists what they leave out', async () => {
     const name = await database(clusters(1000));
     const views = Array.from({ length: 30 }, (_, index) => `create view v${index} as select * from hub_0`);
     await server.sql(name, views.join(';'));
@@ -284,7 +288,7 @@ describe('report', () => {
       expect(Number(height)).to.be.below(2000);
     }
     expect(pictures[0]).to.include('and 25 more').and.include('and 19 more').and.include('>hub_0</text>');
-    expect(text).to.match(/And \d+ more tables that may go: they are in the list of tables/);
+    expect(text).to.match(/\d+ more tables are in no picture; the list of tables has them/);
     expect(text.length).to.be.below(3_000_000);
     expect(formatReportMarkdown(report)).to.match(/^- and \d+ more$/m);
   });
@@ -310,7 +314,7 @@ describe('report', () => {
       report = await read(name, { folder: dropping(first ?? ''), code: [code] });
     });
 
-    it('shows each as it is, and takes none for markup', () => {
+    it('shows each name as text, not as markup', () => {
       const text = page(report);
       expect(text.match(/<tr data-verdict=/g)).to.have.length(names.length);
       for (const tag of ['<script>', '<style>', '</html>', '<h1>'])
@@ -319,7 +323,7 @@ describe('report', () => {
       for (const one of names) expect(text).to.include(html`<code>${identifier(one)}</code>`.text);
     });
 
-    it('gives Graphviz numbers only', () => {
+    it('passes only numbers to Graphviz', () => {
       for (const drawn of findNeighbourhoods(report.graph)) {
         const dot = writeDot(drawn, { width: 200, height: 44 });
         expect(dot).to.match(/^[a-zA-Z0-9 \n[\]{}=,.>-]+$/);
@@ -329,8 +333,8 @@ describe('report', () => {
       }
     });
 
-    it('has them inert in Markdown', () => {
-      // The block of DDL has a fence longer than any in it.
+    it('escapes them in Markdown', () => {
+      // The fence of the DDL block is longer than any fence within it.
       const text = formatReportMarkdown(report).replace(/^(`{3,})sql\n[\s\S]*?\n\1$/m, '');
       const outside = text.replaceAll(/`[^`\n]*`/g, '');
       expect(outside).not.to.match(/window|<(?!\/?(details|summary|br)>)|\p{Cf}/u);
@@ -348,12 +352,12 @@ describe('report', () => {
 
     after(() => project.remove());
 
-    it('writes a file, ends with 0 whatever it finds, and overwrites only when told to', async () => {
+    it('writes a file, always ends with 0, and overwrites only with --force', async () => {
       const file = join(project.folder, 'reports/turing.html');
       const first = await project.undropWith(['report', '--out', file, '--expect', '73'], { env });
       expect(first).to.include({ status: 0, stdout: `${file}\n` });
       const text = readFileSync(file, 'utf8');
-      // With these, preflight ends with 3 and verify with 1.
+      // For these, preflight ends with 3 and verify with 1.
       expect(text).to.include('backup-missing').and.include('74 in public, not 73');
 
       const [again, forced] = await Promise.all([
@@ -367,7 +371,7 @@ describe('report', () => {
       expect(found).to.include({ formatVersion: 1, command: 'report', database: seeded });
     });
 
-    it('is what preflight and verify have as HTML, with exit codes of their own', async () => {
+    it('is printed as HTML by preflight and verify, with their own exit codes', async () => {
       const [preflight, verify] = await Promise.all([
         project.undrop('preflight --format html', { env }),
         project.undrop('verify --format html --expect 73', { env }),
@@ -393,16 +397,16 @@ describe('report', () => {
 
     after(() => browser?.close());
 
-    it('opens from disk, asks for nothing, and filters', async () => {
+    it('opens from disk, requests nothing, and filters', async () => {
       const { page: shown, troubles } = await openPage(browser, file);
       const visible = () => shown.locator('#tables tr[data-verdict]:visible').count();
-      const said = () => shown.locator('output').textContent();
+      const count = () => shown.locator('output').textContent();
       expect(await visible()).to.equal(74);
       await shown.selectOption('select[name=verdict]', 'candidate');
       expect(await visible()).to.equal(legacyTables.length);
       await shown.fill('input[name=text]', 'RECIPE key');
       expect(await visible()).to.equal(2);
-      expect(await said()).to.equal('2 of 74 tables');
+      expect(await count()).to.equal('2 of 74 tables');
       await shown.click('button[type=reset]');
       await shown.selectOption('select[name=rows]', 'empty');
       expect(await visible()).to.equal(23);
@@ -412,7 +416,7 @@ describe('report', () => {
       await shown.close();
     });
 
-    it('is whole without scripts, on a narrow screen too', async () => {
+    it('is complete without scripts, also on a narrow screen', async () => {
       const context = { javaScriptEnabled: false, viewport: { width: 400, height: 800 } };
       const { page: shown } = await openPage(browser, file, context);
       expect(await shown.locator('#tables tr[data-verdict]:visible').count()).to.equal(74);
@@ -423,7 +427,7 @@ describe('report', () => {
     });
 
     for (const width of [400, 1400]) {
-      it(`has nothing wider than a screen of ${width} pixels`, async () => {
+      it(`fits on a screen of ${width} pixels`, async () => {
         const { page: shown } = await openPage(browser, file, { viewport: { width, height: 800 } });
         await shown.evaluate(`document.querySelectorAll('details').forEach((one) => { one.open = true; })`);
         expect(await shown.evaluate('document.documentElement.scrollWidth')).to.equal(width);
@@ -431,7 +435,7 @@ describe('report', () => {
       });
     }
 
-    it('is light, dark and on paper', async () => {
+    it('has light, dark and print styles', async () => {
       const { page: shown } = await openPage(browser, file, { colorScheme: 'light' });
       const colour = (selector: string, property: string) =>
         shown.evaluate(`getComputedStyle(document.querySelector('${selector}')).${property}`);
@@ -454,7 +458,7 @@ describe('report', () => {
       await shown.close();
     });
 
-    it('shows hostile names, and runs none', async () => {
+    it('shows hostile names without running them', async () => {
       const name = await database();
       await server.sql(
         name,

@@ -7,7 +7,7 @@ import { type Content, type Html, html } from './html.ts';
 import type { Section } from './page.ts';
 import { badge, folded, grouped, list, name } from './parts.ts';
 
-/** Every table with its verdict and the evidence; and what the code says. */
+/** The sections on tables and code: every table with its verdict and evidence, and the result of the code search. */
 export function auditSections(audit: Audit): Section[] {
   const sections: Section[] = [
     { id: 'tables', title: 'Tables', body: [warnings(audit), controls(), tables(audit)] },
@@ -16,7 +16,7 @@ export function auditSections(audit: Audit): Section[] {
   return sections;
 }
 
-/** Shown by the script that it needs. */
+/** The filter form. It is hidden until the script of the page shows it. */
 function controls(): Html {
   return html`<form class="filter" hidden role="search">
 <input type="search" name="text" placeholder="Search names, comments, evidence" aria-label="Search the tables" autocomplete="off" spellcheck="false">
@@ -30,7 +30,7 @@ function controls(): Html {
 
 function tables(audit: Audit): Html {
   return html`<div class="scroll"><table class="tables">
-<thead><tr><th scope="col">table</th><th scope="col" class="number">rows</th><th scope="col" class="number">size</th><th scope="col">why, and the evidence</th></tr></thead>
+<thead><tr><th scope="col">table</th><th scope="col" class="number">rows</th><th scope="col" class="number">size</th><th scope="col">reason and evidence</th></tr></thead>
 ${meanings.map(([verdict, meaning]) => group(verdict, meaning, audit))}</table></div>`;
 }
 
@@ -50,7 +50,7 @@ function row(table: TableAudit): Html {
 `;
 }
 
-/** Why a table with rows is kept needs few words. */
+/** The reason; for a table with rows, the number of rows and of the objects that reference it. */
 function summaryOf({ empty, rows, why, evidence }: TableAudit): string {
   if (empty !== false || rows === null) return why;
   const { foreignKeysIn, views, functions } = evidence;
@@ -59,7 +59,7 @@ function summaryOf({ empty, rows, why, evidence }: TableAudit): string {
     count(views, 'view'),
     count(functions, 'function'),
   ].flat();
-  return `has ${describeRows(rows, evidence.rowsEstimated)}${users.length === 0 ? '' : `; needed by ${users.join(', ')}`}`;
+  return `has ${describeRows(rows, evidence.rowsEstimated)}${users.length === 0 ? '' : `; referenced by ${users.join(', ')}`}`;
 }
 
 function count(names: readonly string[], word: string): string[] {
@@ -76,20 +76,20 @@ function evidenceOf({ rules, evidence }: TableAudit): Html {
     ['triggers', evidence.triggers],
     ['policies', evidence.policies],
     ['publications', evidence.publications],
-    ['others', evidence.others],
+    ['other objects', evidence.others],
     ['code', (evidence.code ?? []).map(({ file, line, how }) => `${file}:${line} (${how})`)],
   ];
   return html`<ul class="rules">${rules.map(({ rule, holds, found }) => html`<li class="${holds === null ? 'open' : holds ? 'holds' : 'fails'}"><span>${sign(holds)}</span> <b>${rule}</b> ${found}</li>`)}</ul>
-<dl>${named.map(([title, names]) => (names.length === 0 ? null : html`<dt>${title}</dt><dd>${some(names)}</dd>`))}<dt>owner</dt><dd>${name(evidence.owner)}</dd>${usage === null ? null : html`<dt>reads</dt><dd>${usage.indexReads ?? 'unknown'} of an index, ${usage.tableReads ?? 'unknown'} of the whole table (backups do that too)</dd>`}</dl>`;
+<dl>${named.map(([title, names]) => (names.length === 0 ? null : html`<dt>${title}</dt><dd>${some(names)}</dd>`))}<dt>owner</dt><dd>${name(evidence.owner)}</dd>${usage === null ? null : html`<dt>scans</dt><dd>index: ${usage.indexReads ?? 'unknown'}; sequential (including backups): ${usage.tableReads ?? 'unknown'}</dd>`}</dl>`;
 }
 
-/** No page is better for the thousandth place in the code. */
+/** The most names listed for one kind of reference. */
 const most = 20;
 
 function some(names: readonly string[]): Content {
   const rest = names.length - most;
   return [
-    names.slice(0, most).map((one, index) => [index === 0 ? null : ', ', name(one)]),
+    names.slice(0, most).map((text, index) => [index === 0 ? null : ', ', name(text)]),
     rest > 0 ? `, and ${rest} more` : null,
   ];
 }
@@ -101,9 +101,9 @@ function warnings(audit: Audit): Content {
 function codeBody({ roots, files, missing, unnamed }: NonNullable<Audit['code']>): Content {
   return [
     html`<p>${files} files searched in ${some(roots)}.</p>`,
-    html`<h3>Named in the code, and not in the database: ${missing.length}</h3>`,
+    html`<h3>In the code but not in the database: ${missing.length}</h3>`,
     list(missing.map((one) => html`${name(one.name)} ${name(`${one.file}:${one.line}`)}`)),
-    html`<h3>In the database, and named by no code: ${unnamed.length}</h3>`,
+    html`<h3>In the database but not in the code: ${unnamed.length}</h3>`,
     list(unnamed.map(name)),
   ];
 }

@@ -1,25 +1,25 @@
 import { type Closure, dependents, type Edge, type Member, type ObjectKey } from '../catalog/closure.ts';
 import { groupBy } from '../text/group-by.ts';
 
-/** How many of a kind. */
+/** The number of objects of one kind. */
 export interface Kind {
   readonly kind: string;
   readonly count: number;
 }
 
-/** A dependent, as PostgreSQL names it. */
+/** A dependent object, as PostgreSQL names it. */
 export interface Other {
   readonly kind: string;
   readonly identity: string;
 }
 
-/** Both ends are names: of a table, or `view public.v`. */
+/** `from` depends on `to`. Both are names: of a table, or such as `view public.v`. */
 export interface Need {
   readonly from: string;
   readonly to: string;
 }
 
-// In this order. Constraints, defaults and types are part of what a table is.
+// The kinds that are counted, in this order. Constraints, defaults and types are not counted.
 const counted: Readonly<Record<string, string>> = {
   table: 'partition',
   index: 'index',
@@ -31,11 +31,11 @@ const counted: Readonly<Record<string, string>> = {
 };
 
 /**
- * A closure with the parts of a table drawn together to the table: what each has of its own, and which dependents need
- * what.
+ * Contracts a closure: the own objects of a table become part of the table. Returns the own objects of each table, the
+ * dependent objects by name, and the dependencies.
  *
  * @param tables the names of tables by OID
- * @param keys the dependents that are foreign keys, by name: they are left out
+ * @param keys the names of dependent foreign keys, which are left out
  */
 export function contract(
   closure: Closure,
@@ -66,7 +66,7 @@ export function contract(
   return { own: countOwn(closure.members, owners), others: byName, needs: [...needs.values()] };
 }
 
-/** The named table that each of its own parts belongs to. */
+/** Maps each own object of a table to the name of the table. */
 function findOwners(
   { tables: named, members }: Closure,
   edges: readonly Edge[],
@@ -99,7 +99,7 @@ function countOwn(members: readonly Member[], owners: ReadonlyMap<ObjectKey, str
   for (const { key, kind, schema, partOf, identity } of members) {
     const table = owners.get(key);
     const word = counted[kind];
-    // The index of a key is part of it, and yet people count it; a trigger that a key makes they do not.
+    // The index of a key constraint is counted, although it is part of the constraint. Triggers of a foreign key are not.
     const isPart = schema === 'pg_toast' || (partOf !== null && kind !== 'index') || identity === table;
     if (table === undefined || word === undefined || isPart) continue;
     const kinds = counts.get(table) ?? new Map<string, number>();
@@ -115,7 +115,7 @@ function inOrder(kinds: ReadonlyMap<string, number>): Kind[] {
   });
 }
 
-/** Who needs a table: first those that do directly, then those that need these. */
+/** Returns the objects that depend on a table: direct dependents first, then their dependents. */
 export function reach(table: string, dependents: ReadonlyMap<string, readonly Need[]>): string[] {
   const reached = new Set([table]);
   for (const name of reached) for (const { from } of dependents.get(name) ?? []) reached.add(from);

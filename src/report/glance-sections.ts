@@ -8,7 +8,7 @@ import type { Section } from './page.ts';
 import { badge, grouped, name, table } from './parts.ts';
 import type { Report } from './read-report.ts';
 
-/** How the database stands, what is pending, and what that would change. */
+/** The overview: the state of the database, the pending migrations, and their effect. */
 export function glanceSection(report: Report): Section {
   const { migrations, impact } = report;
   return {
@@ -44,9 +44,9 @@ function pending({ migration, state, tables, gates }: MigrationPreflight): Html 
   const codes = gates.flatMap(({ refusals }) => refusals.map(({ code }) => code));
   const sentences: Readonly<Record<typeof state, string>> = {
     goes: `would drop ${some}`,
-    refused: `would drop ${some}, and is refused: ${[...new Set(codes)].join(', ')}`,
+    refused: `would drop ${some}, but is refused: ${[...new Set(codes)].join(', ')}`,
     waits: `waits for approval of ${some}`,
-    done: 'has dropped its tables already',
+    done: 'has already dropped its tables',
   };
   return html`<li>${badge(state)} ${name(migration)} ${sentences[state]}</li>`;
 }
@@ -59,15 +59,15 @@ function tiles({ audit, status, checks }: Report): Html {
     ['tables', tables, ''],
     ['empty', empty, share(empty, tables)],
     ['candidates', candidate, ''],
-    ['to ask about', ask, ''],
-    ['drops that stand', open, ''],
+    ['questions', ask, ''],
+    ['open entries', open, ''],
     ['checks failed', failed, `of ${checks.length}`],
   ];
   return html`<dl class="tiles">${all.map(([title, value, note]) => html`<div><dt>${title}</dt><dd>${grouped(value)} <small>${note}</small></dd></div>`)}</dl>
 `;
 }
 
-/** What the archive keeps; undefined where it keeps nothing. */
+/** Drops and backups on record; undefined if there are none. */
 export function recordSection({ status: { archive, backups } }: Report): Section | undefined {
   if (archive.length + backups.length === 0) return undefined;
   const drops: Content = table(

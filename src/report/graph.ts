@@ -9,26 +9,26 @@ import { groupBy } from '../text/group-by.ts';
 import { contract, type Kind, type Need, type Other, reach } from './contract.ts';
 import type { KnownTable } from './known-tables.ts';
 
-/** A table that may go, and what it has to do with others. */
+/** A table that a pending migration drops, or that the audit lists as candidate or ask, with its relationships. */
 export interface Subject {
-  /** Qualified and quoted, as are all names of tables here. */
+  /** Qualified and quoted, like all table names here. */
   readonly table: string;
-  /** A pending migration drops it, or waits to be allowed to; else it is the verdict of the audit. */
+  /** `goes`: a pending migration drops it; `waits`: the migration waits for approval; else the verdict of the audit. */
   readonly fate: 'goes' | 'waits' | 'candidate' | 'ask';
-  /** Null where only the audit speaks of it. */
+  /** Null if no pending migration drops it. */
   readonly migration: string | null;
   readonly rows: string;
-  /** What is its own and goes along. */
+  /** Its own objects, which are dropped with it. */
   readonly own: readonly Kind[];
-  /** What belongs to others and would go along, the nearest first. */
+  /** The dependent objects that would be dropped too, direct dependents first. */
   readonly along: readonly Other[];
   readonly refersTo: readonly Reference[];
   readonly referredBy: readonly Reference[];
-  /** Functions that name it in their text: they would stay, and fail. */
+  /** Functions whose body names it. They would not be dropped, but would fail. */
   readonly inText: readonly string[];
 }
 
-/** A foreign key, and the table at its other end. */
+/** A foreign key and the table at its other end. */
 export interface Reference {
   readonly key: string;
   readonly table: string;
@@ -36,11 +36,11 @@ export interface Reference {
 
 export interface Graph {
   readonly subjects: readonly Subject[];
-  /** Which of those that go along needs which, or which table. */
+  /** The dependencies between dependent objects, and from these to tables. */
   readonly needs: readonly Need[];
 }
 
-/** The tables of pending migrations and those that the audit calls candidates or asks about, with their surroundings. */
+/** Reads the tables of pending migrations, and those with the verdict candidate or ask, with their relationships. */
 export async function readGraph(
   session: Session,
   evidence: Evidence,
@@ -58,7 +58,7 @@ export async function readGraph(
   );
   const out = groupBy(keys, ({ from }) => from);
   const into = groupBy(keys, ({ to }) => to);
-  // As edges between tables, keys are there already.
+  // Foreign keys are already edges between tables.
   const incoming = evidence.links.filter(
     ({ kind, direction }) => kind === 'foreign key' && direction === 'in',
   );
@@ -70,14 +70,14 @@ export async function readGraph(
   );
   const dependents = groupBy(needs, ({ to }) => to);
 
-  const subjects = [...chosen].flatMap(([table, what]): Subject[] => {
+  const subjects = [...chosen].flatMap(([table, status]): Subject[] => {
     const audit = tables.get(table)?.audit;
     if (audit === undefined) return [];
     const { rows, evidence } = audit;
     return [
       {
         table,
-        ...what,
+        ...status,
         rows: describeRows(rows, evidence.rowsEstimated),
         own: own.get(table) ?? [],
         along: reach(table, dependents).flatMap((name) => others.get(name) ?? []),
@@ -92,7 +92,7 @@ export async function readGraph(
   return { subjects, needs };
 }
 
-/** Partitions are left to the table that they are parts of. */
+/** Chooses the subjects. A partition is left out if its partitioned table is chosen. */
 function choose(
   tables: ReadonlyMap<string, KnownTable>,
   migrations: readonly MigrationPreflight[],
@@ -104,7 +104,7 @@ function choose(
     for (const { kind, identity, dependent } of closure)
       if (kind === 'table' && !dependent && !chosen.has(identity)) chosen.set(identity, { fate, migration });
   }
-  // Those of a migration that goes without them.
+  // The tables of a migration that are not approved.
   for (const one of migrations.flatMap(({ migration, tables }) =>
     tables.map((table) => ({ ...table, migration })),
   )) {
@@ -123,7 +123,7 @@ function choose(
   return chosen;
 }
 
-/** A name as a migration writes it; without a schema it is looked for along the search path. */
+/** Finds a table by its name in a migration. A name without a schema is resolved by the search path. */
 function findTable(
   written: string,
   tables: ReadonlyMap<string, KnownTable>,

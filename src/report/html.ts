@@ -1,9 +1,9 @@
 import { printable } from '../text/printable.ts';
 
-/** What a template takes: text of whatever origin, markup, lists of both, and nothing at all. */
+/** The values that a template accepts: text from any source, markup, lists of both, and null for nothing. */
 export type Content = string | number | Html | null | readonly Content[];
 
-/** Markup. Only `html` makes it of text; who calls the constructor vouches for what is in it. */
+/** Markup. Create it with `html`, which escapes its values. The constructor does not escape. */
 export class Html {
   readonly text: string;
 
@@ -20,7 +20,7 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Inert in an element and in a quoted attribute; what steers or turns text is made visible. */
+/** Escapes a text for elements and quoted attributes. Control and bidirectional characters become visible. */
 function inert(text: string): string {
   return printable(text).replace(/[&<>"']/g, (character) => entities[character] ?? '');
 }
@@ -32,12 +32,12 @@ function render(content: Content): string {
   return inert(String(content));
 }
 
-/** A template of markup in which every value is escaped that is not markup itself. */
+/** A template tag for markup. It escapes every value that is not markup. */
 export function html(markup: TemplateStringsArray, ...values: readonly Content[]): Html {
   return new Html(markup.map((part, index) => part + render(values[index] ?? null)).join(''));
 }
 
-/** The lines of a text, each escaped. */
+/** Escapes a text line by line, so that line breaks are kept. */
 export function lines(text: string): Html {
   return new Html(text.split('\n').map(inert).join('\n'));
 }

@@ -1,20 +1,20 @@
 import type { MigrationPreflight } from '../preflight/preflight.ts';
 import type { KnownTable } from './known-tables.ts';
 
-/** What there is at one moment; the proposal's "Storage Impact" sets two of them side by side. */
+/** Number and size of the tables now, or after a pending migration. The proposal calls this "Storage Impact". */
 export interface Stage {
-  /** Null for now; else the migration that leads here. */
+  /** The migration after which the numbers apply; null for now. */
   readonly migration: string | null;
   readonly state: MigrationPreflight['state'] | null;
   readonly tables: number;
   readonly empty: number;
-  /** Of the tables with their indexes. */
+  /** Size of all tables with their indexes. */
   readonly bytes: number;
-  /** Of these bytes, what is no longer there that is there now. */
+  /** Bytes freed compared with now. */
   readonly saved: number;
 }
 
-/** Now, and after each pending migration, one upon the other. */
+/** Returns the stages: now, and after each pending migration in turn. */
 export function findImpact(
   tables: ReadonlyMap<string, KnownTable>,
   migrations: readonly MigrationPreflight[],
@@ -48,18 +48,18 @@ function count(
   };
 }
 
-/** `31 %` */
+/** Formats a share: `31 %`. */
 export function share(part: number, whole: number): string {
   return whole === 0 ? '' : `${Math.round((part / whole) * 100)} %`;
 }
 
-/** `23 (31 %)` */
+/** Formats a count with its share: `23 (31 %)`. */
 export function withShare(part: number, whole: number): string {
   return whole === 0 ? `${part}` : `${part} (${share(part, whole)})`;
 }
 
 export function stageName({ migration, state }: Stage): string {
   if (migration === null) return 'now';
-  const unless = { goes: '', waits: ', if approved', refused: ', which is refused as it stands', done: '' };
+  const unless = { goes: '', waits: ', if approved', refused: ', currently refused', done: '' };
   return `after ${migration}${state === null ? '' : unless[state]}`;
 }

@@ -1,10 +1,10 @@
 import type { Surroundings } from './surroundings.ts';
 
-/** Where everything is, in the units of SVG, from the upper left corner. */
+/** The positions of nodes and edges, in SVG units from the upper left corner. */
 export interface Placed {
   readonly width: number;
   readonly height: number;
-  /** The middle of each node, by its number. */
+  /** The center of each node, by its number. */
   readonly nodes: ReadonlyMap<number, Point>;
   /** By the number of the edge. */
   readonly edges: ReadonlyMap<number, Curve>;
@@ -20,25 +20,25 @@ export interface Size {
   readonly height: number;
 }
 
-/** A spline of Bézier curves, and where the arrow after it ends. */
+/** A spline of Bézier curves, and the tip of the arrow after it. */
 export interface Curve {
   readonly points: readonly Point[];
   readonly tip: Point;
 }
 
-/** Lays out boxes of one size. */
+/** Lays out boxes of equal size. */
 export type LayOut = (drawn: Surroundings, box: Size) => Placed;
 
-/** How many that are tied to nothing stand beside each other. */
+/** The number of unconnected nodes in one row. */
 const abreast = 3;
 
-/** Between two columns of boxes. Graphviz has 72 units to the inch. */
+/** The distance between two columns of boxes. Graphviz has 72 units per inch. */
 const gap = 80;
 const inch = 72;
 
 const arrow = 9;
 
-/** Loads Graphviz. Undefined where it is not installed. */
+/** Loads Graphviz. Returns undefined if it is not installed. */
 export async function loadLayout(): Promise<LayOut | undefined> {
   const module = await import('@hpcc-js/wasm-graphviz').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ERR_MODULE_NOT_FOUND') return undefined;
@@ -52,11 +52,11 @@ export async function loadLayout(): Promise<LayOut | undefined> {
   };
 }
 
-/** In the language of Graphviz. Of names it holds nothing: nodes and edges go by number. */
+/** Writes the graph in the DOT language. It contains no names: nodes and edges are numbered. */
 export function writeDot({ nodes, edges }: Surroundings, box: Size): string {
   const numbers = new Map(nodes.map(({ id }, index) => [id, index]));
-  const tied = new Set(edges.flatMap(({ from, to }) => [from, to]));
-  const alone = nodes.flatMap(({ id }, index) => (tied.has(id) ? [] : index));
+  const connected = new Set(edges.flatMap(({ from, to }) => [from, to]));
+  const alone = nodes.flatMap(({ id }, index) => (connected.has(id) ? [] : index));
   return [
     'digraph {',
     `graph [rankdir=LR, nodesep=0.2, ranksep=${gap / inch}]`,
@@ -71,7 +71,7 @@ export function writeDot({ nodes, edges }: Surroundings, box: Size): string {
   ].join('\n');
 }
 
-/** What Graphviz answers. The number is ours; an edge without one is there for the layout only. */
+/** The output of Graphviz. `number` is set by `writeDot`; an edge without it serves only the layout. */
 interface Laid {
   readonly bb: string;
   readonly objects?: readonly { name: string; pos: string }[];
@@ -104,7 +104,7 @@ function place({ bb, objects = [], edges = [] }: Laid, box: Size): Placed {
   };
 }
 
-/** From one column to the next there is nothing to go round, and one curve looks calmer than a spline. */
+/** Between adjacent columns no box is in the way, and a single curve is easier to follow than the spline. */
 function between(tail: Point | undefined, head: Point | undefined, { width }: Size): Curve | undefined {
   if (tail === undefined || head === undefined) return undefined;
   const start = { x: tail.x + width / 2, y: tail.y };

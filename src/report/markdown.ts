@@ -7,7 +7,7 @@ import { stageName, withShare } from './impact.ts';
 import type { Report } from './read-report.ts';
 import { relationsOf } from './words.ts';
 
-/** The report as the comment on a pull request: what is pending first, the many tables last. */
+/** Formats the report as a comment on a pull request: pending migrations first, the list of tables last. */
 export function formatReportMarkdown(report: Report): string {
   const { database, madeAt, impact, graph, migrations } = report;
   return [
@@ -30,7 +30,7 @@ export function formatReportMarkdown(report: Report): string {
     ),
     '',
     formatPreflightMarkdown({ migrations }),
-    '### What is around the tables that may go',
+    '### Dependencies of the tables to be dropped or in question',
     '',
     ...graph.subjects.slice(0, most).map(describe),
     ...(graph.subjects.length > most ? [`- and ${graph.subjects.length - most} more`] : []),
@@ -42,14 +42,14 @@ export function formatReportMarkdown(report: Report): string {
   ].join('\n');
 }
 
-/** A comment has an end, and so has the patience of who reads it. */
+/** The most subjects described; comments on pull requests have a maximum length. */
 const most = 100;
 
 const fates: Readonly<Record<Subject['fate'], string>> = {
-  goes: 'goes',
+  goes: 'to be dropped',
   waits: 'waits for approval',
-  candidate: 'a candidate',
-  ask: 'to ask about',
+  candidate: 'candidate',
+  ask: 'ask',
 };
 
 function describe(subject: Subject): string {

@@ -2,19 +2,19 @@ import { groupBy } from '../text/group-by.ts';
 import type { Graph, Subject } from './graph.ts';
 import { merge, type Surroundings, surroundingsOf } from './surroundings.ts';
 
-/** What one picture shows: some of the tables that may go, and what is around them. */
+/** The contents of one picture: some subjects, and the objects around them. */
 export interface Neighbourhood extends Surroundings {
   readonly migration: string | null;
   readonly subjects: readonly Subject[];
 }
 
-// A picture of this size can be read without being searched, and nobody reads more of them.
+// Larger pictures are hard to read, and so are more of them.
 const mostNodes = 26;
 const mostPictures = 12;
 
 /**
- * The graph in pieces that can be looked at, at most so many: tables that need each other stand together. A table that
- * stays ties nothing together, however many refer to it.
+ * Divides the graph into pictures of limited size and number. Subjects that depend on each other share a picture. A
+ * table that is not dropped does not join subjects, even if many of them reference it.
  */
 export function findNeighbourhoods(graph: Graph): Neighbourhood[] {
   const found: Neighbourhood[] = [];
@@ -37,7 +37,7 @@ export function findNeighbourhoods(graph: Graph): Neighbourhood[] {
   return found.slice(0, mostPictures);
 }
 
-/** Those that need each other one after the other, the larger groups first, those that stand alone last. */
+/** Sorts subjects so that connected ones are adjacent: larger groups first, unconnected subjects last. */
 function inComponents(group: readonly Subject[]): Subject[] {
   const byTable = new Map(group.map((subject) => [subject.table, subject]));
   const byDependent = groupBy(

@@ -4,22 +4,22 @@ import { script } from './script.ts';
 import { style } from './style.ts';
 
 export interface Section {
-  /** Where a link leads to. */
+  /** The target of links within the page. */
   readonly id: string;
   readonly title: string;
   readonly body: Content;
 }
 
 export interface Page {
-  /** What it is of, over the name. */
+  /** The kind of page, shown above the name. */
   readonly kind: string;
   readonly name: string;
-  /** A few facts under the name. */
+  /** Short facts, shown below the name. */
   readonly facts: readonly Content[];
   readonly sections: readonly Section[];
 }
 
-/** One file that needs no other, loads nothing, and in which nothing can run but its own script. */
+/** Writes a self-contained HTML page. It loads nothing, and its policy allows only its own script and style. */
 export function writePage({ kind, name, facts, sections }: Page): string {
   const policy = `default-src 'none'; style-src ${hash(style)}; script-src ${hash(script)}; base-uri 'none'; form-action 'none'`;
   return html`<!doctype html>

@@ -1,23 +1,23 @@
 import { type Content, type Html, html } from './html.ts';
 
-/** How something stands: the word decides its colour. */
+/** A label for a state; the word selects its color. */
 export function badge(word: string): Html {
   return html`<span class="badge ${word.replaceAll(' ', '-')}">${word}</span>`;
 }
 
-/** A name or a text of others, as it is. */
+/** A name or a literal text. */
 export function name(text: string): Html {
   return html`<code>${text}</code>`;
 }
 
 export interface Column {
   readonly title: string;
-  /** `number`: to the right, in figures of one width. */
+  /** `number`: right-aligned, with figures of equal width. */
   readonly kind?: 'number' | 'name' | 'state';
 }
 
 export function table(columns: readonly Column[], rows: readonly (readonly Content[])[]): Html {
-  // Figures are read in columns on any screen; all else can stand one below the other on a narrow one.
+  // On a narrow screen, cells are stacked, except in tables with numbers.
   const layout = columns.some(({ kind }) => kind === 'number') ? 'figures' : 'stack';
   return html`<div class="scroll"><table class="${layout}">
 <thead><tr>${columns.map(({ title, kind = '' }) => html`<th scope="col" class="${kind}">${title}</th>`)}</tr></thead>
@@ -31,7 +31,7 @@ ${rows.map(
 </table></div>`;
 }
 
-/** Folded up; a printer gets it whole. */
+/** Folded on screen, expanded in print. */
 export function folded(title: Content, body: Content): Html {
   return html`<details><summary>${title}</summary>
 ${body}
@@ -39,13 +39,13 @@ ${body}
 `;
 }
 
-/** A text that may be long, folded up where it is. */
+/** A text, folded if it is long. */
 export function shortened(text: string): Content {
   const characters = [...text];
   return characters.length <= 300 ? text : folded(`${characters.slice(0, 200).join('')}…`, text);
 }
 
-/** `1,001` */
+/** Formats a number: `1,001`. */
 export function grouped(count: number): string {
   return count.toLocaleString('en');
 }

@@ -10,18 +10,21 @@ import { relationsOf } from './words.ts';
 const legend: readonly [string, string][] = [
   ['goes', 'a pending migration drops it'],
   ['waits', 'waits for approval'],
-  ['candidate', 'the audit calls it a candidate'],
-  ['ask', 'the audit asks about it'],
-  ['along', 'belongs to others, would go along'],
-  ['stays', 'stays'],
+  ['candidate', 'candidate of the audit'],
+  ['ask', 'question of the audit'],
+  ['along', 'dependent object, would be dropped too'],
+  ['stays', 'not dropped'],
 ];
 
-/** What may go, and what is around it: in pictures where they can be laid out, and in words. */
+/** The subjects and their surroundings: in pictures if Graphviz is installed, and as text. */
 export function pictureSection(graph: Graph, layOut: LayOut | undefined): Section {
   return {
     id: 'picture',
     title: 'Picture',
-    body: graph.subjects.length === 0 ? html`<p>There is no table that may go.</p>` : draw(graph, layOut),
+    body:
+      graph.subjects.length === 0
+        ? html`<p>No pending migration drops a table, and the audit has no candidates and no questions.</p>`
+        : draw(graph, layOut),
   };
 }
 
@@ -31,13 +34,11 @@ function draw(graph: Graph, layOut: LayOut | undefined): Content {
   const fates = new Set<string>(shown.flatMap(({ nodes }) => nodes.map(({ fate }) => fate)));
   return [
     layOut === undefined
-      ? html`<p class="warning">The pictures are left out, since Graphviz is not installed: <code>npm install --save-dev @hpcc-js/wasm-graphviz</code>. What they would show follows in words.</p>`
-      : html`<p>An arrow leads from what needs to what is needed.${shown.some(({ edges }) => edges.some(({ lost }) => lost)) ? ' A broken red one is a foreign key that what stays would lose, or a function that would fail.' : null}</p>
+      ? html`<p class="warning">Graphviz is not installed; text replaces the pictures. To install it: <code>npm install --save-dev @hpcc-js/wasm-graphviz</code></p>`
+      : html`<p>An arrow leads from an object to the object that it depends on.${shown.some(({ edges }) => edges.some(({ lost }) => lost)) ? ' A dashed red arrow is a foreign key that another table would lose, or a function that would fail.' : null}</p>
 <ul class="legend">${legend.map(([fate, meaning]) => (fates.has(fate) ? html`<li class="${fate}">${meaning}</li>` : null))}</ul>`,
     shown.map((one, index) => figure(one, shown.length > 1 ? `${index + 1} of ${shown.length}` : '', layOut)),
-    left === 0
-      ? null
-      : html`<p>And ${left} more tables that may go: they are in the list of tables, and in no picture.</p>`,
+    left === 0 ? null : html`<p>${left} more tables are in no picture; the list of tables has them.</p>`,
   ];
 }
 
@@ -47,7 +48,7 @@ function figure(one: Neighbourhood, which: string, layOut: LayOut | undefined): 
   const label = `${migration ?? 'Found by the audit'}: ${subjects.map(({ table }) => table).join(', ')}`;
   return html`<figure>
 <figcaption>${migration === null ? 'Found by the audit' : name(migration)} <span>${which}</span></figcaption>
-${layOut === undefined ? words : [html`<div class="scroll" tabindex="0">${drawPicture(one, label, layOut)}</div>`, folded('In words', words)]}
+${layOut === undefined ? words : [html`<div class="scroll" tabindex="0">${drawPicture(one, label, layOut)}</div>`, folded('As text', words)]}
 </figure>
 `;
 }

@@ -5,20 +5,20 @@ import type { Curve, LayOut, Point, Size } from './layout-graph.ts';
 import type { Neighbourhood } from './neighbourhoods.ts';
 import type { Node } from './surroundings.ts';
 
-// What a character takes in the widest of the fonts that the style names.
+// Width of a character in the widest font of the style sheet.
 const nameWidth = 7.8;
 const noteWidth = 6.4;
 const padding = 12;
 const height = 44;
 const margin = 2;
 
-/** What a page has room for. */
+/** The width available on the page. */
 const mostWidth = 1080;
 
-/** A neighbourhood as SVG; the colours are those of the page. */
+/** Draws a neighbourhood as SVG, in the colors of the page. */
 export function drawPicture(neighbourhood: Neighbourhood, label: string, layOut: LayOut): Html {
   const roomy = arrange(neighbourhood, 34, layOut);
-  // Where columns of boxes take more than a page, long texts are cut sooner.
+  // If the picture is wider than the page, long texts are cut shorter.
   const { texts, box, placed } = roomy.placed.width > mostWidth ? arrange(neighbourhood, 22, layOut) : roomy;
   const [width, tall] = [placed.width, placed.height].map((length) => Math.ceil(length) + 2 * margin);
   const viewBox = `${-margin} ${-margin} ${width} ${tall}`;
@@ -27,7 +27,7 @@ export function drawPicture(neighbourhood: Neighbourhood, label: string, layOut:
 ${neighbourhood.edges.map(({ title, lost }, index) => drawEdge(placed.edges.get(index), title, lost))}${neighbourhood.nodes.map((node, index) => drawNode(node, texts[index], placed.nodes.get(index), box))}</svg>`;
 }
 
-/** Boxes as wide as the longest of their texts, cut to so many columns. */
+/** Lays out boxes that are as wide as their longest text, which is cut to the given number of columns. */
 function arrange(neighbourhood: Neighbourhood, columns: number, layOut: LayOut) {
   const texts = neighbourhood.nodes.map(({ name, note }) => ({
     name: cut(printable(name), columns),
@@ -72,7 +72,7 @@ function drawEdge(curve: Curve | undefined, title: string, lost: boolean): Html 
 `;
 }
 
-/** A triangle that ends at the tip. */
+/** The triangle of an arrow. */
 function arrow(from: Point, tip: Point): string {
   const [dx, dy] = [tip.x - from.x, tip.y - from.y];
   const side = (sign: number) => ({ x: from.x - sign * dy * 0.4, y: from.y + sign * dx * 0.4 });

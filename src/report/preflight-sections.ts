@@ -5,15 +5,15 @@ import { type Content, type Html, html, lines } from './html.ts';
 import type { Section } from './page.ts';
 import { badge, folded, list, name, shortened, table } from './parts.ts';
 
-/** What is approved and what waits; undefined where no migration asks. */
+/** The approved and unapproved tables; undefined if no migration requires approvals. */
 export function approvalsSection(migrations: readonly MigrationPreflight[]): Section | undefined {
   const asked = migrations.filter(({ tables }) => tables.some(({ approved }) => approved !== null));
   return asked.length === 0 ? undefined : { id: 'approvals', title: 'Approvals', body: approvals(asked) };
 }
 
-/** What `up` of each pending migration would do, and what stands in its way. */
+/** What `up` of each pending migration would do, with the state of every gate. */
 export function preflightSection(migrations: readonly MigrationPreflight[]): Section {
-  const none = html`<p>No migration of <code>reversibleDrop</code> is pending.</p>`;
+  const none = html`<p>No <code>reversibleDrop</code> migration is pending.</p>`;
   return {
     id: 'preflight',
     title: 'Preflight',
@@ -25,7 +25,7 @@ function approvals(migrations: readonly MigrationPreflight[]): Content {
   const tables = migrations.flatMap((one) => one.tables);
   const waiting = tables.filter(({ approved }) => approved === false).length;
   return [
-    html`<p>${waiting === 0 ? `All ${tables.length} are approved.` : `${waiting} of ${tables.length} tables wait for the word of their owner; what waits is left alone.`}</p>`,
+    html`<p>${waiting === 0 ? `All ${tables.length} tables are approved.` : `${waiting} of ${tables.length} tables are not approved; they will not be dropped.`}</p>`,
     table(
       [
         { title: 'table', kind: 'name' },
@@ -40,7 +40,7 @@ function approvals(migrations: readonly MigrationPreflight[]): Content {
         name(one.fingerprint),
       ]),
     ),
-    html`<p>To approve all as they are now, set this; leave out what is to stay. An approval holds for as long as its table does not change.</p>
+    html`<p>To approve all tables in their current state, set this variable; leave out the tables to keep. An approval becomes void when its table changes.</p>
 <pre class="copy">APPROVED_DROPS=${tables.map(({ table, fingerprint }, index) => [index === 0 ? null : html`,<wbr>`, `${table}@${fingerprint}`])}</pre>`,
   ];
 }
@@ -55,18 +55,18 @@ ${
   closure.length === 0
     ? null
     : [
-        folded(`What would go: ${closure.length} objects`, [
+        folded(`Objects that would be dropped: ${closure.length}`, [
           html`<p>${countKinds(one)}</p>`,
           list(
             closure.map(({ kind, identity, dependent }) => [
               name(`${kind} ${identity}`),
-              dependent ? ' of others' : null,
+              dependent ? ' (dependent object)' : null,
             ]),
           ),
         ]),
-        folded(`What would be locked meanwhile: ${locks.length} relations`, list(locks.map(name))),
+        folded(`Relations that would be locked: ${locks.length}`, list(locks.map(name))),
         folded(
-          `DDL that would be kept for the way back: ${statements.length} statements`,
+          `DDL that would be archived for the restore: ${statements.length} statements`,
           html`<pre>${lines(statements.map(({ sql }) => `${sql};`).join('\n'))}</pre>`,
         ),
       ]

@@ -10,7 +10,7 @@ import { type Graph, readGraph } from './graph.ts';
 import { findImpact, type Stage } from './impact.ts';
 import { knowTables } from './known-tables.ts';
 
-/** All that the single commands say, of one database. */
+/** The results of audit, preflight, verify and status for one database. */
 export interface Report {
   readonly database: string;
   /** ISO 8601. */
@@ -25,12 +25,13 @@ export interface Report {
 }
 
 export interface ReportOptions extends JudgeOptions {
-  /** Of the migrations. */
+  /** The folder of the migrations. */
   readonly folder: string;
+  /** The expected number of tables. */
   readonly expect: number | undefined;
 }
 
-/** Reads in two read-only sessions; between them, the audit searches the code. */
+/** Reads the report in two read-only sessions. Between them, the audit searches the code. */
 export async function readReport(knex: Knex, options: ReportOptions): Promise<Report> {
   const evidence = await inReadOnlySession(knex, readEvidence);
   const audit = await judgeEvidence(evidence, options);
@@ -45,7 +46,7 @@ export async function readReport(knex: Knex, options: ReportOptions): Promise<Re
       database: session.database,
       madeAt: new Date().toISOString(),
       role: session.role,
-      // What waits has been said already.
+      // The preflight has already reported the waiting migrations.
       status: await quietly(() => readStatus(session, options.folder)),
       audit,
       migrations,

@@ -1,11 +1,11 @@
-/** Search and filters. Without it, all there is to read is there. */
+/** Search and filters for the list of tables. Without it, the page shows all tables. */
 export const script = /* js */ `
 'use strict';
 const filter = document.querySelector('form.filter');
 if (filter) {
   const rows = [...document.querySelectorAll('#tables tr[data-verdict]')];
   const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
-  const said = filter.querySelector('output');
+  const count = filter.querySelector('output');
   const apply = () => {
     const { text, verdict, rows: held } = Object.fromEntries(new FormData(filter));
     const words = text.toLowerCase().split(/\\s+/).filter(Boolean);
@@ -20,7 +20,7 @@ if (filter) {
     }
     for (const group of document.querySelectorAll('#tables tbody'))
       group.hidden = !group.querySelector('tr[data-verdict]:not([hidden])');
-    said.textContent = shown === rows.length ? rows.length + ' tables' : shown + ' of ' + rows.length + ' tables';
+    count.textContent = shown === rows.length ? rows.length + ' tables' : shown + ' of ' + rows.length + ' tables';
   };
   filter.addEventListener('input', apply);
   filter.addEventListener('submit', (event) => event.preventDefault());

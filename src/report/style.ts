@@ -1,4 +1,4 @@
-/** Colours are the only thing that differs between light, dark and paper. */
+/** Light, dark and print differ only in colors. */
 export const style = /* css */ `
 :root {
   color-scheme: light dark;

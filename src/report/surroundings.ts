@@ -4,17 +4,17 @@ import { describeOwn } from './words.ts';
 export interface Node {
   readonly id: string;
   readonly name: string;
-  /** A few words under the name. */
+  /** Short text below the name. */
   readonly note: string;
-  /** `along`: a dependent, which would go too; `more`: stands for many. */
+  /** `along`: a dependent object, which would be dropped too; `more`: stands for several objects. */
   readonly fate: Subject['fate'] | 'along' | 'stays' | 'more';
 }
 
-/** `from` needs `to`. */
+/** `from` depends on `to`. */
 export interface Edge {
   readonly from: string;
   readonly to: string;
-  /** What needs it stays, and so would lose a key, or fail. */
+  /** Whether `from` is not dropped, and so would lose a foreign key, or fail. */
   readonly lost: boolean;
   readonly title: string;
 }
@@ -24,10 +24,10 @@ export interface Surroundings {
   readonly edges: readonly Edge[];
 }
 
-/** Of what stands on one side of a table; the rest is counted. */
+/** The most neighbours shown on each side of a table; the others are only counted. */
 const most = 5;
 
-/** A table and what is next to it. */
+/** Returns a subject with its direct neighbours. */
 export function surroundingsOf(
   subject: Subject,
   subjects: ReadonlyMap<string, Subject>,
@@ -45,7 +45,7 @@ export function surroundingsOf(
   }
   for (const { from, to } of needs) {
     if (from !== table && shown.has(from) && shown.has(to))
-      edges.push({ from, to, lost: false, title: `${from} needs ${to}` });
+      edges.push({ from, to, lost: false, title: `${from} depends on ${to}` });
   }
   const join = (other: string, ends: Pick<Edge, 'from' | 'to'>, keys: readonly string[]) => {
     const known = subjects.get(other);
@@ -60,7 +60,7 @@ export function surroundingsOf(
     join(other, { from: other, to: table }, keys);
   for (const [other, keys] of byTable(refersTo).slice(0, most)) join(other, { from: table, to: other }, keys);
   for (const identity of inText.slice(0, most)) {
-    nodes.push({ id: identity, name: identity, note: 'names it in its text', fate: 'stays' });
+    nodes.push({ id: identity, name: identity, note: 'its body names the table', fate: 'stays' });
     edges.push({ from: identity, to: table, lost: true, title: identity });
   }
 
@@ -71,14 +71,14 @@ export function surroundingsOf(
     nodes.push({ id, name: `and ${title}`, note: what, fate: 'more' });
     edges.push({ ...(inwards ? { from: id, to: table } : { from: table, to: id }), lost, title });
   };
-  more('that go along', along.length, true, false);
-  more('tables with keys to it', byTable(referredBy).length, true, true);
-  more('tables that it refers to', byTable(refersTo).length, false, false);
+  more('dependent objects', along.length, true, false);
+  more('tables with foreign keys to it', byTable(referredBy).length, true, true);
+  more('tables that it references', byTable(refersTo).length, false, false);
   more('functions that name it', inText.length, true, true);
   return { nodes, edges };
 }
 
-/** Whether a table that stays, or waits to go, would lose its foreign key. */
+/** Returns whether a table that is not dropped, or not yet approved, would lose its foreign key. */
 function isLost(from: Subject | undefined, to: Subject | undefined): boolean {
   return to !== undefined && from?.fate !== 'goes' && from?.migration !== to.migration;
 }
@@ -94,15 +94,15 @@ function describe({ table, fate, rows, own }: Subject): Node {
 }
 
 function staying(table: string): Node {
-  return { id: table, name: short(table), note: 'stays', fate: 'stays' };
+  return { id: table, name: short(table), note: 'not dropped', fate: 'stays' };
 }
 
-/** Most are in `public`, and the name of the schema would take the room of the name itself. */
+/** Omits the schema `public`, to save space. */
 function short(identity: string): string {
   return identity.startsWith('public.') ? identity.slice('public.'.length) : identity;
 }
 
-/** Both, and what they have in common once. */
+/** Merges two sets of surroundings; common nodes and edges occur once. */
 export function merge(one: Surroundings, other: Surroundings): Surroundings {
   const nodes = new Map([...other.nodes, ...one.nodes].map((node) => [node.id, node]));
   const edges = new Map(

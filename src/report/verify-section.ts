@@ -2,7 +2,7 @@ import type { Check } from '../verify/format.ts';
 import type { Section } from './page.ts';
 import { badge, shortened, table } from './parts.ts';
 
-/** Whether the database is as the drops have left it. */
+/** The checks of `verify`. */
 export function verifySection(checks: readonly Check[]): Section {
   const body = table(
     [{ title: 'check', kind: 'state' }, { title: 'state', kind: 'state' }, { title: 'found' }],

@@ -3,28 +3,28 @@ import type { Subject } from './graph.ts';
 
 const plurals: Readonly<Record<string, string>> = { index: 'indexes', policy: 'policies' };
 
-/** `4 indexes` */
+/** Formats a count of objects: `4 indexes`. */
 export function describeOwn({ kind, count }: Kind): string {
   return count === 1 ? `1 ${kind}` : `${count} ${plurals[kind] ?? `${kind}s`}`;
 }
 
-/** What a table has to do with some others: the words, and the names that follow them. */
+/** One kind of relationship of a table: a label, and the names of the other objects. */
 interface Relation {
   readonly what: string;
   readonly names: readonly string[];
-  /** How many are not named. */
+  /** The number of further objects without a name here. */
   readonly more: number;
 }
 
 const most = 10;
 
-/** A table and its surroundings, for who reads rather than looks. */
+/** Describes a table and its relationships as text, in place of a picture. */
 export function relationsOf({ rows, own, along, refersTo, referredBy, inText }: Subject): Relation[] {
   const groups: [string, readonly string[]][] = [
-    ['others would go along:', along.map(({ kind, identity }) => `${kind} ${identity}`)],
-    ['refers by', refersTo.map(({ key }) => key)],
-    ['referred to by', referredBy.map(({ key }) => key)],
-    ['named by', inText],
+    ['would also drop:', along.map(({ kind, identity }) => `${kind} ${identity}`)],
+    ['its foreign keys:', refersTo.map(({ key }) => key)],
+    ['foreign keys to it:', referredBy.map(({ key }) => key)],
+    ['named in the body of:', inText],
   ];
   return [
     { what: [rows, ...own.map(describeOwn)].join(', '), names: [], more: 0 },
