@@ -1,6 +1,6 @@
 import { reversibleDrop } from 'knex-undrop';
 
-// The rows stay in the schema `undrop` until they are pruned; the two views go and come back with the table.
+// The rows are kept in the schema `undrop` until pruned. The two views are dropped and restored with the table.
 export const { up, down, ready } = reversibleDrop({
   name: import.meta.filename,
   tables: { invoices: 'Kept by the accounting service now.' },

@@ -14,7 +14,7 @@ import { types } from './turing/types.ts';
 import { views } from './turing/views.ts';
 import { workflows } from './turing/workflows.ts';
 
-// Each part refers only to those before it. None may contain a question mark: Knex takes it for a binding.
+// Each part references only parts before it. No part may contain a question mark: Knex would take it for a binding.
 const parts = [
   types,
   identity,
@@ -30,7 +30,7 @@ const parts = [
   grants,
 ];
 
-/** Makes the `turing` database as the proposal found it: 74 tables, 23 of them empty. */
+/** Creates the `turing` database of the proposal: 74 tables, 23 of them empty. */
 export async function seed(knex: Knex): Promise<void> {
   if (process.env.NODE_ENV === 'production') refuse('NODE_ENV is production.');
 
@@ -60,7 +60,7 @@ async function takenNames(knex: Knex): Promise<string[]> {
 function refuse(reason: string): never {
   throw new UndropError('not-seedable', {
     subject: 'public',
-    message: 'The turing seed was not run, and nothing was changed.',
+    message: 'The turing seed was not run; nothing was changed.',
     reason,
     next: 'Run it on a new, empty database outside production.',
   });

@@ -3,6 +3,6 @@ const { reversibleDrop } = require('knex-undrop');
 module.exports = reversibleDrop({
   name: __filename,
   tables: {
-    a_table: 'Why it may go.',
+    a_table: 'Why it can be dropped.',
   },
 });

@@ -1,6 +1,6 @@
 /**
- * The nine tables that the proposal would drop. Together they carry what real tables carry: used sequences,
- * defaults, constraints, many kinds of index, comments, triggers and settings. Nothing points at any of them.
+ * The nine tables that the proposal would drop. Together they have the features of real tables: used sequences,
+ * defaults, constraints, many kinds of index, comments, triggers and storage parameters. No object references them.
  */
 const legacy = /* sql */ `
 create table public.production_runs (

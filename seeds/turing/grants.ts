@@ -1,4 +1,4 @@
-/** Roles belong to the server, and not everyone may create one. Without turing_reader there are no grants. */
+/** Grants to turing_reader. They are left out if the role does not exist and cannot be created. */
 export const grants = /* sql */ `
 do $$
 begin

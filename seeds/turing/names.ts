@@ -1,4 +1,4 @@
-/** The six that migration 044 drops. */
+/** The six tables that migration 044 drops. */
 export const legacyTables = [
   'production_runs',
   'test_cases_history',
@@ -8,10 +8,10 @@ export const legacyTables = [
   'workflow_scripts',
 ];
 
-/** The three that migration 045 may drop. */
+/** The three tables that migration 045 drops if approved. */
 export const optionalTables = ['interaction_lineage', 'workflow_dependencies', 'organizations'];
 
-/** Empty, and kept. */
+/** The empty tables that are kept. */
 export const waitingTables = [
   'human_tasks',
   'posting_field_mappings',
@@ -94,7 +94,7 @@ export const emptyTables = [...legacyTables, ...optionalTables, ...waitingTables
 
 export const tables = [...emptyTables, ...populatedTables];
 
-/** Every name that the seed takes in schema public, apart from those of indexes and sequences. */
+/** All names that the seed uses in schema public, except those of indexes and sequences. */
 export const names = [
   ...tables,
   'model_performance',

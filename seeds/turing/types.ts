@@ -1,4 +1,4 @@
-/** What several tables share. Search paths are pinned, so that no caller's setting changes what they do. */
+/** Types and functions of several tables. The functions have a fixed search path, whatever the session uses. */
 export const types = /* sql */ `
 create type public.run_status as enum ('pending', 'running', 'completed', 'failed', 'cancelled');
 comment on type public.run_status is 'Life cycle of anything that is executed';
