@@ -60,7 +60,7 @@ async function takenNames(knex: Knex): Promise<string[]> {
 function refuse(reason: string): never {
   throw new UndropError('not-seedable', {
     subject: 'public',
-    message: 'The turing seed was not run; nothing was changed.',
+    message: 'The turing seed was not run, and nothing was changed.',
     reason,
     next: 'Run it on a new, empty database outside production.',
   });

@@ -9,7 +9,7 @@ const root = join(import.meta.dirname, '..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 const readme = read('README.md');
 
-/** The rows of the first table below a heading, each cell as it is written. */
+/** Returns the rows of the first table below a heading, each cell as written. */
 function tableOf(heading: string): string[][] {
   const [, section = ''] = readme.split(`\n## ${heading}`);
   const lines = (section.split('\n## ')[0] ?? '').split('\n').filter((line) => line.startsWith('|'));
@@ -21,7 +21,7 @@ function tableOf(heading: string): string[][] {
   );
 }
 
-/** What stands between backquotes. */
+/** Returns the texts between backquotes. */
 function words(text: string): string[] {
   return [...text.matchAll(/`([^`]+)`/g)].map(([, word = '']) => word);
 }
@@ -40,13 +40,13 @@ const sources = ['src', 'scripts', 'seeds', 'migrations'].flatMap((folder) =>
     .map((file) => read(join(folder, file))),
 );
 
-/** Every variable that is read by name, but for those of the operating system. */
+/** All environment variables that are read by name, except those of the operating system. */
 const variables = allMatches(sources.join('\n'), /\benv\.([A-Z][A-Z_]+)/g).filter(
   (name) => !['PATH', 'USER'].includes(name),
 );
 
 describe('README', () => {
-  it('has at most 250 lines, and something to run by line 20', () => {
+  it('has at most 250 lines, and a command to run within the first 20', () => {
     const lines = readme.trimEnd().split('\n');
     expect(lines.length).to.be.at.most(250);
     expect(lines.slice(0, 20)).to.include('npm ci && npm run demo');
@@ -79,19 +79,19 @@ describe('README', () => {
     }
   });
 
-  it('runs scripts that there are', () => {
+  it('names only existing npm scripts', () => {
     const { scripts } = JSON.parse(read('package.json'));
     const named = allMatches(readme, /npm run (?:-s )?([a-z][a-z-]*)/g);
     expect(Object.keys(scripts)).to.include.members(named);
   });
 
-  it('has no command in the runbook but those of docs/runbook.md, which are run', () => {
+  it('has only commands in the runbook that docs/runbook.md has, which are tested', () => {
     const [, runbook = ''] = /\n## Runbook(.*?)\n### From a pipeline/s.exec(readme) ?? [];
     const used = [...runbook.matchAll(/^```sh\n(.*?)^```/gms)].flatMap(([, block = '']) =>
       block.trimEnd().split('\n').map(bare),
     );
     const run = [...read('docs/runbook.md').matchAll(/^\$ (.*)$/gm)].map(([, line = '']) => bare(line));
-    // That one is run in test/package-deployed.test.ts.
+    // This command is tested in test/package-deployed.test.ts.
     const others = used.filter((line) => !line.endsWith('--table career_analyses'));
     expect(others.length).to.be.greaterThan(8);
     for (const line of others)
@@ -101,7 +101,7 @@ describe('README', () => {
       ).to.equal(true);
   });
 
-  it('names migrations that there are', () => {
+  it('names only existing migrations', () => {
     const files = readdirSync(join(root, 'migrations')).map((file) => file.replace('.ts', ''));
     expect(files).to.include.members(allMatches(readme, /\b(\d{3}_\w+)/g));
   });
@@ -110,11 +110,11 @@ describe('README', () => {
 describe('COVERAGE', () => {
   const listed = allMatches(read('COVERAGE.md'), /^\| ([A-Za-z]+) \|/gm);
 
-  it('has every family', () => {
+  it('lists every family', () => {
     expect(listed).to.include.members(Object.keys(families));
   });
 
-  it('has nothing that is neither a family nor a reader of the catalogs', () => {
+  it('lists only families and catalog readers', () => {
     const folders = ['src/catalog', 'src/catalog/families'];
     const files = folders.flatMap((folder) =>
       readdirSync(join(root, folder)).map((file) => file.replace('.ts', '')),
@@ -124,7 +124,7 @@ describe('COVERAGE', () => {
   });
 });
 
-/** A command without its comment, and without what differs from one text to the next. */
+/** Returns a command without its comment and without the parts that differ between the two texts. */
 function bare(line: string): string {
   return line
     .replace(/ +# .*$/, '')
@@ -137,7 +137,7 @@ function errorOf(code: ErrorCode): UndropError {
   return new UndropError(code, { subject: '', message: '', reason: '', next: '' });
 }
 
-/** As the refusal of an unknown one lists them. */
+/** Returns the options as listed in the error for an unknown option. */
 function knownOptions(): string[] {
   try {
     parseOptions({ name: 'm', tables: ['t'], unknown: true } as never, {});
@@ -145,5 +145,5 @@ function knownOptions(): string[] {
     const [, list = ''] = /known are (.*)$/m.exec((error as UndropError).reason) ?? [];
     return list.split(', ');
   }
-  throw new Error('an unknown option was taken');
+  throw new Error('an unknown option was accepted');
 }

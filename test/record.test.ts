@@ -28,7 +28,7 @@ const preparations = `
   grant select on accounts to public;
   comment on table accounts is 'Who pays.'`;
 
-describe('a record of the facts', () => {
+describe('record of the facts', () => {
   let server: TestServer;
   let run: Runner;
   let database: string;
@@ -55,11 +55,11 @@ describe('a record of the facts', () => {
   async function verify(strict = false): Promise<Check> {
     const { checks } = await inReadOnlySession(run.knex, (session) => verifyDatabase(session, { strict }));
     const check = checks.find(({ name }) => name === 'nothing else changed');
-    if (check === undefined) throw new Error('there is no such check');
+    if (check === undefined) throw new Error('verify has no check for other changes');
     return check;
   }
 
-  it('is what verify compares with; before there is one, nothing is checked', async () => {
+  it('is compared by verify; without a record, nothing is checked', async () => {
     expect(await verify()).to.include({ state: 'not checked' });
     const { objects, record: id } = await record();
     expect(objects).to.be.greaterThan(500);
@@ -69,14 +69,14 @@ describe('a record of the facts', () => {
     );
   });
 
-  it('has nothing against a drop, which is named, nor against its restore', async () => {
+  it('explains the differences of a drop, and accepts its restore', async () => {
     const { objects } = await record();
     await up();
     const dropped = await verify(true);
     expect(dropped.state, dropped.found).to.equal('ok');
     const [, same, taken] =
       /^(\d+) objects as they were; taken or given back: (\d+) by 044; since/.exec(dropped.found) ?? [];
-    // The comment on the schema is new where there was none.
+    // The schema may have had no comment before the drop.
     expect(Number(same) + Number(taken)).to.be.within(objects, objects + 1);
     expect(Number(taken)).to.be.greaterThan(20);
     await down();
@@ -85,7 +85,7 @@ describe('a record of the facts', () => {
     expect(back.found).to.match(new RegExp(`^${objects} objects as they were; since record`));
   });
 
-  it('made between a drop and its restore, it has nothing against the restore either', async () => {
+  it('explains the differences of a restore if made between drop and restore', async () => {
     await up();
     await record();
     expect((await verify(true)).found).not.to.include('given back');
@@ -98,7 +98,7 @@ describe('a record of the facts', () => {
     expect(all.found).to.match(/taken or given back: \d+ by 044;/);
   });
 
-  it('has nothing against what a drop took of others', async () => {
+  it('explains the differences of dropped dependent objects', async () => {
     await run.knex.raw(`
       create table goes (id serial primary key);
       create table stays (id int references goes, n int default nextval('goes_id_seq'));
@@ -174,7 +174,7 @@ describe('a record of the facts', () => {
       'changed: schema public',
     ],
   ] as const) {
-    it(`finds ${what} beside a drop that stands`, async () => {
+    it(`finds ${what} besides an open entry`, async () => {
       await record();
       await up();
       await run.knex.raw(change);
@@ -188,24 +188,24 @@ describe('a record of the facts', () => {
     });
   }
 
-  it('finds a table that is gone, and names it alone', async () => {
+  it('finds a dropped table, without listing its columns and constraints', async () => {
     await run.knex.raw('create table lost (id int primary key, a int check (a > 0), "b.c" text)');
     await record();
     await run.knex.raw('drop table lost');
     expect((await verify()).found).to.match(/^gone: index public\.lost_pkey, table public\.lost; /);
   });
 
-  it('tells of what is new, and fails on it only where that is asked for', async () => {
+  it('lists new objects, and fails on them only with --strict', async () => {
     await record();
     await run.knex.raw('create table fresh (id int, a int)');
-    const told = await verify();
-    expect(told).to.include({ state: 'ok' });
-    expect(told.found).to.match(/^new: table public\.fresh; \d+ objects as they were;/);
-    expect(await verify(true)).to.include({ state: 'failed', found: told.found });
+    const lenient = await verify();
+    expect(lenient).to.include({ state: 'ok' });
+    expect(lenient.found).to.match(/^new: table public\.fresh; \d+ objects as they were;/);
+    expect(await verify(true)).to.include({ state: 'failed', found: lenient.found });
     await run.knex.raw('drop table fresh');
   });
 
-  it('names ten, and says how many more there are', async () => {
+  it('lists ten objects, and the number of the others', async () => {
     await record();
     await run.knex.raw(
       `do $$ begin for i in 1 .. 12 loop execute format('create table n%s ()', i); end loop; end $$`,
@@ -216,7 +216,7 @@ describe('a record of the facts', () => {
     );
   });
 
-  it('does not mind that sequences are used, nor where Knex keeps its ledger', async () => {
+  it('ignores values of sequences and the migrations tables of Knex', async () => {
     await record();
     await run.knex.raw(`
       select nextval('accounts_id_seq');
@@ -227,12 +227,12 @@ describe('a record of the facts', () => {
     await run.knex.raw('drop table knex_migrations, knex_migrations_lock');
   });
 
-  it('is made by an attested backup too, and named with it', async () => {
+  it('is also made by an attested backup, and is reported with it', async () => {
     await inSession(run.knex, (session) => attest(session, 'snapshot 7'));
     expect((await verify()).found).to.match(/with backup --attest snapshot 7$/);
   });
 
-  it('of another major is compared by name', async () => {
+  it('of another major version is compared by name', async () => {
     await record();
     await run.knex.raw(`update undrop.records set server_version = '13.1'`);
     await run.knex.raw(`alter table accounts alter name set default 'y'`);
@@ -242,7 +242,7 @@ describe('a record of the facts', () => {
     await run.knex.raw(`alter table accounts alter name set default 'x'`);
   });
 
-  it('of a database that this is a copy of is none', async function () {
+  it('of the original is not used in a copy of the database', async function () {
     if (server.embedded) skip(this, 'every database of PGlite is a server of its own');
     await record();
     await run.end();
@@ -254,7 +254,7 @@ describe('a record of the facts', () => {
     run = runner(server.url(database));
   });
 
-  it('that was damaged is refused', async () => {
+  it('is refused if damaged', async () => {
     await record();
     await run.knex.raw(`update undrop.records set digests = 'x'`);
     await refusalOf(verify(), 'archive-damaged');
