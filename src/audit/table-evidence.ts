@@ -53,7 +53,7 @@ export function describeEvidence(
 ): TableEvidence {
   const of = (direction: Link['direction'], ...kinds: readonly string[]) =>
     links
-      .filter((one) => one.direction === direction && kinds.includes(one.kind))
+      .filter((link) => link.direction === direction && kinds.includes(link.kind))
       .map(({ identity }) => identity);
   const views = ['view', 'materialized view'];
   const listed = ['foreign key', 'publication', 'function', 'procedure', 'policy', ...views];
@@ -78,7 +78,10 @@ export function describeEvidence(
     foreignKeysIn: of('in', 'foreign key'),
     foreignKeysOut: of('out', 'foreign key'),
     views: of('in', ...views),
-    functions: [...of('in', 'function', 'procedure'), ...referencedBy.filter((one) => one.endsWith(inText))],
+    functions: [
+      ...of('in', 'function', 'procedure'),
+      ...referencedBy.filter((name) => name.endsWith(inText)),
+    ],
     triggers: of('out', 'trigger'),
     policies: [...of('out', 'policy'), ...of('in', 'policy')],
     publications: of('in', 'publication'),

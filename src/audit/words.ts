@@ -31,10 +31,10 @@ function singulars(word: string): string[] {
 }
 
 /** Returns whether two words are equal, ignoring singular and plural. */
-export function isSameWord(one: string, other: string): boolean {
-  if (one === other) return true;
-  const forms = singulars(one);
-  return singulars(other).some((form) => forms.includes(form));
+export function isSameWord(word: string, otherWord: string): boolean {
+  if (word === otherWord) return true;
+  const forms = singulars(word);
+  return singulars(otherWord).some((form) => forms.includes(form));
 }
 
 export function isPlural(word: string): boolean {
@@ -49,8 +49,8 @@ export function endsWith(name: readonly string[], end: readonly string[]): boole
 }
 
 /** Returns whether two names are equal, ignoring singular and plural. */
-export function isSameName(one: readonly string[], other: readonly string[]): boolean {
-  return one.length === other.length && endsWith(one, other);
+export function isSameName(name: readonly string[], otherName: readonly string[]): boolean {
+  return name.length === otherName.length && endsWith(name, otherName);
 }
 
 /** An index of names by their last words. */

@@ -35,7 +35,7 @@ ${meanings.map(([verdict, meaning]) => group(verdict, meaning, audit))}</table><
 }
 
 function group(verdict: Verdict, meaning: string, audit: Audit): Html | null {
-  const found = audit.tables.filter((one) => one.verdict === verdict);
+  const found = audit.tables.filter((table) => table.verdict === verdict);
   if (found.length === 0) return null;
   return html`<tbody>
 <tr class="group"><th scope="rowgroup" colspan="4">${badge(verdict)} <b>${found.length}</b> <span>${meaning}</span></th></tr>
@@ -45,8 +45,8 @@ ${found.map(row)}</tbody>
 
 function row(table: TableAudit): Html {
   const { evidence, empty, rows, verdict } = table;
-  const held = empty === null ? 'unknown' : empty ? 'empty' : 'filled';
-  return html`<tr data-verdict="${verdict}" data-rows="${held}"><th scope="row">${name(nameOf(table))}${evidence.comment === null ? null : html`<p>${evidence.comment}</p>`}</th><td class="number">${rows === null ? '?' : `${evidence.rowsEstimated ? '~' : ''}${grouped(rows)}`}</td><td class="number">${describeBytes(evidence.bytes)}</td><td>${folded(summaryOf(table), evidenceOf(table))}</td></tr>
+  const content = empty === null ? 'unknown' : empty ? 'empty' : 'filled';
+  return html`<tr data-verdict="${verdict}" data-rows="${content}"><th scope="row">${name(nameOf(table))}${evidence.comment === null ? null : html`<p>${evidence.comment}</p>`}</th><td class="number">${rows === null ? '?' : `${evidence.rowsEstimated ? '~' : ''}${grouped(rows)}`}</td><td class="number">${describeBytes(evidence.bytes)}</td><td>${folded(summaryOf(table), evidenceOf(table))}</td></tr>
 `;
 }
 
@@ -102,7 +102,7 @@ function codeBody({ roots, files, missing, unnamed }: NonNullable<Audit['code']>
   return [
     html`<p>${files} files searched in ${some(roots)}.</p>`,
     html`<h3>In the code but not in the database: ${missing.length}</h3>`,
-    list(missing.map((one) => html`${name(one.name)} ${name(`${one.file}:${one.line}`)}`)),
+    list(missing.map(({ name: relation, file, line }) => html`${name(relation)} ${name(`${file}:${line}`)}`)),
     html`<h3>In the database but not in the code: ${unnamed.length}</h3>`,
     list(unnamed.map(name)),
   ];

@@ -84,10 +84,10 @@ export function recordSection({ status: { archive, backups } }: Report): Section
   );
   const kept: Content = table(
     [{ title: 'backup', kind: 'state' }, { title: 'file' }, { title: 'proved by' }],
-    backups.map((one) => [
-      moment(one.finishedAt),
-      name(backupName(one)),
-      one.attestation === null ? one.proof : 'not proved',
+    backups.map((backup) => [
+      moment(backup.finishedAt),
+      name(backupName(backup)),
+      backup.attestation === null ? backup.proof : 'not proved',
     ]),
   );
   return {

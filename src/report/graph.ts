@@ -83,8 +83,8 @@ export async function readGraph(
         along: reach(table, dependents).flatMap((name) => others.get(name) ?? []),
         refersTo: (out.get(table) ?? []).map(({ key, to }) => ({ key, table: to })),
         referredBy: (into.get(table) ?? []).map(({ key, from }) => ({ key, table: from })),
-        inText: evidence.functions.flatMap((one) =>
-          one.endsWith(inText) ? one.slice(0, -inText.length) : [],
+        inText: evidence.functions.flatMap((name) =>
+          name.endsWith(inText) ? name.slice(0, -inText.length) : [],
         ),
       },
     ];
@@ -105,11 +105,11 @@ function choose(
       if (kind === 'table' && !dependent && !chosen.has(identity)) chosen.set(identity, { fate, migration });
   }
   // The tables of a migration that are not approved.
-  for (const one of migrations.flatMap(({ migration, tables }) =>
+  for (const table of migrations.flatMap(({ migration, tables }) =>
     tables.map((table) => ({ ...table, migration })),
   )) {
-    const sql = one.approved === false ? findTable(one.table, tables, path) : undefined;
-    if (sql !== undefined && !chosen.has(sql)) chosen.set(sql, { fate: 'waits', migration: one.migration });
+    const sql = table.approved === false ? findTable(table.table, tables, path) : undefined;
+    if (sql !== undefined && !chosen.has(sql)) chosen.set(sql, { fate: 'waits', migration: table.migration });
   }
   for (const [sql, { audit }] of tables) {
     if (audit.verdict !== 'keep' && !chosen.has(sql))
@@ -131,7 +131,7 @@ function findTable(
 ): string | undefined {
   const { schema, name } = parseTableName(written);
   const named = [...tables].filter(([, { audit }]) => audit.name === name);
-  return (schema === undefined ? path : [schema]).flatMap((one) =>
-    named.flatMap(([sql, { audit }]) => (audit.schema === one ? sql : [])),
+  return (schema === undefined ? path : [schema]).flatMap((schemaName) =>
+    named.flatMap(([sql, { audit }]) => (audit.schema === schemaName ? sql : [])),
   )[0];
 }

@@ -37,18 +37,20 @@ function draw(graph: Graph, layOut: LayOut | undefined): Content {
       ? html`<p class="warning">Graphviz is not installed; text replaces the pictures. To install it: <code>npm install --save-dev @hpcc-js/wasm-graphviz</code></p>`
       : html`<p>An arrow leads from an object to the object that it depends on.${shown.some(({ edges }) => edges.some(({ lost }) => lost)) ? ' A dashed red arrow is a foreign key that another table would lose, or a function that would fail.' : null}</p>
 <ul class="legend">${legend.map(([fate, meaning]) => (fates.has(fate) ? html`<li class="${fate}">${meaning}</li>` : null))}</ul>`,
-    shown.map((one, index) => figure(one, shown.length > 1 ? `${index + 1} of ${shown.length}` : '', layOut)),
+    shown.map((neighbourhood, index) =>
+      figure(neighbourhood, shown.length > 1 ? `${index + 1} of ${shown.length}` : '', layOut),
+    ),
     left === 0 ? null : html`<p>${left} more tables are in no picture; the list of tables has them.</p>`,
   ];
 }
 
-function figure(one: Neighbourhood, which: string, layOut: LayOut | undefined): Html {
-  const { migration, subjects } = one;
+function figure(neighbourhood: Neighbourhood, which: string, layOut: LayOut | undefined): Html {
+  const { migration, subjects } = neighbourhood;
   const words = list(subjects.map(describe));
   const label = `${migration ?? 'Found by the audit'}: ${subjects.map(({ table }) => table).join(', ')}`;
   return html`<figure>
 <figcaption>${migration === null ? 'Found by the audit' : name(migration)} <span>${which}</span></figcaption>
-${layOut === undefined ? words : [html`<div class="scroll" tabindex="0">${drawPicture(one, label, layOut)}</div>`, folded('As text', words)]}
+${layOut === undefined ? words : [html`<div class="scroll" tabindex="0">${drawPicture(neighbourhood, label, layOut)}</div>`, folded('As text', words)]}
 </figure>
 `;
 }
@@ -59,7 +61,7 @@ function describe(subject: Subject): Content {
     relationsOf(subject).map(({ what, names, more }, index) => [
       index === 0 ? ': ' : '; ',
       what,
-      names.map((one, position) => [position === 0 ? ' ' : ', ', name(one)]),
+      names.map((identity, position) => [position === 0 ? ' ' : ', ', name(identity)]),
       more === 0 ? null : ` and ${more} more`,
     ]),
   ];

@@ -22,7 +22,7 @@ export function preflightSection(migrations: readonly MigrationPreflight[]): Sec
 }
 
 function approvals(migrations: readonly MigrationPreflight[]): Content {
-  const tables = migrations.flatMap((one) => one.tables);
+  const tables = migrations.flatMap((migration) => migration.tables);
   const waiting = tables.filter(({ approved }) => approved === false).length;
   return [
     html`<p>${waiting === 0 ? `All ${tables.length} tables are approved.` : `${waiting} of ${tables.length} tables are not approved; they will not be dropped.`}</p>`,
@@ -33,11 +33,11 @@ function approvals(migrations: readonly MigrationPreflight[]): Content {
         { title: 'reason' },
         { title: 'fingerprint', kind: 'name' },
       ],
-      tables.map((one) => [
-        name(one.table),
-        badge(one.approved ? 'approved' : 'waits'),
-        one.reason ?? '',
-        name(one.fingerprint),
+      tables.map(({ table: written, approved, reason, fingerprint }) => [
+        name(written),
+        badge(approved ? 'approved' : 'waits'),
+        reason ?? '',
+        name(fingerprint),
       ]),
     ),
     html`<p>To approve all tables in their current state, set this variable; leave out the tables to keep. An approval becomes void when its table changes.</p>
@@ -45,8 +45,8 @@ function approvals(migrations: readonly MigrationPreflight[]): Content {
   ];
 }
 
-function describe(one: MigrationPreflight): Html {
-  const { migration, state, gates, closure, locks, statements } = one;
+function describe(preflight: MigrationPreflight): Html {
+  const { migration, state, gates, closure, locks, statements } = preflight;
   return html`<article>
 <h3>${name(migration)} ${badge(state)} <span>${words[state]}</span></h3>
 ${gates.flatMap(({ refusals }) => refusals).map(refused)}
@@ -56,7 +56,7 @@ ${
     ? null
     : [
         folded(`Objects that would be dropped: ${closure.length}`, [
-          html`<p>${countKinds(one)}</p>`,
+          html`<p>${countKinds(preflight)}</p>`,
           list(
             closure.map(({ kind, identity, dependent }) => [
               name(`${kind} ${identity}`),
@@ -66,7 +66,7 @@ ${
         ]),
         folded(`Relations that would be locked: ${locks.length}`, list(locks.map(name))),
         folded(
-          `DDL that would be archived for the restore: ${statements.length} statements`,
+          `DDL statements that would be archived: ${statements.length}`,
           html`<pre>${lines(statements.map(({ sql }) => `${sql};`).join('\n'))}</pre>`,
         ),
       ]

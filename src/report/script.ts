@@ -7,13 +7,13 @@ if (filter) {
   const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
   const count = filter.querySelector('output');
   const apply = () => {
-    const { text, verdict, rows: held } = Object.fromEntries(new FormData(filter));
+    const { text, verdict, rows: content } = Object.fromEntries(new FormData(filter));
     const words = text.toLowerCase().split(/\\s+/).filter(Boolean);
     let shown = 0;
     for (const row of rows) {
       row.hidden = !(
         (verdict === '' || row.dataset.verdict === verdict) &&
-        (held === '' || row.dataset.rows === held) &&
+        (content === '' || row.dataset.rows === content) &&
         words.every((word) => texts.get(row).includes(word))
       );
       if (!row.hidden) shown += 1;

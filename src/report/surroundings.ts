@@ -103,10 +103,10 @@ function short(identity: string): string {
 }
 
 /** Merges two sets of surroundings; common nodes and edges occur once. */
-export function merge(one: Surroundings, other: Surroundings): Surroundings {
-  const nodes = new Map([...other.nodes, ...one.nodes].map((node) => [node.id, node]));
+export function merge(first: Surroundings, second: Surroundings): Surroundings {
+  const nodes = new Map([...second.nodes, ...first.nodes].map((node) => [node.id, node]));
   const edges = new Map(
-    [...other.edges, ...one.edges].map((edge) => [JSON.stringify([edge.from, edge.to]), edge]),
+    [...second.edges, ...first.edges].map((edge) => [JSON.stringify([edge.from, edge.to]), edge]),
   );
   return { nodes: [...nodes.values()], edges: [...edges.values()] };
 }

@@ -60,17 +60,17 @@ export function makeScanner(names: readonly string[], afterQuotes: readonly stri
       let end = start;
       while (end < length && wordBytes[bytes[end] as number] !== 0) end += 1;
       if (start === 0 || wordBytes[bytes[start - 1] as number] === 0) {
-        for (const one of byHash.get(hashOf(bytes, start, end)) ?? [])
+        for (const entry of byHash.get(hashOf(bytes, start, end)) ?? [])
           if (
-            isSame(bytes, start, end, one.bytes) &&
-            (one.name < names.length || opensText(bytes, start, end))
+            isSame(bytes, start, end, entry.bytes) &&
+            (entry.name < names.length || opensText(bytes, start, end))
           )
-            hits.push({ name: one.name, offset: start });
+            hits.push({ name: entry.name, offset: start });
       }
       at = end + window - 1;
     }
     if (odd.length === 0) return hits;
-    for (const one of odd) hits.push(...findOdd(bytes, one));
+    for (const entry of odd) hits.push(...findOdd(bytes, entry));
     return hits.sort((a, b) => a.offset - b.offset);
   };
   return { find };
@@ -121,15 +121,15 @@ function opensText(bytes: Uint8Array, start: number, end: number): boolean {
 }
 
 /** Finds a name with other characters, such as `my table`, where no word character continues it. */
-function findOdd(bytes: Uint8Array, one: { name: number; bytes: Buffer }): Hit[] {
+function findOdd(bytes: Uint8Array, entry: { name: number; bytes: Buffer }): Hit[] {
   const hits: Hit[] = [];
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const isWord = (at: number) => wordBytes[bytes[at] ?? 0] !== 0;
-  const { length } = one.bytes;
-  for (let at = text.indexOf(one.bytes); at >= 0; at = text.indexOf(one.bytes, at + 1)) {
+  const { length } = entry.bytes;
+  for (let at = text.indexOf(entry.bytes); at >= 0; at = text.indexOf(entry.bytes, at + 1)) {
     const joined =
       (at > 0 && isWord(at) && isWord(at - 1)) || (isWord(at + length - 1) && isWord(at + length));
-    if (!joined) hits.push({ name: one.name, offset: at });
+    if (!joined) hits.push({ name: entry.name, offset: at });
   }
   return hits;
 }

@@ -65,8 +65,8 @@ export async function searchCode(
   relations: readonly string[],
 ): Promise<CodeSearch> {
   const found = roots.map(walk);
-  const files = [...new Set(found.flatMap((one) => one.files))];
-  const unread = found.flatMap((one) => one.unread);
+  const files = [...new Set(found.flatMap(({ files }) => files))];
+  const unread = found.flatMap(({ unread }) => unread);
   const scanner = makeScanner(
     tables.map(({ name }) => name),
     firstWords,
@@ -94,10 +94,10 @@ export async function searchCode(
       const oid = tables[index]?.oid ?? 0;
       references.set(oid, [...(references.get(oid) ?? []), ...places]);
     }
-    for (const one of seen.needed) {
-      if (existing.has(one.name) || one.name.startsWith('pg_')) continue;
-      const key = `${one.name} ${file}`;
-      if (!missing.has(key)) missing.set(key, one);
+    for (const use of seen.needed) {
+      if (existing.has(use.name) || use.name.startsWith('pg_')) continue;
+      const key = `${use.name} ${file}`;
+      if (!missing.has(key)) missing.set(key, use);
     }
   }
   return { roots, files: searched, unread, references, missing: [...missing.values()] };

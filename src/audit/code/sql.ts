@@ -71,7 +71,7 @@ interface Add {
 /** Walks the parse tree. Names that a WITH clause defines are in `known`, and are not tables. */
 function collect(node: unknown, known: ReadonlySet<string>, add: Add): void {
   if (Array.isArray(node)) {
-    for (const one of node) collect(one, known, add);
+    for (const child of node) collect(child, known, add);
     return;
   }
   if (typeof node !== 'object' || node === null) return;
@@ -90,7 +90,7 @@ function collect(node: unknown, known: ReadonlySet<string>, add: Add): void {
 /** Each query of a WITH clause sees the queries before it; with RECURSIVE it sees all of them. */
 function collectWith(clause: Node, outside: ReadonlySet<string>, add: Add): ReadonlySet<string> {
   const known = new Set(outside);
-  const queries = ((clause.ctes ?? []) as Node[]).map((one) => one.CommonTableExpr as Node);
+  const queries = ((clause.ctes ?? []) as Node[]).map((query) => query.CommonTableExpr as Node);
   if (clause.recursive === true) for (const { ctename } of queries) known.add(String(ctename));
   for (const { ctename, ctequery } of queries) {
     collect(ctequery, known, add);
@@ -117,8 +117,8 @@ const ofTables = new Set([
 function addNames({ removeType, objtype, objects, object }: Node, add: Add): void {
   const kind = String(removeType ?? objtype);
   if (!ofTables.has(kind)) return;
-  for (const one of (objects ?? [object]) as Node[]) {
-    const items = ((one.List as Node | undefined)?.items ?? []) as Node[];
+  for (const target of (objects ?? [object]) as Node[]) {
+    const items = ((target.List as Node | undefined)?.items ?? []) as Node[];
     const texts = items.map((item) => String((item.String as Node | undefined)?.sval ?? ''));
     const names = kind === 'OBJECT_COLUMN' ? texts.slice(0, -1) : texts;
     add.use(names.at(-2), names.at(-1) ?? '', undefined);
