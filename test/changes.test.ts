@@ -252,7 +252,7 @@ describe('what other sessions commit while tables are dropped', function () {
       const owner = over({ connection: through('changes_owner') });
       try {
         const error = await refusalOf(migration().up(owner), 'no-connection');
-        expect(error.message).to.equal(`A second connection to ${database.name} is not to be had.`);
+        expect(error.message).to.equal(`A second connection to ${database.name} could not be opened.`);
         expect(error.reason).to.include('too many connections for role');
         expect(await sql(`select from pg_class where relnamespace = 'undrop'::regnamespace`)).to.have.length(
           0,

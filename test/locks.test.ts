@@ -60,7 +60,7 @@ describe('locks on a database in use', function () {
 
   const migration = (more = {}) => reversibleDrop({ name: 'm', tables: ['gone'], ...more });
 
-  it('names transactions that are long in the way, before the first try', async () => {
+  it('reports long transactions that hold locks, before the first attempt', async () => {
     const client = await another();
     await client.query(`set application_name = 'report'; begin; select * from kept`);
     const prepared = await another();
@@ -69,9 +69,11 @@ describe('locks on a database in use', function () {
       await sleep(5_100);
       const text = await said(() => refusalOf(run.up(migration({ lockTries: 1 })), 'lock-timeout'));
       expect(text).to.match(
-        /^m: in the way is pid \d+ \(postgres, report\), \d s old, with AccessShareLock on (public\.)?kept$/m,
+        /^m: may be blocked by pid \d+ \(postgres, report\), \d s old, which holds AccessShareLock on (public\.)?kept$/m,
       );
-      expect(text).to.match(/^m: in the way is a prepared transaction, \d s old, with AccessShareLock on/m);
+      expect(text).to.match(
+        /^m: may be blocked by a prepared transaction, \d s old, which holds AccessShareLock on/m,
+      );
     } finally {
       await prepared.query(`rollback prepared 'left'`);
     }

@@ -11,7 +11,7 @@ interface Blocker {
   query: string | null;
 }
 
-// Behind a request for an exclusive lock everybody waits, whether it is granted or not.
+// Other sessions wait behind a request for an exclusive lock, whether it has been granted or not.
 const blockersSql = /* sql */ `
   select distinct a.pid, coalesce(a.usename, '?')::text as role, coalesce(a.application_name, '') as application,
     c.oid::pg_catalog.regclass::text as relation, l.mode, l.granted,
@@ -26,9 +26,9 @@ const blockersSql = /* sql */ `
   order by a.pid, relation`;
 
 /**
- * Who holds locks on these relations: their names, and a line for each lock.
+ * Returns the names of the relations that other sessions hold locks on, and one line of text for each lock.
  *
- * @param onlyExclusive those that keep others from reading, asked for or held
+ * @param onlyExclusive only `ACCESS EXCLUSIVE` locks, granted or waited for
  */
 export async function readBlockers(
   session: Session,
@@ -49,9 +49,9 @@ export async function readBlockers(
   };
 }
 
-// Long for an application that answers people. A prepared transaction belongs to no session, and has its own time.
+// A prepared transaction belongs to no session; its age is that of its PREPARE TRANSACTION.
 const longSql = /* sql */ `
-  select pg_catalog.format('%s, %s s old, with %s on %s',
+  select pg_catalog.format('%s, %s s old, which holds %s on %s',
       case when l.pid is null then 'a prepared transaction'
         else pg_catalog.format('pid %s (%s%s)', l.pid, coalesce(a.usename, '?'),
           case when a.application_name <> '' then ', ' || a.application_name else '' end) end,
@@ -69,7 +69,7 @@ const longSql = /* sql */ `
   group by l.pid, a.usename, a.application_name, t.seconds
   order by t.seconds desc`;
 
-/** The transactions, five seconds old or more, that hold any lock on these relations: a line each, oldest first. */
+/** Returns a line of text for each transaction that is at least five seconds old and holds a lock on these relations, oldest first. */
 export async function readLongTransactions(session: Session, oids: readonly number[]): Promise<string[]> {
   const rows = await session.read<{ line: string }>(longSql, [oids]);
   return rows.map(({ line }) => line);

@@ -6,10 +6,10 @@ import { Changed, LetGo, type Lock, type Patience, withLockTries } from './lock-
 import type { ReadCommitted } from './second-connection.ts';
 import { type Watch, watchClosure } from './watch-closure.ts';
 
-// What DROP takes on the closure and its survivors, taken beforehand in one stable order. LOCK TABLE on a view would lock
-// its base tables, it does not take sequences, and an owner may have given up the rights that it asks for: giving an
-// object the owner that it has locks just that object.
-// What may not be locked here is left to DROP itself, under the same timeout and within the same try.
+// The locks that DROP acquires on the closure and its survivors, acquired beforehand in one stable order. LOCK TABLE on a
+// view would lock its base tables, does not accept sequences, and requires privileges that an owner may have revoked:
+// ALTER ... OWNER TO the current owner locks exactly that object.
+// Objects that the role may not lock here are locked by DROP itself, under the same timeout and within the same attempt.
 // https://www.postgresql.org/docs/current/sql-lock.html
 const locksSql = /* sql */ `
   select c.oid::bigint as oid,
@@ -32,20 +32,21 @@ const locksSql = /* sql */ `
 /** Modes of LOCK TABLE. https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES */
 export type LockMode = 'access exclusive' | 'share row exclusive' | 'share update exclusive';
 
-/** What has been locked, and what is yet to be; and what others do that our locks do not keep from them. */
+/** A locked closure whose survivors may still have to be locked. It is watched for changes that the locks do not prevent. */
 export interface Locked extends Watch {
-  /** Locks the survivors, which are locked against changes of their structure only, as DROP will do. */
+  /** Locks the survivors as DROP will do; until then they are locked only against changes of their structure. */
   lockSurvivors(): Promise<void>;
 }
 
 /**
- * Locks everything that a drop will touch, reads the closure under the locks, and does the work. The survivors can be read
- * and written until the work asks for their locks: to capture takes time, and needs no more of them than that they stay
- * what they are. A try that finds that others have changed the closure lets go of all locks and starts again.
+ * Locks all objects that a drop affects, reads the closure under the locks, and does the work. Other sessions can read and
+ * write the survivors until the work locks them: a capture takes time, and only needs their structure to stay the same. If
+ * another session has changed the closure, the attempt releases all locks and starts again.
  *
- * @param committed shows these changes; where all of the closure is of this transaction, there are none
- * @throws UndropError `lock-timeout` that names who holds the locks, `drop-differs` that names what others change,
- * `insufficient-privilege` for tables that cannot be locked; whatever `work` throws
+ * @param committed reads the changes that other sessions committed; by default there are none, as for a closure that this
+ * transaction created
+ * @throws UndropError `lock-timeout`, which names the sessions that hold the locks; `drop-differs`, which names the objects
+ * that other sessions changed; `insufficient-privilege` for tables that cannot be locked; whatever `work` throws
  */
 export async function lockClosure<T>(
   session: Session,
@@ -60,7 +61,7 @@ export async function lockClosure<T>(
     const [first, ofSurvivors] = await session.together([
       readLocks(session, reach),
       readSurvivorLocks(session, reach.survivors, 'access exclusive'),
-      // To plan this query takes longer than to run it: not while others wait for our locks.
+      // Planning this query takes longer than running it, so it is planned before other sessions wait for the locks.
       committed(reach),
     ]);
     const exclusive = new Map(ofSurvivors.map((lock) => [lock.oid, lock]));
@@ -88,7 +89,7 @@ export async function lockClosure<T>(
   );
 }
 
-/** Of a refusal it may have been the cause that others changed something meanwhile: then there is another try. */
+/** Throws `Changed`, which leads to another attempt, if a change by another session may have caused the error. */
 async function throwCause(watch: Watch, error: unknown): Promise<never> {
   const { cause = error } = isUndropError(error) ? error : {};
   if (isUndropError(cause) || isVerdict(cause)) {
@@ -110,28 +111,27 @@ function refuseGrown(closure: Closure, planned: Reach): void {
 }
 
 /**
- * Rows that come after they were looked for, or kept, would be lost.
+ * Refuses tables that are not locked: rows inserted after the check for rows, or after the copy, would be lost.
  *
  * @throws UndropError `insufficient-privilege`
  */
 function refuseUnlocked(session: Session, { members }: Closure, locks: readonly Lock[]): void {
   const locked = new Set(locks.map(({ oid }) => oid));
-  const open = members.filter(
+  const unlocked = members.filter(
     ({ catalog, kind, objid, objsubid }) =>
       catalog === 'pg_class' && kind === 'table' && objsubid === 0 && !locked.has(objid),
   );
-  if (open.length === 0) return;
-  const names = open.map(({ identity }) => identity).join(', ');
+  if (unlocked.length === 0) return;
+  const names = unlocked.map(({ identity }) => identity).join(', ');
   throw new UndropError('insufficient-privilege', {
     subject: names,
     message: `The role ${session.role} may not lock ${names}.`,
-    reason:
-      'They go along with the tables that are dropped, and rows that others write meanwhile would be lost.',
-    next: `Run the migration as the owner, or let the owner run: grant update, delete, truncate on ${open[0]?.identity} to ${session.role}`,
+    reason: 'The drop removes them too, and rows that other sessions write in the meantime would be lost.',
+    next: `Run the migration as the owner, or let the owner run: grant update, delete, truncate on ${unlocked[0]?.identity} to ${session.role}`,
   });
 }
 
-// Who waits for what is locked already, and has what is yet to be locked.
+// Whether a session waits for a relation that is locked already ($1) and holds a lock on one that is not locked yet ($2).
 const circleSql = /* sql */ `
   select exists (
     select from pg_catalog.pg_locks as w
@@ -141,8 +141,8 @@ const circleSql = /* sql */ `
         select d.oid, d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())) as closed`;
 
 /**
- * Waits for no one who waits for us: the server could end them for it, if they have waited long enough meanwhile. Who
- * comes to wait later looks for circles only when this is over.
+ * Does not wait for a session that waits for this one: the server could end that session because of a deadlock. A session
+ * that starts to wait later checks for deadlocks only after this attempt has ended.
  */
 async function lockSurvivors(
   session: Session,
@@ -161,7 +161,7 @@ async function lockSurvivors(
   );
 }
 
-/** The locks of relations that stay, as a drop or a restore of what they are tied to takes them. */
+/** Returns the locks that a drop or a restore acquires on survivors. */
 export function readSurvivorLocks(
   session: Session,
   survivors: readonly { oid: number }[],
@@ -170,7 +170,7 @@ export function readSurvivorLocks(
   return session.read<Lock>(locksSql, [survivors.map(({ oid }) => oid), [], mode]);
 }
 
-/** Takes the locks in their order, all within the time of one try. */
+/** Acquires the locks in their order, all within `ms` milliseconds. */
 export async function takeLocks(session: Session, locks: readonly Lock[], ms: number): Promise<void> {
   if (await takeFreeLocks(session, locks, ms)) return;
   const end = performance.now() + ms;
@@ -181,7 +181,7 @@ export async function takeLocks(session: Session, locks: readonly Lock[], ms: nu
   await session.run(`set local lock_timeout = ${ms}`);
 }
 
-/** Mostly nobody holds them: then all are taken in one message, and without waiting. */
+/** Acquires all locks in one message, without waiting. Returns false if another session holds one of them. */
 async function takeFreeLocks(session: Session, locks: readonly Lock[], ms: number): Promise<boolean> {
   const timeout = (time: number) => `set local lock_timeout = ${time}`;
   try {
@@ -193,7 +193,7 @@ async function takeFreeLocks(session: Session, locks: readonly Lock[], ms: numbe
   }
 }
 
-/** Those on what goes, and those on the survivors that let them be read and written. */
+/** Returns the locks on the objects to be dropped, and locks on the survivors that still allow reads and writes. */
 function readLocks(session: Session, { members, survivors }: Reach): Promise<Lock[]> {
   const relations = members.filter((member) => member.catalog === 'pg_class' && member.objsubid === 0);
   const own = relations.map((member) => member.objid);
@@ -201,7 +201,7 @@ function readLocks(session: Session, { members, survivors }: Reach): Promise<Loc
   return session.read<Lock>(locksSql, [all, own, 'share update exclusive']);
 }
 
-/** Members and survivors. */
+/** Returns the keys of members and survivors. */
 function keysOf({ members, survivors }: Reach): string[] {
   return [...members.map(({ key }) => key), ...survivors.map(({ oid }) => String(oid))];
 }

@@ -5,7 +5,7 @@ import type { Session } from '../session/session.ts';
 import { say } from '../text/log.ts';
 import { readBlockers, readLongTransactions } from './blockers.ts';
 
-/** How long locks are tried for, and whose they are. */
+/** How often and how long locks are waited for, and the migration that needs them. */
 export type Patience = Pick<Options, 'name' | 'lockTimeoutMs' | 'lockTries'>;
 
 /** One lock to take. */
@@ -14,19 +14,19 @@ export interface Lock {
   readonly sql: string;
 }
 
-/** One attempt at all the locks. */
-export interface Try {
+/** One attempt to acquire all the locks. */
+export interface Attempt {
   /** From 1. */
   readonly number: number;
-  /** How long it may wait, in milliseconds. */
+  /** How long the attempt may wait, in milliseconds. */
   readonly ms: number;
 }
 
-// Long enough for short queries to end, and over before the server looks for circles: an application that waits for us
-// while we wait for it is never found in one, and so never ended.
-const shortTryMs = 300;
+// Long enough for short queries to end, but shorter than deadlock_timeout: an application that waits for this session
+// while this session waits for it is never ended as part of a deadlock.
+const shortAttemptMs = 300;
 
-// Others may have to wait for locks of a migration before, in the same transaction, on tables that are gone too.
+// An earlier migration in the same transaction may hold locks that other sessions wait for, on tables it dropped too.
 const startSql = /* sql */ `
   select least(
       $1::int, $2::int,
@@ -40,26 +40,27 @@ const startSql = /* sql */ `
         and coalesce(n.nspname, '') not in ('pg_catalog', 'pg_toast', 'undrop')) as holds`;
 
 /**
- * Does work that waits for locks. A try in which one is not to be had in time, or which others have disturbed, is taken
- * back, with all its locks, and made again after a pause. Tries are short; before the last two, the lock that was not to
- * be had is waited for longer, while no other is held.
+ * Does work that acquires locks. If a lock cannot be acquired in time, or another session changes the objects, the
+ * attempt is rolled back, which releases all its locks, and repeated after a pause. Attempts are short. Before each of the
+ * last two, the function waits for a held lock for up to `lockTimeoutMs`, while it holds no other lock.
  *
- * @param asked the locks that it may have failed at
- * @throws UndropError `lock-timeout` that names who holds the locks, `drop-differs` that names what others have changed
+ * @param asked returns the locks that the work acquires
+ * @throws UndropError `lock-timeout`, which names the sessions that hold the locks; `drop-differs`, which names the
+ * objects that other sessions changed
  */
 export async function withLockTries<T>(
   session: Session,
   options: Patience,
   asked: () => readonly Lock[],
-  work: (one: Try) => Promise<T>,
+  work: (attempt: Attempt) => Promise<T>,
 ): Promise<T> {
   const oids = () => asked().map(({ oid }) => oid);
-  const [[start], inTheWay] = await session.together([
-    session.read<{ short: number; holds: boolean }>(startSql, [shortTryMs, options.lockTimeoutMs]),
+  const [[start], longTransactions] = await session.together([
+    session.read<{ short: number; holds: boolean }>(startSql, [shortAttemptMs, options.lockTimeoutMs]),
     readLongTransactions(session, oids()),
   ]);
-  const { short: ms = shortTryMs, holds = true } = start ?? {};
-  for (const line of inTheWay) say(`${options.name}: in the way is ${line}`);
+  const { short: ms = shortAttemptMs, holds = true } = start ?? {};
+  for (const line of longTransactions) say(`${options.name}: may be blocked by ${line}`);
   let last: unknown;
   for (let number = 1; number <= options.lockTries; number++) {
     const isPatient = !holds && number > Math.max(1, options.lockTries - 2);
@@ -81,7 +82,7 @@ export async function withLockTries<T>(
     : await lockTimeout(session, oids(), options);
 }
 
-// The first in the order of locking, as another session holds it now.
+// The first relation, in locking order, that another session holds a lock on.
 const heldSql = /* sql */ `
   select l.relation::bigint as oid
   from pg_catalog.pg_locks as l
@@ -95,7 +96,7 @@ async function findHeld(session: Session, locks: readonly Lock[]): Promise<Lock 
   return locks.find(({ oid }) => oid === held?.oid);
 }
 
-// Who waits for this relation, and holds another.
+// Whether a session that waits for this relation holds a lock on another one.
 const behindSql = /* sql */ `
   select exists (
     select from pg_catalog.pg_locks as w
@@ -108,8 +109,8 @@ const behindSql = /* sql */ `
   ) as holds`;
 
 /**
- * Waits for one lock, and keeps it unless somebody who has come to wait behind it holds another one: a try for that would
- * be in vain while this is held, and the server could find a circle in it and end the application.
+ * Waits for one lock. Releases it again if a session that waits behind it holds a lock on another relation: an attempt to
+ * acquire that one would fail, and the server could end the application because of a deadlock.
  */
 async function waitFor(session: Session, { oid, sql }: Lock, ms: number): Promise<void> {
   try {
@@ -123,10 +124,10 @@ async function waitFor(session: Session, { oid, sql }: Lock, ms: number): Promis
   }
 }
 
-/** Others shall have the lock first. */
+/** The locks are released, so that other sessions can acquire them first. */
 export class LetGo extends Error {}
 
-/** Another session has changed what was read under the locks. */
+/** Another session has changed objects that were read under the locks. */
 export class Changed extends Error {
   /** Names of the objects, with their kinds. */
   readonly objects: readonly string[];
@@ -151,17 +152,21 @@ async function lockTimeout(
   const { relations, lines } = await readBlockers(session, asked);
   return new UndropError('lock-timeout', {
     subject: relations.join(', ') || options.name,
-    message: `The locks that ${options.name} needs were not to be had in ${options.lockTries} tries.`,
-    reason: lines.join('\n') || 'Whoever held them has let go since.',
+    message: `The locks that ${options.name} needs could not be acquired after ${attempts(options)}.`,
+    reason: lines.join('\n') || 'The sessions that held them have released them since.',
     next: 'Run it again when these sessions have ended, or end them with pg_terminate_backend(pid).',
   });
 }
 
-function changedMeanwhile(objects: readonly string[], { name, lockTries }: Patience): UndropError {
+function changedMeanwhile(objects: readonly string[], options: Patience): UndropError {
   return new UndropError('drop-differs', {
     subject: objects.join(', '),
-    message: `Other sessions have changed what ${name} drops while it was captured, in ${lockTries === 1 ? '1 try' : `each of ${lockTries} tries`}.`,
-    reason: `Changed in the last one: ${objects.join(', ')}.`,
-    next: 'Nothing was changed. Run it again when nobody grants, comments on, renames or replaces anything of these.',
+    message: `Other sessions changed objects that ${options.name} drops while they were captured; gave up after ${attempts(options)}.`,
+    reason: `Changed during the last attempt: ${objects.join(', ')}.`,
+    next: 'Nothing was changed. Run it again when no session grants privileges on, comments on, renames or replaces these objects.',
   });
+}
+
+function attempts({ lockTries }: Patience): string {
+  return `${lockTries} ${lockTries === 1 ? 'attempt' : 'attempts'}`;
 }

@@ -7,35 +7,36 @@ import { pins } from '../session/pinned-settings.ts';
 import { explain } from '../session/server-errors.ts';
 import type { Session } from '../session/session.ts';
 
-/** Reads what is committed of the catalog rows about some objects: nothing of what the transaction at work has done. */
+/** Reads the committed versions of the catalog rows of some objects, without the changes of the migration's transaction. */
 export type ReadCommitted = (reach: Reach) => Promise<Versions>;
 
 /**
- * Does work beside which a second connection is open, with the settings of the first: a transaction sees its own changes,
- * and so cannot see whether others have changed the same. It is opened while the work begins.
+ * Does work while a second connection is open, with the settings of the first. A transaction sees its own changes, and so
+ * cannot tell whether another session has changed the same rows. The connection is opened while the work starts.
  *
- * @param work waits for it before it changes anything
- * @throws UndropError `no-connection` where there is no room for a second one; whatever `work` throws
+ * @param work must await `opened` before it changes anything
+ * @throws UndropError `no-connection` if a second connection cannot be opened, `unsupported-server` if it reaches another
+ * server; whatever `work` throws
  */
 export async function withSecondConnection<T>(
   knex: Knex,
   session: Session,
   work: (opened: Promise<ReadCommitted>) => Promise<T>,
 ): Promise<T> {
-  // There nobody else is.
+  // An embedded server has no other sessions.
   if (!session.server.shared) return work(Promise.resolve(async () => new Map()));
-  const here = await identify(session);
+  const identity = await identify(session);
   const pool = createKnex(secondConfig(knex));
   const opening: Promise<Connection> = pool.client.acquireConnection();
   const opened = opening.then(
     async (connection) => {
       const committed = reader(connection);
-      if ((await committed(identify)) !== here) throw anotherServer(session);
+      if ((await committed(identify)) !== identity) throw anotherServer(session);
       return (reach: Reach) => committed((other) => readVersions(other, reach));
     },
     (error: unknown) => Promise.reject(noSecond(session, error)),
   );
-  // It is thrown where the work waits for it.
+  // The work receives the error when it awaits `opened`.
   opened.catch(() => undefined);
   try {
     return await work(opened);
@@ -49,20 +50,20 @@ export async function withSecondConnection<T>(
   }
 }
 
-/** Whatever the application has set, hooks of its pool included: they may set the role. */
+/** The application's own configuration, including the hooks of its pool, which may set the role. */
 function secondConfig(knex: Knex): Knex.Config {
   const { config } = knex.client as { config: Knex.Config };
-  // One that stays, so that there is room for it to the end.
+  // The one connection stays open until the work has ended.
   const pool = { ...config.pool, min: 0, max: 1, idleTimeoutMillis: 2 ** 31 - 1 };
   return { ...config, pool, acquireConnectionTimeout: 10_000, log: { warn: silent, error: silent } };
 }
 
-/** What goes wrong is thrown as well. */
+/** Errors that Knex would log are thrown as well. */
 const silent = () => undefined;
 
 type Reading = Pick<Session, 'read'>;
 
-/** Reads in a transaction of its own each time, so that what is committed until then is seen. */
+/** Returns a function that reads in a new transaction each time, and so sees everything committed until then. */
 function reader(connection: Connection): <T>(read: (other: Reading) => Promise<T>) => Promise<T> {
   const conversation = new Conversation(connection);
   return async (read) => {
@@ -80,7 +81,7 @@ function reader(connection: Connection): <T>(read: (other: Reading) => Promise<T
 // https://www.postgresql.org/docs/current/runtime-config-query.html#GUC-PLAN-CACHE_MODE
 const setSql = `set local search_path = ${pins.search_path}; set local jit = off; set local plan_cache_mode = force_generic_plan`;
 
-// Of two servers, a primary and its standby say, no two were started at the same moment.
+// Two servers, such as a primary and its standby, differ in their start time.
 const identitySql = /* sql */ `
   select pg_catalog.concat_ws(' ', extract(epoch from pg_catalog.pg_postmaster_start_time()), d.oid) as identity
   from pg_catalog.pg_database as d
@@ -94,10 +95,10 @@ async function identify(session: Reading): Promise<string | undefined> {
 function noSecond({ database }: Session, cause: unknown): UndropError {
   return new UndropError('no-connection', {
     subject: database,
-    message: `A second connection to ${database} is not to be had.`,
+    message: `A second connection to ${database} could not be opened.`,
     reason: `${cause instanceof Error ? cause.message : String(cause)}
-It would show what other sessions commit while the tables are captured and dropped.`,
-    next: 'Nothing was changed. Leave room for two connections: connection limits of the role and of the database, max_connections.',
+It is needed to see what other sessions commit while the tables are captured and dropped.`,
+    next: 'Nothing was changed. Allow two connections: check the connection limits of the role and the database, and max_connections.',
     cause,
   });
 }
@@ -105,8 +106,8 @@ It would show what other sessions commit while the tables are captured and dropp
 function anotherServer({ database }: Session): UndropError {
   return new UndropError('unsupported-server', {
     subject: database,
-    message: 'Two connections with the same settings led to two servers.',
-    reason: `What other sessions change in ${database} can be seen on its own server only.`,
-    next: 'Nothing was changed. Connect to the server itself, not to a list of hosts or a load balancer.',
+    message: 'Two connections with the same settings reached two different servers.',
+    reason: `Changes that other sessions make in ${database} are visible only on the same server.`,
+    next: 'Nothing was changed. Connect to the server directly, not through a list of hosts or a load balancer.',
   });
 }

@@ -3,31 +3,31 @@ import { changedBetween } from '../catalog/facts/row-versions.ts';
 import { Changed } from './lock-retries.ts';
 import type { ReadCommitted } from './second-connection.ts';
 
-/** A closure, and what other sessions commit about it: GRANT, COMMENT, renamed indexes and more go past our locks. */
+/** A closure that is watched for changes by other sessions: table locks do not prevent GRANT, COMMENT, renaming an index and others. */
 export interface Watch {
   readonly closure: Closure;
-  /** The closure as it is by now: the same object as long as others have changed nothing of it. */
+  /** Returns the current closure: the same JavaScript object unless another session has changed it. */
   renew(): Promise<Closure>;
   /**
-   * @param survivors whether changes of those count too
-   * @throws Changed where others have committed a change since the closure was read last
+   * @param survivors whether changes to survivors count too
+   * @throws Changed if another session has committed a change since the closure was last read
    */
   check(survivors: boolean): Promise<void>;
 }
 
 /**
- * Reads a closure and watches it. Of the rows that a DROP has deleted, what is committed then stays so: who changes one,
- * or adds to what it describes, waits for the drop and fails. So a check after the drop finds whatever came before it.
- * Only what has come to need a type or a function takes no lock, and needs a check at the very end.
+ * Reads a closure and watches it. Once DROP has deleted catalog rows, their committed state no longer changes: a session
+ * that changes one of them, or adds to its object, waits for the drop and then fails. A check after the drop therefore
+ * finds all earlier changes. Only a new dependency on a type or a function takes no lock, and needs a last check at the end.
  *
- * @param reach what it consists of at the most
+ * @param reach all objects that the closure may consist of
  */
 export async function watchClosure(
   reach: Reach,
   committed: ReadCommitted,
   read: () => Promise<Closure>,
 ): Promise<Watch> {
-  // The versions first, so that what is changed after them is noticed, whether the closure has it or not.
+  // The versions are read first, so that any later change is noticed, whether or not the closure already reflects it.
   let versions = await committed(reach);
   const first = await read();
   let closure = first;
@@ -35,8 +35,8 @@ export async function watchClosure(
   return {
     closure: first,
     renew: async () => {
-      const now = await committed(reach);
-      if (changedBetween(versions, now).length > 0) [versions, closure] = [now, await read()];
+      const current = await committed(reach);
+      if (changedBetween(versions, current).length > 0) [versions, closure] = [current, await read()];
       return closure;
     },
     check: async (survivors) => {
@@ -48,7 +48,7 @@ export async function watchClosure(
 }
 
 function nameOf({ members, survivors }: Closure, key: ObjectKey): string {
-  const member = members.find((one) => one.key === key && one.objsubid === 0);
+  const member = members.find((candidate) => candidate.key === key && candidate.objsubid === 0);
   const { kind, identity } = member ?? survivors.find(({ oid }) => key.endsWith(`/${oid}`)) ?? {};
   return identity === undefined ? `object ${key}` : `${kind} ${identity}`;
 }
