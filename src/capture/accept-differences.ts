@@ -2,27 +2,27 @@ import { createHash } from 'node:crypto';
 import { type ErrorCode, UndropError } from '../errors.ts';
 import { type Difference, describeDifferences } from './compare.ts';
 
-/** Differences that somebody has looked at, and let through. */
+/** Differences that the user has accepted, with the digest that accepts them. */
 export interface Accepted {
   readonly digest: string;
   readonly differences: readonly Difference[];
 }
 
-/** The refusal of differences that are not accepted. */
+/** How differences that are not accepted are refused. */
 export interface Refusal {
   readonly code: ErrorCode;
   readonly message: string;
   readonly next: string;
-  /** Whether rows may differ: what is dropped with other rows than were kept is lost. */
+  /** Whether differences in rows can be accepted. Rows that were dropped but not copied are lost. */
   readonly rows: 'refuse' | 'accept';
 }
 
 /**
- * Lets differences through that are accepted, all of them by one digest.
+ * Accepts differences if the digest over all of them is among `accepted`.
  *
- * @param accepted digests, as earlier errors printed them
- * @returns null where there are no differences
- * @throws UndropError the refusal, with every difference and the digest that accepts them
+ * @param accepted digests that earlier errors printed
+ * @returns the accepted differences, or null if there are none
+ * @throws UndropError the refusal, which lists every difference and prints the digest that accepts them
  */
 export function acceptDifferences(
   differences: readonly Difference[],
@@ -43,12 +43,12 @@ export function acceptDifferences(
 
 function howToAccept(digest: string): string {
   return (
-    `Where each of these differences is right as it is, UNDROP_ACCEPT_DIFFERENCES=${digest} accepts exactly them, ` +
+    `If each of these differences is acceptable, UNDROP_ACCEPT_DIFFERENCES=${digest} accepts exactly these, ` +
     'for one run; see docs/differences.md.'
   );
 }
 
-/** The first 12 hexadecimal digits of the SHA-256 over objects, catalogs and columns. Values do not count. */
+/** Returns the first 12 hexadecimal digits of the SHA-256 over objects, catalogs and columns. Values are not included. */
 function digestOf(differences: readonly Difference[]): string {
   const places = differences.map(({ object, catalog, column }) => JSON.stringify([object, catalog, column]));
   return createHash('sha256')

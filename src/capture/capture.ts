@@ -12,30 +12,30 @@ import type { Session } from '../session/session.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { printUnderPaths } from './print-under-path.ts';
 
-/** One statement that brings an object back, or a part of it. */
+/** A statement that recreates an object or a part of it. */
 export interface Statement {
-  /** As PostgreSQL calls it: `table`, `index`, `table constraint`. */
+  /** The object type as PostgreSQL names it: `table`, `index`, `table constraint`. */
   readonly kind: string;
   /** The name of the object, qualified. */
   readonly identity: string;
-  /** Without a semicolon at its end. */
+  /** Without a trailing semicolon. */
   readonly sql: string;
 }
 
-/** What it takes to bring a closure back, and to know that it is back. */
+/** What is needed to restore a closure, and to verify the restore. */
 export interface Capture {
   readonly statements: readonly Statement[];
   readonly facts: Facts;
   readonly fingerprint: string;
-  /** The tables whose rows the archive is to keep. */
+  /** The tables whose rows are copied into the archive. */
   readonly rows: readonly RowTable[];
 }
 
 /**
- * Reads statements and facts of a closure.
+ * Reads the statements and facts of a closure.
  *
- * @param entry number of the archive's entry that is to keep the rows; without it they are left out
- * @throws UndropError `not-reproducible` naming all that could not come back exactly, and why
+ * @param entry the number of the archive entry that the rows are copied for; if undefined, rows are not copied
+ * @throws UndropError `not-reproducible`, which names each object that could not be recreated exactly, and why
  */
 export async function captureClosure(
   session: Session,
@@ -45,7 +45,7 @@ export async function captureClosure(
   const rows = entry === undefined ? { tables: [], pieces: [] } : await captureRows(session, closure, entry);
   const [{ statements, obstacles }, { facts, fingerprint }] = await readAll(session, closure, [
     () => captureStatements(session, closure, rows.pieces),
-    // Hashed while the server answers the rest.
+    // The facts are hashed while the server answers the other queries.
     async () => {
       const facts = await readFacts(session, closure);
       return { facts, fingerprint: fingerprintOf(facts.own) };
@@ -58,16 +58,16 @@ export async function captureClosure(
 export function notReproducible(obstacles: readonly Obstacle[]): UndropError {
   return new UndropError('not-reproducible', {
     subject: obstacles.map(({ identity }) => identity).join(', '),
-    message: `${obstacles.length} of the objects that would go could not be brought back exactly.`,
+    message: `${obstacles.length} of the objects that the drop removes could not be recreated exactly.`,
     reason: obstacles.map(({ identity, reason }) => `${identity}: ${reason}`).join('\n'),
-    next: 'Drop or change these objects in a migration of their own, or leave the table out.',
+    next: 'Drop or change these objects in a separate migration, or leave the table out.',
   });
 }
 
 /**
- * The statements in replay order, and what stands in the way of a capture.
+ * Returns the statements in replay order, and the obstacles to an exact restore.
  *
- * @param rows what brings the rows back, to be put in its place among them
+ * @param rows pieces that restore the rows, to be ordered among the statements
  */
 export async function captureStatements(
   session: Session,
@@ -92,7 +92,7 @@ export async function captureStatements(
   const named = new Set(known.map(({ identity }) => identity));
   const unmade = closure.members
     .filter((member) => member.objsubid === 0 && !maker.has(member.key) && !named.has(member.identity))
-    .map(({ kind, identity }) => ({ identity, reason: `nothing here can make a ${kind} again` }));
+    .map(({ kind, identity }) => ({ identity, reason: `objects of type ${kind} cannot be recreated` }));
   const { order, cycle } = sort(pieces, maker, edges);
   const statements = order.flatMap(({ kind, identity, sql }) =>
     sql.map((text) => ({ kind, identity, sql: text })),
@@ -103,22 +103,22 @@ export async function captureStatements(
   };
 }
 
-// Of very many, the answers to all at the same time would fill the memory.
+// With more members, the answers to all queries at the same time would need too much memory.
 const fewMembers = 2000;
 
-/** What works give that read of a closure. */
+/** Runs tasks that read a closure, concurrently unless the closure is very large. Returns their results. */
 async function readAll<Results extends readonly unknown[]>(
   session: Session,
   { members }: Closure,
-  works: readonly [...{ [Place in keyof Results]: () => Promise<Results[Place]> }],
+  tasks: readonly [...{ [Place in keyof Results]: () => Promise<Results[Place]> }],
 ): Promise<Results> {
   const results: unknown[] = [];
-  if (members.length <= fewMembers) results.push(...(await session.together(works.map((work) => work()))));
-  else for (const work of works) results.push(await work());
+  if (members.length <= fewMembers) results.push(...(await session.together(tasks.map((task) => task()))));
+  else for (const task of tasks) results.push(await task());
   return results as readonly unknown[] as Results;
 }
 
-/** Which piece makes a member. A part of another object, and what PostgreSQL keeps for it, comes with that object. */
+/** Returns the piece that creates each object. A part of another object is created together with that object. */
 function findMakers(members: readonly Member[], pieces: readonly Piece[]): Map<ObjectKey, Piece> {
   const makers = new Map(pieces.flatMap((piece) => piece.creates.map((key) => [key, piece] as const)));
   const byKey = new Map(members.map((member) => [member.key, member]));
@@ -128,7 +128,7 @@ function findMakers(members: readonly Member[], pieces: readonly Piece[]): Map<O
     if (made !== undefined || member.partOf === null) return made;
     return find(byKey.get(member.partOf));
   };
-  // Pieces may also make what is no member, such as the link of a partition to its parent.
+  // Pieces may also create objects that are not members, such as the link of a partition to its parent.
   const result = new Map(makers);
   for (const member of members) {
     const piece = find(member);
@@ -138,8 +138,8 @@ function findMakers(members: readonly Member[], pieces: readonly Piece[]): Map<O
 }
 
 /**
- * Topological order; where two pieces do not need one another, the phase decides, then the order of capture.
- * Pieces that need one another in a circle are left out of the order and named.
+ * Sorts pieces topologically. Pieces that do not depend on each other are ordered by phase, then by capture order.
+ * Pieces in a dependency cycle are left out of the order and returned as obstacles.
  */
 function sort(pieces: readonly Piece[], makers: ReadonlyMap<ObjectKey, Piece>, edges: readonly Edge[]) {
   const ranked = [...pieces].sort((a, b) => phases.indexOf(a.phase) - phases.indexOf(b.phase));
@@ -174,7 +174,7 @@ function sort(pieces: readonly Piece[], makers: ReadonlyMap<ObjectKey, Piece>, e
   return { order: sortRefreshes(order), cycle };
 }
 
-/** What a materialized view reads was there when it was made: so they are filled in the order in which they are made. */
+/** Orders the refreshes of materialized views by creation: a view can only read views that were created before it. */
 function sortRefreshes(order: readonly Piece[]): Piece[] {
   const places = new Map(order.flatMap(({ creates }, place) => creates.map((key) => [key, place] as const)));
   const madeAt = ({ needs }: Piece) => Math.max(...needs.map((key) => places.get(key) ?? 0));
@@ -185,7 +185,7 @@ function sortRefreshes(order: readonly Piece[]): Piece[] {
   ];
 }
 
-/** Of the pieces that could not be ordered, those that stand in a circle and not merely behind one. */
+/** Returns those of the unordered pieces that are part of a cycle, without those that only depend on one. */
 function findCycle(
   left: readonly Piece[],
   needed: ReadonlyMap<Piece, ReadonlySet<Piece>>,
@@ -200,12 +200,12 @@ function findCycle(
     const others = [...(needed.get(piece) ?? [])].filter((other) => circle.has(other));
     return {
       identity: piece.identity,
-      reason: `it can only be made after ${others.map(({ kind, identity }) => `${kind} ${identity}`).join(', ')}, which can only be made after it`,
+      reason: `it can only be created after ${others.map(({ kind, identity }) => `${kind} ${identity}`).join(', ')}, which can only be created after it`,
     };
   });
 }
 
-/** A set of ranks that gives up its smallest one: sorted, largest first. */
+/** A priority queue of ranks, smallest first. The array is sorted in descending order. */
 class Ranks {
   readonly #ranks: number[];
 

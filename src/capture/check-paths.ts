@@ -5,7 +5,7 @@ import type { Statement } from './capture.ts';
 import type { Prerequisite } from './prerequisites.ts';
 import { setsPath } from './print-under-path.ts';
 
-// What is read under the path is qualified, functions and all.
+// This query runs under the path, so all names in it are qualified, functions included.
 const schemasSql = /* sql */ `
   select pg_catalog.quote_ident(s.name) as schema
   from pg_catalog.unnest(pg_catalog.current_schemas(false)) as s (name)`;
@@ -17,10 +17,10 @@ const operatorsSql = /* sql */ `
   where p.type = 'operator'`;
 
 /**
- * Statements that take other schemas into the search path run only as long as nobody else has put there what could be
- * taken for a built-in function or operator: it would run with the rights of whoever restores.
+ * Checks the schemas that statements add to the search path. Another role may have created a function or operator in them
+ * that could be taken for a built-in one. It would run with the privileges of the role that restores.
  *
- * @param prerequisites what the statements rest on, all of it there
+ * @param prerequisites the objects that the statements depend on, all of which exist
  * @throws UndropError `restore-failed`
  */
 export async function checkPaths(
@@ -47,8 +47,8 @@ export async function checkPaths(
   if (strangers.length === 0) return;
   throw new UndropError('restore-failed', {
     subject: strangers.map(({ identity }) => identity).join(', '),
-    message: 'The tables cannot be restored, since what they rest on could be mistaken.',
+    message: 'The tables cannot be restored safely: objects of other roles could be taken for built-in ones.',
     reason: strangers.map(describeStranger).join('\n'),
-    next: 'Nothing was changed. Drop these, or give them to the owner of their schema, then roll back again.',
+    next: 'Nothing was changed. Drop these objects, or transfer them to the owner of their schema, then roll back again.',
   });
 }

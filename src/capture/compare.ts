@@ -1,7 +1,7 @@
 import type { Fact } from '../catalog/facts/facts.ts';
 import { groupBy } from '../text/group-by.ts';
 
-/** One column of one catalog row that is not what it was. A row that is gone or new differs as a whole. */
+/** A column of a catalog row whose value has changed. A row that was removed or added is one difference, column `*`. */
 export interface Difference {
   readonly object: string;
   readonly catalog: string;
@@ -10,43 +10,43 @@ export interface Difference {
   readonly after: string | null;
 }
 
-/** Compares two readings of facts. Several rows of one object in one catalog are compared as a set. */
+/** Compares two sets of facts. Several rows of one object in one catalog are compared as a set. */
 export function compareFacts(before: readonly Fact[], after: readonly Fact[]): Difference[] {
   const comparison = new Comparison(before);
   comparison.take(after);
   return comparison.differences();
 }
 
-/** The facts of a first reading, with which those of a second one are compared as they come, in any order. */
+/** Compares the facts of a first reading with those of a second one, which may arrive in parts and in any order. */
 export class Comparison {
-  readonly #gone: Map<string, Fact[]>;
-  readonly #come: Fact[] = [];
+  readonly #unmatched: Map<string, Fact[]>;
+  readonly #added: Fact[] = [];
 
   constructor(before: readonly Fact[]) {
-    this.#gone = groupBy(before, keyOf);
+    this.#unmatched = groupBy(before, keyOf);
   }
 
-  /** Each fact takes out one that is equal, so that a difference names the row that differs. */
+  /** Removes an equal fact for each one given, so that a difference names the row that differs. */
   take(after: readonly Fact[]): void {
     for (const fact of after) {
       const key = keyOf(fact);
-      const rows = this.#gone.get(key) ?? [];
+      const rows = this.#unmatched.get(key) ?? [];
       const place = rows.findIndex((row) => isEqual(row, fact));
-      if (place < 0) this.#come.push(fact);
+      if (place < 0) this.#added.push(fact);
       else if (rows.length > 1) rows.splice(place, 1);
-      else this.#gone.delete(key);
+      else this.#unmatched.delete(key);
     }
   }
 
-  /** Once all facts have come. */
+  /** Returns the differences, after all facts were taken. */
   differences(): Difference[] {
-    const come = groupBy(this.#come, keyOf);
-    const keys = [...new Set([...this.#gone.keys(), ...come.keys()])].sort();
-    return keys.flatMap((key) => compareRows(this.#gone.get(key) ?? [], come.get(key) ?? []));
+    const added = groupBy(this.#added, keyOf);
+    const keys = [...new Set([...this.#unmatched.keys(), ...added.keys()])].sort();
+    return keys.flatMap((key) => compareRows(this.#unmatched.get(key) ?? [], added.get(key) ?? []));
   }
 }
 
-/** All differences as a text of one line each, for people. */
+/** Returns the differences as text, one line each. */
 export function describeDifferences(differences: readonly Difference[]): string {
   return differences
     .map(
@@ -73,10 +73,10 @@ function isEqual(a: Fact, b: Fact): boolean {
   );
 }
 
-function compareRows(gone: readonly Fact[], come: readonly Fact[]): Difference[] {
+function compareRows(before: readonly Fact[], after: readonly Fact[]): Difference[] {
   const differences: Difference[] = [];
-  for (let index = 0; index < Math.max(gone.length, come.length); index++) {
-    differences.push(...compareRow(gone[index], come[index]));
+  for (let index = 0; index < Math.max(before.length, after.length); index++) {
+    differences.push(...compareRow(before[index], after[index]));
   }
   return differences;
 }

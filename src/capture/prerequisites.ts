@@ -2,20 +2,20 @@ import type { Closure } from '../catalog/closure.ts';
 import { UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 
-/** Something outside the closure that it depends on, as `pg_get_object_address` takes it. */
+/** An object outside the closure that it depends on, in the form that `pg_get_object_address` accepts. */
 export interface Prerequisite {
   readonly type: string;
   readonly names: readonly string[];
   readonly args: readonly string[];
   readonly identity: string;
-  /** Where it stands in the catalogs; entries of older versions do not tell. */
+  /** Catalog and OID of the object; missing in entries of older versions. */
   readonly catalog?: string;
   readonly oid?: number;
-  /** The number of a column, else 0. */
+  /** The number of a column, or 0. */
   readonly column?: number;
 }
 
-// Everything that a member depends on and that stays: schemas, types, functions, referenced tables and their keys,
+// The objects outside the closure that a member depends on: schemas, types, functions, referenced tables and their keys,
 // and roles. https://www.postgresql.org/docs/current/functions-info.html (pg_identify_object_as_address)
 const prerequisitesSql = /* sql */ `
   with members as (
@@ -42,7 +42,7 @@ const prerequisitesSql = /* sql */ `
   where not exists (select from members as m where m.classid = n.classid and m.objid = n.objid)
   order by identity`;
 
-/** What has to be there when the closure is restored. */
+/** Reads the objects that must exist when the closure is restored. */
 export function readPrerequisites(session: Session, closure: Closure): Promise<Prerequisite[]> {
   return session.read<Prerequisite>(prerequisitesSql, [
     closure.members.map((member) => member.classid),
@@ -56,32 +56,34 @@ const addressSql = /* sql */ `
   cross join lateral pg_catalog.pg_get_object_address(p.type, p.names, p.args) as a`;
 
 /**
- * @throws UndropError `prerequisite-gone` naming all that is gone
+ * Checks that all prerequisites exist.
+ *
+ * @throws UndropError `prerequisite-gone`, which names those that do not exist
  */
 export async function checkPrerequisites(
   session: Session,
   prerequisites: readonly Prerequisite[],
 ): Promise<void> {
-  if (await areThere(session, prerequisites)) return;
-  const gone: string[] = [];
+  if (await allExist(session, prerequisites)) return;
+  const missing: string[] = [];
   for (const prerequisite of prerequisites) {
-    if (!(await areThere(session, [prerequisite]))) gone.push(prerequisite.identity);
+    if (!(await allExist(session, [prerequisite]))) missing.push(prerequisite.identity);
   }
   throw new UndropError('prerequisite-gone', {
-    subject: gone.join(', '),
-    message: 'The tables cannot be restored, since they rest on things that are gone.',
-    reason: gone.join('\n'),
-    next: 'Make these again under their names, then roll back again.',
+    subject: missing.join(', '),
+    message: 'The tables cannot be restored, because they depend on objects that no longer exist.',
+    reason: missing.join('\n'),
+    next: 'Recreate these objects under their names, then roll back again.',
   });
 }
 
-/** PostgreSQL says by an error that an object is gone; any other error is passed on. */
-async function areThere(session: Session, prerequisites: readonly Prerequisite[]): Promise<boolean> {
+/** Returns false if the server reports that an object does not exist; rethrows any other error. */
+async function allExist(session: Session, prerequisites: readonly Prerequisite[]): Promise<boolean> {
   try {
     await session.attempt(() => session.read(addressSql, [JSON.stringify(prerequisites)]));
     return true;
   } catch (error) {
-    // Class 42: a name that means nothing; 3F000 and 3D000: a schema or database that is not there.
+    // Class 42: an undefined object; 3F000 and 3D000: a schema or database that does not exist.
     const state = error instanceof Error && 'code' in error ? String(error.code) : '';
     if (/^(42704|42P01|42703|42883|3F000|3D000)$/.test(state)) return false;
     throw error;

@@ -5,19 +5,20 @@ import type { Unprinted } from '../catalog/search-paths.ts';
 import { pins } from '../session/pinned-settings.ts';
 import type { Session } from '../session/session.ts';
 
-/** Pieces, and the family that has captured them. */
+/** Pieces, and the family that captured them. */
 export interface Captured {
   readonly family: Family;
   readonly pieces: readonly Piece[];
 }
 
 /**
- * Prints pieces again, under a search path of their own, whose expressions need operators that they do not print. Under
- * the same path they are replayed, and so mean what they meant: what this path would hide, the text qualifies.
+ * Captures pieces again under a search path of their own if their expressions use operators that the text does not print.
+ * They are replayed under the same path, so that each name resolves to the same object. Names that would resolve to another
+ * object under this path are qualified in the text.
  *
  * @param unprinted the objects with such expressions
- * @param makers which piece makes an object
- * @returns all pieces, those under their paths in place of what was captured
+ * @param makers the piece that creates each object
+ * @returns all pieces; those captured again replace the first ones
  */
 export async function printUnderPaths(
   session: Session,
@@ -39,7 +40,7 @@ export async function printUnderPaths(
   return all;
 }
 
-/** One path a piece, since it may make several of the objects: a table has generated columns. */
+/** Returns one path for each piece. A piece may create several of the objects, such as the generated columns of a table. */
 function pathsOf(unprinted: readonly Unprinted[], makers: ReadonlyMap<ObjectKey, Piece>): Map<Piece, string> {
   const needed = new Map<Piece, Set<string>>();
   for (const { key, schemas } of unprinted) {
@@ -57,7 +58,7 @@ function under(
   printed: ReadonlyMap<string, ReadonlyMap<ObjectKey, Piece>>,
 ): Piece {
   const [key] = piece.creates;
-  // What is cloned from a parent needs no text of its own, but statements that may not look up anything elsewhere.
+  // A clone of a parent's object takes its expressions from the parent; its own statements must not look up names elsewhere.
   if (path === undefined || key === undefined || piece.phase === 'clone') return piece;
   const again = printed.get(path)?.get(key);
   if (again === undefined) throw new Error(`${piece.kind} ${piece.identity} was not captured again`);
@@ -67,12 +68,12 @@ function under(
 
 const set = 'set local search_path = ';
 
-/** Whether the statement is one of those that stand before and after others. */
+/** Returns whether the statement sets the search path for others. */
 export function setsPath(sql: string): boolean {
   return sql.startsWith(set);
 }
 
-/** What it reads is printed under the path. */
+/** Returns a session whose queries run under the path. */
 function printing(session: Session, path: string): Session {
   return { ...session, read: (sql, values = []) => session.readUnder(path, sql, values) };
 }

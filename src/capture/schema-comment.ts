@@ -14,7 +14,7 @@ const commentSql = /* sql */ `
   from pg_catalog.pg_namespace as n where n.nspname = $1`;
 
 /**
- * Sets the comment and returns what was there.
+ * Sets the comment and returns it together with the previous one.
  *
  * @throws UndropError `insufficient-privilege`
  */
@@ -28,12 +28,12 @@ export async function setSchemaComment(
   return { schema, before, after: comment };
 }
 
-/** Puts the old comment back, unless somebody has changed it since. */
+/** Restores the previous comment, unless the comment was changed after `up`. */
 export async function restoreSchemaComment(session: Session, kept: SchemaComment): Promise<void> {
-  const now = await readComment(session, kept.schema);
-  if (now === kept.after) await write(session, kept.schema, kept.before);
-  else if (now !== kept.before)
-    say(`The comment on schema ${kept.schema} has been changed since the drop; it stays as it is.`);
+  const current = await readComment(session, kept.schema);
+  if (current === kept.after) await write(session, kept.schema, kept.before);
+  else if (current !== kept.before)
+    say(`The comment on schema ${kept.schema} was changed after the drop and is left as it is.`);
 }
 
 export async function readComment(session: Session, schema: string): Promise<string | null> {
@@ -41,7 +41,7 @@ export async function readComment(session: Session, schema: string): Promise<str
   return row?.comment ?? null;
 }
 
-/** The statement that sets the comment. */
+/** Returns the statement that sets the comment. */
 export async function schemaCommentSql(
   session: Session,
   schema: string,
@@ -62,8 +62,8 @@ async function write(session: Session, schema: string, comment: string | null): 
     throw new UndropError('insufficient-privilege', {
       subject: schema,
       message: `The role ${session.role} may not comment on the schema ${schema}.`,
-      reason: 'Only the owner of a schema may.',
-      next: 'Run the migration as the owner, or set UNDROP_SCHEMA_COMMENT=off to leave the comment alone.',
+      reason: 'Only the owner of a schema may comment on it.',
+      next: 'Run the migration as the owner, or set UNDROP_SCHEMA_COMMENT=off to leave the comment unchanged.',
       cause: error,
     });
   }
