@@ -3,45 +3,45 @@ import type { Session } from '../session/session.ts';
 /** `classid/objid`: addresses an object inside one snapshot. */
 export type ObjectKey = `${number}/${number}`;
 
-/** Where an object is that the drop would remove. */
+/** The address of an object that the drop would remove. */
 export interface Reached {
   readonly key: ObjectKey;
   readonly classid: number;
   readonly objid: number;
-  /** 0 for a whole object; else the number of a column that another table would lose. */
+  /** 0 for a whole object, or the number of a column that another table would lose. */
   readonly objsubid: number;
-  /** The catalog that holds it, `pg_class`. */
+  /** The catalog that contains it, such as `pg_class`. */
   readonly catalog: string;
 }
 
-/** One object that the drop would remove. */
+/** An object that the drop would remove. */
 export interface Member extends Reached {
-  /** As `pg_identify_object` says it: `table`, `view`, `table constraint`, `default value`, … */
+  /** The type that `pg_identify_object` returns: `table`, `view`, `table constraint`, `default value`, … */
   readonly kind: string;
   readonly schema: string | null;
   readonly identity: string;
-  /** Belongs to a named table; what does not is a dependent. */
+  /** Whether it belongs to a named table. If not, it is a dependent object. */
   readonly own: boolean;
-  /** Part of another object and restored along with it: the array type of a row type, the index of a key. */
+  /** The object that it is a part of and is restored with: the row type of an array type, the key of an index. */
   readonly partOf: ObjectKey | null;
 }
 
-/** `from` needs `to`: it can only be made once `to` is there. */
+/** `from` depends on `to`: it can only be created when `to` exists. */
 export interface Edge {
   readonly from: ObjectKey;
   readonly to: ObjectKey;
 }
 
-/** Everything that `drop table … cascade` of some tables would remove, and the tables that lose something. */
+/** All objects that `drop table … cascade` of some tables would remove, and the survivors. */
 export interface Closure {
   /** The OIDs of the named tables. */
   readonly tables: readonly number[];
   readonly members: readonly Member[];
-  /** Surviving relations that hold, or are held by, a part of the closure: a referenced table, the owner of a policy. */
+  /** Relations that stay but lose something: a referenced table, the table of a policy. */
   readonly survivors: readonly Survivor[];
 }
 
-/** The closure as far as it takes no names. */
+/** A closure without the names of its members. */
 export interface Reach {
   readonly members: readonly Reached[];
   readonly survivors: readonly Survivor[];
@@ -57,13 +57,13 @@ export function keyOf(classid: number, objid: number): ObjectKey {
   return `${classid}/${objid}`;
 }
 
-/** The members in one catalog by OID. */
+/** Returns the members in one catalog by OID. */
 export function membersIn(closure: Closure, catalog: string): Map<number, Member> {
   const members = closure.members.filter((member) => member.catalog === catalog && member.objsubid === 0);
   return new Map(members.map((member) => [member.objid, member]));
 }
 
-/** The rows of a query that takes the OIDs of some members as its one value. Where there are none, nothing is asked. */
+/** Runs a query whose only parameter is the OIDs of some members. Without members, returns no rows and runs no query. */
 export async function readAbout<Row extends object>(
   session: Session,
   sql: string,
@@ -76,9 +76,9 @@ export function dependents(closure: Closure): Member[] {
   return closure.members.filter((member) => !member.own && member.partOf === null);
 }
 
-// Dependents are followed through every type of dependency; an object that is internal to another one, or to an
-// extension, drags that one along. https://www.postgresql.org/docs/current/catalog-pg-depend.html
-// What a plain DROP TABLE removes is what is reached without a normal dependency: that is the tables' own.
+// Dependent objects are followed through every type of dependency. An object that is internal to another one, or belongs
+// to an extension, adds that object too. https://www.postgresql.org/docs/current/catalog-pg-depend.html
+// Objects that are reached without a normal dependency belong to the tables: a plain DROP TABLE removes them.
 const reachSql = /* sql */ `
   with recursive closure (classid, objid, objsubid) as (
     select 'pg_catalog.pg_class'::pg_catalog.regclass::oid, t.oid, 0
@@ -102,7 +102,7 @@ const reachSql = /* sql */ `
   members as (
     select c.classid, c.objid, c.objsubid
     from closure as c
-    -- a column goes along with its table
+    -- a column is dropped with its table
     where c.objsubid = 0
       or not exists (
         select from closure as whole
@@ -121,7 +121,7 @@ const closureSql = /* sql */ `
     union
     select next.classid, next.objid, next.objsubid
     from own as o
-    -- each by the index: to read all of pg_depend once takes longer, the more so the larger the database
+    -- uses the index for each object: one scan of pg_depend takes longer in a large database
     cross join lateral (
       select d.classid, d.objid, d.objsubid
       from pg_catalog.pg_depend as d
@@ -152,7 +152,7 @@ const edgesSql = /* sql */ `
     select * from pg_catalog.pg_depend as d where d.classid = m.classid and d.objid = m.objid offset 0) as d
   where (d.classid, d.objid) <> (d.refclassid, d.refobjid)
     and (d.refclassid, d.refobjid) in (select r.classid, r.objid from unnest($1::oid[], $2::oid[]) as r (classid, objid))
-    -- says what the part of a partition was cloned from: it may well be there first, and be attached then
+    -- a partition's part may be created before the object of the parent, and attached to it later
     and d.deptype <> 'P'
   order by 1, 2`;
 
@@ -173,13 +173,13 @@ const survivorsSql = /* sql */ `
   where h.oid <> all ($6::oid[]) and i.identity is not null
   order by h.oid`;
 
-/** Reads the closure of some tables, locking nothing. */
+/** Reads the closure of some tables, without locking them. */
 export async function readClosure(session: Session, tables: readonly number[]): Promise<Closure> {
   const members = await session.read<Member>(closureSql, [tables]);
   return { tables, members, survivors: await readSurvivors(session, members) };
 }
 
-/** What the closure consists of, without names: these take half of the time. */
+/** Reads the closure without names, in about half the time. */
 export async function readReach(session: Session, tables: readonly number[]): Promise<Reach> {
   const members = await session.read<Reached>(`${reachSql}\nselect ${reachedColumns} from members as m`, [
     tables,
@@ -201,7 +201,7 @@ function readSurvivors(session: Session, members: readonly Reached[]): Promise<S
   ]);
 }
 
-/** What members of a closure need of one another. */
+/** Reads the dependencies between members of a closure. */
 export function readEdges(session: Session, { members }: Closure): Promise<Edge[]> {
   return session.read<Edge>(edgesSql, [
     members.map((member) => member.classid),

@@ -1,7 +1,7 @@
 import type { Session } from '../session/session.ts';
 
-// To plan a query is to work out what is constant in the expressions of indexes and of extended statistics, with the
-// rights of whoever asks; of their functions, those of superusers and of this role are none of others.
+// The planner evaluates constant parts of the expressions of indexes and extended statistics, with the privileges of the
+// role that runs the query. Functions owned by superusers or by this role are not foreign code.
 // https://www.postgresql.org/docs/current/xfunc-volatility.html
 const callersSql = /* sql */ `
   with tables as (
@@ -28,9 +28,9 @@ const callersSql = /* sql */ `
   order by o.name`;
 
 /**
- * Those of the tables of which to plan a query may be to run code of other roles.
+ * Returns those of the tables for which planning a query may run functions of other roles.
  *
- * @param tables qualified and quoted
+ * @param tables qualified and quoted names
  */
 export async function findForeignCode(session: Session, tables: readonly string[]): Promise<Set<string>> {
   if (tables.length === 0) return new Set();
@@ -39,9 +39,9 @@ export async function findForeignCode(session: Session, tables: readonly string[
 }
 
 /**
- * The number of rows of a table, children left out, by COPY, which plans nothing: all of them are sent.
+ * Returns the number of rows of a table, without its children. Uses COPY, which plans no query but sends all rows.
  *
- * @param table qualified and quoted
+ * @param table qualified and quoted name
  */
 export function countUnplanned(session: Session, table: string): Promise<number> {
   return session.copyOut(`copy ${table} to stdout`, async () => undefined);

@@ -1,20 +1,20 @@
 /**
- * Options whose names begin with `pg_` are the server's own: no DDL sets them, and their values change whenever the
- * object is created. https://www.postgresql.org/docs/current/catalog-pg-attribute.html (attoptions)
+ * Options whose names begin with `pg_` are internal to the server: DDL cannot set them, and their values change whenever
+ * the object is created. https://www.postgresql.org/docs/current/catalog-pg-attribute.html (attoptions)
  */
 const prefix = 'pg_';
 
-/** SQL: a `text[]` of options without internal ones, in the same order; null where none is left. */
+/** Returns SQL for a `text[]` of options without internal ones, in the same order; null if none remain. */
 export function withoutInternalOptions(options: string): string {
   return /* sql */ `case when ${options} is not null then nullif(array(
     select o.option from pg_catalog.unnest(${options}) with ordinality as o (option, position)
     where not pg_catalog.starts_with(o.option, '${prefix}') order by o.position), '{}') end`;
 }
 
-/** Columns of catalogs that hold options of this kind, by the name that facts give them. */
+/** Catalog columns that may contain internal options, by their names in facts. */
 const optionColumns = ['attoptions', 'reloptions', 'reltoastrelid'];
 
-/** The columns of a fact, less internal options: earlier versions wrote these into the archive. */
+/** Returns the columns of a fact without internal options, which earlier versions wrote into the archive. */
 export function dropInternalOptions<Columns extends Readonly<Record<string, string | null>>>(
   columns: Columns,
 ): Columns {
@@ -26,7 +26,7 @@ export function dropInternalOptions<Columns extends Readonly<Record<string, stri
   };
 }
 
-/** @param list as `jsonb` prints an array of texts */
+/** @param list a JSON array of strings, as `jsonb` prints it */
 function without(list: string): string | null {
   const options: string[] = JSON.parse(list);
   const left = options.filter((option) => !option.startsWith(prefix));

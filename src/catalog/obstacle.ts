@@ -1,7 +1,7 @@
-/** One thing that cannot be brought back exactly, and why. */
+/** An object that cannot be recreated exactly, and the reason. */
 export interface Obstacle {
   /** The name of the object, qualified. */
   readonly identity: string;
-  /** Why it cannot, in words. */
+  /** Why it cannot be recreated exactly. */
   readonly reason: string;
 }

@@ -1,6 +1,6 @@
 import type { Member, ObjectKey } from './closure.ts';
 
-/** Breaks ties between statements that do not need one another. */
+/** The order of pieces that do not depend on each other. */
 export const phases = [
   'begin',
   'cast',
@@ -36,19 +36,19 @@ export const phases = [
 
 export type Phase = (typeof phases)[number];
 
-/** Statements that belong together, and what they make. */
+/** Statements that belong together, and the objects that they create. */
 export interface Piece {
   readonly phase: Phase;
   readonly kind: string;
   readonly identity: string;
-  /** The objects that are there once the statements have run; none where they only add to one. */
+  /** The objects that the statements create; none if they only change an object. */
   readonly creates: readonly ObjectKey[];
-  /** What must be there first, beside what `pg_depend` says of the objects in `creates`. */
+  /** Objects that must exist first, in addition to the dependencies of `creates` in `pg_depend`. */
   readonly needs: readonly ObjectKey[];
   readonly sql: readonly string[];
 }
 
-/** A piece that makes one member, and objects that cannot be made apart from it. */
+/** Returns a piece that creates a member, and with it objects that have no statement of their own. */
 export function makes(
   member: Member,
   phase: Phase,
@@ -58,7 +58,7 @@ export function makes(
   return { ...about(member), phase, creates: [member.key, ...inline], needs: [], sql: present(sql) };
 }
 
-/** A piece that adds to a member; none where there is nothing to add. */
+/** Returns a piece that changes a member; none if there are no statements. */
 export function addsTo(member: Member, phase: Phase, sql: readonly (string | null)[]): Piece[] {
   const statements = present(sql);
   if (statements.length === 0) return [];

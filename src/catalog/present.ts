@@ -6,7 +6,7 @@ const presentSql = /* sql */ `
   where pg_catalog.to_regclass(t.name) is not null
   order by t.position`;
 
-/** Those of the qualified names that stand for a relation. */
+/** Returns those of the qualified names that belong to an existing relation. */
 export async function readPresent(session: Session, names: readonly string[]): Promise<string[]> {
   const rows = await session.read<{ name: string }>(presentSql, [names]);
   return rows.map(({ name }) => name);

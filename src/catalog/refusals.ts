@@ -15,15 +15,15 @@ const relationsSql = /* sql */ `
     union all
     select 'it is temporary' where c.relnamespace = pg_catalog.pg_my_temp_schema()
     union all
-    select 'the index is invalid, and would come back valid; reindex or drop it first'
-    -- that of a partitioned table is so as long as a partition lacks its own
+    select 'the index is invalid, and would be valid after a restore; reindex or drop it first'
+    -- the index of a partitioned table is invalid while a partition has no matching index
     where c.relkind = 'i'
       and exists (select from pg_catalog.pg_index as x where x.indexrelid = c.oid and not x.indisvalid)
     union all
-    select 'a subscription copies into it, which leaves no trace to restore'
+    select 'it is the target of a subscription, which a restore could not add it to again'
     where exists (select from pg_catalog.pg_subscription_rel as s where s.srrelid = c.oid)
     union all
-    select pg_catalog.format('it lacks the index %s of %s, and would get it when it is attached again', i.identity, p.identity)
+    select pg_catalog.format('it has no index that matches %s of %s, and would get one when it is attached again', i.identity, p.identity)
     from pg_catalog.pg_inherits as h
     join pg_catalog.pg_index as x on x.indrelid = h.inhparent
     cross join lateral pg_catalog.pg_identify_object(c.tableoid, x.indexrelid, 0) as i
@@ -38,23 +38,26 @@ const relationsSql = /* sql */ `
   order by i.identity, o.reason`;
 
 const labelsSql = /* sql */ `
-  select i.identity, 'it carries a security label, which belongs to a provider' as reason
+  select i.identity, 'it has a security label, which only its provider can set' as reason
   from unnest($1::oid[], $2::oid[]) as m (classid, objid)
   join pg_catalog.pg_seclabel as l on l.classoid = m.classid and l.objoid = m.objid
   cross join lateral pg_catalog.pg_identify_object(l.classoid, l.objoid, l.objsubid) as i
   order by i.identity`;
 
-/** What in the closure is known to come back differently or not at all. */
+/** Finds the objects in the closure that are known not to be recreated exactly. */
 export async function findObstacles(session: Session, closure: Closure): Promise<Obstacle[]> {
   const destroyed = closure.members
     .filter((member) => member.objsubid !== 0)
     .map(({ kind, identity }) => ({
       identity,
-      reason: `the ${kind} belongs to something that stays, which would lose it with its data and its place`,
+      reason: `the ${kind} belongs to an object that stays, and its data and position would be lost`,
     }));
   const extensions = closure.members
     .filter((member) => member.kind === 'extension')
-    .map(({ identity }) => ({ identity, reason: 'the extension owns a part of what would be dropped' }));
+    .map(({ identity }) => ({
+      identity,
+      reason: 'an object that would be dropped belongs to the extension',
+    }));
   const found = await session.together([
     session.read<Obstacle>(relationsSql, [
       closure.members.filter((member) => member.catalog === 'pg_class').map((member) => member.objid),

@@ -2,7 +2,7 @@ import type { Session } from '../session/session.ts';
 import { type Closure, membersIn } from './closure.ts';
 import type { Obstacle } from './obstacle.ts';
 
-// SET ROLE asks what the role that logged in may do, OWNER TO what the acting one may.
+// SET ROLE checks the privileges of the session user, OWNER TO those of the current user.
 // https://www.postgresql.org/docs/current/functions-info.html (pg_has_role)
 const rolesSql = /* sql */ `
   with objects as (
@@ -15,7 +15,7 @@ const rolesSql = /* sql */ `
     join pg_catalog.pg_class as c on c.oid = a.attrelid
     where a.attrelid = any ($1::oid[]) and a.attacl is not null
     union all
-    -- the type of a table belongs to whom the table belongs to
+    -- the row type of a table has the owner of the table
     select t.tableoid, t.oid, t.typowner, t.typacl, t.typtype in ('d', 'r') from pg_catalog.pg_type as t where t.oid = any ($2::oid[])
     union all
     select p.tableoid, p.oid, p.proowner, p.proacl, true from pg_catalog.pg_proc as p where p.oid = any ($3::oid[])
@@ -42,7 +42,7 @@ const rolesSql = /* sql */ `
   group by i.identity, a.role, a.actor
   order by i.identity, reason`;
 
-/** What belongs to, or was granted by, a role that this one could not make it again as. */
+/** Finds objects with an owner or grantor that the current role may not act as. */
 export function findForeignRoles(session: Session, closure: Closure): Promise<Obstacle[]> {
   const oids = (catalog: string) => [...membersIn(closure, catalog).keys()];
   return session.read<Obstacle>(rolesSql, [

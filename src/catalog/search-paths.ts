@@ -1,24 +1,24 @@
 import type { Session } from '../session/session.ts';
 import type { Closure, ObjectKey } from './closure.ts';
 
-/** An object whose expressions need operators that they do not print. */
+/** An object whose expressions use operators that their text does not name. */
 export interface Unprinted {
   readonly key: ObjectKey;
   readonly identity: string;
-  /** The schemas, quoted, in which its operators are found. */
+  /** The schemas of its operators, quoted. */
   readonly schemas: readonly string[];
-  /** The OIDs of its operators, but for built-in ones. */
+  /** The OIDs of its operators, without built-in ones. */
   readonly operators: readonly number[];
 }
 
-/** Catalogs with expressions that may hold operators: the OID of the object, and the columns. */
+/** Catalogs with expressions that may contain operators, with the column of the object's OID and those of the expressions. */
 const trees: readonly (readonly [catalog: string, objectCatalog: string, oid: string, columns: string[]])[] =
   [
     ['pg_rewrite', 'pg_rewrite', 'oid', ['ev_action', 'ev_qual']],
     ['pg_policy', 'pg_policy', 'oid', ['polqual', 'polwithcheck']],
     ['pg_constraint', 'pg_constraint', 'oid', ['conbin']],
     ['pg_attrdef', 'pg_attrdef', 'oid', ['adbin']],
-    // Until 14, it is the column that depends on what a generated one is made with.
+    // Until 14, the dependencies of a generation expression are those of the column.
     ['pg_attrdef', 'pg_class', 'adrelid', ['adbin']],
     ['pg_index', 'pg_class', 'indexrelid', ['indexprs', 'indpred']],
     ['pg_partitioned_table', 'pg_class', 'partrelid', ['partexprs']],
@@ -42,7 +42,7 @@ const treesSql = trees
   )
   .join('\nunion\n');
 
-// Built-in operators are found first wherever they are meant: what is left is what an object depends on.
+// Built-in operators are always found first. Dependencies on other operators are in pg_depend.
 const unprintedSql = /* sql */ `
   with operators as (
     select distinct d.classid, d.objid, n.nspname as schema, o.oid
@@ -62,8 +62,8 @@ const unprintedSql = /* sql */ `
   order by i.type, i.identity`;
 
 /**
- * The objects of a closure whose expressions use other than built-in operators and do not print all that they use: the
- * schemas of these have to be in the search path when the object is made again.
+ * Reads the objects of a closure whose expressions use operators that are not built in and that the text does not name.
+ * The schemas of these operators must be in the search path when the object is recreated.
  */
 export function readUnprinted(session: Session, { members }: Closure): Promise<Unprinted[]> {
   return session.read<Unprinted>(unprintedSql, [

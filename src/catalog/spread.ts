@@ -2,7 +2,7 @@ import type { Session } from '../session/session.ts';
 import type { Closure } from './closure.ts';
 import type { Obstacle } from './obstacle.ts';
 
-/** A table whose rows an extension keeps in other tables or on other servers. */
+/** A table whose rows an extension stores in other tables or on other servers. */
 export interface SpreadTable {
   readonly identity: string;
   readonly by: 'citus' | 'hypertable' | 'chunk';
@@ -11,10 +11,10 @@ export interface SpreadTable {
 const reasons: Readonly<Record<SpreadTable['by'], string>> = {
   citus: 'Citus distributes it: its shards, and the rows in them, are on other servers or in other tables',
   hypertable: 'it is a hypertable of TimescaleDB, whose rows and settings are in tables of the extension',
-  chunk: 'it is a chunk of a hypertable of TimescaleDB, which the extension makes and counts',
+  chunk: 'it is a chunk of a hypertable of TimescaleDB, which the extension creates and manages',
 };
 
-// The catalogs of the extensions, where they are installed.
+// Whether the catalogs of the extensions exist.
 const catalogsSql = /* sql */ `
   select pg_catalog.to_regclass('pg_catalog.pg_dist_partition') is not null as citus,
     pg_catalog.to_regclass('_timescaledb_catalog.hypertable') is not null as hypertable,
@@ -32,7 +32,7 @@ const selects: Readonly<Record<SpreadTable['by'], string>> = {
   chunk: timescaleSql('chunk'),
 };
 
-/** The tables of the closure that an extension has spread. */
+/** Finds the tables of the closure that an extension distributes. */
 export async function findSpreadTables(session: Session, closure: Closure): Promise<Obstacle[]> {
   const [installed] = await session.read<Record<SpreadTable['by'], boolean>>(catalogsSql, []);
   const present = (['citus', 'hypertable', 'chunk'] as const).filter((by) => installed?.[by]);

@@ -2,7 +2,7 @@ import type { Session } from '../session/session.ts';
 import type { Obstacle } from './obstacle.ts';
 import type { Unprinted } from './search-paths.ts';
 
-/** An operator or function that could be taken for a built-in one, where its schema is in the search path. */
+/** An operator or function of another role that could be taken for a built-in one if its schema is in the search path. */
 export interface Stranger {
   /** Quoted. */
   readonly schema: string;
@@ -10,8 +10,8 @@ export interface Stranger {
   readonly owner: string;
 }
 
-// One of the same name with arguments that fit better is preferred to a built-in one, whatever the order of the path.
-// Those are trusted who could put another operator in place of one that is used anyway: whoever owns one, or the schema.
+// An operator of the same name whose argument types match better is preferred to a built-in one, whatever the order of the
+// path. Owners of the schema or of an operator used in it are trusted, because they could replace that operator anyway.
 // https://www.postgresql.org/docs/current/typeconv-oper.html
 const strangersSql = /* sql */ `
   with schemas as (
@@ -43,11 +43,11 @@ const strangersSql = /* sql */ `
   order by s.nspname, i.type, i.identity`;
 
 /**
- * What others than their owners have put into schemas that are to be in the search path, and what could run there with
- * the rights of whoever restores.
+ * Finds operators and functions that other roles than the schema's owner created in schemas to be added to the search path,
+ * and that could run with the privileges of the role that restores.
  *
- * @param schemas quoted
- * @param operators the OIDs of those that are meant to be found in them
+ * @param schemas quoted names
+ * @param operators the OIDs of the operators that are meant to be found in these schemas
  */
 export function findStrangers(
   session: Session,
@@ -57,11 +57,11 @@ export function findStrangers(
   return session.read<Stranger>(strangersSql, [schemas, operators]);
 }
 
-/** Objects that would be made again under a path in which others could have put what they take instead of their own. */
+/** Finds objects that would be recreated under a search path that contains strangers. */
 export async function findUnsafe(session: Session, unprinted: readonly Unprinted[]): Promise<Obstacle[]> {
   if (unprinted.length === 0) return [];
-  const schemas = unprinted.flatMap((one) => one.schemas);
-  const operators = unprinted.flatMap((one) => one.operators);
+  const schemas = unprinted.flatMap((object) => object.schemas);
+  const operators = unprinted.flatMap((object) => object.operators);
   const strangers = await findStrangers(session, [...new Set(schemas)], operators);
   return unprinted.flatMap(({ identity, schemas }) =>
     strangers
@@ -71,5 +71,5 @@ export async function findUnsafe(session: Session, unprinted: readonly Unprinted
 }
 
 export function describeStranger({ schema, identity, owner }: Stranger): string {
-  return `operators are to be found in schema ${schema}, where ${owner} has made ${identity}: it could be taken for a built-in one`;
+  return `its operators are looked up in schema ${schema}, where ${owner} has created ${identity}, which could be taken for a built-in one`;
 }

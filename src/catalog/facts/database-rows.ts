@@ -4,15 +4,16 @@ import type { Rows } from './normal.ts';
 import { type Notation, pointerSql } from './normal-rows.ts';
 import { resolvedSql } from './resolved.ts';
 
-// The facts of a whole database. Asked for name by name, as for a closure, they would take minutes: here the names of
-// relations are made once, and joined, and so is the name of anything else that a column points to again and again.
+// The facts of a whole database. Looking up each name separately, as for a closure, would take minutes. Instead, the names
+// of relations are computed once and joined, as are the names of other objects that many rows refer to.
 
-// What initdb makes has numbers below. https://www.postgresql.org/docs/current/system-catalog-initial-data.html
+// Objects that initdb creates have lower OIDs. https://www.postgresql.org/docs/current/system-catalog-initial-data.html
 const firstOfUsers = 16384;
-// Numbers below this one are given by hand: they are the same in all databases of a major, and as good as names.
+// OIDs below this one are assigned in the server's sources: they are the same in all databases of a major version, and
+// identify an object as well as its name.
 const firstGenerated = 10000;
 
-/** The column that says which schema an object is in; none where it is in none. */
+/** Catalogs of objects that do not belong to a relation, with the column of the schema; null if they have no schema. */
 const byThemselves: Readonly<Record<string, string | null>> = {
   pg_namespace: null,
   pg_proc: 'pronamespace',
@@ -47,7 +48,7 @@ const partsOfRelations = {
   pg_publication_rel: 'prrelid',
 };
 
-/** The common table expressions that `databaseRows` and `joined` refer to, for a server with these catalogs. */
+/** Returns the common table expressions that `databaseRows` and `joined` refer to, for a server with these catalogs. */
 export function databaseObjectsSql(catalogs: ReadonlySet<string>): string {
   const objects = [
     'select s.tableoid, s.oid from schemas as s',
@@ -95,7 +96,7 @@ export function databaseObjectsSql(catalogs: ReadonlySet<string>): string {
         and c.relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'i', 'I', 'c') and c.relpersistence <> 't'
         and ${belongsToNone('c.tableoid', 'coalesce(t.oid, c.oid)')}
         and ${belongsToNone(`'pg_catalog.pg_type'::pg_catalog.regclass`, 'c.reltype')}
-        -- an index that could not be built is not dumped either
+        -- pg_dump does not dump invalid indexes either
         and (i.indexrelid is null or i.indisready and (i.indisvalid or t.relkind = 'p'))
     ),
     types as (
@@ -103,7 +104,7 @@ export function databaseObjectsSql(catalogs: ReadonlySet<string>): string {
       from pg_catalog.pg_type as t
       where t.typnamespace in (select s.oid from schemas as s)
         and (t.typrelid = 0 or t.typrelid in (select r.oid from relations as r))
-        -- not those that come with another one, under a name that may be made up
+        -- not multirange and array types, which are created with another type and may have a generated name
         and t.typtype <> 'm' and not exists (select from pg_catalog.pg_type as e where e.typarray = t.oid)
         and ${belongsToNone('t.tableoid', 't.oid')}
     ),
@@ -115,7 +116,7 @@ function belongsToNone(classid: string, objid: string): string {
     select from extensions as e where e.classid = ${classid} and e.objid = ${objid})`;
 }
 
-/** A catalog whose rows say more of a relation. */
+/** Describes a catalog whose rows add facts to a relation. */
 function ofRelation(column: string, leftOut: readonly string[], more: Partial<Rows> = {}): Rows {
   return {
     join: `join relations as r on r.oid = t.${column}`,
@@ -129,7 +130,7 @@ function ofRelation(column: string, leftOut: readonly string[], more: Partial<Ro
 const relation = `r.kind || ' ' || r.name`;
 const columnOf = (name: string) => `r.kind || ' column ' || r.name || '.' || pg_catalog.quote_ident(${name})`;
 
-/** A catalog whose rows are objects, or say more of one. */
+/** Describes a catalog whose rows are objects or add facts to one. */
 function ofObject(catalog: string, column = 'oid'): Rows {
   return {
     where: /* sql */ `t.${column} in (
@@ -138,7 +139,7 @@ function ofObject(catalog: string, column = 'oid'): Rows {
   };
 }
 
-/** A catalog whose rows are notes on objects of any catalog. */
+/** Describes a catalog whose rows refer to objects of any catalog. */
 const notes: Rows = {
   join: /* sql */ `
     join objects as o on o.classid = t.classoid and o.objid = t.objoid
@@ -151,7 +152,7 @@ const notes: Rows = {
       else ${identitySql('t.classoid', 't.objoid', 't.objsubid')} end`,
 };
 
-/** Which rows make up the facts of a database. */
+/** The catalog rows that are the facts of a database. */
 export const databaseRows: Readonly<Record<string, Rows>> = {
   ...Object.fromEntries(Object.keys(byThemselves).map((catalog) => [catalog, ofObject(catalog)])),
   pg_aggregate: ofObject('pg_proc', 'aggfnoid'),
@@ -159,16 +160,16 @@ export const databaseRows: Readonly<Record<string, Rows>> = {
   pg_amproc: ofObject('pg_opfamily', 'amprocfamily'),
   pg_ts_config_map: ofObject('pg_ts_config', 'mapcfg'),
   pg_class: ofRelation('oid', ['relname', 'relnamespace', 'reltype'], {
-    // pg_dump writes those of views in an order of its own.
+    // pg_dump writes the options of views in a different order.
     values: {
       reloptions: /* sql */ `(
         select pg_catalog.array_agg(o.option order by o.option)
         from pg_catalog.unnest(${withoutInternalOptions('t.reloptions')}) as o (option))`,
     },
   }),
-  // The server makes nothing of how many dimensions an array was declared with, and pg_dump does not keep it.
+  // The declared number of array dimensions has no effect, and pg_dump does not preserve it.
   pg_attribute: ofRelation('attrelid', ['attname', 'attndims'], {
-    // The columns of sequences are always the same, those of indexes but for these.
+    // The columns of sequences are always the same. Columns of indexes are facts only with options or a statistics target.
     where: /* sql */ `t.attnum > 0 and not t.attisdropped and r.relkind <> 'S'
       and (r.relkind not in ('i', 'I') or ${withoutInternalOptions('t.attoptions')} is not null or coalesce(t.attstattarget, -1) <> -1)`,
     identity: `case when r.relkind in ('i', 'I') then ${relation} else ${columnOf('t.attname')} end`,
@@ -191,11 +192,11 @@ export const databaseRows: Readonly<Record<string, Rows>> = {
   pg_sequence: ofRelation('seqrelid', []),
   pg_partitioned_table: ofRelation('partrelid', []),
   pg_foreign_table: ofRelation('ftrelid', []),
-  // What a view selects counts as the view.
+  // The query of a view is a fact of the view.
   pg_rewrite: ofRelation('ev_class', ['rulename'], {
     identity: `case when t.rulename = '_RETURN' then ${relation} else 'rule ' || pg_catalog.quote_ident(t.rulename) || ' on ' || r.name end`,
   }),
-  // The triggers of a key count as the key's, and say nothing unless somebody has switched them off.
+  // The triggers of a foreign key are facts of the key, and only if their state is not the default.
   pg_trigger: ofRelation('tgrelid', ['tgname', 'tgconstraint'], {
     join: /* sql */ `
       join relations as r on r.oid = t.tgrelid
@@ -208,7 +209,7 @@ export const databaseRows: Readonly<Record<string, Rows>> = {
   }),
   pg_policy: ofRelation('polrelid', ['polname'], {
     identity: `'policy ' || pg_catalog.quote_ident(t.polname) || ' on ' || r.name`,
-    // They come back in the order of their numbers, which are others on another server.
+    // pg_dump restores roles in the order of their OIDs, which differ on another server.
     values: {
       polroles: /* sql */ `(
         select pg_catalog.array_agg(coalesce(a.rolname, '') order by a.rolname)
@@ -219,21 +220,21 @@ export const databaseRows: Readonly<Record<string, Rows>> = {
   pg_publication_rel: ofObject('pg_publication_rel'),
   pg_type: {
     join: 'join types as y on y.oid = t.oid left join relations as r on r.oid = t.typrelid',
-    // The type of a table's rows is what the table is, but for who may use it.
+    // The row type of a table follows from the table, except for its privileges.
     where: `r.oid is null or r.relkind = 'c' or t.typacl is not null`,
     identity: `case when r.oid is not null then ${relation} else ${identitySql('t.tableoid', 't.oid', '0')} end`,
     leftOut: ['typname', 'typnamespace', 'typarray', 'typrelid'],
   },
   pg_enum: ofObject('pg_type', 'enumtypid'),
   pg_range: ofObject('pg_type', 'rngtypid'),
-  // That on a schema is no fact of the schema, since migrations set it.
+  // The comment on a schema is not a fact of the schema, because migrations set it.
   pg_description: {
     ...notes,
     identity: /* sql */ `
       case when t.classoid = 'pg_catalog.pg_namespace'::pg_catalog.regclass then 'comment on ' else '' end || ${notes.identity}`,
   },
   pg_seclabel: notes,
-  // Which column a sequence belongs to, and which extension takes an object along when it goes.
+  // The column that owns a sequence, and the extension with which an object is dropped.
   pg_depend: {
     join: /* sql */ `
       join objects as o on o.classid = t.classid and o.objid = t.objid
@@ -243,7 +244,7 @@ export const databaseRows: Readonly<Record<string, Rows>> = {
   },
 };
 
-/** Names what a column points to by joins: relations by the names made for all, the rest once for each value. */
+/** Names referenced objects by joins: relations by their precomputed names, other objects once for each value. */
 export const joined: Notation = {
   name: (address) => identitySql(...address),
   pointer: (column) => {

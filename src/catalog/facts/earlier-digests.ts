@@ -3,19 +3,19 @@ import { type Digests, readObjectDigests } from './fact-digests.ts';
 import { earlierFacts } from './normal-rows.ts';
 
 /**
- * Of objects whose digests differ, those that differ from the digests of every earlier version too. One that was recorded
- * by an earlier version may be the same.
+ * Returns those of the differing objects whose recorded digest does not match the facts of any earlier version either. An
+ * object that an earlier version recorded may be unchanged.
  */
 export async function stillDiffering(
   session: Session,
   recorded: Digests,
   differing: readonly string[],
 ): Promise<string[]> {
-  let left = [...differing];
+  let remaining = [...differing];
   for (const version of earlierFacts) {
-    if (left.length === 0) break;
+    if (remaining.length === 0) break;
     const digests = await readObjectDigests(session, version);
-    left = left.filter((identity) => recorded[identity] !== digests[identity]);
+    remaining = remaining.filter((identity) => recorded[identity] !== digests[identity]);
   }
-  return left;
+  return remaining;
 }

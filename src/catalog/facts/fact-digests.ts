@@ -8,34 +8,35 @@ interface Digest {
   digest: string;
 }
 
-/** By identity, as `table public.posts` or `table column public.posts.id`. */
+/** Digests by identity, such as `table public.posts` or `table column public.posts.id`. */
 export type Digests = Readonly<Record<string, string>>;
 
 /**
- * For every object of users the first 12 hexadecimal digits of the SHA-256 over its facts. What is made along with an
- * object counts as that object: its row type, a key's triggers. The comment on a schema has one of its own.
+ * Returns, for every user object, the first 12 hexadecimal digits of the SHA-256 over its facts. Objects that are created
+ * with another one are included in its digest: its row type, the triggers of a key. The comment on a schema has a digest of
+ * its own.
  *
- * Left out are the archive, temporary objects, what belongs to extensions, large objects, and user mappings and
- * subscriptions, which not everybody may read.
+ * Not included are the archive, temporary objects, objects of extensions, large objects, and user mappings and
+ * subscriptions, which not every role may read.
  *
- * @throws UndropError `unsupported-server` where a catalog has an expression column that nothing is known of
+ * @throws UndropError `unsupported-server` if a catalog has an unknown expression column
  */
 export async function readObjectDigests(session: Session, version?: FactsVersion): Promise<Digests> {
   return byIdentity(await readObjects(session, version));
 }
 
 /**
- * The same, and a second one of each sequence, `sequence state public.posts_id_seq`, for what changes whenever it is
- * used. That takes the right to read it.
+ * Returns the same, and for each sequence a second digest of its state, `sequence state public.posts_id_seq`. Requires the
+ * privilege to read all sequences.
  *
- * @throws UndropError `unsupported-server` where a catalog has an expression column that nothing is known of
+ * @throws UndropError `unsupported-server` if a catalog has an unknown expression column
  */
 export async function readFactDigests(session: Session, version?: FactsVersion): Promise<Digests> {
   const objects = await readObjects(session, version);
   return byIdentity([...objects, ...(await readSequenceStates(session, objects))]);
 }
 
-/** Without what the mere use of the database changes. */
+/** Returns the digests without those of sequence states, which change whenever the database is used. */
 export function withoutStates(digests: Digests): Digests {
   return Object.fromEntries(
     Object.entries(digests).filter(([identity]) => !identity.startsWith(`${sequenceState} `)),
@@ -62,7 +63,7 @@ const catalogsSql = /* sql */ `
   where c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace and c.relkind = 'r'
   order by c.relname`;
 
-// How many rows the joined expressions have is not known beforehand, and one wrong guess takes hours.
+// The planner cannot estimate the number of rows of these joins, and a nested loop may take hours.
 const planning = `set local enable_nestloop = off; set local work_mem = '64MB'`;
 
 function linesOf({ catalog, identity, columns, from }: NormalRows): string {
@@ -87,23 +88,23 @@ function digestSql(text: string): string {
       pg_catalog.convert_to(${text}, pg_catalog.getdatabaseencoding())), 'hex'), 12)`;
 }
 
-/** The state of a sequence is a row of its own, in no catalog; `pg_sequences` does not say whether it was called. */
+/** Reads digests of sequence states from the sequences themselves: `pg_sequences` does not contain `is_called`. */
 async function readSequenceStates(session: Session, objects: readonly Digest[]): Promise<Digest[]> {
   const names = objects.flatMap(({ identity }) => /^sequence (.*)$/s.exec(identity)?.[1] ?? []);
   const digests: Digest[] = [];
-  for (let start = 0; start < names.length; start += atOnce) {
-    const batch = names.slice(start, start + atOnce);
+  for (let start = 0; start < names.length; start += batchSize) {
+    const batch = names.slice(start, start + batchSize);
     const selects = batch.map(
       (name, index) => /* sql */ `
         select $${index + 1}::text as identity, ${digestSql(`s.last_value || ' ' || s.is_called`)} as digest
         from ${name} as s`,
     );
     const identities = batch.map((name) => `${sequenceState} ${name}`);
-    // Going back lets go of the locks, for which the server has no endless room.
+    // The rollback releases the locks, because the lock table of the server is limited.
     const read = () => session.read<Digest>(selects.join('\nunion all'), identities);
     digests.push(...(await session.rehearse(read)));
   }
   return digests;
 }
 
-const atOnce = 500;
+const batchSize = 500;

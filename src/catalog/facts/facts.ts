@@ -14,26 +14,26 @@ import {
 } from './normal-rows.ts';
 import { resolvedSql } from './resolved.ts';
 
-/** One catalog row, with OIDs and column numbers replaced by names and physical columns left out. */
+/** A catalog row, with OIDs and column numbers replaced by names, and without columns that describe physical storage. */
 export interface Fact {
   readonly catalog: string;
   /** The object that the row describes, as `pg_identify_object` names it. */
   readonly identity: string;
-  /** Column → value, all of them as text. */
+  /** Values by column, as text. */
   readonly columns: Readonly<Record<string, string | null>>;
 }
 
-/** The facts of a closure, and of its survivors: tables that survive but lose something. */
+/** The facts of a closure and of its survivors, the tables that stay but lose something. */
 export interface Facts {
   readonly own: readonly Fact[];
   readonly survivors: readonly Fact[];
 }
 
 /**
- * Reads the catalog rows of everything in the closure. Knows catalogs, but no kinds of object: a feature that
- * the writers of DDL forget, or that a later server adds, shows up here as a difference.
+ * Reads the catalog rows of all objects in the closure. It is generic over catalogs and does not depend on object types: a
+ * feature that the captured DDL omits, or that a later server adds, appears here as a difference.
  *
- * @throws UndropError `unsupported-server` where a catalog has an expression column that nothing is known of
+ * @throws UndropError `unsupported-server` if a catalog has an unknown expression column
  */
 export async function readFacts(session: Session, closure: Closure): Promise<Facts> {
   const [own, survivors] = await session.together([
@@ -43,7 +43,7 @@ export async function readFacts(session: Session, closure: Closure): Promise<Fac
   return { own, survivors };
 }
 
-/** The facts of the closure alone, as a version of this package writes them. */
+/** Reads the facts of the closure without its survivors, in the format of the given version. */
 export async function readOwnFacts(
   session: Session,
   closure: Closure,
@@ -54,7 +54,7 @@ export async function readOwnFacts(
   return own.sort(inOrder);
 }
 
-/** The same, of the closure alone, some after the other and in no order: of very many all at once would fill the memory. */
+/** Reads the same facts in batches and in no order: all facts of a large closure at once would need too much memory. */
 export async function takeOwnFacts(
   session: Session,
   closure: Closure,
@@ -62,22 +62,22 @@ export async function takeOwnFacts(
   version: FactsVersion = currentFacts,
 ): Promise<void> {
   const wanted = catalogsOf(closure);
-  const left = batches(closure).values();
+  const queue = batches(closure).values();
   const takeRows = async () => {
-    for (const members of left) {
+    for (const members of queue) {
       const query = await queryOver(session, wanted, version);
       take(await select(session, query, parameters(members), namesOf(members)));
     }
   };
-  // Two, so that the server reads some while others are named here.
+  // Two at a time, so that the server reads one batch while another is named here.
   await session.together([takeRows(), takeRows(), sequenceFacts(session, closure).then(take)]);
 }
 
 const membersAtOnce = 150;
 
-/** The members that have facts. */
+/** Returns the members that have facts, in batches. */
 function batches(closure: Closure): Member[][] {
-  // Whether a table has a TOAST table depends on the columns that it once had.
+  // A table may have a TOAST table only because of a column that was dropped.
   const members = closure.members.filter((member) => member.objsubid === 0 && member.schema !== 'pg_toast');
   const count = Math.ceil(members.length / membersAtOnce);
   return Array.from({ length: count }, (_, index) =>
@@ -85,10 +85,10 @@ function batches(closure: Closure): Member[][] {
   );
 }
 
-/** The facts of relations that stay, by their OIDs. */
+/** Reads the facts of survivors. */
 export async function readSurvivorFacts(session: Session, survivors: readonly Survivor[]): Promise<Fact[]> {
   if (survivors.length === 0) return [];
-  // A step behind the closure's own, so that the server reads these while those are looked at.
+  // Starts after the query for the closure itself, so that the server reads these facts while those are processed here.
   await new Promise((done) => setImmediate(done));
   const query = await queryOver(session, survivorRows, 2);
   return (await select(session, query, [survivors.map((survivor) => survivor.oid)])).sort(inOrder);
@@ -100,16 +100,16 @@ const survivorRows = [
   'pg_partitioned_table',
 ] as const satisfies (keyof typeof rows)[];
 
-/** Those that can have rows about the closure: the query over all of them takes long to plan. */
+/** Returns the catalogs that can contain rows about the closure. A query over all catalogs takes long to plan. */
 function catalogsOf({ members }: Closure): string[] {
-  const there = new Set(members.map(({ catalog }) => catalog));
+  const present = new Set(members.map(({ catalog }) => catalog));
   const specs: Specs = rows;
   return Object.entries(specs).flatMap(([catalog, { of }]) =>
-    of === undefined || there.has(of) ? [catalog] : [],
+    of === undefined || present.has(of) ? [catalog] : [],
   );
 }
 
-/** A catalog row: its object, and its columns in their order, with the addresses of objects in place of names. */
+/** A catalog row: its object and the values of its columns in order, with addresses of objects instead of names. */
 interface Addressed {
   readonly place: number;
   readonly identity: string;
@@ -130,7 +130,7 @@ interface Query {
   readonly sql: string;
 }
 
-// To put one together takes a quarter of the time that the server needs for it.
+// Queries are cached: building one takes a quarter of the time that the server needs to run it.
 const queries = new Map<string, Query>();
 
 async function queryOver(session: Session, wanted: readonly string[], version: FactsVersion): Promise<Query> {
@@ -144,15 +144,14 @@ async function queryOver(session: Session, wanted: readonly string[], version: F
   return query;
 }
 
-// The names of the columns stand here and not in every row, and most values need no more than their cast: to make
-// JSON of each row takes several times as long.
+// Rows are arrays of values, without the names of columns: building JSON for each row takes several times as long.
 function addressedRows({ identity, columns, from }: NormalRows, place: number): string {
   return /* sql */ `
     select ${place} as place, ${identity} as identity, array[${columns.map(textOf).join(',\n')}]::text[] as values
     from ${from}`;
 }
 
-/** A value as `jsonb` has it, without the quotes around a text. */
+/** Returns SQL for a value as text, in the format of `jsonb` but without the quotes around strings. */
 function textOf({ sql, plain }: NormalColumn): string {
   return plain === undefined || castable.has(plain)
     ? `(${sql})::text`
@@ -177,7 +176,7 @@ const namesSql = /* sql */ `
   cross join lateral pg_catalog.pg_identify_object(a.classid, a.objid, a.objsubid) as i
   where i.identity is not null`;
 
-/** Puts names in place of addresses. There are few objects and many that point to them: each is asked for once. */
+/** Replaces addresses by names. Many rows refer to few objects, so each name is read once. */
 async function nameAll(
   session: Session,
   catalogs: readonly NormalRows[],
@@ -205,7 +204,7 @@ async function nameAll(
     const all = addressesIn(column, value).map(nameOf);
     return column.pointer === 'one' ? (all[0] ?? null) : listOf(all);
   };
-  // In the order in which facts are compared, and written over by each row: new ones would be most of the garbage.
+  // The pairs of name and value are sorted in comparison order, and reused for each row to reduce garbage collection.
   const filled = catalogs.map(({ columns }) =>
     columns
       .map((column, index) => ({ column, index, pair: [column.name, null] as [string, string | null] }))
@@ -221,17 +220,17 @@ async function nameAll(
   });
 }
 
-/** Names that the closure has brought along, by their addresses. */
+/** Returns the names of the members by their addresses. */
 function namesOf(members: readonly Member[]): Map<string, string> {
   return new Map(
     members.map(({ key, kind, identity }) => [`${key}/0`, withoutMadeUpNumber(`${kind} ${identity}`)]),
   );
 }
 
-// An OID of 0 says that there is none.
+// The end of an address with OID 0, which means no object.
 const nothing = '/0/0';
 
-/** Into one catalog, the OIDs are enough. */
+/** Returns the addresses in a value. If a column refers to one catalog, its values are OIDs. */
 function addressesIn(column: NormalColumn | undefined, value: string | null | undefined): string[] {
   const parts = value?.split(' ') ?? [];
   const { target } = column ?? {};
@@ -242,7 +241,7 @@ function inOrder(a: Fact, b: Fact): number {
   return compareText(a.catalog, b.catalog) || compareText(a.identity, b.identity);
 }
 
-/** As `jsonb` is printed. */
+/** Returns a JSON array in the format of `jsonb`. */
 function listOf(names: readonly (string | null)[]): string {
   return `[${names.map((name) => JSON.stringify(name)).join(', ')}]`;
 }
@@ -254,7 +253,7 @@ function compareText(a: string, b: string): number {
 const addressSql = ([classid, objid, objsubid]: Address) => /* sql */ `
   case when ${objid}::oid <> 0 then pg_catalog.concat(${classid}::oid, '/', ${objid}::oid, '/', ${objsubid}) end`;
 
-/** Addresses or, into one catalog, OIDs, several of them with spaces between, for which `nameAll` puts the names. */
+/** Writes addresses, or OIDs if a column refers to one catalog, separated by spaces; `nameAll` replaces them by names. */
 const addressed: Notation = {
   name: addressSql,
   pointer: ({ column, isArray }) => {
@@ -270,7 +269,7 @@ const addressed: Notation = {
     resolvedSql(tree, (classid, objid) => `pg_catalog.concat(${classid}, '/', ${objid}, '/0')`, `' '`),
 };
 
-/** `$1` members of pg_class, `$2` and `$3` all members, one class and one object each. */
+/** Returns the parameters: `$1` OIDs of members in pg_class; `$2` and `$3` class OIDs and object OIDs of all members. */
 function parameters(members: readonly Member[]): unknown[] {
   return [
     members.filter((member) => member.catalog === 'pg_class').map((member) => member.objid),

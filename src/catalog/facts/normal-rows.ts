@@ -17,11 +17,11 @@ interface CatalogColumn {
   catalog: string;
   column: string;
   type: string;
-  /** The catalog whose OIDs the column holds, and its own. */
+  /** The catalog whose OIDs the column contains, and the OID of that catalog. */
   target: string | null;
   targetOid: number | null;
   isArray: boolean;
-  /** The column that holds the relation, where this one holds numbers of its columns. */
+  /** If the column contains column numbers: the column with the OID of their relation. */
   relation: string | null;
 }
 
@@ -53,8 +53,9 @@ async function describeCatalogs(session: Session, names: readonly string[]): Pro
     if (type === 'pg_node_tree' && expressions[`${catalog}.${column}`] === undefined) {
       throw new UndropError('unsupported-server', {
         subject: `${catalog}.${column}`,
-        message: `Nothing is known of ${catalog}.${column} of PostgreSQL ${session.server.version}.`,
-        reason: 'It holds expressions, and comparing them needs the function that prints them.',
+        message: `The catalog column ${catalog}.${column} of PostgreSQL ${session.server.version} is not supported.`,
+        reason:
+          'It contains expressions, and this version of knex-undrop does not know the function that prints them.',
         next: 'Use a newer knex-undrop.',
       });
     }
@@ -67,9 +68,9 @@ async function describeCatalogs(session: Session, names: readonly string[]): Pro
 }
 
 /**
- * How facts are written. Fingerprints, records and manifests keep digests of them, and those of version 1 are still
- * compared: it holds the options that the server keeps for itself. Version 2 is the same without them, and was never
- * written; version 3 holds what expressions resolve to, too.
+ * The format of facts. Fingerprints, records and manifests contain digests of facts, and digests of version 1 are still
+ * compared. Version 1 includes internal options of the server. Version 2 excludes them and was never stored. Version 3 adds
+ * the objects that expressions resolve to.
  */
 export type FactsVersion = 1 | 2 | 3;
 
@@ -82,43 +83,43 @@ interface Pointer extends CatalogColumn {
   target: string;
 }
 
-/** How values are brought into their normal form that take another look into the catalogs. */
+/** How values that refer to other catalog rows are converted into their normal form. */
 export interface Notation {
-  /** The name of an object. */
+  /** Returns SQL for the name of an object. */
   name(address: Address): string;
-  /** The name of what an OID points to, and a join that it needs. */
+  /** Returns SQL for the name of the object with the OID in a column, and a join that it needs. */
   pointer(column: Pointer): { sql: string; join?: string };
-  /** Text of an expression tree, by the function that prints it. */
+  /** Returns SQL for the text of an expression tree. */
   expression(column: CatalogColumn, sql: string): string;
-  /** The names of the objects in an expression tree, in their order. */
+  /** Returns SQL for the names of the objects in an expression tree, in order. */
   resolved(tree: string): string;
 }
 
 export interface NormalColumn {
   readonly name: string;
   readonly sql: string;
-  /** The type of a column that has its normal form already. */
+  /** The type of a column whose value is already in its normal form. */
   readonly plain?: string;
-  /** It has the form that the notation gives: one of them, or a list. */
+  /** If the value refers to objects in the form of the notation: whether to one or to a list. */
   readonly pointer?: 'one' | 'list';
-  /** The catalog that it points into, where that is one and the same in all rows. */
+  /** The OID of the catalog that it refers to, if it is the same in all rows. */
   readonly target?: number | null;
 }
 
-/** How to select the rows of a catalog, `t`, in their normal form. */
+/** SQL that selects the rows of a catalog, alias `t`, in their normal form. */
 export interface NormalRows {
   readonly catalog: string;
   readonly identity: string;
-  /** The columns that say something. */
+  /** The columns that are facts. */
   readonly columns: readonly NormalColumn[];
-  /** What comes after FROM, conditions included. */
+  /** The FROM and WHERE clauses, without the word FROM. */
   readonly from: string;
 }
 
 /**
- * The rows that the specs ask for, as far as the server has these catalogs.
+ * Returns the queries for the rows that the specs describe. Catalogs that the server does not have are skipped.
  *
- * @throws UndropError `unsupported-server` where a catalog has an expression column that nothing is known of
+ * @throws UndropError `unsupported-server` if a catalog has an unknown expression column
  */
 export async function normalRows(
   session: Session,
@@ -160,7 +161,7 @@ interface Value extends Omit<NormalColumn, 'name'> {
   readonly join?: string;
 }
 
-/** The normal form of one column. */
+/** Returns SQL for the normal form of a column. */
 function normalValue(column: CatalogColumn, notation: Notation, version: FactsVersion): Value {
   const { catalog, type, target, targetOid, isArray, relation } = column;
   const name = `${catalog}.${column.column}`;
@@ -180,7 +181,7 @@ function normalValue(column: CatalogColumn, notation: Notation, version: FactsVe
   return { ...notation.pointer({ ...column, target }), pointer: isArray ? 'list' : 'one', target: targetOid };
 }
 
-/** The name, or names, of what the value of an OID column points to. */
+/** Returns SQL for the names of the objects that the value of an OID column refers to. */
 export function pointerSql({ target, isArray }: Pointer, value: string): string {
   const identity = (oid: string) => identitySql(`'pg_catalog.${target}'::pg_catalog.regclass`, oid, '0');
   if (!isArray) return identity(value);

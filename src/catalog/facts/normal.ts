@@ -1,27 +1,27 @@
 /**
- * The normal form of catalog rows: which rows belong to a closure, what is left out, and how the columns print
- * that hold more than a plain value. https://www.postgresql.org/docs/current/catalogs.html
+ * The normal form of catalog rows: which rows belong to a closure, which columns are left out, and how columns with other
+ * than plain values are printed. https://www.postgresql.org/docs/current/catalogs.html
  */
 
 import { type Address, withoutMadeUpNumbers } from '../identity.ts';
 import { withoutInternalOptions } from '../internal-options.ts';
 
 export interface Rows {
-  /** The catalog of the members that have such rows; none where any may have them. */
+  /** The catalog of the members that have such rows; undefined if objects of any catalog may have them. */
   readonly of?: string;
-  /** Which rows belong: `$1` holds the OIDs of the relations, `$2` and `$3` class and OID of all members. */
+  /** The condition for rows: `$1` is the OIDs of the relations, `$2` and `$3` are class and object OIDs of all members. */
   readonly where: string;
-  /** The object that the row describes: where it is, or its name. */
+  /** The object that the row describes: its address, or SQL for its name. */
   readonly identity: Address | string;
-  /** What these two refer to beside the row, which is `t`. */
+  /** Joins that `where` and `identity` need in addition to the row, alias `t`. */
   readonly join?: string;
-  /** Columns that say nothing more, beside those that never do. */
+  /** Columns that are not facts here, in addition to `noise`. */
   readonly leftOut?: readonly string[];
-  /** The normal form of columns where it is not the one that they have elsewhere. */
+  /** SQL for columns whose normal form differs from the usual one. */
   readonly values?: Readonly<Record<string, string>>;
 }
 
-/** A catalog whose rows are objects of their own. */
+/** Describes a catalog whose rows are objects. */
 function objects(catalog: string): Rows {
   return {
     of: catalog,
@@ -32,7 +32,7 @@ function objects(catalog: string): Rows {
   };
 }
 
-/** A catalog whose rows add to an object of another one. */
+/** Describes a catalog whose rows belong to an object in another catalog. */
 function partsOf(catalog: string, column: string, subobject = '0'): Rows {
   return {
     of: catalog,
@@ -44,7 +44,7 @@ function partsOf(catalog: string, column: string, subobject = '0'): Rows {
   };
 }
 
-/** A catalog whose rows point at objects of any catalog. */
+/** Describes a catalog whose rows refer to objects of any catalog. */
 function notesOn(classid: string, objid: string, objsubid: string): Rows {
   return {
     where: /* sql */ `(t.${classid}, t.${objid}) in (
@@ -86,7 +86,7 @@ export const rows = {
   pg_init_privs: notesOn('classoid', 'objoid', 't.objsubid'),
   pg_depend: {
     ...notesOn('classid', 'objid', 't.objsubid'),
-    // What the triggers of a foreign key hang on differs with the order in which partitions were attached.
+    // The dependencies of a foreign key's triggers depend on the order in which partitions were attached.
     where: /* sql */ `${notesOn('classid', 'objid', 't.objsubid').where}
       and not (t.deptype <> 'a' and t.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass
         and exists (select from pg_catalog.pg_trigger as g where g.oid = t.objid and g.tgisinternal))`,
@@ -100,8 +100,8 @@ export const rows = {
 } satisfies Readonly<Record<string, Rows>>;
 
 /**
- * Columns that are no facts, each with the reason. All other columns of these catalogs are facts, those that a later server
- * adds included: one that a server fills by itself is then a difference, which is refused, and not a loss.
+ * Columns that are not facts, each with the reason. All other columns of these catalogs are facts, including columns that a
+ * later server adds. If the server fills such a column by itself, the difference is refused, and nothing is lost.
  */
 export const noise: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   pg_class: {
@@ -114,16 +114,16 @@ export const noise: Readonly<Record<string, Readonly<Record<string, string>>>> =
     relminmxid: 'transaction number, written by VACUUM',
     relrewrite: 'set only while ALTER TABLE rewrites',
     relnatts: 'counts dropped columns too; the columns are facts themselves',
-    relhasindex: 'hint that VACUUM takes back; the indexes are facts themselves',
+    relhasindex: 'hint that VACUUM resets; the indexes are facts themselves',
     relhasrules: 'hint; the rules are facts themselves',
-    relhastriggers: 'hint that VACUUM takes back; the triggers are facts themselves',
-    relhassubclass: 'hint that ANALYZE takes back; pg_inherits has the facts',
+    relhastriggers: 'hint that VACUUM resets; the triggers are facts themselves',
+    relhassubclass: 'hint that ANALYZE resets; pg_inherits has the facts',
   },
   pg_attribute: {
     attcacheoff: 'cache, -1 in the catalog (until 17)',
-    attmissingval: 'value of rows that were there when the column came; restored rows hold it',
-    atthasmissing: 'whether there is one',
-    attisdropped: 'dropped columns are no facts',
+    attmissingval: 'value for rows that existed when the column was added; restored rows contain it',
+    atthasmissing: 'whether attmissingval is set',
+    attisdropped: 'dropped columns are not facts',
   },
   pg_index: { indcheckxmin: 'set while older transactions may not use the index' },
   pg_rewrite: { ev_qual: 'printed with ev_action' },
@@ -131,11 +131,13 @@ export const noise: Readonly<Record<string, Readonly<Record<string, string>>>> =
   pg_seclabel: { objoid: 'in the identity', objsubid: 'in the identity' },
   pg_init_privs: { objoid: 'in the identity', objsubid: 'in the identity' },
   pg_depend: { objid: 'in the identity', objsubid: 'in the identity', refobjsubid: 'in refobjid' },
-  pg_collation: { collversion: "the operating system's or ICU's, at the time of creation" },
+  pg_collation: {
+    collversion: "version of the operating system's or ICU's collation at the time of creation",
+  },
   pg_shdepend: { dbid: 'this database', objid: 'in the identity', objsubid: 'in the identity' },
 };
 
-/** Expression trees, by the function that prints them. */
+/** SQL that prints the expression trees in a column. */
 export const expressions: Readonly<Record<string, string>> = {
   'pg_attrdef.adbin': 'pg_catalog.pg_get_expr(t.adbin, t.adrelid)',
   'pg_class.relpartbound': 'pg_catalog.pg_get_expr(t.relpartbound, t.oid)',
@@ -156,7 +158,7 @@ export const expressions: Readonly<Record<string, string>> = {
   'pg_type.typdefaultbin': 'pg_catalog.pg_get_expr(t.typdefaultbin, 0)',
 };
 
-/** Access lists, the default one spelt out, in no order. */
+/** SQL for access lists, sorted, with the default list written out. */
 export const accessLists: Readonly<Record<string, string>> = {
   'pg_class.relacl': accessList(
     't.relacl',
@@ -184,11 +186,11 @@ function accessList(column: string, kind: string, owner: string): string {
 }
 
 /**
- * Options, less those that the server keeps for itself.
+ * SQL for options without internal ones.
  *
- * Other columns look like a server's own and are facts all the same: attlen, attbyval and attalign are the type's, and
- * a column without them cannot be read; attstattarget, indisvalid, indisready, indislive, inhdetachpending, convalidated,
- * relispopulated and tgenabled are states that people see or set; relchecks, atthasdef and pronargs count other facts.
+ * Other columns look internal but are facts: attlen, attbyval and attalign come from the type, and a column cannot be read
+ * without them; attstattarget, indisvalid, indisready, indislive, inhdetachpending, convalidated, relispopulated and
+ * tgenabled are states that users see or set; relchecks, atthasdef and pronargs are counts of other facts.
  */
 export const options: Readonly<Record<string, string>> = {
   'pg_attribute.attoptions': withoutInternalOptions('t.attoptions'),
@@ -205,7 +207,7 @@ export const overrides: Readonly<Record<string, string>> = {
   'pg_class.relname': withoutMadeUpNumbers('t.relname'),
   'pg_trigger.tgname': withoutMadeUpNumbers('t.tgname'),
   'pg_type.typname': withoutMadeUpNumbers('t.typname'),
-  // The text of an expression as it was printed under the search path of whoever wrote it.
+  // With an expression, typdefault is its text as printed under the search path of the session that created the type.
   'pg_type.typdefault': 'case when t.typdefaultbin is null then t.typdefault end',
   'pg_class.reltoastrelid': /* sql */ `(
     select pg_catalog.to_jsonb(${withoutInternalOptions('toast.reloptions')})
@@ -214,23 +216,23 @@ export const overrides: Readonly<Record<string, string>> = {
   'pg_attribute.attnum': /* sql */ `(
     select pg_catalog.count(*) from pg_catalog.pg_attribute as a
     where a.attrelid = t.attrelid and a.attnum between 1 and t.attnum and not a.attisdropped)`,
-  // Parents that are gone leave gaps too.
+  // Dropped parents leave gaps too.
   'pg_inherits.inhseqno': /* sql */ `(
     select pg_catalog.count(*) from pg_catalog.pg_inherits as h
     where h.inhrelid = t.inhrelid and h.inhseqno <= t.inhseqno)`,
-  // CREATE TABLE AS leaves it 0 for arrays of one dimension; nothing depends on it.
+  // CREATE TABLE AS sets 0 for arrays of one dimension; the value has no effect.
   'pg_attribute.attndims': /* sql */ `
     case when exists (select from pg_catalog.pg_type as y where y.oid = t.atttypid and y.typelem <> 0 and y.typlen = -1)
       then greatest(t.attndims, 1) else t.attndims end`,
   // The default target is null from 17 on.
   'pg_attribute.attstattarget': 'nullif(t.attstattarget, -1)',
   'pg_statistic_ext.stxstattarget': 'nullif(t.stxstattarget, -1)',
-  // Servers disagree about it where it means nothing.
+  // For these types of constraints the value has no effect and depends on the server version.
   'pg_constraint.connoinherit': /* sql */ `
     case when t.contype in ('p', 'u', 'x', 'f') then null else t.connoinherit end`,
 };
 
-/** Columns whose object stands in other columns too, or in none. */
+/** Columns whose address is given by several columns or by an expression. */
 export const addresses: Readonly<Record<string, Address>> = {
   'pg_depend.refobjid': ['t.refclassid', 't.refobjid', 't.refobjsubid'],
   'pg_shdepend.refobjid': ['t.refclassid', 't.refobjid', '0'],

@@ -1,16 +1,16 @@
 /**
- * What an expression means. The text of one names no operator where it says JOIN USING, CASE x WHEN, IS DISTINCT FROM,
- * NULLIF, IN (SELECT), or compares rows: the parser finds it by the search path, and writes its OID into the expression
+ * The objects that an expression resolves to. The text of JOIN USING, CASE x WHEN, IS DISTINCT FROM, NULLIF, IN (SELECT)
+ * and row comparisons names no operator: the parser looks it up in the search path, and stores its OID in the expression
  * tree. https://www.postgresql.org/docs/current/querytree.html; the fields of a tree are those of `primnodes.h` and
  * `parsenodes.h` in the sources of the server, with the same names from 14 to 18.
  */
 
 /**
- * The fields that hold OIDs of what the parser has chosen, by the catalog of the objects.
+ * The fields that contain OIDs of objects that the parser has chosen, by the catalog of the objects.
  *
- * Left out is what the text says, or what follows from other facts: the types of constants (printed with them), of columns
- * (VAR; a join lists those too that its tables have got since), of parameters, and of what functions and operators give;
- * relations, sequences and constraints.
+ * Not included are objects that the text names or that follow from other facts: the types of constants (printed with them),
+ * of columns (VAR; a join also lists columns that were added to its tables later), of parameters, and of the results of
+ * functions and operators; relations, sequences and constraints.
  */
 const fields: Readonly<Record<string, readonly string[]>> = {
   pg_operator: [
@@ -25,7 +25,7 @@ const fields: Readonly<Record<string, readonly string[]>> = {
     'cycle_mark_neop',
   ],
   pg_proc: [
-    // What is called for an operator, as it was when it was chosen.
+    // The function of an operator at the time when the expression was parsed
     'opfuncid',
     // Functions, casts among them
     'funcid',
@@ -37,14 +37,14 @@ const fields: Readonly<Record<string, readonly string[]>> = {
     // TABLESAMPLE
     'tsmhandler',
   ],
-  // How rows are compared: ROWCOMPAREEXPR
+  // ROWCOMPAREEXPR
   pg_opfamily: ['opfamilies'],
   // ON CONFLICT
   pg_opclass: ['inferopclass'],
   pg_type: [
-    // Casts, which need not be printed
+    // Casts, which may not be printed
     'resulttype',
-    // The type that all branches or elements are brought to
+    // The common type of all branches or elements
     'casetype',
     'coalescetype',
     'minmaxtype',
@@ -53,12 +53,12 @@ const fields: Readonly<Record<string, readonly string[]>> = {
     'colTypes',
   ],
   pg_collation: [
-    // What functions and operators go by
+    // Input collations of functions and operators
     'inputcollid',
     'inputcollids',
     // COLLATE
     'collOid',
-    // Casts, and what is made of branches
+    // Collations of casts and of results of branches
     'resultcollid',
     'casecollid',
     'coalescecollid',
@@ -77,12 +77,12 @@ const values = Object.entries(fields)
   .join(', ');
 
 /**
- * The objects in an expression tree, in their order. A field is written as ` :opno 98`, or as ` :opnos (o 98 664)`; the
- * blanks of names are escaped, so that none can pass for a field.
+ * Returns SQL for the objects in an expression tree, in order. A field is written as ` :opno 98` or ` :opnos (o 98 664)`.
+ * Spaces in names are escaped, so that no name can be taken for a field.
  *
  * @param tree a column of the type `pg_node_tree`
- * @param name gives the name of one object, by SQL for its catalog and its OID
- * @param separator what stands between two names, as SQL
+ * @param name returns SQL for the name of an object, given SQL for its catalog and its OID
+ * @param separator SQL for the separator between names
  */
 export function resolvedSql(
   tree: string,
@@ -109,7 +109,7 @@ export function resolvedSql(
 
 const suffix = '.resolved';
 
-/** Under which name it is a fact, beside the text of the expression. */
+/** Returns the name of the fact that lists the objects, next to the text of the expression. */
 export function resolvedName(column: string): string {
   return `${column}${suffix}`;
 }

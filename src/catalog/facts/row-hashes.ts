@@ -1,22 +1,22 @@
 import type { Session } from '../../session/session.ts';
 
 /**
- * Equal values of these types are written alike: 1.0 and 1.00 are equal, and so numeric is none of them. Their hashes
- * depend on every bit.
+ * Types whose equal values have equal representations, and whose hashes depend on every bit. For example, numeric is not
+ * one of them, because 1.0 and 1.00 are equal.
  */
 const exact = ['bool', '"char"', 'int2', 'int4', 'oid', 'text', 'varchar', 'bytea', 'uuid', 'date'];
 
 /**
- * The hashes of these combine the two halves of 64 bits into 32 first, so that 0 and 4294967297 share theirs. What is
- * sent to a client in binary has them all.
+ * Types whose hash functions first combine 64 bits into 32, so that 0 and 4294967297 have the same hash. The binary send
+ * format contains all bits.
  */
 const folded = ['int8', 'time', 'timestamp', 'timestamptz'];
 
 const listOf = (types: readonly string[]) =>
   types.map((type) => `'pg_catalog.${type}'::pg_catalog.regtype`).join(', ');
 
-// The type's own hash is quickest; the text of all other columns is hashed as one. Hash functions stay the same over major
-// versions, since partitions rest on them.
+// The hash function of the type is fastest; all other columns are hashed together as text. Hash functions are the same in
+// all major versions, because hash partitions depend on them.
 const recordSql = /* sql */ `
   select pg_catalog.format('row(%s)',
     pg_catalog.concat_ws(', ', a.exact, 'row(' || a.others || ')::text collate pg_catalog."C"')) as record
@@ -37,10 +37,10 @@ const recordSql = /* sql */ `
       where a.attrelid = pg_catalog.to_regclass($1) and a.attnum > 0 and not a.attisdropped) as a) as a`;
 
 /**
- * The SQL of a record that holds the values of all columns of a table, `t`, for `hash_record_extended`.
+ * Returns SQL for a record of the values of all columns of a table, alias `t`, for `hash_record_extended`.
  *
- * @param table qualified and quoted
- * @param whole whether all bits of a value are to count; without, it is as digests of older entries have it
+ * @param table qualified and quoted name
+ * @param whole whether the digest depends on all bits of a value; false for digests of older entries
  */
 export async function readRowRecord(session: Session, table: string, whole: boolean): Promise<string> {
   const [found] = await session.read<{ record: string }>(recordSql, [table, whole]);

@@ -2,12 +2,12 @@ import type { Session } from '../../session/session.ts';
 import type { ObjectKey, Reach, Reached } from '../closure.ts';
 import { type Rows, rows } from './normal.ts';
 
-/** Which versions of its catalog rows an object has, by its key: another text once one of them has been changed. */
+/** The versions of the catalog rows of each object, by its key: a text that changes whenever one of the rows changes. */
 export type Versions = ReadonlyMap<ObjectKey, string>;
 
 /**
- * Reads the versions of all catalog rows that say something about these objects, survivors included. No row is looked into, so
- * that no lock on the objects is waited for.
+ * Reads the versions of all catalog rows that describe these objects, including survivors. The contents of the rows are not
+ * read, so that the query does not wait for locks on the objects.
  */
 export async function readVersions(session: Pick<Session, 'read'>, reach: Reach): Promise<Versions> {
   const members = reach.members.filter(({ objsubid }) => objsubid === 0);
@@ -20,14 +20,14 @@ export async function readVersions(session: Pick<Session, 'read'>, reach: Reach)
   return new Map(found.map(({ key, versions }) => [key, versions]));
 }
 
-/** The objects that have other versions now, or none any more, or had none. */
+/** Returns the objects whose versions have changed, including added and removed ones. */
 export function changedBetween(before: Versions, after: Versions): ObjectKey[] {
   const keys = new Set([...before.keys(), ...after.keys()]);
   return [...keys].filter((key) => before.get(key) !== after.get(key));
 }
 
-// A version is known by the transaction that wrote it, since each leaves one version of a row behind. What VACUUM and
-// ANALYZE write, they write into the version that is there.
+// A row version is identified by the transaction that wrote it, because each transaction leaves one version of a row. VACUUM
+// and ANALYZE update catalog rows in place.
 // https://www.postgresql.org/docs/current/ddl-system-columns.html
 function versionsSql(members: readonly Reached[]): string {
   const specs: Readonly<Record<string, Rows>> = rows;
@@ -35,7 +35,7 @@ function versionsSql(members: readonly Reached[]): string {
   const known = Object.entries(specs)
     .filter(([, { of }]) => of === undefined || catalogs.includes(of))
     .map(([catalog, { identity, where }]) => versionsIn(catalog, identity, where));
-  // What an object needs stands in its own rows; here is what has come to need it.
+  // The dependencies of an object are among its own rows; these rows are those of objects that depend on it.
   const needing = versionsIn(
     'pg_depend',
     ['t.refclassid', 't.refobjid', ''],
@@ -62,7 +62,7 @@ function versionsIn(catalog: string, identity: Rows['identity'], where: string):
     where ${where}`;
 }
 
-/** `$2` and `$3`: class and OID of all members. */
+/** Returns the condition that an object is a member; `$2` and `$3` are class and object OIDs of all members. */
 function isMember(classid: string, objid: string): string {
   return /* sql */ `(${classid}, ${objid}) in (
     select m.classid, m.objid from unnest($2::oid[], $3::oid[]) as m (classid, objid))`;

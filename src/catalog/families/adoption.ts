@@ -1,17 +1,17 @@
 import type { Session } from '../../session/session.ts';
 import type { Column } from './columns.ts';
 
-/** A child that `create table … inherits` would not make as it is, and what it takes besides its columns. */
+/** What is needed to create a child that `create table … inherits` could not create exactly. */
 export interface Adoption {
-  /** A parent for the time being. */
+  /** The name of a temporary parent. */
   readonly standIn: string;
   readonly parents: readonly string[];
-  /** Checks, and from 18 on NOT NULL constraints, that the child must have beforehand without owning them. */
+  /** CHECK constraints, and from 18 on NOT NULL constraints, that the child must inherit before it gets its parents. */
   readonly constraints: readonly string[];
 }
 
-// The columns of parents come first, in their order, unless a parent got one later; and what a parent that has stayed
-// has not validated is valid on a new child.
+// CREATE TABLE puts inherited columns first, in the order of the parents, but a parent may have got a column later. And a
+// constraint that is not valid on a parent that stays would be valid on a new child.
 const adoptionsSql = /* sql */ `
   with columns as (
     select a.attrelid, a.attnum,
@@ -70,10 +70,10 @@ export async function readAdoptions(
 }
 
 /**
- * Makes a child with the columns in their order: what it inherits it gets from a stand-in, column by column, and
- * keeps it, as inherited, when its parents take the place of the stand-in.
+ * Returns statements that create a child with its columns in their order. It inherits from a stand-in, which gets its
+ * columns one by one. The columns stay inherited when the real parents replace the stand-in.
  *
- * @param create what makes it, given its first columns and its parent
+ * @param create returns the statement that creates the child, given its first columns and its parent
  */
 export function adopt(
   { standIn, parents, constraints }: Adoption,
@@ -82,8 +82,8 @@ export function adopt(
   create: (definitions: readonly string[], inherits: string) => string,
   alter: (action: string) => string,
 ): string[] {
-  const given = columns.findIndex(({ definition, inherited }) => definition === null && inherited !== null);
-  const first = given === -1 ? columns : columns.slice(0, given);
+  const start = columns.findIndex(({ definition, inherited }) => definition === null && inherited !== null);
+  const first = start === -1 ? columns : columns.slice(0, start);
   const alterStandIn = (action: string) => `alter table ${standIn} ${action}`;
   const inherit = ({ inherited }: Column) => (inherited === null ? [] : [alterStandIn(`add ${inherited}`)]);
   return [

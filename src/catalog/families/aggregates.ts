@@ -15,8 +15,8 @@ interface AggregateRow {
 const modify = (column: string) => /* sql */ `
   case ${column} when 'r' then 'read_only' when 's' then 'shareable' when 'w' then 'read_write' end`;
 
-// The arguments of an ordered-set aggregate, printed by PostgreSQL, hold its `order by`. How a final function treats
-// the state is said even where the aggregate has none: the catalog keeps it, and its default is not the same for all.
+// PostgreSQL prints the `order by` of an ordered-set aggregate with its arguments. finalfunc_modify is written even without
+// a final function: the catalog contains it, and its default depends on the kind of aggregate.
 // https://www.postgresql.org/docs/current/catalog-pg-aggregate.html
 const aggregatesSql = /* sql */ `
   select p.oid::bigint as oid,
@@ -52,7 +52,7 @@ const aggregatesSql = /* sql */ `
   where p.oid = any ($1)
   order by n.nspname, p.proname, p.oid`;
 
-/** Aggregates: plain, moving, ordered-set and hypothetical-set ones. */
+/** Captures aggregates: plain, moving, ordered-set and hypothetical-set ones. */
 export async function captureAggregates(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_proc');
   const rows = await readAbout<AggregateRow>(session, aggregatesSql, members);

@@ -2,20 +2,20 @@ import type { Session } from '../../session/session.ts';
 import { keyOf, type ObjectKey } from '../closure.ts';
 import { withoutInternalOptions } from '../internal-options.ts';
 
-/** The columns of one relation, as `create table` takes them, and what can only be said afterwards. */
+/** The columns of a relation as `create table` accepts them, and settings that can only be made afterwards. */
 export interface Columns {
-  /** Columns in order, then named NOT NULL constraints. */
+  /** The columns in order, followed by named NOT NULL constraints. */
   readonly columns: readonly Column[];
-  /** Generated expressions and NOT NULL constraints: objects of their own that the definitions make. */
+  /** Generation expressions and NOT NULL constraints: objects that the definitions create. */
   readonly inline: readonly ObjectKey[];
   /** Actions of `alter table`: storage, compression, statistics target and options. */
   readonly settings: readonly string[];
 }
 
 export interface Column {
-  /** Null where parents give it. */
+  /** The definition in `create table`; null if the column is only inherited. */
   readonly definition: string | null;
-  /** As a parent has it; null where none does. */
+  /** The definition in the parent; null if no parent has the column. */
   readonly inherited: string | null;
 }
 
@@ -26,9 +26,9 @@ interface ColumnRow extends Column {
   settings: string[];
 }
 
-// The type's own collation and storage are left unsaid, where no parent or type could have set others.
-// format_type prints one dimension of an array. Identity options are written out, since the sequence may have been
-// renamed or altered on its own. A partition is made on its own and then attached, with all of its columns.
+// The type's own collation and storage are not written unless a parent or type could have set others.
+// format_type prints one dimension of an array. Identity options are written out, because the sequence may have been
+// renamed or altered separately. A partition is created as a separate table with all of its columns, and then attached.
 const columnsSql = /* sql */ `
   with columns as (
     select a.*, c.relname, c.reloftype <> 0 as typed, c.relkind, c.relispartition,
@@ -101,9 +101,9 @@ const columnsSql = /* sql */ `
     case when a.attgenerated <> '' then d.tableoid::bigint end as classid,
     case when a.attgenerated <> '' then d.oid::bigint end as objid,
     array_remove(array[
-      -- said twice, it would stay with the child on servers from 18 on, where the parent loses it
+      -- if it were declared by the child too, then from 18 on the child would keep it when the parent loses it
       case when a.given and a.attnotnull and not a.not_null_by_parent and not $2 then pg_catalog.format('alter column %I set not null', a.attname) end,
-      -- the default of the parent came with the column
+      -- the column inherited the default of the parent
       case when a.given and d.oid is null then pg_catalog.format('alter column %I drop default', a.attname) end,
       case when a.attstorage <> t.typstorage or a.given then pg_catalog.format('alter column %I set storage %s', a.attname,
         case a.attstorage when 'p' then 'plain' when 'e' then 'external' when 'm' then 'main' else 'extended' end)
@@ -129,7 +129,7 @@ const columnsSql = /* sql */ `
 const notNullSql = /* sql */ `
   select k.conrelid::bigint as relation,
     case when k.conislocal or c.relispartition and not exists (
-        -- comes with the parent's, which is not valid, and is validated then
+        -- created with the parent's constraint, which is not valid, and validated afterwards
         select from pg_catalog.pg_inherits as h
         join pg_catalog.pg_constraint as o on o.conrelid = h.inhparent and o.contype = 'n' and not o.convalidated
         join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
@@ -146,9 +146,9 @@ const notNullSql = /* sql */ `
   order by k.conrelid, k.conkey`;
 
 /**
- * The columns of some relations, by the OID of the relation.
+ * Reads the columns of some relations, by the OID of the relation.
  *
- * @param adopted those that get their parents later
+ * @param adopted OIDs of relations that get their parents later
  */
 export async function readColumns(
   session: Session,

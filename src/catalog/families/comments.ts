@@ -9,7 +9,7 @@ interface CommentRow {
   sql: string;
 }
 
-// The kinds that pg_identify_object and COMMENT ON call by another name.
+// The object types that have different names in pg_identify_object and in COMMENT ON.
 const commentsSql = /* sql */ `
   select d.classoid::bigint as classid, d.objoid::bigint as objid,
     pg_catalog.format('comment on %s is %L',
@@ -34,7 +34,7 @@ const commentsSql = /* sql */ `
   cross join lateral pg_catalog.pg_identify_object(d.classoid, d.objoid, d.objsubid) as i
   order by i.type, i.identity`;
 
-/** Comments on every member and its columns. */
+/** Captures comments on all members and their columns. */
 export async function captureComments(session: Session, closure: Closure): Promise<Piece[]> {
   const members = new Map(closure.members.map((member) => [member.key, member]));
   const rows = await session.read<CommentRow>(commentsSql, [

@@ -7,30 +7,30 @@ interface ConstraintRow {
   oid: number;
   type: 'check' | 'foreign key' | 'key' | 'not null' | 'trigger' | 'domain';
   table: string;
-  /** Name and definition, as `alter table … add` takes them. */
+  /** Name and definition as `alter table … add` accepts them. */
   definition: string;
-  /** Whether the statement reaches the children too. */
+  /** Whether the statement applies to the children too. */
   recurses: boolean;
-  /** Not made by a statement of its own. */
+  /** Whether it is created with another constraint instead of by its own statement. */
   cloned: boolean;
-  /** What has to be there first, as far as it is in the closure. */
+  /** The objects that must exist first, if they are in the closure. */
   needs: ObjectKey[];
   rename: string | null;
-  /** The same of parents that come back not valid, although this one is: it has to be validated. */
+  /** The parents' constraints that are restored as not valid although this one is valid, so that it must be validated. */
   unproved: ObjectKey[] | null;
   validate: string;
-  /** `pg_get_constraintdef` leaves out the options and the tablespace of the index. */
+  /** Statements for options and tablespace of the index, which `pg_get_constraintdef` does not print. */
   index: string[];
 }
 
-// Who makes what:
-// - A check that is only inherited comes with the parent's, which recurses, or with the table where the parent has
-//   stayed. But a partition must have it before it is attached to a parent that has stayed.
-// - Keys are made one by one, and their indexes attached. Exclusion constraints, and keys without overlaps, can only
-//   be made on the parent and cloned.
-// - Foreign keys of partitions are made first; adding the parent's then links them.
-// - A foreign key that references a partitioned table has a clone for each partition of that.
-// Names that the server chooses for a clone are set right afterwards.
+// Which statement creates which constraint:
+// - A check constraint that is only inherited is created with the parent's, which recurses, or with the table if the parent
+//   stays. But a partition must have it before it is attached to a parent that stays.
+// - Keys are created one by one, and their indexes attached. Exclusion constraints and keys without overlaps can only be
+//   created on the parent, which clones them.
+// - Foreign keys of partitions are created first; adding the parent's foreign key then links them.
+// - A foreign key that references a partitioned table has a clone for each of that table's partitions.
+// Clones get names that the server chooses, and are renamed afterwards.
 const constraintsSql = /* sql */ `
   with constraints as (
     select k.*, k.tableoid as classid, n.nspname, c.relname, c.relispartition, c.relkind,
@@ -48,7 +48,7 @@ const constraintsSql = /* sql */ `
   select k.oid::bigint as oid,
     case when k.conrelid = 0 then 'domain' else
       case k.contype when 'c' then 'check' when 'f' then 'foreign key' when 't' then 'trigger'
-        -- one that is valid is written with its column
+        -- a valid one is written with its column
         when 'n' then case when k.convalidated then 'not null' else 'check' end
         else 'key' end
     end as type,
@@ -67,7 +67,7 @@ const constraintsSql = /* sql */ `
       else k.conparentid = any ($1) and k.excludes
     end as cloned,
     array(
-      -- the partitions of its table, attached
+      -- the attached partitions of its table
       select h.tableoid::bigint || '/' || h.inhrelid::bigint
       from pg_catalog.pg_inherits as h where h.inhparent = k.conrelid
       union all
@@ -75,7 +75,7 @@ const constraintsSql = /* sql */ `
       from pg_catalog.pg_inherits as h join pg_catalog.pg_class as c on c.oid = h.inhrelid
       where h.inhparent = k.conrelid
       union all
-      -- the same check of a child's own, or foreign key of a partition
+      -- the same check constraint declared by a child, or foreign key of a partition
       select o.tableoid::bigint || '/' || o.oid::bigint
       from pg_catalog.pg_inherits as h
       join pg_catalog.pg_constraint as o on o.conrelid = h.inhrelid and o.contype = k.contype
@@ -83,7 +83,7 @@ const constraintsSql = /* sql */ `
         and (k.contype = 'c' and o.conname = k.conname and o.conislocal
           or k.contype = 'f' and o.conparentid = k.oid)
       union all
-      -- what it is a clone of
+      -- the constraint that it is a clone of
       select o.tableoid::bigint || '/' || o.oid::bigint
       from pg_catalog.pg_constraint as o
       where o.oid = k.conparentid
@@ -98,7 +98,7 @@ const constraintsSql = /* sql */ `
       from pg_catalog.pg_inherits as h
       where k.contype = 'f' and k.origin_relation = k.conrelid and h.inhrelid = k.confrelid
       union all
-      -- the partitions that may hold what it references, unless it has to be there before they are attached
+      -- the partitions that may contain referenced rows, unless it must exist before they are attached
       select h.tableoid::bigint || '/' || h.inhrelid::bigint
       from pg_catalog.pg_partition_tree(k.confrelid) as p
       join pg_catalog.pg_inherits as h on h.inhrelid = p.relid
@@ -168,8 +168,8 @@ const phaseOf: Partial<Record<ConstraintRow['type'], Phase>> = {
 };
 
 /**
- * Keys with their index, checks and foreign keys. NOT NULL constraints are written with the columns, constraint
- * triggers with the triggers.
+ * Captures keys with their indexes, check constraints and foreign keys. NOT NULL constraints are captured with the columns,
+ * constraint triggers with the triggers.
  */
 export async function captureConstraints(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_constraint');
@@ -179,8 +179,8 @@ export async function captureConstraints(session: Session, closure: Closure): Pr
     const member = members.get(row.oid);
     const phase = phaseOf[row.type];
     if (member === undefined) return [];
-    const made = phase === undefined ? [] : [pieceOf(row, member, phase)];
-    return row.unproved === null ? made : [...made, validation(row, member, row.unproved)];
+    const pieces = phase === undefined ? [] : [pieceOf(row, member, phase)];
+    return row.unproved === null ? pieces : [...pieces, validation(row, member, row.unproved)];
   });
 }
 

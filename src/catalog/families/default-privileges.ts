@@ -3,8 +3,8 @@ import { type Closure, membersIn } from '../closure.ts';
 import type { Piece } from '../piece.ts';
 import { routineSql } from './routines.ts';
 
-// Row types and array types have no access list that default privileges could fill in.
-// The functions are in plpgsql: without the language, the facts show what default privileges have done.
+// Row types and array types have no access list that default privileges apply to.
+// The statement needs plpgsql. Without the language, privileges that differ show up in the facts.
 const madeSql = /* sql */ `
   select pg_catalog.format('(%L, %L)', m.word, m.name) as value
   from (
@@ -26,15 +26,15 @@ const madeSql = /* sql */ `
     where l.lanname = 'plpgsql' and pg_catalog.has_language_privilege(l.oid, 'usage'))
   order by m.word, m.name`;
 
-// to_regprocedure fails on types that are not there yet (14, 15).
-const there = /* sql */ `case m.word
+// to_regprocedure fails if a type does not exist yet (14, 15).
+const exists = /* sql */ `case m.word
     when 'relation' then pg_catalog.to_regclass(m.name) is not null
     when 'type' then pg_catalog.to_regtype(m.name) is not null
     else m.name in (select p.oid::pg_catalog.regprocedure::text from pg_catalog.pg_proc as p)
   end`;
 
-// The names come by a setting, so that the body is the same always, and no name can end its quotes. To plan the query takes
-// longer than all else in it, and there mostly are no default privileges.
+// The names are passed in a setting, so that the body is always the same and no name can end its quotes. Planning the query
+// takes longer than the rest of the block, so it is skipped if there are no default privileges.
 const forget = /* sql */ `do $undrop$
 declare
   remembered constant jsonb := pg_catalog.current_setting('undrop.made');
@@ -89,25 +89,25 @@ end
 $undrop$`;
 
 /**
- * The default privileges on the day of the restore are not those under which an object was made: they fill in the
- * access list of what is made anew. Wherever they have done so, the list becomes what it is without them; after that,
- * what was granted is granted. What is there before the first statement has its privileges and keeps them.
+ * Captures statements that undo default privileges. The default privileges at the time of the restore, which may differ
+ * from earlier ones, set the access list of each new object. The statements reset these lists to the built-in default;
+ * after that, the grants are replayed. Objects that exist before the first statement keep their privileges.
  * https://www.postgresql.org/docs/current/sql-alterdefaultprivileges.html
  */
 export async function capturePrivileges(session: Session, closure: Closure): Promise<Piece[]> {
   const oids = (catalog: string) => [...membersIn(closure, catalog).keys()];
-  const made = await session.read<{ value: string }>(madeSql, [
+  const created = await session.read<{ value: string }>(madeSql, [
     oids('pg_class'),
     oids('pg_type'),
     oids('pg_proc'),
   ]);
-  if (made.length === 0) return [];
-  const values = made.map(({ value }) => `    ${value}`).join(',\n');
+  if (created.length === 0) return [];
+  const values = created.map(({ value }) => `    ${value}`).join(',\n');
   const remember = /* sql */ `select pg_catalog.set_config('undrop.made', coalesce(pg_catalog.jsonb_agg(m)::text, '[]'), true)
 from (values
 ${values}
   ) as m (word, name)
-where not ${there}`;
+where not ${exists}`;
   const about = { kind: 'privileges', identity: 'by default', creates: [], needs: [] };
   return [
     { ...about, phase: 'begin', sql: [remember] },

@@ -7,7 +7,7 @@ interface DefaultRow {
   sql: string;
 }
 
-// Generated columns can only be made with their table.
+// Generated columns can only be created with their table.
 const defaultsSql = /* sql */ `
   select d.oid::bigint as oid,
     pg_catalog.format('alter table only %I.%I alter column %I set default %s',
@@ -19,7 +19,7 @@ const defaultsSql = /* sql */ `
   where d.oid = any ($1) and a.attgenerated = ''
   order by n.nspname, c.relname, d.adnum`;
 
-/** Column defaults: of the tables, of views, and of other tables that use a sequence of theirs. */
+/** Captures column defaults of the tables, of views, and of other tables that use a sequence of a dropped table. */
 export async function captureDefaults(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_attrdef');
   const rows = await readAbout<DefaultRow>(session, defaultsSql, members);

@@ -15,9 +15,9 @@ interface ConstraintRow {
   valid: boolean;
 }
 
-// A default is an expression of the domain itself; a constraint is an object of its own. NOT NULL is one from 17 on.
-// Constraints come before the tables, since they cannot be added once a column has an array of the domain; but those
-// that are not valid come after the rows, which need not obey them.
+// The default is an attribute of the domain; a constraint is a separate object, from 17 on also NOT NULL.
+// Constraints are created before the tables, because they cannot be added once a column has an array of the domain. Those
+// that are not valid are created after the rows, which may violate them.
 const domainsSql = /* sql */ `
   select t.oid::bigint as oid,
     pg_catalog.concat(
@@ -51,7 +51,7 @@ const constraintsSql = /* sql */ `
   where k.oid = any ($1)
   order by n.nspname, t.typname, k.conname`;
 
-/** Domains, and the constraints of domains, of those that stay as well. */
+/** Captures domains, and constraints of domains, including constraints of domains that stay. */
 export async function captureDomains(session: Session, closure: Closure): Promise<Piece[]> {
   const types = membersIn(closure, 'pg_type');
   const constraints = membersIn(closure, 'pg_constraint');

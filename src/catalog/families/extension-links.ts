@@ -9,7 +9,7 @@ interface LinkRow {
   sql: string;
 }
 
-// The object goes with the extension, but is none of its members.
+// The object is dropped with the extension, but is not a member of it.
 const linksSql = /* sql */ `
   select d.classid::bigint as classid, d.objid::bigint as objid,
     pg_catalog.format('alter %s depends on extension %I',
@@ -23,7 +23,7 @@ const linksSql = /* sql */ `
   cross join lateral pg_catalog.pg_identify_object(d.classid, d.objid, 0) as i
   order by i.type, i.identity, e.extname`;
 
-/** What `alter … depends on extension` has said of functions, triggers, indexes and materialized views. */
+/** Captures `alter … depends on extension` of functions, triggers, indexes and materialized views. */
 export async function captureExtensionLinks(session: Session, closure: Closure): Promise<Piece[]> {
   const members = new Map(closure.members.map((member) => [member.key, member]));
   const rows = await session.read<LinkRow>(linksSql, [

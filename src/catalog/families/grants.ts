@@ -10,10 +10,10 @@ interface GrantRow {
   grants: { sql: string; grantor: string | null }[];
 }
 
-// An access list that was never touched is null and means the default one: nothing to say. One that begins with the
-// default items is added to; any other one is revoked, from the owner and the public too, and granted item by item, in
-// the order of the list. But nobody can hand on what was not given to him yet: a grant waits for those that its grantor
-// has the privilege from. https://www.postgresql.org/docs/current/ddl-priv.html
+// An access list that was never changed is null, which means the default list: no statement is needed. If a list begins
+// with the default items, the others are granted. For any other list, all privileges are revoked, also from the owner and
+// public, and then granted item by item in the order of the list. A grant comes after those that give its grantor the
+// privilege. https://www.postgresql.org/docs/current/ddl-priv.html
 const grantsSql = /* sql */ `
   with objects as (
     select c.tableoid as classid, c.oid as objid, 0 as attnum, c.relowner as owner,
@@ -48,7 +48,7 @@ const grantsSql = /* sql */ `
         select e.*
         from pg_catalog.aclexplode(o.acl) with ordinality as e (grantor, grantee, privilege, is_grantable, position)
       ),
-      -- who can hand on which privilege, after which item of the list; null stands for all privileges
+      -- which role can grant which privilege, after which item of the list; null stands for all privileges
       holders as (
         select o.owner as role, null::text as privilege, 0 as depth, 0::bigint as position
         union
@@ -81,14 +81,14 @@ const grantsSql = /* sql */ `
     ) as grants
   from objects as o
   cross join lateral pg_catalog.acldefault(o.kind, o.owner) as f (items)
-  -- how many privileges at the head of the list are the default ones
+  -- the number of privileges at the head of the list that are the default ones
   cross join lateral (
     select case when (o.acl::text[])[1:pg_catalog.cardinality(f.items)] = f.items::text[]
       then (select pg_catalog.count(*) from pg_catalog.aclexplode(f.items)) else 0 end) as d (kept)
   where o.acl is not null
   order by o.name, o.attnum`;
 
-/** What may be done by whom with relations, their columns, types and routines. */
+/** Captures privileges on relations, their columns, types and routines. */
 export async function captureGrants(session: Session, closure: Closure): Promise<Piece[]> {
   const members = new Map(closure.members.map((member) => [member.key, member]));
   const oids = (catalog: string) => [...membersIn(closure, catalog).keys()];
@@ -102,8 +102,8 @@ export async function captureGrants(session: Session, closure: Closure): Promise
 }
 
 /**
- * A statement that another role runs. The role of before is put back, not reset: the session may have been told to
- * act as a role that is neither the one that logged in nor its default.
+ * Returns a statement that runs as another role. Afterwards the previous role is set again instead of RESET ROLE, because
+ * the application may have set a role that is neither the session user nor its default.
  */
 function as(role: string, sql: string): string {
   return [

@@ -26,10 +26,10 @@ import { captureStatistics } from './statistics.ts';
 import { captureTriggers } from './triggers.ts';
 import { captureViews } from './views.ts';
 
-/** Reads what it takes to make the members of one family again. */
+/** Reads the statements that recreate the members of one family. */
 export type Family = (session: Session, closure: Closure) => Promise<Piece[]>;
 
-/** Every family that can be restored. A member that none of them makes is refused. */
+/** All families that can be restored. A member that none of them creates is refused. */
 export const families = {
   relations: captureRelations,
   partitions: capturePartitions,

@@ -4,20 +4,20 @@ import { addsTo, makes, type Piece } from '../piece.ts';
 
 interface IndexRow {
   oid: number;
-  /** Null for the index of a key, which its constraint makes. */
+  /** Null for the index of a key, which its constraint creates. */
   create: string | null;
   tablespace: string | null;
-  /** The partitions of its table, attached. */
+  /** The attached partitions of its table. */
   needs: ObjectKey[];
-  /** The index of the parent that it is attached to, where that comes back too. */
+  /** The index of the parent that it is attached to. */
   parent: number | null;
   inherits: number | null;
   attach: string | null;
   marks: string[];
 }
 
-// Where a partition's parent has stayed, attaching the partition finds the index that fits: the first one, so they
-// are made in the order of the parent's. Exclusion constraints are cloned with their index.
+// If the parent of a partition stays, ATTACH PARTITION links the first index that matches. The indexes are therefore created
+// in the order of the parent's. Exclusion constraints are cloned with their index.
 const indexesSql = /* sql */ `
   select i.indexrelid::bigint as oid,
     case when k.oid is null then pg_catalog.pg_get_indexdef(i.indexrelid) end as create,
@@ -57,7 +57,7 @@ const indexesSql = /* sql */ `
   where i.indexrelid = any ($1) and n.nspname <> 'pg_toast'
   order by h.inhparent, n.nspname, c.relname`;
 
-/** Indexes, and what is marked on them; the index of a key comes with its constraint. */
+/** Captures indexes and their marks: clustered, replica identity, statistics targets. Constraints create the indexes of keys. */
 export async function captureIndexes(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_class');
   const rows = await readAbout<IndexRow>(session, indexesSql, members);

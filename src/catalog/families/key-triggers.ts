@@ -7,7 +7,7 @@ interface KeyTriggerRow {
   sql: string;
 }
 
-// Their names hold an OID: they are found by their key and by what they do.
+// Their names contain an OID, so they are found by their key, their function and their type.
 // https://www.postgresql.org/docs/current/sql-altertable.html (DISABLE TRIGGER ALL; only superusers may)
 const keyTriggersSql = /* sql */ `
   select t.oid::bigint as oid,
@@ -28,7 +28,7 @@ end $undrop$$state$,
   where t.oid = any ($1) and t.tgisinternal and k.contype = 'f' and t.tgenabled <> 'O'
   order by k.conrelid, k.conname, t.tgrelid, t.tgtype`;
 
-/** What the triggers of foreign keys are fired by, where somebody has disabled them. */
+/** Captures the states of foreign-key triggers that are not in their default state. */
 export async function captureKeyTriggers(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_trigger');
   const rows = await readAbout<KeyTriggerRow>(session, keyTriggersSql, members);

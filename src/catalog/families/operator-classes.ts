@@ -6,7 +6,7 @@ interface ClassRow {
   classid: number;
   oid: number;
   create: string;
-  /** Said even where it is the type itself: a class may have no other item of its own. */
+  /** Written even if it is the type itself, because a class may have no other item. */
   storage: string;
   owner: string;
 }
@@ -14,7 +14,7 @@ interface ClassRow {
 interface ItemRow {
   classid: number;
   oid: number;
-  /** The class that holds it; null where the family alone does. */
+  /** The class that it belongs to; null if it belongs to the family only. */
   holder: string | null;
   item: string;
   family: string;
@@ -36,8 +36,8 @@ const classesSql = /* sql */ `
   where c.oid = any ($1)
   order by n.nspname, c.opcname, m.amname`;
 
-// An item that depends on a class internally was declared with it; all others hang on the family alone, even where
-// they were declared with a class, since the access method decides that.
+// An item with an internal dependency on a class is created with the class. All others depend on the family only, even if
+// they were declared with a class, because the access method decides that.
 const itemsSql = /* sql */ `
   select i.classid::bigint as classid, i.oid::bigint as oid, i.item,
     (select pg_catalog.format('%s/%s', d.refclassid::bigint, d.refobjid::bigint)
@@ -72,7 +72,7 @@ const itemsSql = /* sql */ `
 
 const catalogs: ReadonlySet<string> = new Set(['pg_opclass', 'pg_amop', 'pg_amproc']);
 
-/** Operator classes with their items, and items that were added to a family. */
+/** Captures operator classes with their items, and items that were added to a family. */
 export async function captureOperatorClasses(session: Session, closure: Closure): Promise<Piece[]> {
   const members = new Map(closure.members.map((member) => [member.key, member]));
   const oids = (catalog: string) => closure.members.filter((m) => m.catalog === catalog).map((m) => m.objid);

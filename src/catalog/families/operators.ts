@@ -6,15 +6,15 @@ import { makes, type Piece } from '../piece.ts';
 interface OperatorRow {
   classid: number;
   oid: number;
-  /** Null for a mere promise, which the operator that names it makes. */
+  /** Null for a shell operator, which is created by the operator that names it. */
   create: string | null;
   owner: string;
   /** The operators that name it as their commutator or negator. */
   namedBy: number[];
 }
 
-// Of two operators that name one another, the first makes a promise of the second (a row without a function), which
-// the second keeps. A promise that was never kept stays one.
+// If two operators name each other, creating the first one adds a shell operator (a row without a function) for the second
+// one, which is then filled in. A shell operator that was never filled in stays one.
 // https://www.postgresql.org/docs/current/sql-createoperator.html
 const operatorsSql = /* sql */ `
   select o.tableoid::bigint as classid, o.oid::bigint as oid,
@@ -40,7 +40,7 @@ const operatorsSql = /* sql */ `
   where o.oid = any ($1)
   order by i.identity`;
 
-/** Operators. */
+/** Captures operators. */
 export async function captureOperators(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_operator');
   const rows = await readAbout<OperatorRow>(session, operatorsSql, members);

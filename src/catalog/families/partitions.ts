@@ -20,9 +20,9 @@ const partitionsSql = /* sql */ `
       union all
       select k.tableoid::bigint || '/' || k.oid::bigint from pg_catalog.pg_constraint as k
       where k.conrelid = c.oid and k.contype in ('c', 'f', 'p', 'u', 'x')
-        -- a foreign key only if it is a part of one that has stayed
+        -- a foreign key only if it is a part of one that stays
         and (k.contype <> 'f' or k.conparentid <> 0 and k.conparentid <> all ($2))
-        -- not those that PostgreSQL makes for the partitions of a referenced table
+        -- not the clones for the partitions of a referenced table
         and not exists (
           select from pg_catalog.pg_constraint as o where o.oid = k.conparentid and o.conrelid = k.conrelid)
     ) as parts
@@ -35,8 +35,9 @@ const partitionsSql = /* sql */ `
   order by n.nspname, c.relname`;
 
 /**
- * Partitions are attached to a parent that comes back before it has indexes, keys or triggers, which would be
- * cloned; to a parent that has stayed when they have everything that it wants of them.
+ * Captures the attachment of partitions. To a parent that is restored, partitions are attached before it has indexes, keys
+ * or triggers, which would be cloned. To a parent that stays, they are attached after their own indexes and constraints were
+ * created.
  */
 export async function capturePartitions(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_class');

@@ -26,7 +26,7 @@ const policiesSql = /* sql */ `
   where p.oid = any ($1)
   order by n.nspname, c.relname, p.polname`;
 
-/** Policies of the tables, and policies of other tables that mention them. */
+/** Captures policies of the tables, and policies of other tables that refer to them. */
 export async function capturePolicies(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_policy');
   const rows = await readAbout<PolicyRow>(session, policiesSql, members);

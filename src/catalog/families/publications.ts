@@ -28,7 +28,7 @@ const publicationsSql = (columns: boolean) => /* sql */ `
   where r.oid = any ($1)
   order by p.pubname, n.nspname, c.relname`;
 
-/** Membership in publications that list their tables. */
+/** Captures membership in publications that list their tables. */
 export async function capturePublications(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_publication_rel');
   const sql = publicationsSql(session.server.publicationColumns);

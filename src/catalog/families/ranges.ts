@@ -9,8 +9,8 @@ interface RangeRow {
   owner: string;
 }
 
-// The multirange, the array types and the constructors come with it. A canonical function is made between two halves
-// of its range type, which no order of whole statements can do: such a range is not made here, and so refused.
+// The multirange type, array types and constructors are created with the range type. A range type with a canonical function
+// requires a shell type that the function is created on first. It is not supported here, and therefore refused.
 // https://www.postgresql.org/docs/current/catalog-pg-range.html
 const rangesSql = /* sql */ `
   select t.oid::bigint as oid,
@@ -37,7 +37,7 @@ const rangesSql = /* sql */ `
   where t.oid = any ($1) and r.rngcanonical = 0
   order by n.nspname, t.typname`;
 
-/** Range types with their multirange types. */
+/** Captures range types with their multirange types. */
 export async function captureRanges(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_type');
   const rows = await readAbout<RangeRow>(session, rangesSql, members);

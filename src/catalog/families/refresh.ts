@@ -1,5 +1,5 @@
 /**
- * Settings that change what a query gives, in lower case: of those that a session of ours pins, the ones that do.
+ * Settings that change the result of a query, in lower case, including those of the pinned settings that do.
  * https://www.postgresql.org/docs/current/runtime-config-client.html
  */
 const settings = `
@@ -8,9 +8,9 @@ const settings = `
     'lc_numeric', 'lc_time', 'quote_all_identifiers', 'row_security', 'standard_conforming_strings', 'timezone',
     'timezone_abbreviations', 'transform_null_equals', 'xmlbinary', 'xmloption'`;
 
-// The search path is set last and put back first: no name is looked up while it is not the pinned one, but those that
-// the query itself leads to. It stays pinned where the owner's is not known, and where an event trigger would look up
-// names in it with the rights of whoever restores. From 17 on REFRESH sets it itself.
+// The search path is set last and reset first, so that only the query itself looks up names in it. It stays pinned if the
+// owner's search path is unknown, or if an event trigger would look up names in it with the privileges of the role that
+// restores. From 17 on REFRESH sets the search path itself.
 // https://www.postgresql.org/docs/current/sql-refreshmaterializedview.html
 // https://www.postgresql.org/docs/current/view-pg-settings.html (source)
 const block = /* sql */ `do $undrop$
@@ -101,12 +101,12 @@ end
 $undrop$`;
 
 /**
- * Fills a materialized view as a session of its owner would: REFRESH runs the query as the owner and with nothing but
- * the owner's rights, and the settings are those of that role in this database, of the role, of the database, of all
- * roles, and else of the server. They are looked up when the statement runs: like the rows, they are those of that day.
- * Where the owner has logged in himself they are what his session began with.
+ * Returns statements that fill a materialized view as a session of its owner would. REFRESH runs the query as the owner and
+ * only with the owner's privileges. The settings are those of the role in this database, of the role, of the database, of
+ * all roles, or of the server, in this order. They are read when the statement runs. If the owner is the session user, they
+ * are the initial settings of the session.
  *
- * @param view qualified and quoted
+ * @param view qualified and quoted name
  */
 export function refresh(view: string): string[] {
   const literal = `'${view.replaceAll("'", "''")}'`;

@@ -12,7 +12,7 @@ interface TableRow {
   inherits: string | null;
   suffix: string;
   typed: boolean;
-  /** Has a TOAST table, perhaps only because of columns that are gone. */
+  /** Whether it has a TOAST table that none of its current columns needs. */
   toasted: boolean;
   owner: string;
   marks: string[];
@@ -75,7 +75,7 @@ const tablesSql = /* sql */ `
   where c.oid = any ($1) and c.relkind in ('r', 'p', 'f')
   order by n.nspname, c.relname`;
 
-/** Tables of every kind, with their columns; partitions come without their parent. */
+/** Captures tables of all kinds with their columns. Partitions are created without their parent. */
 export async function captureRelations(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_class');
   const [rows, adoptions] = await session.together([
@@ -104,17 +104,17 @@ export async function captureRelations(session: Session, closure: Closure): Prom
         [...statements, ...(row.toasted ? toast.map(alter) : []), alter(`owner to ${row.owner}`)],
         column.inline,
       ),
-      // Last, so that nothing that restores the table is subject to it.
+      // Last, so that the statements that restore the table are not subject to row-level security.
       ...addsTo(member, 'mark', row.marks.map(alter)),
     ];
   });
 }
 
-// PostgreSQL keeps the TOAST table when the last column that needed it goes.
+// PostgreSQL keeps the TOAST table when the last column that needs it is dropped.
 const toast = ['add column "undrop toast" text', 'drop column "undrop toast"'];
 
 function list(definitions: readonly string[], typed: boolean): string {
-  // A typed table takes no empty list.
+  // A typed table does not accept an empty column list.
   if (typed && definitions.length === 0) return '';
   return ` (${definitions.map((definition) => `\n  ${definition}`).join(',')}\n)`;
 }

@@ -9,9 +9,9 @@ interface RoutineRow {
 }
 
 /**
- * What `alter routine`, `comment on routine` and `grant … on routine` call a row of pg_proc: a name with modes,
- * since a procedure may have an overload that differs only in them. An aggregate has no other name there than its
- * types, whatever its `order by`.
+ * Returns SQL for the name of a row of pg_proc in `alter routine`, `comment on routine` and `grant … on routine`. It includes
+ * argument modes, because overloads of a procedure may differ only in them. An aggregate is named by its argument types
+ * alone, without `order by`.
  */
 export function routineSql(routine: string): string {
   return /* sql */ `(
@@ -25,7 +25,7 @@ export function routineSql(routine: string): string {
     where n.oid = ${routine}.pronamespace)`;
 }
 
-// PostgreSQL prints `create or replace`, which would overwrite what somebody has made meanwhile.
+// PostgreSQL prints `create or replace`, which would overwrite a function that was created after the drop.
 const routinesSql = /* sql */ `
   select p.oid::bigint as oid,
     case when pg_catalog.starts_with(d.definition, 'CREATE OR REPLACE ')
@@ -38,7 +38,7 @@ const routinesSql = /* sql */ `
   where p.oid = any ($1)
   order by p.pronamespace::pg_catalog.regnamespace::text, p.proname, p.oid`;
 
-/** Functions, window functions and procedures, but those that come with their type: the constructors of a range. */
+/** Captures functions, window functions and procedures, except those created with their type: the constructors of a range. */
 export async function captureRoutines(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_proc');
   const rows = await readAbout<RoutineRow>(session, routinesSql, members);

@@ -2,13 +2,13 @@ import type { Session } from '../../session/session.ts';
 import { type Closure, membersIn } from '../closure.ts';
 import type { Piece } from '../piece.ts';
 
-/** A table whose rows are to be kept. */
+/** A table whose rows are to be copied. */
 export interface RowTable {
   /** Qualified and quoted. */
   readonly table: string;
-  /** The table of the archive that takes the rows. */
+  /** The table in the archive that contains the copy. */
   readonly store: string;
-  /** Makes the store and fills it. */
+  /** The statements that create the store and copy the rows. */
   readonly keep: string;
 }
 
@@ -22,14 +22,14 @@ interface RowsRow {
 }
 
 /**
- * SQL: whether a relation, `c`, may hold rows. A file of no bytes holds none; but where other access methods than the
- * server's own keep their rows, its size does not tell.
+ * SQL for whether a relation, alias `c`, may contain rows. An empty file contains none. The size is meaningful only for the
+ * access method heap.
  */
 export const mayHoldRowsSql = /* sql */ `(pg_catalog.pg_relation_size(c.oid) > 0
     or c.relam <> (select m.oid from pg_catalog.pg_am as m where m.amname = 'heap'))`;
 
-// A type that goes with the tables would take the column of the store
-// along, so such values are kept as text. The store compresses nothing that was not compressed.
+// Values of types that are dropped with the tables are stored as text, because the drop would also drop the column of the
+// store. The store uses storage external, so that it does not compress values.
 const tablesSql = /* sql */ `
   select c.oid::bigint as oid, pg_catalog.format('%I.%I', n.nspname, c.relname) as name,
     a.columns, a.kept, a.brought, a.storage
@@ -54,9 +54,10 @@ const tablesSql = /* sql */ `
   order by n.nspname, c.relname`;
 
 /**
- * The tables of the closure that may hold rows, and what brings these back. Generated columns are computed again.
+ * Returns the tables of the closure that may contain rows, and the pieces that restore the rows. Generated columns are
+ * computed again.
  *
- * @param entry number of the archive's entry, which names the stores
+ * @param entry the number of the archive entry, which is part of the names of the stores
  */
 export async function captureRows(
   session: Session,
@@ -81,7 +82,7 @@ export async function captureRows(
       keep: [
         `create table ${store} as ${select} with no data`,
         ...(storage === null ? [] : [`alter table ${store} ${storage}`]),
-        // Not as it is made: that could read in parallel, and so in any order.
+        // CREATE TABLE AS with data could read in parallel, and so change the order of the rows.
         `insert into ${store} ${select}`,
       ].join(';\n'),
     });

@@ -15,7 +15,7 @@ const rulesSql = /* sql */ `
       else 'CREATE RULE "undrop"' || pg_catalog.substr(pg_catalog.rtrim(pg_catalog.pg_get_ruledef(r.oid), ';'),
         pg_catalog.length('CREATE RULE "_RETURN"') + 1)
     end as sql,
-    -- a rule may be given that name, but not be made with it
+    -- a rule may be renamed to _RETURN, but not created with that name
     case when r.rulename = '_RETURN' then
       pg_catalog.format('alter rule undrop on %I.%I rename to "_RETURN"', n.nspname, c.relname)
     end as rename,
@@ -29,7 +29,7 @@ const rulesSql = /* sql */ `
   where r.oid = any ($1) and r.ev_type <> '1'
   order by n.nspname, c.relname, r.rulename`;
 
-/** Rules on tables and views; the one that makes a view comes with the view. */
+/** Captures rules on tables and views, except the rule of a view's query, which is created with the view. */
 export async function captureRules(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_rewrite');
   const rows = await readAbout<RuleRow>(session, rulesSql, members);

@@ -8,12 +8,12 @@ interface SequenceRow {
   name: string;
   /** The name as a literal. */
   literal: string;
-  /** Undefined for the sequence of an identity column, which its table makes. */
+  /** Null for the sequence of an identity column, which its table creates. */
   create: string | null;
   owner: string;
   ownedBy: string | null;
   start: string;
-  /** Of an identity column, where it is not that of the table. */
+  /** Sets the persistence of an identity column's sequence if it differs from that of the table. */
   persistence: string | null;
 }
 
@@ -47,7 +47,7 @@ const sequencesSql = /* sql */ `
   where c.oid = any ($1)
   order by n.nspname, c.relname`;
 
-/** Sequences that belong to a column, and the state of all sequences, those of identity columns included. */
+/** Captures sequences that belong to a column, and the state of all sequences, including those of identity columns. */
 export async function captureSequences(session: Session, closure: Closure): Promise<Piece[]> {
   const members = new Map(
     closure.members.filter((member) => member.kind === 'sequence').map((member) => [member.objid, member]),

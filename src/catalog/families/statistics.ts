@@ -22,7 +22,7 @@ const statisticsSql = /* sql */ `
   where s.oid = any ($1)
   order by n.nspname, s.stxname`;
 
-/** Extended statistics objects: their definition, not what ANALYZE has put there. */
+/** Captures the definitions of extended statistics objects, without the data that ANALYZE collects. */
 export async function captureStatistics(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_statistic_ext');
   const rows = await readAbout<StatisticsRow>(session, statisticsSql, members);

@@ -4,16 +4,16 @@ import { addsTo, makes, type Piece } from '../piece.ts';
 
 interface TriggerRow {
   oid: number;
-  /** Null for the clone that a partition has of its parent's trigger. */
+  /** Null for a partition's clone of its parent's trigger. */
   create: string | null;
   needs: ObjectKey[];
   state: string;
-  /** What it is fired by when it has just been made: ordinarily, or as the trigger that it is a clone of. */
+  /** Whether its state is the one that it is created with: the default, or that of the trigger that it is a clone of. */
   asMade: boolean;
 }
 
-// A partition that is attached, or is there when its parent gets a row trigger, gets a clone of it. Before 15 clones
-// are internal, like the triggers of foreign keys, which come with their constraint.
+// Attached partitions get clones of the row triggers of their parent. Before 15, clones are internal, like the triggers of
+// foreign keys, which are created with their constraint.
 const triggersSql = /* sql */ `
   select t.oid::bigint as oid,
     case when t.tgparentid = 0 then pg_catalog.pg_get_triggerdef(t.oid) end as create,
@@ -39,7 +39,7 @@ const triggersSql = /* sql */ `
   where t.oid = any ($1) and (not t.tgisinternal or t.tgparentid <> 0 and k.contype is distinct from 'f')
   order by n.nspname, c.relname, t.tgname`;
 
-/** Triggers that somebody made; those of foreign keys come with their constraint. */
+/** Captures triggers, except those of foreign keys, which are created with their constraint. */
 export async function captureTriggers(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_trigger');
   const rows = await readAbout<TriggerRow>(session, triggersSql, members);

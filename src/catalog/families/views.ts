@@ -10,12 +10,12 @@ interface ViewRow {
   name: string;
   create: string;
   owner: string;
-  /** A materialized view that has been filled, and so can be read. */
+  /** Whether it is a materialized view that has been populated. */
   filled: boolean;
 }
 
-// check_option and security_barrier are options like any other. With data, the query of a materialized view would run
-// as whoever makes it.
+// check_option and security_barrier are options like any other. A materialized view is created with no data, because
+// otherwise its query would run as the role that restores.
 const viewsSql = /* sql */ `
   select c.oid::bigint as oid,
     pg_catalog.format('%I.%I', n.nspname, c.relname) as name,
@@ -38,7 +38,7 @@ const viewsSql = /* sql */ `
   where c.oid = any ($1) and c.relkind in ('v', 'm')
   order by n.nspname, c.relname`;
 
-/** Views and materialized views; one that was populated is filled afresh, after everything else. */
+/** Captures views and materialized views. Populated materialized views are refreshed after all other statements. */
 export async function captureViews(session: Session, closure: Closure): Promise<Piece[]> {
   const isView = ([, { kind }]: [number, Member]) => kind === 'view' || kind === 'materialized view';
   const members = new Map([...membersIn(closure, 'pg_class')].filter(isView));
