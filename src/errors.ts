@@ -1,7 +1,7 @@
 import { printable } from './text/printable.ts';
 
 /**
- * Every way in which this package says no. A closed set: the README lists them, and each has its test.
+ * The codes of `UndropError`. The README lists them all.
  */
 export type ErrorCode =
   | 'bad-options'
@@ -35,7 +35,7 @@ export type ErrorCode =
   | 'server-error';
 
 export interface ErrorFacts {
-  /** The table, object, file or setting that it is about, in the user's own names. */
+  /** The table, object, file or setting concerned, as the user named it. */
   subject: string;
   /** What happened, and to which object: one sentence. */
   message: string;
@@ -47,14 +47,14 @@ export interface ErrorFacts {
 }
 
 /**
- * The one error class of this package. `message` alone is what happened; `String(error)` and `error.stack`
- * carry reason and next step too, since Knex's command line prints the stack and nothing else.
- * With `DEBUG` set, the stack is a stack.
+ * The only error class of this package. `message` states what happened. `String(error)` and `error.stack` also contain
+ * the reason and the next step, because Knex's command line prints only the stack. With `DEBUG` set, `stack` is the
+ * stack trace.
  */
 export class UndropError extends Error {
-  /** What kind of refusal or failure it is. */
+  /** The kind of refusal or failure. */
   readonly code: ErrorCode;
-  /** The table, object, file or setting that it is about, in the user's own names. */
+  /** The table, object, file or setting concerned, as the user named it. */
   readonly subject: string;
   /** Why: one sentence, or several lines where there are several causes. */
   readonly reason: string;
@@ -72,18 +72,18 @@ export class UndropError extends Error {
     if (!process.env.DEBUG) this.stack = this.toString();
   }
 
-  /** Code, message, reason and next step, in three lines or more, with nothing in them that steers a terminal. */
+  /** Returns code, message, reason and next step in three or more lines, with control characters escaped. */
   override toString(): string {
     return `${this.code}: ${printable(this.message)}\n  why:  ${indent(this.reason)}\n  next: ${indent(this.next)}`;
   }
 }
 
-/** By name: Knex may load a migration, and with it this class, a second time. */
+/** Tests by name, because Knex may load a migration, and this class with it, a second time. */
 export function isUndropError(error: unknown): error is UndropError {
   return error instanceof Error && error.name === 'UndropError' && 'code' in error && 'next' in error;
 }
 
-/** Refused by a gate before anything was changed (exit code 3), as opposed to failed (1) or misused (2). */
+/** Codes of refusals (exit code 3): nothing was changed. Other codes are failures (1) or wrong usage (2). */
 const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'not-a-table',
   'missing-table',
@@ -103,34 +103,35 @@ const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'not-seedable',
 ]);
 
-/** The exit code that a command ends with after this error: 1 failed, 2 wrong usage, 3 refused. */
+/** Returns the exit code of a command after this error: 1 failed, 2 wrong usage, 3 refused. */
 export function exitCodeOf(error: unknown): 1 | 2 | 3 {
   if (!isUndropError(error)) return 1;
   if (error.code === 'bad-options') return 2;
   return refusals.has(error.code) ? 3 : 1;
 }
 
-/** The SQLSTATE of an error that the driver threw. https://www.postgresql.org/docs/current/errcodes-appendix.html */
+/** Returns the SQLSTATE of an error that the driver threw, or undefined. https://www.postgresql.org/docs/current/errcodes-appendix.html */
 export function sqlState(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
 }
 
-/** What the server says of an error: its message, and in the lines after it the detail and the context. */
+/** Returns the server's message, followed by its detail and context on lines of their own. */
 export function serverWords(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { detail, where } = error as { detail?: string; where?: string };
-  return [error.message, detail, where].filter((words) => words !== undefined).join('\n');
+  return [error.message, detail, where].filter((line) => line !== undefined).join('\n');
 }
 
-// By class: what a statement asks for cannot be had, its data break a rule, a function of the user raises an error.
-// Not: out of memory or disk, cancelled, timed out, a lock or a connection that is gone, a transaction that has failed.
+// Classes of errors that the statement or its data cause: unsupported features, missing objects, violated constraints,
+// errors raised by user functions. Not included are lack of memory or disk space, cancellation, timeouts, lost locks or
+// connections, and failed transactions.
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 const verdicts = /^(0A|0L|0P|21|22|23|2B|2F|38|39|3D|3F|42|44|54|55|P0)|^XX000$/;
 
 /**
- * Whether the server has judged a statement, and would do so again: only then may one that has failed be run once more.
- * Of a state that is not known here nothing is supposed.
+ * Returns whether the statement would fail again for the same reason if it were repeated. Returns false for an unknown
+ * SQLSTATE.
  */
 export function isVerdict(error: unknown): boolean {
   const state = sqlState(error);

@@ -204,7 +204,7 @@ describe('bad input', function () {
       await sql(`alter database ${database.name} set default_transaction_read_only = on`);
       const verify = await undrop('verify --expect 74');
       expect(verify.status, verify.text).to.equal(0);
-      const says = ['can only be read here', 'standby'];
+      const says = ['is read-only', 'standby'];
       expectOneMessage(await undrop('backup'), { status: 1, code: 'unsupported-server', says });
     });
   });
@@ -248,7 +248,10 @@ describe('bad input', function () {
     const cases: [variables: Record<string, string>, says: Words['says']][] = [
       [
         { APPROVED_DROPS: 'organisations' },
-        ['organisations', 'Known are interaction_lineage, workflow_dependencies, organizations'],
+        [
+          'organisations',
+          'Tables that require approval: interaction_lineage, workflow_dependencies, organizations',
+        ],
       ],
       [{ APPROVED_DROPS: 'organizations@' }, ['"organizations@"', '8 to 12 hexadecimal digits']],
       [
@@ -510,7 +513,7 @@ describe('bad input', function () {
       [['verify', '68'], 'too many arguments'],
       [['restore'], 'give --migration, --entry or --table, or --from-backup'],
       [['ddl', 'posts', '--migration', '044'], 'name either tables, or a --migration or --entry'],
-      [['ddl', 'a.b.c'], '"a.b.c" is not the name of a table'],
+      [['ddl', 'a.b.c'], '"a.b.c" is not a valid table name'],
       [['count-tables', '--schema', 'no\nsuch'], 'There is no schema'],
     ];
     it('wrong usage: 2, with the way to the help', async () => {
@@ -619,7 +622,7 @@ describe('bad input', function () {
 
       // A query with values that fails inside a savepoint: PGlite answers it once too often.
       await embedded('alter function public.refuse_change() rename to away');
-      const says = ['function public.refuse_change()', 'Make these again'];
+      const says = ['function public.refuse_change()', 'Recreate these objects'];
       expectOneMessage(await project.knex('migrate:rollback'), {
         status: 1,
         code: 'prerequisite-gone',

@@ -142,7 +142,7 @@ function knownOptions(): string[] {
   try {
     parseOptions({ name: 'm', tables: ['t'], unknown: true } as never, {});
   } catch (error) {
-    const [, list = ''] = /known are (.*)$/m.exec((error as UndropError).reason) ?? [];
+    const [, list = ''] = /the options are (.*)$/m.exec((error as UndropError).reason) ?? [];
     return list.split(', ');
   }
   throw new Error('an unknown option was accepted');

@@ -1,18 +1,18 @@
 import { UndropError } from '../errors.ts';
 
-/** The user's word that one table may go. With a fingerprint, it is void once the table has changed. */
+/** The user's approval to drop one table. With a fingerprint, it is valid only while the table is unchanged. */
 export interface Approval {
   readonly table: string;
   readonly fingerprint: string | undefined;
 }
 
-// A part in double quotes may hold commas and at signs. A doubled quote ends one part and begins the next: were it both
-// that and a part of one, a row of quotes could be read in too many ways to try them all.
+// A part in double quotes may contain commas and at signs. A doubled quote always ends one part and begins the next.
+// If it could also be inside a part, a sequence of quotes could match in exponentially many ways.
 const items = /((?:"[^"]*"|[^",])*)(?:,|$)/gsy;
 const item = /^((?:"[^"]*"|[^"@])+)(?:@(.*))?$/s;
 
 /**
- * `APPROVED_DROPS=interaction_lineage,organizations@3f2a9c1b0d4e`: approvals by table name as the migration
+ * Reads approvals from `APPROVED_DROPS=interaction_lineage,organizations@3f2a9c1b0d4e`, by table name as the migration
  * writes it. A fingerprint may be shortened to eight digits.
  *
  * @throws UndropError `bad-options`
@@ -24,8 +24,8 @@ export function readApprovals(env: NodeJS.ProcessEnv = process.env): ReadonlyMap
     if (table === '' || (fingerprint !== undefined && !/^[0-9a-f]{8,12}$/.test(fingerprint))) {
       throw new UndropError('bad-options', {
         subject: 'APPROVED_DROPS',
-        message: `APPROVED_DROPS holds ${JSON.stringify(text)}, which is not an approval.`,
-        reason: 'An approval is a table, or table@fingerprint with 8 to 12 hexadecimal digits.',
+        message: `APPROVED_DROPS contains ${JSON.stringify(text)}, which is not an approval.`,
+        reason: 'An approval is table or table@fingerprint, with 8 to 12 hexadecimal digits.',
         next: 'Correct APPROVED_DROPS, in the environment or in .env.',
       });
     }
@@ -37,23 +37,26 @@ export function readApprovals(env: NodeJS.ProcessEnv = process.env): ReadonlyMap
 function split(list: string): string[] {
   const parts = [...list.matchAll(items)];
   const end = parts.reduce((sum, [whole]) => sum + whole.length, 0);
-  // A quote that is never closed ends the list: what is left is one item, and no approval.
+  // From an unclosed quote on, the text is one item, which is not a valid approval.
   const texts = [...parts.map(([, text = '']) => text), list.slice(end)];
   return texts.map((text) => text.trim()).filter((text) => text !== '');
 }
 
 /**
- * A misspelt approval must not look like a refusal to approve.
+ * Refuses approvals for tables that no migration drops: a misspelt approval must not look like a missing one.
  *
- * @throws UndropError `bad-options` naming each approved table that no migration knows
+ * @throws UndropError `bad-options`, which names these tables
  */
 export function checkApprovals(known: readonly string[], env: NodeJS.ProcessEnv = process.env): void {
   const unknown = [...readApprovals(env).keys()].filter((table) => !known.includes(table));
   if (unknown.length === 0) return;
   throw new UndropError('bad-options', {
     subject: 'APPROVED_DROPS',
-    message: `APPROVED_DROPS names ${unknown.join(', ')}, which no migration asks approval for.`,
-    reason: known.length === 0 ? 'No migration here asks for approvals.' : `Known are ${known.join(', ')}.`,
+    message: `APPROVED_DROPS names ${unknown.join(', ')}, for which no migration requires approval.`,
+    reason:
+      known.length === 0
+        ? 'No migration of this project requires approval.'
+        : `Tables that require approval: ${known.join(', ')}.`,
     next: 'Correct APPROVED_DROPS, in the environment or in .env.',
   });
 }

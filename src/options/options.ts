@@ -3,48 +3,48 @@ import { isStorable, shown } from '../text/printable.ts';
 import { migrationName } from './migration-name.ts';
 import { parseTableName, type TableName } from './table-name.ts';
 
-/** What `reversibleDrop` takes. All but `name` and `tables` have defaults. */
+/** The options of `reversibleDrop`. All except `name` and `tables` have defaults. */
 export interface DropOptions {
   /**
-   * The migration's name, under which the archive keeps what it drops: no other migration of the project may have it. The
-   * migration's own file, `import.meta.filename` or `__filename`, stands for the name of that file without its extension.
+   * The migration's name, the key of its entries in the archive. It must be unique in the project. With an absolute path,
+   * such as `import.meta.filename` or `__filename`, the name is that of the file without its extension.
    */
   name: string;
   /**
-   * The tables with the reason for each, which the archive keeps; or just the tables. `posts`, `app.posts`; taken literally,
-   * as Knex does, and with SQL's own quoting understood: `"odd.name"`.
+   * The tables with the reason for each, which is stored in the archive; or only the tables. Names such as `posts` and
+   * `app.posts` are taken literally, as in Knex; double quotes work as in SQL: `"odd.name"`.
    */
   tables: Readonly<Record<string, string>> | readonly string[];
-  /** Objects of other tables that the drop would take along. Default `refuse`; `cascade` takes and restores them. */
+  /** Dependent objects, which do not belong to the named tables. Default `refuse`; `cascade` drops and restores them too. */
   dependents?: 'refuse' | 'cascade';
   /**
-   * Tables that are not empty. Default `refuse`; `copy` copies the rows of every table that goes, children included,
-   * into the schema `undrop` of the same database. `down` brings them back, compares them with what was dropped, and
-   * only then removes the archive's copy, in the same transaction.
+   * Tables that are not empty. Default `refuse`; `copy` copies the rows of all dropped tables, including their children,
+   * into the schema `undrop` of the same database. `down` restores the rows, compares them with the dropped ones, and
+   * only then removes the copy from the archive, in the same transaction.
    */
   rows?: 'refuse' | 'copy';
-  /** Tables that are not there. Default `refuse`; `skip` says so and goes on, unless all of them are gone. */
+  /** Tables that do not exist. Default `refuse`; `skip` logs a message and continues, unless none of the tables exists. */
   missing?: 'refuse' | 'skip';
-  /** Default `off`; `required` asks for a backup of this database, proved and young enough. */
+  /** Default `off`; `required` requires a backup of this database with a sufficient proof and age. */
   backup?: 'off' | 'required';
   /**
-   * The least proof that the backup must have: `restore`, `contents`, or none, as one has that was only `attested`.
-   * Default `contents`. Without `backup: 'required'` it means nothing.
+   * The minimum proof of the backup: `restore`, `contents`, or `attested` for a backup without proof.
+   * Default `contents`. Used only with `backup: 'required'`.
    */
   backupProof?: 'attested' | 'contents' | 'restore';
-  /** How old the backup may be: a number with `s`, `m`, `h` or `d`. Default `24h`, by the server's clock. */
+  /** The maximum age of the backup: a number with `s`, `m`, `h` or `d`. Default `24h`, by the server's clock. */
   backupMaxAge?: string;
-  /** Default `none`; with `each-table` only the tables that `APPROVED_DROPS` names are dropped. */
+  /** Default `none`; with `each-table`, `APPROVED_DROPS` must name each table. */
   approval?: 'none' | 'each-table';
-  /** Set on the schema of the tables by `up`; `down` puts back what was there. Default: the comment stays. */
+  /** Comment that `up` sets on the schema of the tables; `down` restores the previous one. Default: no change. */
   schemaComment?: string;
-  /** How long one try waits for one lock: a number with `ms` or `s`. Default `2s`. */
+  /** The maximum time that an attempt waits for a lock: a number with `ms` or `s`. Default `2s`. */
   lockTimeout?: string;
-  /** How often all locks are tried for before `lock-timeout` is thrown, with a pause between two tries. Default 8. */
+  /** The number of attempts to acquire all locks before `lock-timeout` is thrown, with a pause between them. Default 8. */
   lockTries?: number;
 }
 
-/** The options, parsed once: every default filled in, the environment's word applied. */
+/** The parsed options, with defaults filled in and overrides from the environment applied. */
 export interface Options {
   readonly name: string;
   readonly tables: readonly (TableName & { readonly reason: string | undefined })[];
@@ -58,9 +58,9 @@ export interface Options {
   readonly schemaComment: string | undefined;
   readonly lockTimeoutMs: number;
   readonly lockTries: number;
-  /** Digests of differences that are accepted, in this run. */
+  /** Digests of differences that are accepted in this run. */
   readonly acceptDifferences: readonly string[];
-  /** What the environment changed, as `VARIABLE=value`, kept in the archive. */
+  /** Variables that changed an option, as `VARIABLE=value`; stored in the archive. */
   readonly overrides: readonly string[];
 }
 
@@ -86,17 +86,20 @@ const known = new Set([
 ]);
 
 /**
- * @throws UndropError `bad-options` that lists every mistake at once, those of the environment included
+ * Parses and checks the options.
+ *
+ * @throws UndropError `bad-options`, which lists all mistakes, including those in environment variables
  */
 export function parseOptions(given: DropOptions, env: NodeJS.ProcessEnv = process.env): Options {
   const problems: Problems = [];
-  if (typeof given !== 'object' || given === null) throw badOptions(given, ['They are not an object.']);
+  if (typeof given !== 'object' || given === null)
+    throw badOptions(given, ['The options are not an object.']);
   for (const key of Object.keys(given)) {
-    if (!known.has(key)) problems.push(`${key} is not an option; known are ${[...known].join(', ')}`);
+    if (!known.has(key)) problems.push(`${key} is not an option; the options are ${[...known].join(', ')}`);
   }
   const name = typeof given.name === 'string' ? migrationName(given.name) : '';
   if (name.trim() === '') problems.push('name is missing');
-  else if (!isStorable(name)) problems.push('name holds a character that PostgreSQL does not take');
+  else if (!isStorable(name)) problems.push('name contains a character that PostgreSQL does not accept');
 
   const options = {
     name,
@@ -114,12 +117,12 @@ export function parseOptions(given: DropOptions, env: NodeJS.ProcessEnv = proces
     acceptDifferences: [],
   };
   if (given.schemaComment !== undefined && !isText(given.schemaComment)) {
-    problems.push('schemaComment is not a text that PostgreSQL takes');
+    problems.push('schemaComment is not a string that PostgreSQL accepts');
   }
   if (!Number.isInteger(options.lockTries) || options.lockTries < 1)
-    problems.push('lockTries is not a number from 1');
+    problems.push('lockTries is not a whole number of at least 1');
   if (given.schemaComment !== undefined && new Set(options.tables.map((table) => table.schema)).size > 1) {
-    problems.push('schemaComment goes with tables of one schema');
+    problems.push('schemaComment requires that all tables are in one schema');
   }
 
   const fromEnvironment = readEnvironment(name, env, problems);
@@ -145,7 +148,7 @@ function parseTables(given: DropOptions['tables'], problems: Problems): Options[
   const tables: (TableName & { reason: string | undefined })[] = [];
   for (const [written, reason] of entries) {
     if (typeof written !== 'string' || (reason !== undefined && !isText(reason))) {
-      problems.push(`tables holds ${shown(written)}, which is not a name with a reason`);
+      problems.push(`tables contains ${shown(written)}, which is not a table name with a reason`);
       continue;
     }
     try {
@@ -182,20 +185,21 @@ function isText(value: unknown): boolean {
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** `30d` → seconds; what is no time is added to the problems. */
+/** Returns the seconds in a duration such as `30d`. If the text is not a duration, adds a problem and returns 0. */
 export function seconds(text: unknown, subject: string, problems: string[]): number {
   const value = duration(text, /^(\d{1,9})(s|m|h|d)$/);
-  if (value === undefined) problems.push(`${subject} is ${shown(text)}, not a time such as 90m, 24h or 7d`);
+  if (value === undefined)
+    problems.push(`${subject} is ${shown(text)}, not a duration such as 90m, 24h or 7d`);
   return (value ?? 0) / 1000;
 }
 
-// The server counts milliseconds in 32 bits.
+// The server stores timeouts as milliseconds in a 32-bit integer.
 const longest = 2 ** 31 - 1;
 
 function milliseconds(text: unknown, problems: Problems): number {
   const value = duration(text, /^(\d{1,10})(ms|s)$/) ?? 0;
   if (value === 0 || value > longest)
-    problems.push(`lockTimeout is ${shown(text)}, not a time such as 500ms or 2s`);
+    problems.push(`lockTimeout is ${shown(text)}, not a duration such as 500ms or 2s`);
   return value;
 }
 
@@ -227,7 +231,7 @@ function readEnvironment(migration: string, env: NodeJS.ProcessEnv, problems: Pr
     return true;
   });
   override('UNDROP_BACKUP_PROOF', env.UNDROP_BACKUP_PROOF, (value) => {
-    const proof = choices.backupProof.find((one) => one === value);
+    const proof = choices.backupProof.find((choice) => choice === value);
     if (proof !== undefined) changes.backupProof = proof;
     else
       problems.push(`UNDROP_BACKUP_PROOF is ${JSON.stringify(value)}, not ${choices.backupProof.join(', ')}`);
@@ -267,8 +271,8 @@ function readEnvironment(migration: string, env: NodeJS.ProcessEnv, problems: Pr
 function badOptions(name: unknown, problems: Problems): UndropError {
   return new UndropError('bad-options', {
     subject: typeof name === 'string' ? name : shown(name),
-    message: `The options of ${shown(name)} have ${problems.length === 1 ? 'a mistake' : 'mistakes'}.`,
+    message: `The options of ${shown(name)} are invalid.`,
     reason: problems.join('\n'),
-    next: 'Correct the call of reversibleDrop, or the environment; the README lists both.',
+    next: 'Correct the call of reversibleDrop or the environment variables; the README lists both.',
   });
 }

@@ -1,7 +1,7 @@
 import { UndropError } from '../errors.ts';
 import { control, isStorable } from '../text/printable.ts';
 
-/** A table as the user wrote it, taken apart. Without a schema, the search path of the connection decides. */
+/** The parts of a table name that the user wrote. Without a schema, the search path of the connection applies. */
 export interface TableName {
   readonly written: string;
   readonly schema: string | undefined;
@@ -9,18 +9,19 @@ export interface TableName {
 }
 
 /**
- * Reads `posts`, `app.posts`, `"My.Table"` or `app."Posts"`. What is not quoted is taken literally, as Knex
- * does: `userPosts` is not folded to lower case.
+ * Parses `posts`, `app.posts`, `"My.Table"` or `app."Posts"`. As in Knex, unquoted names are taken literally:
+ * `userPosts` is not folded to lower case.
  *
- * @throws UndropError `bad-options` where the text is no such name
+ * @throws UndropError `bad-options` if the text is not a table name
  */
 export function parseTableName(written: string): TableName {
   const parts = splitQualified(written);
   if (parts === undefined || parts.length > 2 || parts.some((part) => part === '' || !isStorable(part))) {
     throw new UndropError('bad-options', {
       subject: written,
-      message: `${JSON.stringify(written)} is not the name of a table.`,
-      reason: 'A name is table or schema.table; a part that holds a dot or a quote stands in double quotes.',
+      message: `${JSON.stringify(written)} is not a valid table name.`,
+      reason:
+        'A name is table or schema.table; a part that contains a dot or a quote must be in double quotes.',
       next: 'Correct the name.',
     });
   }
@@ -30,12 +31,12 @@ export function parseTableName(written: string): TableName {
     : { written, schema: first, name: second };
 }
 
-/** A name as PostgreSQL's `quote_ident` would write it, quoted always: safe whatever it holds. */
+/** Returns a name in double quotes, escaped as by PostgreSQL's `quote_ident`, but always quoted. */
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** A name in the spelling of SQL, always on one line: `posts`, `"My Table"`, `U&"two\000Alines"`. */
+/** Returns a name as an SQL identifier on one line, quoted only if needed: `posts`, `"My Table"`, `U&"two\000Alines"`. */
 export function identifier(name: string): string {
   if (/^[a-z_][a-z0-9_$]*$/.test(name)) return name;
   if (name.search(control) < 0) return quoteName(name);

@@ -1,9 +1,9 @@
-/** A table to be dropped, found. */
+/** A table to be dropped, as found in the database. */
 export interface Table {
   readonly oid: number;
   /** As the migration writes it. */
   readonly written: string;
-  /** Qualified and quoted, as SQL takes it. */
+  /** The qualified and quoted name. */
   readonly sql: string;
   readonly schema: string;
   readonly reason: string | undefined;

@@ -2,7 +2,7 @@ import type { DatabaseError } from 'pg';
 import { isVerdict, UndropError } from '../errors.ts';
 import type { Session } from './session.ts';
 
-// Whoever changes rows locks their table so, until the end of the transaction: of other tables no events can wait.
+// A transaction that changes rows holds this lock on their table until its end. Other tables have no pending trigger events.
 const changedSql = /* sql */ `
   select distinct l.relation::bigint as oid
   from pg_catalog.pg_locks as l
@@ -10,8 +10,8 @@ const changedSql = /* sql */ `
   where l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation' and l.mode = 'RowExclusiveLock'
     and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())`;
 
-// A name stands for all constraints of its schema that have it. Left out are names that one of another table has too, and
-// those of which not all would get back the mode that they are declared with.
+// SET CONSTRAINTS applies to all constraints of the schema with that name. Names are left out if a constraint of another
+// table has the same name, or if the constraints of that name are declared with different modes.
 const namesSql = /* sql */ `
   select pg_catalog.format('%I.%I', n.nspname, k.conname) as name, pg_catalog.bool_or(k.condeferred) as deferred
   from pg_catalog.pg_constraint as k
@@ -31,15 +31,15 @@ const namesSql = /* sql */ `
   order by 1`;
 
 /**
- * Checks now what deferred constraints and triggers of some relations would check at the commit: PostgreSQL neither drops
- * nor alters a table while that waits. Only where this transaction has changed rows of them; under the settings that the
- * session was found with, as at the commit; other constraints wait on. Afterwards these are in the mode that they are
- * declared with: one that SET CONSTRAINTS has set cannot be read.
+ * Checks deferred constraints and triggers of some relations now, instead of at commit: PostgreSQL neither drops nor alters
+ * a table with pending trigger events. Does nothing unless this transaction has changed rows of these relations. The checks
+ * run with the settings that the session had before, as at commit. Afterwards the constraints have the mode that they are
+ * declared with, because a mode set by SET CONSTRAINTS cannot be read.
  * https://www.postgresql.org/docs/current/sql-set-constraints.html
  *
- * @param purpose what it is needed for
- * @param find gives the OIDs of the relations
- * @throws UndropError `server-error` where one of them fails
+ * @param purpose what the checks must precede, for the message
+ * @param find returns the OIDs of the relations
+ * @throws UndropError `server-error` if a check fails
  */
 export async function checkDeferred(
   session: Session,
@@ -53,7 +53,7 @@ export async function checkDeferred(
   const found = await session.read<{ name: string; deferred: boolean }>(namesSql, [relations]);
   if (found.length === 0) return;
   const names = found.map(({ name }) => name).join(', ');
-  const deferred = found.filter((one) => one.deferred).map(({ name }) => name);
+  const deferred = found.filter((constraint) => constraint.deferred).map(({ name }) => name);
   const back = deferred.length === 0 ? '' : `; set constraints ${deferred.join(', ')} deferred`;
   try {
     await session.attempt(() => session.asFound(`set constraints ${names} immediate${back}`));
@@ -68,9 +68,9 @@ function failed(error: DatabaseError, names: string, purpose: string): UndropErr
     constraint === undefined ? names : `${constraint}${table === undefined ? '' : ` of ${table}`}`;
   return new UndropError('server-error', {
     subject: which,
-    message: `A deferred constraint or trigger failed, which is due before ${purpose}: ${which}.`,
+    message: `A deferred constraint or trigger failed when it was checked before ${purpose}: ${which}.`,
     reason: [message, detail, where].filter((line) => line !== undefined).join('\n'),
-    next: 'Nothing was changed. It is about changes that this transaction made before: correct these.',
+    next: 'Nothing was changed. The error comes from earlier changes in this transaction: correct them.',
     cause: error,
   });
 }

@@ -2,20 +2,20 @@ import { sqlState, UndropError } from '../errors.ts';
 import { together } from '../text/together.ts';
 
 /**
- * Settings that the deparsers and the replay depend on.
+ * Settings that the deparsing functions and the replay depend on.
  *
- * Not pinned are those that change only how a server plans, waits, logs or stores, and those that the code of users depends
- * on where it runs in a replay (`lc_time`, `default_text_search_config`, `xmlbinary`, `plpgsql.variable_conflict`): what
- * the caller has set is what it runs under elsewhere. `backslash_quote` and `escape_string_warning` are about strings that
- * nothing here writes, and `timezone_abbreviations` about time zones that are never printed by name.
+ * Settings that only affect planning, waiting, logging or storage are not pinned. Nor are settings that user code may
+ * depend on when it runs in a replay (`lc_time`, `default_text_search_config`, `xmlbinary`, `plpgsql.variable_conflict`):
+ * it runs with the caller's values, as it does elsewhere. `backslash_quote` and `escape_string_warning` concern string
+ * literals that this package does not write, and `timezone_abbreviations` concerns time zone names that are never printed.
  * https://www.postgresql.org/docs/current/runtime-config-client.html
  */
 export const pins: Readonly<Record<string, string>> = {
-  // The driver reads and writes UTF-8, whatever an application has set since it connected.
+  // The driver reads and writes UTF-8, even if the application has changed client_encoding since it connected.
   client_encoding: 'UTF8',
   // With pg_catalog alone, a temporary table named like a catalog would come first.
   search_path: 'pg_catalog, pg_temp',
-  // Turns row-level security that would hide rows from us into an error.
+  // If row-level security would hide rows from the role, the server raises an error.
   row_security: 'off',
   datestyle: 'ISO, MDY',
   intervalstyle: 'postgres',
@@ -26,9 +26,9 @@ export const pins: Readonly<Record<string, string>> = {
   quote_all_identifiers: 'off',
   standard_conforming_strings: 'on',
   transform_null_equals: 'off',
-  // Else the literal of an array with a null is one of an array with the word NULL.
+  // If off, NULL in an array literal is read as a string.
   array_nulls: 'on',
-  // Else the literal of an XML value that is no document is an error.
+  // With 'document', XML literals that are not documents fail.
   xmloption: 'content',
   check_function_bodies: 'off',
   default_tablespace: '',
@@ -39,8 +39,8 @@ export const pins: Readonly<Record<string, string>> = {
 };
 
 /**
- * Rows are read in the order of their pages, as pg_dump reads them. To plan a query over thirty catalogs takes longer
- * than to run it, so it is planned once.
+ * Rows are read in physical order, as by pg_dump. Planning a query over thirty catalogs takes longer than running it, so
+ * generic plans are used.
  */
 const howToRead = {
   synchronize_seqscans: 'off',
@@ -49,8 +49,8 @@ const howToRead = {
 };
 
 /**
- * With other values of these the server does not check what it is relied on for: foreign keys, pages and values that are
- * damaged. Only a superuser may set them, or who was granted it, so that they are not touched where they are right.
+ * With other values of these settings the server skips checks that an exact restore depends on: of foreign keys, damaged
+ * pages and damaged values. Setting them requires a privilege, so they are set only if they have another value.
  * https://www.postgresql.org/docs/current/runtime-config-developer.html
  */
 const safe: Readonly<Record<string, string>> = {
@@ -60,7 +60,7 @@ const safe: Readonly<Record<string, string>> = {
   composite_type_mismatch: 'error',
 };
 
-/** Sets, until the transaction ends, what a JSON object says, as far as the server knows it. */
+/** Sets the settings of a JSON object until the transaction ends. Settings that the server does not have are skipped. */
 export const setAll = /* sql */ `
   select pg_catalog.set_config(s.key, s.value, true)
   from pg_catalog.jsonb_each_text($1::jsonb) as s
@@ -68,7 +68,7 @@ export const setAll = /* sql */ `
 
 const pinned = JSON.stringify({ ...pins, ...howToRead });
 
-/** The session as it was found, with the path of schemas that names are looked up in no more. */
+/** The state of the session before its settings were pinned. */
 export interface Found {
   readonly version: string;
   readonly versionNumber: string;
@@ -77,13 +77,13 @@ export interface Found {
   readonly isolation: string;
   readonly readOnly: string;
   readonly schemas: readonly string[];
-  /** What puts the settings back, as JSON. */
+  /** The previous values of the settings, as JSON. */
   readonly settings: string;
-  /** Those that are not safe, as JSON: name and value. */
+  /** Names and values of settings that are not safe, as JSON. */
   readonly unsafe: string | null;
 }
 
-/** Runs a statement, and those that it is given at the same time one after the other. */
+/** Runs a statement. Statements passed at the same time run one after the other. */
 type Run = (text: string, values: readonly unknown[]) => Promise<Record<string, string | null>[]>;
 
 const encodingSql = `select pg_catalog.current_setting('client_encoding') as setting`;
@@ -107,9 +107,9 @@ const foundSql = /* sql */ `
      where pg_catalog.current_setting(s.key, true) <> s.value) as unsafe`;
 
 /**
- * Pins the settings, and says what they were. Nothing may be looked up in the user's search path, where a function or
- * operator could pass for a built-in one: not even what reads the settings. The path itself is read first, with nothing
- * in it that is looked up.
+ * Pins the settings and returns their previous values. No name may be looked up in the user's search path, where a function
+ * or operator could be taken for a built-in one. This includes the query that reads the settings, so the path is read first,
+ * by a query in which all names are qualified.
  */
 export async function pin(run: Run): Promise<Found> {
   const [[encoding], , [path], , [found]] = await together([
@@ -136,10 +136,10 @@ export async function pin(run: Run): Promise<Found> {
 }
 
 /**
- * Makes safe what is not, until the transaction ends.
+ * Gives unsafe settings their safe values until the transaction ends.
  *
- * @returns what puts the settings back, as JSON
- * @throws UndropError `insufficient-privilege` where the role may not
+ * @returns the previous values of all settings, as JSON
+ * @throws UndropError `insufficient-privilege` if the role may not set them
  */
 export async function makeSafe(run: Run, { role, settings, unsafe }: Found): Promise<string> {
   if (unsafe === null) return settings;
@@ -158,7 +158,7 @@ function mayNotSet(role: string, found: Readonly<Record<string, string>>, cause:
   return new UndropError('insufficient-privilege', {
     subject: names.join(', '),
     message: `The role ${role} may not set ${names.join(', ')} to ${names.map((name) => safe[name]).join(', ')}.`,
-    reason: `Under ${names.map((name) => `${name} = ${found[name]}`).join(', ')} the server leaves out checks that an exact restore rests on.`,
+    reason: `With ${names.map((name) => `${name} = ${found[name]}`).join(', ')} the server skips checks that an exact restore depends on.`,
     next: `Reset it where it is set for the role, the database or the connection (alter role … reset ${names[0]}), or run as a superuser.`,
     cause,
   });

@@ -3,7 +3,7 @@ import { sqlState, UndropError } from '../errors.ts';
 import { inSession, type Session } from './session.ts';
 
 /**
- * A session that the server lets change nothing, and that does not queue behind a lock for long.
+ * Does work in a read-only transaction that waits at most five seconds for a lock.
  *
  * @throws UndropError `lock-timeout`; whatever `work` throws
  */
@@ -20,7 +20,7 @@ export function inReadOnlySession<T>(knex: Knex, work: (session: Session) => Pro
 function lockTimeout({ database }: Session, cause: Error): UndropError {
   return new UndropError('lock-timeout', {
     subject: database,
-    message: `Another session holds a lock on what is to be read in ${database}.`,
+    message: `Another session holds a lock on an object to be read in ${database}.`,
     reason: cause.message,
     next: 'Run it again when that session has ended; pg_locks and pg_stat_activity show it.',
     cause,

@@ -5,33 +5,33 @@ export interface Server extends Features {
   /** As `server_version` prints it, `15.18 (Debian …)`. */
   readonly version: string;
   readonly major: number;
-  /** Rows may be sent to it by COPY; the embedded one loses the protocol over them. */
+  /** Whether COPY FROM STDIN works. On the embedded server it breaks the protocol. */
   readonly copyIn: boolean;
-  /** Several sessions can be connected to it at a time; to the embedded one only one. */
+  /** Whether several sessions can be connected at the same time. The embedded server has only one. */
   readonly shared: boolean;
-  /** It can look whether a client is still there while it works for it. Elsewhere than on Linux it may not be able to. */
+  /** Whether `client_connection_check_interval` can be set. It is not available on all operating systems. */
   readonly looksForClients: boolean;
 }
 
-/** What a major can do, by name: the only place that compares version numbers. */
+/** Features that depend on the major version. Version numbers are compared only here. */
 export interface Features {
   /** NOT NULL constraints are rows of pg_constraint, with names (18). */
   readonly namedNotNull: boolean;
-  /** Those of domains are so too (17). */
+  /** NOT NULL constraints of domains are rows of pg_constraint (17). */
   readonly namedDomainNotNull: boolean;
-  /** A child may say how it generates a column that its parent generates too (16); before, it must not. */
+  /** A child may repeat the generation expression of an inherited column (16); before, it must not. */
   readonly generatedInChildren: boolean;
   /** A publication may name columns and filter rows (15). */
   readonly publicationColumns: boolean;
-  /** Membership in a role may come without the right to act as it (16). */
+  /** Membership in a role may be granted without SET (16). */
   readonly setOption: boolean;
-  /** There is a privilege to VACUUM and the like, which owners have (17). */
+  /** There is a MAINTAIN privilege, which owners have (17). */
   readonly maintain: boolean;
-  /** The query of a view depends on the view itself (until 15). */
+  /** The rule of a view depends on the view itself (until 15). */
   readonly viewsNameThemselves: boolean;
-  /** Sequences may be unlogged (15); before, those of unlogged tables are logged too. */
+  /** Sequences may be unlogged (15); before, sequences of unlogged tables are logged. */
   readonly unloggedSequences: boolean;
-  /** Says when a table or index was last read (16). */
+  /** Statistics contain the time of the last scan of a table or index (16). */
   readonly lastReads: boolean;
 }
 
@@ -39,9 +39,11 @@ const oldest = 14;
 const newest = 18;
 
 /**
+ * Returns the description of a supported server.
+ *
  * @param versionNumber `server_version_num`, such as 150018
- * @param banner what `version()` gives
- * @param env `UNDROP_ALLOW_SERVER`: a major later than those that are known, to be tried all the same
+ * @param banner the result of `version()`
+ * @param env `UNDROP_ALLOW_SERVER` may contain a later major version to be accepted
  * @throws UndropError `unsupported-server`
  */
 export function describeServer(
@@ -56,11 +58,11 @@ export function describeServer(
     throw new UndropError('unsupported-server', {
       subject: `PostgreSQL ${version}`,
       message: `PostgreSQL ${version} is not supported.`,
-      reason: `What a drop takes along is known, and tested, for PostgreSQL ${majors.join(', ')}.`,
+      reason: `This version of knex-undrop is tested with PostgreSQL ${majors.join(', ')}.`,
       next:
         major < oldest
           ? `Upgrade the server to ${oldest} or later.`
-          : `Use a newer knex-undrop; or set UNDROP_ALLOW_SERVER=${major}: what would not come back exactly is refused there too.`,
+          : `Use a newer knex-undrop, or set UNDROP_ALLOW_SERVER=${major}: objects that could not be recreated exactly are refused on that version too.`,
     });
   }
   const isEmbedded = banner.includes('PGlite');
@@ -87,36 +89,38 @@ export function featuresOf(major: number): Features {
 
 const majors = Array.from({ length: newest - oldest + 1 }, (_, index) => oldest + index);
 
-/** What speaks PostgreSQL's protocol, by what its `version()` says, and why it is refused. */
-const products: readonly { name: string; says: RegExp; reason: string }[] = [
+/** Other products that use PostgreSQL's protocol, recognised by `version()`, and why they are refused. */
+const products: readonly { name: string; pattern: RegExp; reason: string }[] = [
   {
     name: 'CockroachDB',
-    says: /\bCockroachDB\b/,
-    reason: 'It has neither the catalogs nor the locks that an exact restore rests on.',
+    pattern: /\bCockroachDB\b/,
+    reason: 'It has neither the catalogs nor the locks that an exact restore depends on.',
   },
   {
     name: 'YugabyteDB',
-    says: /-YB-\d/,
-    reason: 'Its tables are split into tablets, by settings that nothing here reads.',
+    pattern: /-YB-\d/,
+    reason: 'Its tables are split into tablets by settings that knex-undrop does not read.',
   },
   {
     name: 'Amazon Redshift',
-    says: /\bRedshift\b/,
-    reason: 'It has no savepoints, and stores how a table is spread where nothing here reads it.',
+    pattern: /\bRedshift\b/,
+    reason: 'It has no savepoints, and knex-undrop does not read how it distributes tables.',
   },
   {
     name: 'Greenplum',
-    says: /\bGreenplum\b/,
-    reason: 'Its tables are spread over segments, by rules that nothing here reads.',
+    pattern: /\bGreenplum\b/,
+    reason: 'Its tables are distributed over segments by rules that knex-undrop does not read.',
   },
 ];
 
 /**
- * @param banner what `version()` gives
- * @throws UndropError `unsupported-server` where it is not PostgreSQL itself
+ * Refuses servers that are not PostgreSQL itself.
+ *
+ * @param banner the result of `version()`
+ * @throws UndropError `unsupported-server`
  */
 export function refuseOtherProducts(banner: string): void {
-  const product = products.find(({ says }) => says.test(banner));
+  const product = products.find(({ pattern }) => pattern.test(banner));
   if (product === undefined) return;
   throw new UndropError('unsupported-server', {
     subject: banner,
