@@ -282,7 +282,7 @@ describe('bad input', function () {
           'dependents is "ignore"',
           'lockTries',
           'names b twice',
-          'tables of one schema',
+          'all tables are in one schema',
         ];
         await refused([() => latest()], { status: 1, code: 'bad-options', says });
         expect(await sql('select to_regclass($$undrop.drops$$) as drops')).to.eql([{ drops: null }]);

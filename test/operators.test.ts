@@ -179,7 +179,7 @@ describe('operators that no text prints', () => {
         'restore-failed',
       );
       expect(late.reason).to.include(
-        'schema ops, where case_other has made operator ops.=(integer[],integer[])',
+        'schema ops, where case_other has created operator ops.=(integer[],integer[])',
       );
       await run.knex.raw('drop operator ops.= (int[], int[])');
       await quietly(() => run.down(arraysMigration));
@@ -190,7 +190,7 @@ describe('operators that no text prints', () => {
         'not-reproducible',
       );
       expect(early.reason).to.include(
-        'table constraint c on public.t: operators are to be found in schema ops',
+        'table constraint c on public.t: its operators are looked up in schema ops',
       );
       const [role] = await run.rows<{ rolsuper: boolean }>(
         `select rolsuper from pg_roles where rolname = 'case_other'`,
