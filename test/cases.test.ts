@@ -6,7 +6,7 @@ import { expectSame, look } from './support/judges.ts';
 import { refusalOf } from './support/migrate.ts';
 import { type TestServer, testServer } from './support/server.ts';
 
-// UNDROP_CASES=all: every case, not only the first of each family. So does the matrix, on the server of `npm test` too.
+// UNDROP_CASES=all runs all cases, not only the first of each family. The matrix runs all of them too.
 const all = process.env.UNDROP_CASES === 'all';
 const families = new Set<string>();
 const chosen = readCases().filter(({ name }) => {
@@ -22,12 +22,12 @@ describe(all ? 'cases' : 'cases, one of each family', () => {
     server = await testServer();
   });
 
-  for (const one of chosen) {
-    const { name, schema, tables, options, refused } = one;
+  for (const chosenCase of chosen) {
+    const { name, schema, tables, options, refused } = chosenCase;
     const migration = reversibleDrop({ name, tables, ...options });
 
-    it(refused === undefined ? `${name}: comes back` : `${name}: is refused, ${refused}`, async function () {
-      await needsCase(this, server, one);
+    it(refused === undefined ? `${name}: is restored` : `${name}: is refused, ${refused}`, async function () {
+      await needsCase(this, server, chosenCase);
       await inCase(server, schema, async (run, database) => {
         const before = await look(database);
         if (refused !== undefined) {
@@ -38,12 +38,12 @@ describe(all ? 'cases' : 'cases, one of each family', () => {
           return;
         }
         await quietly(() => run.up(migration));
-        const standing = await run.rows(
+        const remaining = await run.rows(
           `select to_regclass(t ->> 'sql') as name from undrop.drops, jsonb_array_elements(tables) t`,
         );
         expect(
-          standing.map(({ name }) => name),
-          'still there',
+          remaining.map(({ name }) => name),
+          'tables that still exist',
         ).to.deep.equal(tables.map(() => null));
         await quietly(() => run.down(migration));
         expectSame(before, await look(database));

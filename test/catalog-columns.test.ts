@@ -5,13 +5,13 @@ import { databaseRows } from '../src/catalog/facts/database-rows.ts';
 import { noise, rows } from '../src/catalog/facts/normal.ts';
 import { testServer } from './support/server.ts';
 
-/** All columns that PostgreSQL 14 to 18 have in the catalogs of the facts, each of them looked at by a person. */
+/** All columns of the catalogs of facts in PostgreSQL 14 to 18, each reviewed by a person. */
 const known: Readonly<Record<string, readonly string[]>> = JSON.parse(
   readFileSync(join(import.meta.dirname, 'fixtures/catalog-columns.json'), 'utf8'),
 );
 
 describe('columns of the catalogs', () => {
-  it('are all known: decide of a new one whether it is a fact, in src/catalog/facts/normal.ts', async () => {
+  it('are all known; for a new one, decide in src/catalog/facts/normal.ts whether it is a fact', async () => {
     const server = await testServer();
     const found = await server.sql<{ catalog: string; column: string }>(
       'postgres',
@@ -28,7 +28,7 @@ describe('columns of the catalogs', () => {
     expect(unknown, server.version).to.deep.equal([]);
   });
 
-  it('that are no facts exist', () => {
+  it('that are not facts exist', () => {
     for (const [catalog, columns] of Object.entries(noise))
       expect(known[catalog], catalog).to.include.members(Object.keys(columns));
   });

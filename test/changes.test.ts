@@ -7,7 +7,7 @@ import { type FaultProxy, type Strike, startProxy } from './support/proxy.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
-describe('what other sessions commit while tables are dropped', function () {
+describe('a change that another session commits during a drop', function () {
   this.timeout(60_000);
   let server: TestServer;
   let proxy: FaultProxy;
@@ -73,7 +73,7 @@ describe('what other sessions commit while tables are dropped', function () {
       about(gone) as replaced, has_function_privilege('changes_reader', 'about(gone)', 'execute') as executes
       from gone`);
   const changed = () => [{ granted: grants(), renamed: 'renamed', replaced: 'second', executes: true }];
-  /** Every try has a number of its own. */
+  /** Each attempt has its own number. */
   const entry = async () => (await sql<{ id: number }>('select id::int from undrop.drops'))[0]?.id;
 
   const strike = (statement: RegExp, when: Strike['when'], text: string | (() => unknown)) =>
@@ -85,7 +85,7 @@ describe('what other sessions commit while tables are dropped', function () {
       },
     });
 
-  it('comes back where it was before the drop', async () => {
+  it('is restored if it was made before the drop', async () => {
     strike(/drop table public\.gone/, 'before', changes());
     await migration().up(knex);
     expect(await entry()).to.equal(2);
@@ -93,7 +93,7 @@ describe('what other sessions commit while tables are dropped', function () {
     expect(await state()).to.deep.equal(changed());
   });
 
-  it('comes back where it was while rows were kept, which are not kept again', async () => {
+  it('is restored if it was made while rows were copied, without copying them again', async () => {
     strike(/insert into undrop\.rows/, 'after', changes());
     await migration().up(knex);
     expect(await entry()).to.equal(1);
@@ -101,7 +101,7 @@ describe('what other sessions commit while tables are dropped', function () {
     expect(await state()).to.deep.equal(changed());
   });
 
-  it('voids an approval that is bound to a fingerprint, also while rows are kept', async () => {
+  it('invalidates an approval with a fingerprint, also while rows are copied', async () => {
     const bound = migration({ approval: 'each-table' });
     process.env.APPROVED_DROPS = 'gone@000000000000';
     try {
@@ -114,7 +114,7 @@ describe('what other sessions commit while tables are dropped', function () {
     }
   });
 
-  it('is named where there is no other try', async () => {
+  it('is named if there is no further attempt', async () => {
     strike(/drop table public\.gone/, 'before', changes());
     const error = await refusalOf(migration({ lockTries: 1 }).up(knex), 'drop-differs');
     expect(error.subject).to.include('function public.about(public.gone)');
@@ -124,7 +124,7 @@ describe('what other sessions commit while tables are dropped', function () {
     expect(await sql('select to_regnamespace($$undrop$$) as archive')).to.deep.equal([{ archive: null }]);
   });
 
-  it('is waited for where it is not committed yet', async () => {
+  it('is waited for if it is not committed yet', async () => {
     const other = await server.client(database.name);
     others.push(other);
     strike(/drop table public\.gone/, 'before', async () => {
@@ -137,7 +137,7 @@ describe('what other sessions commit while tables are dropped', function () {
     expect(await sql(cost)).to.deep.equal([{ cost: 7 }]);
   });
 
-  it('of a table that stays is not taken for what the drop did', async function () {
+  it('of a survivor is not taken for an effect of the drop', async function () {
     if (!grants()) skip(this, 'from PostgreSQL 18 on GRANT locks the table');
     strike(/drop table public\.gone/, 'before', 'grant select on kept to changes_reader');
     await migration().up(knex);
@@ -146,7 +146,7 @@ describe('what other sessions commit while tables are dropped', function () {
     await migration().down(knex);
   });
 
-  it('is dropped and restored too where it came to need a dropped function, even after the drop', async () => {
+  it('that depends on a dropped function is dropped and restored too, even after the drop', async () => {
     // Minor releases of November 2026 lock what a new object depends on, and so have it wait for the drop.
     let waits = false;
     strike(/drop table public\.gone/, 'after', () =>
@@ -161,7 +161,7 @@ describe('what other sessions commit while tables are dropped', function () {
     else expect(await sql('select * from late')).to.deep.equal([{ a: 'first' }]);
   });
 
-  it('is told from what the transaction has done itself before', async () => {
+  it('is distinguished from earlier changes of the same transaction', async () => {
     await knex.transaction(async (transaction) => {
       await transaction.raw(`
         create table own (id int primary key, note text);
@@ -180,7 +180,7 @@ describe('what other sessions commit while tables are dropped', function () {
     ).to.deep.equal([{ own: 'own', gone: 'gone_n', more: null, proowner: 'changes_reader' }]);
   });
 
-  it('is noticed beside what the transaction has done itself', async () => {
+  it('is noticed in addition to changes of the same transaction', async () => {
     strike(/drop table public\.gone/, 'before', `comment on function about(gone) is 'theirs'`);
     await knex.transaction(async (transaction) => {
       await transaction.raw(`comment on table gone is 'ours'`);
@@ -197,7 +197,7 @@ describe('what other sessions commit while tables are dropped', function () {
         `select state from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`,
       );
 
-    it('that ends, whether tables are dropped or not', async () => {
+    it('that is closed, whether tables are dropped or not', async () => {
       await migration().up(knex);
       expect(await connections()).to.deep.equal([{ state: 'idle' }]);
       await migration().down(knex);
@@ -206,7 +206,7 @@ describe('what other sessions commit while tables are dropped', function () {
       expect(await connections()).to.deep.equal([{ state: 'idle' }]);
     });
 
-    it('that is lost, and nothing is dropped', async () => {
+    it('and if that connection is lost, nothing is dropped', async () => {
       strike(/drop table public\.gone/, 'after', () =>
         sql(`select pg_terminate_backend(pid) from pg_stat_activity
           where datname = current_database() and state = 'idle' and application_name <> 'knex-undrop: drop'`),
@@ -216,7 +216,7 @@ describe('what other sessions commit while tables are dropped', function () {
       expect(await connections()).to.deep.equal([{ state: 'idle' }]);
     });
 
-    it('with the settings of the first, however they are given', async () => {
+    it('with the settings of the first connection, however they are configured', async () => {
       const { host, user, database: name } = server.config(database.name);
       const password = `secret ${Math.random()}`;
       let asked = 0;
@@ -241,7 +241,7 @@ describe('what other sessions commit while tables are dropped', function () {
       }
     });
 
-    it('and refused where there is no room for one', async () => {
+    it('and refused if that connection cannot be opened', async () => {
       await sql(`
         create schema undrop authorization changes_owner;
         alter table gone owner to changes_owner;
@@ -267,7 +267,7 @@ describe('what other sessions commit while tables are dropped', function () {
     });
   });
 
-  it('is refused where it may be rows of a table that cannot be locked', async () => {
+  it('is refused if it may add rows to a table that cannot be locked', async () => {
     await sql(`
       create table parent (id int) partition by list (id);
       create table part partition of parent for values in (1);

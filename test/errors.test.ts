@@ -19,18 +19,18 @@ const schema = `
   insert into full_of values (1);
   create view v as select id from b`;
 
-/** How an error comes about: what has happened before, and what then ends with it. */
+/** How an error is caused: the preparation, and the action that fails. */
 interface Way {
-  given?(at: Place): unknown;
+  prepare?(at: Place): unknown;
   act(at: Place): Promise<unknown>;
 }
 
 interface Place {
   readonly run: Runner;
   readonly url: string;
-  /** The superuser's, while others act. */
+  /** The superuser's runner, while other roles act. */
   sql(text: string): Promise<unknown>;
-  /** One of our commands as a process; throws the error that it prints. */
+  /** Runs a command as a process, and throws the error that it prints. */
   command(args: string, env?: Readonly<Record<string, string>>): Promise<void>;
 }
 
@@ -40,9 +40,9 @@ const meddler = `
   create function meddle() returns event_trigger language plpgsql as $$
     begin comment on table public.a is 'meddled with'; exception when undefined_table then null; end $$;
   create event trigger meddle on ddl_command_end when tag in ('ALTER TABLE') execute function meddle()`;
-/** Dropped, and then something has happened. */
+/** Drops the table, then prepares the error. */
 const afterUp = (text: string): Way => ({
-  given: async ({ run, sql }) => {
+  prepare: async ({ run, sql }) => {
     await run.up(drop('a'));
     await sql(text);
   },
@@ -60,17 +60,17 @@ const ways: Record<ErrorCode, Way> = {
   'not-a-table': up('v'),
   'missing-table': up('nowhere'),
   'extension-member': {
-    given: ({ sql }) => sql('create extension lo; alter extension lo add table a'),
+    prepare: ({ sql }) => sql('create extension lo; alter extension lo add table a'),
     ...up('a'),
   },
   'not-empty': up('full_of'),
   'has-dependents': up('b'),
   'not-reproducible': {
-    given: ({ sql }) => sql('alter table kept add gone a'),
+    prepare: ({ sql }) => sql('alter table kept add gone a'),
     ...up('a', { dependents: 'cascade' }),
   },
   'rehearsal-differs': {
-    given: async ({ run, sql }) => {
+    prepare: async ({ run, sql }) => {
       await inSession(run.knex, ensureArchive);
       await sql(meddler);
     },
@@ -81,7 +81,7 @@ const ways: Record<ErrorCode, Way> = {
     create function forbid() returns event_trigger language plpgsql as $$ begin raise 'not today'; end $$;
     create event trigger forbid on ddl_command_start when tag in ('CREATE TABLE') execute function forbid()`),
   'drop-differs': {
-    given: ({ sql }) =>
+    prepare: ({ sql }) =>
       sql(`
         create function sweep() returns event_trigger language plpgsql as $$
           begin
@@ -102,10 +102,10 @@ const ways: Record<ErrorCode, Way> = {
       ),
   },
   'backup-missing': up('a', { backup: 'required' }),
-  'backup-unproved': { given: attested, ...up('a', { backup: 'required', backupProof: 'restore' }) },
+  'backup-unproved': { prepare: attested, ...up('a', { backup: 'required', backupProof: 'restore' }) },
   'backup-failed': {
-    // What is recorded later is in the archive from the beginning, and so in the dump.
-    given: ({ run }) => inSession(run.knex, ensureArchive),
+    // The archive contains the later record from the beginning, and so does the dump.
+    prepare: ({ run }) => inSession(run.knex, ensureArchive),
     act: ({ command }) => command('backup', { PG_DUMP: '/nowhere/pg_dump' }),
   },
   'lock-timeout': {
@@ -120,7 +120,7 @@ const ways: Record<ErrorCode, Way> = {
   'archive-missing': { act: ({ run }) => run.down(drop('a')) },
   'archive-damaged': afterUp(`update undrop.statements set sql = sql || ' ' where position = 1`),
   'insufficient-privilege': {
-    given: ({ sql }) =>
+    prepare: ({ sql }) =>
       sql('create role errors_stranger login; create schema undrop authorization errors_stranger'),
     act: async ({ url }) => {
       const stranger = runner(url.replace('postgres@', 'errors_stranger@'));
@@ -132,7 +132,7 @@ const ways: Record<ErrorCode, Way> = {
     },
   },
   'not-seedable': {
-    given: ({ sql }) => sql('create table postings ()'),
+    prepare: ({ sql }) => sql('create table postings ()'),
     act: ({ run }) => seed(run.knex),
   },
   'in-use': {
@@ -150,7 +150,7 @@ const ways: Record<ErrorCode, Way> = {
   },
 };
 
-describe('every error', function () {
+describe('each error', function () {
   this.timeout(60_000);
   let server: TestServer;
   let project: Project;
@@ -177,9 +177,9 @@ describe('every error', function () {
   const sql = (text: string) => server.sql(database.name, text);
 
   /**
-   * A digest of the rows of every table, catalogs included, by where they are and who wrote them: a row that is written
-   * again is another, even if it says the same. Only rows of pg_class are written in place, with statistics, which may
-   * change. No sequence takes back a number that it gave, so those of the archive are left out.
+   * A digest of the rows of all tables, catalogs included, by their locations and transactions: a row that is written
+   * again differs, even if its values are the same. Only rows of pg_class are updated in place, with statistics, which may
+   * change. Sequences are not rolled back, so those of the archive are left out.
    */
   async function everything(): Promise<string[]> {
     const tables = await server.sql<{ query: string }>(
@@ -213,12 +213,12 @@ describe('every error', function () {
     throw thrown;
   }
 
-  for (const [code, { given, act }] of Object.entries(ways)) {
-    it(`${code} is raised, and leaves no trace`, async () => {
+  for (const [code, { prepare, act }] of Object.entries(ways)) {
+    it(`${code} is raised, and nothing is changed`, async () => {
       const place: Place = { run, url: database.url, sql, command };
       const raised: { error?: unknown } = {};
       await said(async () => {
-        await given?.(place);
+        await prepare?.(place);
         const before = await everything();
         await act(place).catch((error: unknown) => {
           raised.error = error;

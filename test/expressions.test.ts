@@ -11,10 +11,10 @@ import type { Runner } from './support/migrate.ts';
 import { type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
-// UNDROP_EXPRESSIONS=table: prints what became of every kind of object with the operators of every family.
+// UNDROP_EXPRESSIONS=table prints the outcome for each kind of object with the operators of each family.
 const printed = process.env.UNDROP_EXPRESSIONS === 'table';
 
-describe('expressions that print no operator', () => {
+describe('expressions whose text names no operator', () => {
   let server: TestServer;
   const table = new Map<string, Map<string, string>>();
   before(async () => {
@@ -26,7 +26,7 @@ describe('expressions that print no operator', () => {
   });
 
   for (const family of families) {
-    it(`with the operators of ${family.name} come back with them, or are refused`, async function () {
+    it(`with the operators of ${family.name} are restored with them, or are refused`, async function () {
       if (family.extension !== undefined && !(await hasExtension(server, family.extension)))
         skip(this, `the server has no ${family.extension}`);
       const cells = new Map<string, string>();
@@ -50,7 +50,7 @@ async function hasExtension(server: TestServer, name: string): Promise<boolean> 
   return (await server.sql('postgres', sql)).length > 0;
 }
 
-/** Gives how many of the objects the server has taken. */
+/** Returns how many of the objects the server accepted. */
 async function make(client: pg.Client, { path }: Family, { before, makes }: Kind): Promise<number> {
   await client.query(`set search_path = ${path}`);
   for (const sql of before) await client.query(sql);
@@ -64,7 +64,7 @@ async function make(client: pg.Client, { path }: Family, { before, makes }: Kind
   return made;
 }
 
-/** Drops the tables and brings them back: `exact`, or the code of the refusal. */
+/** Drops and restores the tables. Returns `exact`, or the code of the refusal. */
 async function restore(
   server: TestServer,
   database: string,
@@ -107,7 +107,7 @@ async function restore(
   return 'exact';
 }
 
-/** What the statements give, or fail with, one after the other; they leave no trace. */
+/** Returns the result or error of each statement; all of them are rolled back. */
 async function show(client: pg.Client, { path }: Family, { shows }: Kind): Promise<unknown[]> {
   const shown: unknown[] = [];
   await client.query(`begin; set local search_path = ${path}`);

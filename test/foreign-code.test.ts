@@ -17,7 +17,7 @@ import { type Runner, refusalOf, runner } from './support/migrate.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
-describe('code of other roles', () => {
+describe('functions of other roles', () => {
   let server: TestServer;
   let database: TestDatabase;
   let run: Runner;
@@ -46,8 +46,8 @@ describe('code of other roles', () => {
     await server.sql('postgres', 'drop role if exists case_owner, case_reader');
   });
 
-  // Whatever the server works out once is worked out as soon as a query is planned. A sequence counts also what is
-  // rolled back; where nothing can be written, the call fails.
+  // The planner evaluates constant expressions. A sequence also counts calls that are
+  // rolled back; in a read-only transaction, the call fails.
   const everywhere = `
     create sequence calls;
     create sequence calls_of_others;
@@ -86,7 +86,7 @@ describe('code of other roles', () => {
       )
     )[0]?.last;
 
-  it('are run by whoever plans a query: this test can fail', async () => {
+  it('are run by planning a query, so these tests can fail', async () => {
     for (const [index, what] of ['t', 'u', 'o', 'looks_like_a_ledger', 'v'].entries()) {
       await run.knex.raw(`explain select from ${what}`);
       expect(Number(await calls()), what).to.be.greaterThan(index);
@@ -106,14 +106,14 @@ describe('code of other roles', () => {
       ),
   };
   for (const [name, look] of Object.entries(looks)) {
-    it(`is not run by ${name}`, async () => {
+    it(`are not run by ${name}`, async () => {
       await quietly(() => inSession(run.knex, look));
       await quietly(() => inReadOnlySession(run.knex, look));
       expect(await calls()).to.equal(null);
     });
   }
 
-  it('is not run by planDrop, nor by a drop that is refused', async () => {
+  it('are not run by planDrop, nor by a drop that is refused', async () => {
     const tables = ['t', 'u', 'o', 'looks_like_a_ledger'];
     const plan = await planDrop(run.knex, { name: '1', tables, dependents: 'cascade' });
     expect(plan.filled).to.deep.equal([
@@ -126,7 +126,7 @@ describe('code of other roles', () => {
     expect(await calls()).to.equal(null);
   });
 
-  it('is not run by an audit that knows all the same how many rows there are', async () => {
+  it('are not run by an audit, which still counts the rows', async () => {
     const { tables, counts } = await inSession(run.knex, readEvidence);
     const rows = Object.fromEntries(tables.map(({ name, oid }) => [name, counts.get(oid)?.rows]));
     expect(rows).to.deep.equal({ t: 2, u: 1, o: 1, looks_like_a_ledger: 1 });
@@ -139,7 +139,7 @@ describe('code of other roles', () => {
     });
   });
 
-  it('is not needed to see in verify which views cannot be parsed, and which were not looked at', async () => {
+  it('are not run by verify, which reports views that cannot be parsed or were not checked', async () => {
     const views = async () => {
       const { checks } = await inReadOnlySession(run.knex, (session) => verifyDatabase(session));
       return checks.find(({ name }) => name === 'views can be parsed');
@@ -165,7 +165,7 @@ describe('code of other roles', () => {
     });
   });
 
-  it('is not run by the report', async () => {
+  it('are not run by the report', async () => {
     await quietly(() => readReport(run.knex, { folder, root: folder, expect: undefined }));
     expect(await calls()).to.equal(null);
   });

@@ -51,7 +51,7 @@ describe('grants', () => {
     grant usage on type d to case_b;
     revoke execute on procedure p(t) from public;`;
 
-  /** What somebody may set between up and down, and how to take it back. */
+  /** Default privileges that are set between up and down, and how to remove them. */
   const everything = `
     alter default privileges grant all on tables to case_b with grant option;
     alter default privileges in schema public grant select on tables to public;
@@ -76,7 +76,7 @@ describe('grants', () => {
     alter default privileges grant usage on types to postgres;`;
 
   describe('default privileges', () => {
-    it('that came since the drop change nothing', async () => {
+    it('that were added after the drop have no effect', async () => {
       await run.knex.raw(schema);
       const before = await look();
       await run.up(migration);
@@ -86,7 +86,7 @@ describe('grants', () => {
       expect(await look()).to.equal(before);
     });
 
-    it('that have gone since the drop are not missed', async () => {
+    it('that were removed after the drop are not needed', async () => {
       await run.knex.raw(everything);
       await run.knex.raw(schema);
       const before = await look();
@@ -97,7 +97,7 @@ describe('grants', () => {
       expect(await look()).to.equal(before);
     });
 
-    it('leave no list where there was none', async () => {
+    it('leave no access list where there was none', async () => {
       await run.knex.raw(schema);
       await run.up(migration);
       await run.down(migration);
@@ -108,7 +108,7 @@ describe('grants', () => {
       expect(row).to.deep.equal({ relation: null, routine: null, type: null });
     });
 
-    it('do not change what exported DDL makes', async () => {
+    it('do not affect objects that exported DDL creates', async () => {
       await run.knex.raw(schema);
       const before = await look();
       const ddl = await run.knex.transaction((transaction) =>
@@ -123,7 +123,7 @@ describe('grants', () => {
       expect(await look()).to.equal(before);
     });
 
-    it('stay with what was not made by the restore', async () => {
+    it('remain on objects that the restore did not create', async () => {
       await run.knex.raw(`${schema} alter default privileges grant all on tables to case_b;`);
       const { statements } = await planDrop(run.knex, { name: '001_tables', ...options });
       await run.knex.raw('create table other (id int)');
@@ -134,7 +134,7 @@ describe('grants', () => {
       expect(await look()).to.equal(before);
     });
 
-    it('need no plpgsql where there are none', async () => {
+    it('do not require plpgsql if there are none', async () => {
       await run.knex.raw('drop extension plpgsql; create table t (id int); create table u (id serial)');
       const before = await look();
       await run.up(migration);
@@ -143,7 +143,7 @@ describe('grants', () => {
     });
   });
 
-  describe('given by another role', () => {
+  describe('made by another role', () => {
     const handedOn = `
       grant select on t to case_a with grant option;
       set role case_a;
@@ -162,7 +162,7 @@ describe('grants', () => {
       grant select on t to case_b;
       reset role;`;
 
-    it('leave the session the role that it had', async () => {
+    it('leave the role of the session unchanged', async () => {
       await run.knex.raw(mine);
       await run.knex.raw('grant case_a to case_migrator');
       const before = await look();
@@ -179,7 +179,7 @@ describe('grants', () => {
       expect(await look()).to.equal(before);
     });
 
-    it('leave a session without SET ROLE without it', async () => {
+    it('leave a session without SET ROLE unchanged', async () => {
       await run.knex.raw(`create table t (id int); create table u (id int); ${handedOn}`);
       await run.knex.transaction(async (transaction) => {
         await migration.up(transaction);
@@ -190,7 +190,7 @@ describe('grants', () => {
       });
     });
 
-    it('are refused where the role may not act as that one', async () => {
+    it('are refused if the role may not act as the grantor', async () => {
       await server.sql(database.name, mine.replace('nologin', 'login'));
       const other = runner(server.url(database.name, 'case_migrator'));
       try {
@@ -204,7 +204,7 @@ describe('grants', () => {
       }
     });
 
-    it('as are objects of an owner that it may not act as', async () => {
+    it('are refused like objects of an owner that it may not act as', async () => {
       await server.sql(
         database.name,
         `${mine.replace('nologin', 'login')}

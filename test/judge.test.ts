@@ -35,7 +35,7 @@ describe('the judge (pg_dump 18 in WASM)', () => {
 
   after(() => server.dropDatabase(database.name));
 
-  it('sees what a real server has', async () => {
+  it('prints the objects of a real server', async () => {
     const text = await schemaText(database.url);
     expect(text).to.include('CREATE TABLE "odd.Schema"."a ""quoted"" one"');
     expect(text).to.include('CREATE POLICY p ON public.part');
@@ -43,17 +43,17 @@ describe('the judge (pg_dump 18 in WASM)', () => {
     expect(text).not.to.match(/INSERT|restrict/);
   });
 
-  it('says the same twice', async () => {
+  it('prints the same twice', async () => {
     expect(await schemaText(database.url)).to.equal(await schemaText(database.url));
   });
 
-  it('leaves out what it is told to', async () => {
+  it('leaves out excluded objects', async () => {
     const text = await schemaText(database.url, '--exclude-schema="odd.Schema"');
     expect(text).not.to.include('odd.Schema');
     expect(text).to.include('CREATE VIEW public.seen');
   });
 
-  it('gives rows as INSERTs, and sequence values', async () => {
+  it('prints rows as INSERTs, and sequence values', async () => {
     const text = await dataText(database.url);
     expect(text).to.include(
       `INSERT INTO "odd.Schema"."a ""quoted"" one" OVERRIDING SYSTEM VALUE VALUES (1, 'sad')`,
@@ -61,7 +61,7 @@ describe('the judge (pg_dump 18 in WASM)', () => {
     expect(text).to.match(/setval\(.*, 1, true\)/);
   });
 
-  it('carries long messages both ways', async () => {
+  it('transfers long messages in both directions', async () => {
     const { name, url } = await server.createDatabase();
     await server.sql(
       name,
@@ -82,7 +82,7 @@ describe('the judge (pg_dump 18 in WASM)', () => {
     await server.dropDatabase(name);
   });
 
-  it('fails in pg_dump’s own words', async () => {
+  it('fails with the message of pg_dump', async () => {
     const missing = await wasmPgDump(server.url('nowhere')).catch((error: Error) => error.message);
     expect(missing).to.include('database "nowhere" does not exist');
     const wrong = await wasmPgDump(database.url, ['--table=nothing']).catch((error: Error) => error.message);

@@ -38,7 +38,7 @@ describe('locks on a database in use', function () {
     return client;
   }
 
-  /** Reads the table over and over, and gives the longest time that it took, and what went wrong. */
+  /** Repeats the query; the returned function stops it and returns the longest time in milliseconds and the errors. */
   function watch(client: pg.Client, query: string): () => Promise<{ longest: number; errors: string[] }> {
     let going = true;
     let longest = 0;
@@ -79,7 +79,7 @@ describe('locks on a database in use', function () {
     }
   });
 
-  it('holds up others for one try at most while it waits', async () => {
+  it('blocks other sessions for at most one attempt while it waits', async () => {
     const blocker = await another();
     await blocker.query('begin; select * from kept');
     const stop = watch(await another(), 'select * from kept');
@@ -89,8 +89,8 @@ describe('locks on a database in use', function () {
     expect(longest).to.be.within(250, 1400);
   });
 
-  it('waits long for a lock only while it holds no other, so that no application is made a deadlock’s victim', async () => {
-    const timeout = 1000; // deadlock_timeout: an application that has waited this long looks for circles
+  it('waits long for a lock only while it holds no other, so that no application is ended by a deadlock', async () => {
+    const timeout = 1000; // deadlock_timeout
     const app = await another();
     let going = true;
     const victims: string[] = [];
@@ -108,36 +108,36 @@ describe('locks on a database in use', function () {
         }
       }
     })();
-    // As patient as it can be from the second try on.
+    // With three attempts, the long wait applies from the second one on.
     await Promise.allSettled([run.up(migration({ lockTimeout: '5s', lockTries: 3 }))]);
     going = false;
     await loop;
     expect(victims.filter((text) => !text.includes('does not exist'))).to.deep.equal([]);
   });
 
-  it('lets go of a lock that it has waited for, where who waits behind it holds another', async () => {
+  it('releases a lock that it waited for if a session that waits behind it holds another', async () => {
     const blocker = await another();
     await blocker.query('begin; select * from kept');
     const up = run.up(migration({ lockTimeout: '5s', lockTries: 3 }));
-    // The second try waits for kept alone.
+    // The second attempt waits for kept alone.
     await sleep(900);
     const app = await another();
     await app.query('begin; select * from gone');
     const insert = app.query('insert into kept values (2)').then(() => app.query('commit'));
-    // In the short while after this, before the application has waited for deadlock_timeout, all locks are tried for.
+    // After this, before the application has waited for deadlock_timeout, up attempts to acquire all locks.
     await sleep(850);
     await blocker.query('commit');
     await Promise.all([insert, up]);
   });
 
-  it('ends no application that has waited long for it, and holds what it needs in the end', async () => {
+  it('ends no application that has waited long for it, and acquires all locks in the end', async () => {
     await run.knex.raw('insert into gone select i, 1 from generate_series(1, 300000) as i');
     const observer = await another();
     const locked = async (mode: string, table: string) => {
       const sql = 'select from pg_locks where granted and mode = $1 and relation = to_regclass($2)';
       return (await observer.query(sql, [mode, table])).rowCount === 1;
     };
-    // One of them looks for circles in the very moment in which the locks of what stays are waited for.
+    // One of them checks for deadlocks while the locks on survivors are waited for.
     const apps = await Promise.all(Array.from({ length: 16 }, another));
     for (const [index, app] of apps.entries()) {
       await app.query(`set deadlock_timeout = ${250 * (index + 1)}; begin; select * from kept`);
@@ -151,7 +151,7 @@ describe('locks on a database in use', function () {
     await up;
   });
 
-  it('waits for a table that only DROP may lock, again and again', async () => {
+  it('repeats its attempts for a table that only DROP may lock', async () => {
     await run.knex.raw(`
       create role locks_owner login;
       create schema o authorization locks_owner;
@@ -177,7 +177,7 @@ describe('locks on a database in use', function () {
     }
   });
 
-  it('lets others read what is referenced while a restore goes on', async () => {
+  it('allows reads of referenced tables during a restore', async () => {
     await run.up(migration());
     const reader = await another();
     await reader.query('begin; select * from kept');
@@ -185,7 +185,7 @@ describe('locks on a database in use', function () {
     await reader.query('commit');
   });
 
-  it('waits for no lock for long in a transaction that holds some already', async () => {
+  it('does not wait long for a lock in a transaction that already holds some', async () => {
     await run.knex.raw('create table second (id int); create table first (id int)');
     const blocker = await another();
     await blocker.query('begin; select * from second');

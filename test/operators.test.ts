@@ -27,7 +27,7 @@ const migration = reversibleDrop({
   rows: 'copy',
 });
 
-/** What the views give, which rows the policy shows and an index lets in: by text, nothing equals anything here. */
+/** Results of views, a policy and an index. With the built-in operators for text, no two values here are equal. */
 async function behaviour({ knex }: Runner): Promise<unknown[]> {
   const shown: unknown[] = [];
   for (const sql of [
@@ -56,13 +56,13 @@ const expected = [
   ],
 ];
 
-describe('operators that no text prints', () => {
+describe('operators that the text of an expression does not name', () => {
   const up = (run: Runner) => quietly(() => run.up(migration));
   const down = (run: Runner) => quietly(() => run.down(migration));
   const writing = <T>({ knex }: Runner, work: Parameters<typeof inSession<T>>[1]) =>
     quietly(() => inSession(knex, work));
 
-  it('are those that were there, after a rollback as after restore --table and restore --from-ddl', async () => {
+  it('are the same after a rollback, restore --table and restore --from-ddl', async () => {
     const scratch = mkdtempSync(join(tmpdir(), 'undrop-operators-'));
     try {
       await inCase(await testServer(), schema, async (run) => {
@@ -91,7 +91,7 @@ describe('operators that no text prints', () => {
     }
   });
 
-  it('of citext join by it, after a rollback too', async function () {
+  it('of citext are still used by joins after a rollback', async function () {
     const server = await testServer();
     const known = `select from pg_available_extensions where name = 'citext'`;
     if ((await server.sql('postgres', known)).length === 0) skip(this, 'the server has no citext');
@@ -110,7 +110,7 @@ describe('operators that no text prints', () => {
     });
   });
 
-  it('are looked up in no other path than the object needs, and the path is put back', async () => {
+  it('are looked up in the search path that the object needs, which is then reset', async () => {
     await inCase(await testServer(), schema, async ({ knex }) => {
       const { statements } = await planDrop(knex, { name: 'm', tables: ['t'], dependents: 'cascade' });
       let path: string | undefined;
@@ -141,7 +141,7 @@ describe('operators that no text prints', () => {
   const arraysMigration = reversibleDrop({ name: 'm', tables: ['t'], dependents: 'cascade', rows: 'copy' });
   const equal = 'create operator ops.= (function = ops.same, leftarg = int[], rightarg = int[])';
 
-  it('are compared: where the path leads to another one meanwhile, the restore is refused', async () => {
+  it('are compared: if the search path leads to another operator, the restore is refused', async () => {
     const views = arrays.slice(0, arrays.indexOf('alter table'));
     await inCase(await testServer(), views, async (run) => {
       await quietly(() => run.up(arraysMigration));
@@ -158,13 +158,13 @@ describe('operators that no text prints', () => {
     });
   });
 
-  it('are not looked up where others could have put one of theirs, which would run with our rights', async () => {
+  it('are not looked up in schemas where another role has created one, which would run with our privileges', async () => {
     const server = await testServer();
     const roles = `
       create role case_other nologin;
       ${arrays};
       grant create, usage on schema ops to case_other`;
-    // Whoever has it called by a superuser is one.
+    // A role whose function is called by a superuser can become one.
     const strange = `
       set role case_other;
       create function ops.evil(int[], int[]) returns boolean language plpgsql immutable as $$
@@ -199,7 +199,7 @@ describe('operators that no text prints', () => {
     });
   });
 
-  it('are a difference that can be accepted where version 0.1 has dropped the object', async () => {
+  it('are a difference that can be accepted if version 0.1 dropped the object', async () => {
     await inCase(await testServer(), schema, async (run) => {
       const before = await behaviour(run);
       await up(run);
@@ -215,7 +215,7 @@ describe('operators that no text prints', () => {
   });
 });
 
-/** Makes of an entry what version 0.1 would have written: facts without what expressions resolve to. */
+/** Changes an entry to the format of version 0.1: facts without the objects that expressions resolve to. */
 async function asEarlier({ knex }: Runner): Promise<void> {
   await knex.raw(`
     update undrop.facts as f set columns = (

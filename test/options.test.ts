@@ -4,7 +4,7 @@ import { checkApprovals, readApprovals } from '../src/options/approvals.ts';
 import { type DropOptions, parseOptions } from '../src/options/options.ts';
 import { parseTableName, quoteName } from '../src/options/table-name.ts';
 
-/** The error that a call throws; fails where it throws none of ours. */
+/** Returns the UndropError that a call throws; fails if it throws none. */
 function refusal(call: () => unknown) {
   try {
     call();
@@ -18,7 +18,7 @@ function refusal(call: () => unknown) {
 const minimal: DropOptions = { name: 'm', tables: ['t'] };
 
 describe('options', () => {
-  it('fill in what is not given', () => {
+  it('have defaults', () => {
     const options = parseOptions(minimal, {});
     expect(options).to.deep.include({
       dependents: 'refuse',
@@ -33,7 +33,7 @@ describe('options', () => {
     expect(options).to.be.frozen;
   });
 
-  it('take tables with reasons and without', () => {
+  it('accept tables with and without reasons', () => {
     expect(parseOptions({ name: 'm', tables: { a: 'why' } }, {}).tables[0]).to.include({
       name: 'a',
       reason: 'why',
@@ -41,7 +41,7 @@ describe('options', () => {
     expect(parseOptions(minimal, {}).tables[0]).to.include({ name: 't', reason: undefined });
   });
 
-  it('are refused with all mistakes at once', () => {
+  it('are refused with all mistakes in one error', () => {
     const wrong = {
       name: '',
       tables: ['a', 'a', 'b.c.d'],
@@ -79,7 +79,7 @@ describe('options', () => {
     expect(error.reason).to.contain('one schema');
   });
 
-  it('give way to the environment, which is kept', () => {
+  it('are overridden by the environment, which is recorded', () => {
     const env = {
       UNDROP_BACKUP: 'off',
       UNDROP_BACKUP_MAX_AGE: '90m',
@@ -92,7 +92,7 @@ describe('options', () => {
     expect(options.overrides).to.deep.equal(Object.entries(env).map(([key, value]) => `${key}=${value}`));
   });
 
-  it('take UNDROP_DEPENDENTS of another migration for nothing', () => {
+  it('ignore UNDROP_DEPENDENTS of another migration', () => {
     const options = parseOptions(minimal, { UNDROP_DEPENDENTS: 'cascade:other' });
     expect(options).to.deep.include({ dependents: 'refuse', overrides: [] });
   });
@@ -141,13 +141,13 @@ describe('table names', () => {
     });
   }
 
-  it('are quoted whatever they hold', () => {
+  it('are quoted whatever they contain', () => {
     expect(quoteName('a"; drop table b; --')).to.equal('"a""; drop table b; --"');
   });
 });
 
 describe('approvals', () => {
-  it('are read with and without fingerprint', () => {
+  it('are parsed with and without a fingerprint', () => {
     const approvals = readApprovals({ APPROVED_DROPS: ' a, b@0123456789ab ,,' });
     expect([...approvals.values()]).to.deep.equal([
       { table: 'a', fingerprint: undefined },
@@ -161,7 +161,7 @@ describe('approvals', () => {
     });
   }
 
-  it('that no migration knows are an error', () => {
+  it('for tables that no migration drops are refused', () => {
     const error = refusal(() => checkApprovals(['a', 'b'], { APPROVED_DROPS: 'a,organisations' }));
     expect(error.code).to.equal('bad-options');
     expect(error.message).to.contain('organisations');

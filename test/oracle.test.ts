@@ -19,7 +19,7 @@ import { skip } from './support/skip.ts';
 const pagila = join(import.meta.dirname, '../../shared/schemas/pagila.sql');
 const cases = readCases();
 
-// One or two of each family, together some hundred statements of every kind.
+// One or two cases of each family, together about a hundred statements of all kinds.
 const mixed = [
   'aggregates--kinds',
   'columns--attributes',
@@ -56,11 +56,11 @@ describe('oracles', () => {
     await server.dropDatabase(database.name);
   });
 
-  /** Does the work in a transaction that has made this schema, and takes both back: to make a database takes longer. */
+  /** Does work in a transaction that creates the schema and is rolled back, which is faster than creating a database. */
   const inUndone = async (schema: string, work: (session: Session) => Promise<void>): Promise<void> => {
     const transaction = await run.knex.transaction();
     try {
-      // To Knex, a question mark is the place of a value.
+      // Knex reads a question mark as a placeholder.
       await transaction.raw(schema.replaceAll('?', '\\?'));
       await inSession(transaction, work);
     } finally {
@@ -68,7 +68,7 @@ describe('oracles', () => {
     }
   };
 
-  describe('the closure is what the server says it has dropped', () => {
+  describe('the closure is what the server reports as dropped', () => {
     for (const one of cases) {
       const { name, schema, tables } = one;
       it(name, async function () {
@@ -81,7 +81,7 @@ describe('oracles', () => {
       });
     }
 
-    it('every table of pagila, and all of them', async function () {
+    it('each table of pagila, and all of them', async function () {
       if (!existsSync(pagila)) {
         skip(this, `there is no ${pagila}`);
       }
@@ -99,7 +99,7 @@ describe('oracles', () => {
     });
   });
 
-  describe('a statement that is left out is missed, by the replay or by the facts', () => {
+  describe('a statement that is left out is noticed by the replay or by the facts', () => {
     const caught = { replay: 0, facts: 0 };
     for (const one of choose(mixed)) {
       it(one.name, async function () {
@@ -115,13 +115,13 @@ describe('oracles', () => {
       });
     }
 
-    it('which both have done', () => {
+    it('and both have noticed some', () => {
       expect(caught.replay).to.be.above(50);
       expect(caught.facts).to.be.above(50);
     });
   });
 
-  describe('a rehearsal leaves no trace', () => {
+  describe('a rehearsal changes nothing', () => {
     for (const { name, schema, tables, options, from } of choose(mixed)) {
       it(name, async function () {
         needs(this, server, from);
@@ -147,7 +147,7 @@ function choose(names: readonly string[]): Case[] {
 
 const pagilaTables = `select schemaname || '.' || tablename as name from pg_tables where schemaname = 'public' order by 1`;
 
-/** Statements that change nothing where they stand, and why they are there even so. */
+/** Statements that have no effect in these cases, and why they are needed. */
 const noOps = [
   { statement: /owner to postgres$/, why: 'whoever restores owns what it makes, unless told otherwise' },
   {
@@ -164,7 +164,7 @@ const noOps = [
   },
 ];
 
-/** Tells for each statement whether leaving it out is noticed. */
+/** Returns for each statement whether leaving it out is noticed. */
 async function leaveOneOut(
   session: Session,
   names: readonly string[],

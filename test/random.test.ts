@@ -6,7 +6,7 @@ import { attempt, type Trial } from './random/trial.ts';
 import { inCase } from './support/case-folders.ts';
 import { type TestServer, testServer } from './support/server.ts';
 
-// UNDROP_RANDOM_SECONDS: how long; UNDROP_RANDOM_SEED: where to begin, so that a run can be repeated.
+// UNDROP_RANDOM_SECONDS is the duration; UNDROP_RANDOM_SEED is the first seed, so that a run can be repeated.
 const seconds = Number(process.env.UNDROP_RANDOM_SECONDS ?? 10);
 const first = Number(process.env.UNDROP_RANDOM_SEED ?? Math.floor(Math.random() * 1_000_000_000));
 const steps = Number(process.env.UNDROP_RANDOM_STEPS ?? 250);
@@ -17,12 +17,12 @@ describe(`random schemas, UNDROP_RANDOM_SEED=${first}`, () => {
     server = await testServer();
   });
 
-  it(`obey the laws, for ${seconds} s`, async function () {
+  it(`satisfy the laws, for ${seconds} s`, async function () {
     this.timeout(0);
     const counts = new Map<string, number>();
     const add = (name: string, number = 1) => counts.set(name, (counts.get(name) ?? 0) + number);
     const end = Date.now() + seconds * 1000;
-    // Some schemas are refused: it goes on until one has been restored.
+    // Some schemas are refused, so it continues until one has been restored.
     for (let seed = first; !counts.has('restored') || Date.now() < end; seed++) {
       const trial = await draw(seed);
       const result = await attempt(server, trial);
@@ -64,7 +64,7 @@ describe(`random schemas, UNDROP_RANDOM_SEED=${first}`, () => {
   }
 });
 
-/** One to five tables, every third time half of them. */
+/** Chooses one to five tables, or in a third of the cases half of all. */
 function chosen(tables: readonly string[], seed: number): string[] {
   const count = seed % 3 === 0 ? Math.ceil(tables.length / 2) : 1 + (seed % 5);
   return tables.filter((_, index) => (index * 7919 + seed) % tables.length < count);

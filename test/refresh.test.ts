@@ -22,7 +22,7 @@ describe('materialized views are filled', () => {
   let server: TestServer;
   let database: TestDatabase;
   let run: Runner;
-  /** Of the database, as the server knows it. */
+  /** The name of the database on the server. */
   let name: string;
 
   before(async () => {
@@ -57,7 +57,7 @@ describe('materialized views are filled', () => {
   const sql = <Row = Record<string, unknown>>(text: string) => server.sql<Row>(database.name, text);
   const contents = (view = 'm') => sql(`select * from ${view}`);
 
-  /** The materialized view is filled in a session of its owner's own. */
+  /** Refreshes the materialized view in a session of its owner. */
   async function asOwner(text: string): Promise<void> {
     if (onEmbedded) {
       await sql(text);
@@ -67,7 +67,7 @@ describe('materialized views are filled', () => {
     await client.query(text).finally(() => client.end());
   }
 
-  /** Down, after an up, gives the same contents. */
+  /** Checks that down after up restores the same contents. */
   async function comesBack(view = 'm'): Promise<void> {
     const before = await contents(view);
     await run.up(migration);
@@ -87,7 +87,7 @@ describe('materialized views are filled', () => {
     const roles = () =>
       sql(`select rolname, rolsuper, rolcreaterole from pg_roles where rolname like 'case%' order by 1`);
 
-    it('whose functions gain no right', async () => {
+    it('whose functions gain no privileges', async () => {
       await asOwner(greedy);
       const before = await roles();
       await comesBack();
@@ -95,7 +95,7 @@ describe('materialized views are filled', () => {
       expect(await sql('select distinct who from m')).to.deep.equal([{ who: 'case_owner' }]);
     });
 
-    it('by the rehearsal too, which leaves no trace', async () => {
+    it('by the rehearsal too, which changes nothing', async () => {
       await asOwner(greedy);
       const before = await roles();
       await run.up(migration);
@@ -103,7 +103,7 @@ describe('materialized views are filled', () => {
       expect(await sql(`select from pg_class where relkind = 'm'`)).to.have.length(0);
     });
 
-    it('by entries of the archive that fill them as they make them', async () => {
+    it('by older archive entries, which fill them when they create them', async () => {
       await asOwner(
         `${greedy}; create materialized view n as select count(*) from m; create unique index on m (id)`,
       );
@@ -114,7 +114,7 @@ describe('materialized views are filled', () => {
       expect([await contents('m'), await contents('n'), await roles()]).to.deep.equal(before);
     });
 
-    /** What an entry was before materialized views were filled last. */
+    /** Changes an entry to the older format, in which materialized views are not filled last. */
     async function makeOlder(name: string): Promise<void> {
       await inSession(run.knex, async (session) => {
         const entry = (await readEntries(session)).find(({ migration }) => migration === name);
@@ -138,7 +138,7 @@ describe('materialized views are filled', () => {
       });
     }
 
-    it('who sees the rows only that policies show him', async () => {
+    it('who sees only the rows that policies allow', async () => {
       await run.knex.raw(`
         alter table t enable row level security;
         create policy p on t using (id = 2)`);
@@ -147,7 +147,7 @@ describe('materialized views are filled', () => {
       expect(await contents()).to.deep.equal([{ id: 2 }]);
     });
 
-    it('by a role that may act as he but does not inherit his rights', async () => {
+    it('by a role that may act as the owner but does not inherit the privileges', async () => {
       const plainly = server.major < 16 ? '' : 'with inherit false, set true';
       await run.knex.raw(`
         create role case_migrator login noinherit;
@@ -168,7 +168,7 @@ describe('materialized views are filled', () => {
       );
     });
 
-    it('and refused where he may not read any more what they read', async () => {
+    it('and refused if the owner may no longer read their tables', async () => {
       await run.knex.raw('create table kept (id int); grant select on kept to case_owner');
       await asOwner('create materialized view m as select t.id from t left join kept using (id)');
       await run.knex.raw('revoke select on kept from case_owner');
@@ -183,7 +183,7 @@ describe('materialized views are filled', () => {
     });
   });
 
-  describe('under the settings of a session of their owner', () => {
+  describe('with the settings of a session of their owner', () => {
     const telling = `
       create materialized view m as select id, at::date as day, at::text as at,
         (interval '-1 day 2 hours')::text as span, '\\x01'::bytea::text as bytes, (0.1::float8 + 0.2)::text as sum,
@@ -226,7 +226,7 @@ describe('materialized views are filled', () => {
       });
     });
 
-    it('all that a session of ours pins but where nothing that a query gives depends on it', () => {
+    it('including all pinned settings that affect the result of a query', () => {
       const [, block = ''] = refresh('public.m');
       const left = Object.keys(pins).filter((name) => !block.includes(`'${name}'`));
       expect(left).to.have.members([
@@ -246,7 +246,7 @@ describe('materialized views are filled', () => {
       await comesBack();
     });
 
-    it('whatever the session of the migration has set', async () => {
+    it('whatever settings the session of the migration has', async () => {
       await asOwner(telling);
       const before = await contents();
       for (const direction of ['up', 'down'] as const) {
@@ -262,7 +262,7 @@ describe('materialized views are filled', () => {
       expect(await contents()).to.deep.equal(before);
     });
 
-    it('as they are on the day of the restore', async () => {
+    it('as they are at the time of the restore', async () => {
       await asOwner(telling);
       await run.up(migration);
       await run.knex.raw(`alter database "${name}" set timezone = 'Asia/Tokyo'`);
@@ -271,7 +271,7 @@ describe('materialized views are filled', () => {
       expect((await contents())[0]).to.include({ at: '2026-02-01 05:00:00+09' });
     });
 
-    it('with the search path of the owner, where REFRESH does not set it', async () => {
+    it('with the search path of the owner, if REFRESH does not set it', async () => {
       const unqualified = `
         create function public.helper() returns text language plpgsql as $$ begin return 'helped ' || note(); end $$;
         create materialized view public.m as select public.helper() as note from public.t`;
@@ -287,7 +287,7 @@ describe('materialized views are filled', () => {
         return;
       }
       await asOwner(`set check_function_bodies = off; ${unqualified} with no data`);
-      // Such a one can only have been filled before the server was upgraded.
+      // This view can only have been filled before the server was upgraded.
       await run.knex.raw(`update pg_class set relispopulated = true where relname = 'm'`);
       const error = await refusalOf(run.up(migration), 'not-reproducible');
       expect(error.subject).to.equal('public.m');
@@ -297,7 +297,7 @@ describe('materialized views are filled', () => {
       expect(error.reason).to.include('refresh materialized view public.m');
     });
 
-    it('refused where those of the session that migrates hide those of the server', async () => {
+    it('refused if those of the session user hide those of the server', async () => {
       await run.knex.raw(`
         create role case_migrator login superuser;
         alter role case_migrator set timezone = 'Asia/Tokyo';
@@ -323,7 +323,7 @@ describe('materialized views are filled', () => {
       expect(await contents()).to.deep.equal(before.map((row) => ({ ...row, tenant: 'y' })));
     });
 
-    it('those that his own session began with, where the owner migrates', async () => {
+    it('which are the initial ones of the session if the owner runs the migration', async () => {
       await run.knex.raw(`
         grant create on database "${name}" to case_owner;
         alter table t owner to case_owner;
@@ -334,7 +334,7 @@ describe('materialized views are filled', () => {
     });
   });
 
-  it('in no search path of the owner’s while an event trigger acts for whoever migrates', async () => {
+  it('without the owner’s search path while an event trigger runs as the role that migrates', async () => {
     await run.knex.raw(`
       create schema evil authorization case_owner;
       alter role case_owner set search_path = evil, pg_catalog, public;
@@ -357,7 +357,7 @@ describe('materialized views are filled', () => {
   });
 
   describe('last', () => {
-    it('in the order in which they read one another, by views and functions too', async () => {
+    it('in the order in which they read each other, also through views and functions', async () => {
       await asOwner(`
         create materialized view m9 as select id from t;
         create view v as select id + 1 as id from m9;
@@ -381,7 +381,7 @@ describe('materialized views are filled', () => {
       ]);
     });
 
-    it('and refused with detail where a unique index does not hold any more', async () => {
+    it('and refused with details if a unique index is violated', async () => {
       await run.knex.raw('create table kept (id int); insert into kept values (1)');
       await asOwner('create materialized view empty as select 1');
       await run.knex.raw(`
@@ -400,7 +400,7 @@ describe('materialized views are filled', () => {
       expect(await contents()).to.deep.equal([{ id: 2 }]);
     });
 
-    it('of a table that comes back alone, and again of the rest', async () => {
+    it('of a table that is restored alone, and then those of the other tables', async () => {
       await asOwner('create materialized view m as select id, current_user as who from t');
       await run.knex.raw('create table u (id int)');
       const both = reversibleDrop({ name: '1_t', tables: ['t', 'u'], dependents: 'cascade', rows: 'copy' });
@@ -456,7 +456,7 @@ describe('materialized views are filled', () => {
       expect(before[0]).to.include({ zone: 'Asia/Tokyo' });
     });
 
-    it('which are refused with the server’s words', async () => {
+    it('which are refused with the message of the server', async () => {
       await run.knex.raw('create table kept (id int); grant select on kept to case_owner');
       await asOwner('create materialized view n as select t.id from t left join kept using (id)');
       const ddl = await inSession(run.knex, (session) => liveDdl(session, ['t']));

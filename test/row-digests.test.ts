@@ -5,7 +5,7 @@ import { freshDatabase } from './support/fresh-database.ts';
 import type { Runner } from './support/migrate.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
-/** A type, a value, and another one: many of the pairs are equal to the server. */
+/** A type, a value, and a different one; for the server, many of the pairs are equal. */
 const pairs: readonly (readonly [type: string, was: string, is: string])[] = [
   ['boolean', 'true', 'false'],
   ['"char"', `'a'`, `'b'`],
@@ -52,7 +52,7 @@ const bytes = `set_bit(decode(repeat('00', 16), 'hex'), b, 1)`;
 const hex = `encode(${bytes}, 'hex')`;
 const letters = `overlay(repeat('A', 16) placing chr(65 # (1 << b % 7)) from b / 7 + 1 for 1)`;
 
-/** A type, a number of bits, and a value of which bit `b` alone is set, or not as in the others. */
+/** A type, a number of bits, and a value in which only bit `b` is set or differs from the others. */
 const bits: readonly (readonly [type: string, count: number, value: string])[] = [
   ['boolean', 1, 'true'],
   ['"char"', 8, `(${integer} - case when b = 7 then 256 else 0 end)::int::"char"`],
@@ -127,14 +127,14 @@ describe('the digest of rows', () => {
   });
 
   const digest = () => inSession(run.knex, (session) => digestRows(session, 'public.t'));
-  /** Of a table that is made anew. */
+  /** Returns the digest of a new table with these rows. */
   const digestOf = async (sql: string) => {
     await run.knex.raw(`drop table if exists t; ${sql}`);
     return digest();
   };
 
   for (const [type, was, is] of pairs) {
-    it(`tells ${was} from ${is}, of type ${type}`, async () => {
+    it(`distinguishes ${was} from ${is}, of type ${type}`, async () => {
       const before = await digestOf(`create table t (id int, v ${type}); insert into t values (1, ${was})`);
       const same = await digestOf(`create table t (id int, v ${type}); insert into t values (1, ${was})`);
       expect(same).to.deep.equal(before);
@@ -159,7 +159,7 @@ describe('the digest of rows', () => {
     });
   }
 
-  it('tells which value stands in which row, and in which column', async () => {
+  it('depends on the row and the column of each value', async () => {
     const table = 'create table t (a int, b int, c text, d numeric);';
     const one = await digestOf(`${table} insert into t values (1, 2, 'x', 3), (2, 1, 'y', 4)`);
     const others = [
@@ -175,7 +175,7 @@ describe('the digest of rows', () => {
     }
   });
 
-  it('tells rows apart whose hashes would be one in half of their bits', async () => {
+  it('distinguishes rows whose hashes are equal in half of their bits', async () => {
     const [pair] = await run.rows<{ rows: number[] }>(`
       select array_agg(i) as rows from generate_series(1, 400000) as i
       group by hashint8extended(hash_record_extended(row(i), 0), 0) having count(*) > 1 limit 1`);
@@ -187,7 +187,7 @@ describe('the digest of rows', () => {
     );
   });
 
-  it('does not tell in which order they lie, nor what columns there once were', async () => {
+  it('does not depend on the physical order of rows or on dropped columns', async () => {
     const one = await digestOf(`create table t (a int, b text); insert into t values (1, 'x'), (2, null)`);
     const other = await digestOf(
       `create table t (z int, a int, b text); alter table t drop z; insert into t values (2, null), (1, 'x')`,
@@ -195,7 +195,7 @@ describe('the digest of rows', () => {
     expect(other).to.deep.equal(one);
   });
 
-  it('is there for no rows, and of rows without columns', async () => {
+  it('exists for no rows, and for rows without columns', async () => {
     expect(await digestOf('create table t (a int)')).to.deep.equal({ count: '0', digest: 'v3 0 0' });
     const one = await digestOf('create table t (); insert into t default values');
     const two = await digestOf(
@@ -204,7 +204,7 @@ describe('the digest of rows', () => {
     expect([one.count, two.count]).to.deep.equal(['1', '2']);
   });
 
-  it('is the same of a large table, which several processes may read, and by one process', async () => {
+  it('of a large table is the same whether one process reads it or several', async () => {
     await run.knex.raw(`drop table if exists t; create table t (a int, b text);
       insert into t select i, repeat('x', 100) from generate_series(1, 200000) as i`);
     const parallel = await digest();

@@ -18,9 +18,9 @@ import { skip } from './support/skip.ts';
 
 const psql = process.env.PSQL ?? '/usr/lib/postgresql/15/bin/psql';
 
-/** Why settings need not be pinned: by category, or by name where a category holds others. */
+/** Why settings need not be pinned: by category, or by name if only some of a category are meant. */
 const unpinned: Readonly<Record<string, readonly string[]>> = {
-  'how it is planned, and what that may take': [
+  'planning and resources': [
     ...['Genetic Query Optimizer', 'Other Planner Options', 'Planner Cost Constants'],
     ...[
       'Planner Method Configuration',
@@ -40,12 +40,12 @@ const unpinned: Readonly<Record<string, readonly string[]>> = {
     ],
     'debug_discard_caches',
   ],
-  'how it is logged, counted and shown': [
+  'logging, statistics and display': [
     ...['What to Log', 'When to Log', 'Process Title', 'Monitoring', 'Cumulative Query and Index Statistics'],
     'Query and Index Statistics Collector',
     ...['trace_notify', 'trace_sort', 'backtrace_functions', 'lc_messages'],
   ],
-  'how it is stored': [
+  storage: [
     ...[
       'Settings',
       'Sending Servers',
@@ -64,7 +64,7 @@ const unpinned: Readonly<Record<string, readonly string[]>> = {
     ...['vacuum_multixact_freeze_min_age', 'vacuum_multixact_freeze_table_age'],
     'debug_logical_replication_streaming',
   ],
-  'it ends in an error that nobody misses': [
+  'it can only cause an error': [
     ...[
       'Lock Management',
       'Connection Settings',
@@ -76,7 +76,7 @@ const unpinned: Readonly<Record<string, readonly string[]>> = {
     ...['idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout'],
     'restrict_nonsystem_relation_kind',
   ],
-  'it is looked at as a session begins': [
+  'it has an effect only when a session or transaction starts': [
     ...['default_transaction_deferrable', 'default_transaction_isolation', 'default_transaction_read_only'],
     ...[
       'transaction_deferrable',
@@ -85,7 +85,7 @@ const unpinned: Readonly<Record<string, readonly string[]>> = {
       'Shared Library Preloading',
     ],
   ],
-  'it is for what a restore does not make': [
+  'it concerns objects that a restore does not create': [
     ...[
       'Authentication',
       'File Locations',
@@ -100,15 +100,15 @@ const unpinned: Readonly<Record<string, readonly string[]>> = {
       'lo_compat_privileges',
     ],
   ],
-  'event triggers are the administrator’s': ['event_triggers'],
-  'the code of users runs under what its caller has set': [
+  'event triggers are up to the administrator': ['event_triggers'],
+  'user code runs with the settings of its caller': [
     ...['default_text_search_config', 'lc_numeric', 'lc_time', 'xmlbinary', 'gin_fuzzy_search_limit'],
   ],
-  'it is for texts that nothing here writes': [
+  'it concerns literals that this package does not write': [
     ...['backslash_quote', 'escape_string_warning', 'timezone_abbreviations'],
   ],
-  'it is set apart, for the order of rows': ['synchronize_seqscans'],
-  'it is kept safe where it is not': [
+  'it is set separately, for the order of rows': ['synchronize_seqscans'],
+  'it is set only if it is not safe': [
     ...[
       'session_replication_role',
       'zero_damaged_pages',
@@ -138,7 +138,7 @@ describe('settings', () => {
   });
 
   const migration = reversibleDrop({ name: 'm', tables: ['t'], rows: 'copy' });
-  /** A Knex whose connections begin with these statements. */
+  /** A Knex whose connections start with these statements. */
   const runnerAfter = (sql: string, url = database.url): Runner => {
     const afterCreate = (client: pg.Client, done: (error: Error | null, client: pg.Client) => void) =>
       client.query(sql, (error) => done(error, client));
@@ -152,7 +152,7 @@ describe('settings', () => {
     };
   };
 
-  it('are all pinned, or known not to matter', async () => {
+  it('are all pinned, or have a reason not to be', async () => {
     const known = new Set(
       [...Object.values(unpinned).flat(), ...Object.keys(pins)].map((name) => name.toLowerCase()),
     );
@@ -176,7 +176,7 @@ describe('settings', () => {
     const read = () =>
       run.rows(`select id, a, n, x::text, s, a is null or a[2] is null as "isNull" from t order by id`);
 
-    it('change nothing in a drop and its restore', async () => {
+    it('do not affect a drop and its restore', async () => {
       await run.knex.raw(schema);
       const before = await read();
       const other = runnerAfter(strange);
@@ -191,7 +191,7 @@ describe('settings', () => {
     });
 
     for (const how of ['psql', 'restore --from-ddl'] as const) {
-      it(`change nothing in a file that ${how} replays`, async function () {
+      it(`do not affect a file that ${how} replays`, async function () {
         if (how === 'psql' && !existsSync(psql)) skip(this, `there is no ${psql}`);
         await run.knex.raw(schema);
         const before = await read();
@@ -217,7 +217,7 @@ describe('settings', () => {
     }
   });
 
-  it('of the encoding change no text that is not ASCII', async () => {
+  it('of the encoding do not affect text that is not ASCII', async () => {
     await run.knex.raw(`create table t (id int, "größe" text default 'größe');
       comment on table t is 'größe'; create schema "ö"; create table "ö"."ä" (id int)`);
     const read = () =>
@@ -236,7 +236,7 @@ describe('settings', () => {
     expect(await read()).to.deep.equal(before);
   });
 
-  it('are back after a drop in the same transaction', async () => {
+  it('are reset after a drop in the same transaction', async () => {
     await run.knex.raw('create table t (id int)');
     const strange = {
       array_nulls: 'off',
@@ -256,8 +256,8 @@ describe('settings', () => {
     });
   });
 
-  describe('under which the server leaves out checks', () => {
-    it('are made safe for as long as it takes', async () => {
+  describe('with which the server skips checks', () => {
+    it('are made safe until the end of the drop', async () => {
       await run.knex.raw('set session_replication_role = replica; set ignore_checksum_failure = on');
       const read = (name: string) =>
         inSession(run.knex, (session) => session.read(`select current_setting('${name}')`));
@@ -265,7 +265,7 @@ describe('settings', () => {
       expect(await read('ignore_checksum_failure')).to.deep.equal([{ current_setting: 'off' }]);
     });
 
-    it('are refused where the role may not set them, unless it only reads', async () => {
+    it('are refused if the role may not set them, unless it only reads', async () => {
       const role = `settings_${process.pid}`;
       await run.knex.raw(
         `create role ${role} login; alter role ${role} set session_replication_role = replica`,

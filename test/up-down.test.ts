@@ -38,8 +38,8 @@ describe('up and down', () => {
       )
     ).map((row) => row.tablename);
 
-  describe('what is kept', () => {
-    it('is who dropped what, why, from where, and how it was used', async () => {
+  describe('the archive', () => {
+    it('records the role, the tables, the reason, the client and the usage statistics', async () => {
       await run.up(both);
       const [entry] = await run.rows('select * from undrop.drops');
       expect(entry).to.deep.include({
@@ -60,35 +60,35 @@ describe('up and down', () => {
       expect(usage[0]?.usage).to.include.keys('seq_scan', 'n_tup_ins', 'stats_reset');
     });
 
-    it('is closed to everybody else', async () => {
+    it('cannot be read by other roles', async () => {
       await run.up(both);
       const [row] = await run.rows(`select has_schema_privilege('pg_monitor', 'undrop', 'usage') as open`);
       expect(row).to.deep.equal({ open: false });
     });
   });
 
-  describe('again', () => {
-    it('up does nothing when it has been done', async () => {
+  describe('repeated calls', () => {
+    it('of up do nothing when the tables were dropped', async () => {
       await run.up(both);
       await run.up(both);
       expect(await run.rows('select id from undrop.drops')).to.have.length(1);
     });
 
-    it('up is refused when a table of the name is there', async () => {
+    it('of up are refused when a table of that name exists', async () => {
       await run.up(both);
       await run.knex.raw('create table a ()');
       const error = await refusalOf(run.up(both), 'name-taken');
       expect(error.subject).to.equal('public.a');
     });
 
-    it('down does nothing when it has been done', async () => {
+    it('of down do nothing when the tables were restored', async () => {
       await run.up(both);
       await run.down(both);
       await run.down(both);
       expect(await tables()).to.deep.equal(['a', 'b', 'kept']);
     });
 
-    it('up and down work over and over, each with an entry of its own', async () => {
+    it('of up and down alternate, each up with a new entry', async () => {
       for (let round = 0; round < 3; round++) {
         await run.up(both);
         await run.down(both);
@@ -98,14 +98,14 @@ describe('up and down', () => {
   });
 
   describe('the transaction', () => {
-    it('is our own where Knex gives none', async () => {
+    it('is started by the migration if Knex does not pass one', async () => {
       await both.up(run.knex);
       expect(await tables()).to.deep.equal(['kept']);
       await both.down(run.knex);
       expect(await tables()).to.deep.equal(['a', 'b', 'kept']);
     });
 
-    it('is left with the settings that it came with', async () => {
+    it('has its previous settings afterwards', async () => {
       const settings = 'search_path, TimeZone, row_security, lock_timeout, DateStyle, jit'.split(', ');
       const read = async (knex: Knex) =>
         (
@@ -125,7 +125,7 @@ describe('up and down', () => {
       });
     });
 
-    it('can go on after a refusal that is caught, as if nothing had been tried', async () => {
+    it('can continue after a caught refusal, without any change', async () => {
       await run.knex.raw('insert into b values (1)');
       await run.knex.transaction(async (transaction) => {
         const before = (await transaction.raw(`select current_setting('search_path') as path`)).rows;
@@ -145,14 +145,14 @@ describe('up and down', () => {
       });
     }
 
-    it('is refused where it may only read', async () => {
+    it('is refused if it is read-only', async () => {
       const work = run.knex.transaction((transaction) => both.up(transaction), { readOnly: true });
       await refusalOf(work, 'unsupported-server');
     });
   });
 
   describe('names', () => {
-    it('are looked up in the search path, the first schema first', async () => {
+    it('are looked up in the search path, in the order of its schemas', async () => {
       await run.knex.raw('create schema first; create table first.b (other text)');
       await run.knex.transaction(async (transaction) => {
         await transaction.raw('set local search_path = first, public');
@@ -169,7 +169,7 @@ describe('up and down', () => {
         .and.not.to.include('userPosts');
     });
 
-    it('of other things are refused, all at once', async () => {
+    it('of other objects are refused, all in one error', async () => {
       await run.knex.raw('create view v as select 1 as x; create sequence s');
       const error = await refusalOf(
         run.up(reversibleDrop({ name: 'm', tables: ['v', 's', 'pg_catalog.pg_class', 'a'] })),
@@ -192,7 +192,7 @@ describe('up and down', () => {
       });
     });
 
-    it('that mean nothing are refused, or skipped where that is asked for', async () => {
+    it('of missing tables are refused, or skipped with missing: skip', async () => {
       const names = { name: 'm', tables: ['a', 'gone', 'app.gone'] };
       const error = await refusalOf(run.up(reversibleDrop(names)), 'missing-table');
       expect(error.subject).to.equal('gone, app.gone');
@@ -200,13 +200,13 @@ describe('up and down', () => {
       expect(await tables()).to.deep.equal(['b', 'kept']);
     });
 
-    it('that all mean nothing are refused even so', async () => {
+    it('of missing tables only are refused even with missing: skip', async () => {
       const migration = reversibleDrop({ name: 'm', tables: ['gone', 'lost'], missing: 'skip' });
       const error = await refusalOf(run.up(migration), 'missing-table');
       expect(error.reason).to.contain('wrong database');
     });
 
-    it('of an extension are refused', async () => {
+    it('of tables of an extension are refused', async () => {
       await run.knex.raw('create extension if not exists pg_stat_statements');
       await run.knex.raw('alter extension pg_stat_statements add table b');
       const error = await refusalOf(run.up(both), 'extension-member');
@@ -215,7 +215,7 @@ describe('up and down', () => {
   });
 
   describe('locks', () => {
-    it('that are not to be had are given up, and who holds them is named', async () => {
+    it('that cannot be acquired lead to lock-timeout, which names the sessions that hold them', async () => {
       const other = await server.client(database.name);
       await other.query(`set application_name = 'the blocker'; begin; select * from kept`);
       const impatient = reversibleDrop({ name: 'm', tables: ['a'], lockTimeout: '50ms', lockTries: 2 });
@@ -231,7 +231,7 @@ describe('up and down', () => {
       await run.up(impatient);
     });
 
-    it('are held from the check to the drop, also where the owner has given up its rights', async () => {
+    it('are held from the check to the drop, even if the owner has revoked its own privileges', async () => {
       await run.knex.raw(
         'revoke all on b from postgres; create role case_owner login; alter table b owner to case_owner',
       );
@@ -253,7 +253,7 @@ describe('up and down', () => {
       }
     });
 
-    it('that the restore needs are given up likewise, and asked for again', async () => {
+    it('of the restore lead to lock-timeout likewise, and can be acquired later', async () => {
       const patient = reversibleDrop({ name: 'm', tables: ['a'], lockTimeout: '50ms', lockTries: 2 });
       await run.up(patient);
       const other = await server.client(database.name);
@@ -279,7 +279,7 @@ describe('up and down', () => {
   });
 
   describe('the drop', () => {
-    it('is refused when something else goes with it', async () => {
+    it('is refused if it also drops another object', async () => {
       await run.knex.raw(`
         create function sweep() returns event_trigger language plpgsql as $$
           begin
@@ -294,7 +294,7 @@ describe('up and down', () => {
       expect(await tables()).to.deep.equal(['a', 'b', 'bystander', 'kept']);
     });
 
-    it('is refused when an event trigger changes what comes back', async () => {
+    it('is refused if an event trigger changes the rehearsed restore', async () => {
       await inSession(run.knex, ensureArchive);
       await run.knex.raw(`
         create function meddle() returns event_trigger language plpgsql as $$
@@ -319,14 +319,14 @@ describe('up and down', () => {
   });
 
   describe('the restore', () => {
-    it('is refused where names are taken, all at once', async () => {
+    it('is refused if names are taken, all in one error', async () => {
       await run.up(both);
       await run.knex.raw('create view b as select 1 as x; create sequence a_id_seq');
       const error = await refusalOf(run.down(both), 'name-taken');
       expect(error.subject).to.contain('table public.b').and.to.contain('sequence public.a_id_seq');
     });
 
-    it('is refused where what the tables rest on is gone, all at once', async () => {
+    it('is refused if objects that the tables depend on do not exist, all in one error', async () => {
       await run.knex.raw(
         `create type mood as enum ('ok'); create role case_gone; alter table b add m mood; alter table b owner to case_gone`,
       );
@@ -336,14 +336,14 @@ describe('up and down', () => {
       for (const name of ['kept', 'mood', 'case_gone']) expect(error.reason).to.contain(name);
     });
 
-    it('is refused where a referenced key is gone', async () => {
+    it('is refused if a referenced key was dropped', async () => {
       await run.up(both);
       await run.knex.raw('alter table kept drop constraint kept_pkey');
       const error = await refusalOf(run.down(both), 'prerequisite-gone');
       expect(error.reason).to.contain('kept_pkey');
     });
 
-    it('does not mind what has happened to a referenced table since', async () => {
+    it('works after other changes to a referenced table', async () => {
       await run.up(both);
       await run.knex.raw(
         `alter table kept add note text default 'x'; comment on table kept is 'changed'; insert into kept values (2)`,
@@ -352,7 +352,7 @@ describe('up and down', () => {
       expect(await tables()).to.deep.equal(['a', 'b', 'kept']);
     });
 
-    it('is refused where a survivor has put something in the place of what it lost', async () => {
+    it('is refused if a survivor has a replacement for what it lost', async () => {
       await run.knex.raw(`alter table kept add n int default nextval('a_id_seq')`);
       const cascade = reversibleDrop({ name: 'm', tables: ['a'], dependents: 'cascade' });
       await run.up(cascade);
@@ -365,7 +365,7 @@ describe('up and down', () => {
       expect(row).to.deep.equal({ d: '7' });
     });
 
-    it('is refused where an event trigger makes it something else', async () => {
+    it('is refused if an event trigger changes the restored table', async () => {
       await run.up(both);
       await run.knex.raw(`
         create function meddle() returns event_trigger language plpgsql as $$
@@ -375,7 +375,7 @@ describe('up and down', () => {
       expect(await tables()).to.deep.equal(['kept']);
     });
 
-    it('is refused where the server refuses a statement', async () => {
+    it('fails if the server rejects a statement', async () => {
       await run.up(both);
       await run.knex.raw(`
         create function forbid() returns event_trigger language plpgsql as $$ begin raise 'no tables today'; end $$;
@@ -384,13 +384,13 @@ describe('up and down', () => {
       expect(error.reason).to.contain('no tables today');
     });
 
-    it('is refused without an entry', async () => {
+    it('is refused without an open entry', async () => {
       await refusalOf(run.down(both), 'archive-missing');
       await run.up(reversibleDrop({ name: 'other', tables: ['a'] }));
       await refusalOf(run.down(both), 'archive-missing');
     });
 
-    it('is refused where the tables have gone again since', async () => {
+    it('is refused if a restored table was dropped again', async () => {
       await run.up(both);
       await run.down(both);
       await run.knex.raw('drop table b');
@@ -411,7 +411,7 @@ describe('up and down', () => {
       });
     }
 
-    it('is refused where a newer program has written the archive', async () => {
+    it('is refused if a newer version has written the archive', async () => {
       await run.up(both);
       await run.knex.raw('update undrop.identity set format = format + 1');
       await refusalOf(run.down(both), 'archive-damaged');
@@ -422,7 +422,7 @@ describe('up and down', () => {
     const comment = () => run.rows(`select obj_description('public'::regnamespace) as text`);
     const commenting = reversibleDrop({ name: 'm', tables: ['b'], schemaComment: `it's gone?` });
 
-    it('is set, and put back', async () => {
+    it('is set, and the previous one is restored', async () => {
       const before = await comment();
       await run.up(commenting);
       expect(await comment()).to.deep.equal([{ text: `it's gone?` }]);
@@ -430,21 +430,21 @@ describe('up and down', () => {
       expect(await comment()).to.deep.equal(before);
     });
 
-    it('comes back as nothing where there was none', async () => {
+    it('is removed if there was none before', async () => {
       await run.knex.raw('comment on schema public is null');
       await run.up(commenting);
       await run.down(commenting);
       expect(await comment()).to.deep.equal([{ text: null }]);
     });
 
-    it('stays where somebody has changed it since', async () => {
+    it('is left unchanged if it was changed after the drop', async () => {
       await run.up(commenting);
       await run.knex.raw(`comment on schema public is 'mine'`);
       await run.down(commenting);
       expect(await comment()).to.deep.equal([{ text: 'mine' }]);
     });
 
-    it('is a refusal to who may not set it, and can be left alone', async () => {
+    it('is refused to a role that may not set it, unless it is turned off', async () => {
       await run.knex.raw(`
         create role case_plain login;
         grant create on database "${database.name}" to case_plain;
@@ -470,13 +470,13 @@ describe('up and down', () => {
   describe('approval', () => {
     const asking = reversibleDrop({ name: 'm', tables: ['a', 'b'], approval: 'each-table' });
 
-    it('is asked for', async () => {
+    it('is required', async () => {
       expect(asking.ready()).to.equal(false);
       expect(asking.ready.waitsFor).to.contain('a, b');
       await refusalOf(run.up(asking), 'approval-missing');
     });
 
-    it('counts for each table, and is kept with who gave it', async () => {
+    it('applies to each table, and is stored with the role', async () => {
       await withEnvironment(
         { APPROVED_DROPS: 'b', APPROVED_BY: 'the owner', APPROVAL_NOTE: 'go' },
         async () => {
@@ -493,7 +493,7 @@ describe('up and down', () => {
       expect(await tables()).to.deep.equal(['a', 'b', 'kept']);
     });
 
-    it('with a fingerprint is void once the table has changed', async () => {
+    it('with a fingerprint is refused after the table has changed', async () => {
       const plan = await withEnvironment({ APPROVED_DROPS: 'b' }, () =>
         planDrop(run.knex, { name: 'm', tables: ['a', 'b'], approval: 'each-table' }),
       );
@@ -506,7 +506,7 @@ describe('up and down', () => {
   });
 
   describe('a plan', () => {
-    it('says what would go, and leaves no trace', async () => {
+    it('lists the objects to be dropped, and changes nothing', async () => {
       await run.knex.raw('create view v as select id from b; insert into b values (1)');
       const plan = await planDrop(run.knex, { name: 'm', tables: ['b', 'gone'] });
       expect(plan.tables).to.have.length(1);
@@ -520,7 +520,7 @@ describe('up and down', () => {
       expect(await run.rows(`select from pg_namespace where nspname = 'undrop'`)).to.have.length(0);
     });
 
-    it('of tables of which none is there says so', async () => {
+    it('reports that no table exists', async () => {
       const plan = await planDrop(run.knex, { name: 'm', tables: ['gone', 'lost'] });
       expect(plan).to.deep.include({ tables: [], missing: ['gone', 'lost'], closure: [], statements: [] });
     });

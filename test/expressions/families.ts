@@ -1,18 +1,18 @@
-/** A type with operators of its own, or with operators that stand before those of PostgreSQL. */
+/** A type with its own operators, or with operators that precede the built-in ones in the search path. */
 export interface Family {
   readonly name: string;
-  /** An extension that the server must have. */
+  /** An extension that the type requires. */
   readonly extension?: string;
   readonly schema: string;
-  /** The search path under which the objects are made. */
+  /** The search path with which the objects are created. */
   readonly path: string;
   readonly type: string;
-  /** Two literals that are equal by its operators, and a greater one that is not. */
+  /** Two literals that are equal by its operators, and a third, greater one. */
   readonly equal: readonly [string, string];
   readonly other: string;
-  /** Whether what uses them is refused: they are found under no path that a restore takes. */
+  /** Whether objects that use the operators are refused, because no search path of a restore finds them. */
   readonly refuses?: boolean;
-  /** Whether the type has an operator class for B-trees, which comparisons of rows and partitions by it need. */
+  /** Whether the type has an operator class for B-trees, which row comparisons and partitioning require. */
   readonly ordered: boolean;
 }
 
@@ -21,7 +21,7 @@ function extension(name: string, own: Omit<Family, 'name' | 'schema' | 'path' | 
   return { name, extension: name, schema, path: 'public', type: `public.${name}`, ...own };
 }
 
-/** What makes `=` and `<>` of a type in a schema: by a function of two values `a` and `b`, written in SQL. */
+/** Returns SQL that creates `=` and `<>` of a type in a schema, from an SQL expression over two values `a` and `b`. */
 function equality(schema: string, type: string, sql: string): string {
   return /* sql */ `
     create function ${schema}.same(a ${type}, b ${type}) returns boolean language sql immutable strict as $$
@@ -34,7 +34,7 @@ function equality(schema: string, type: string, sql: string): string {
       commutator = operator(${schema}.<>), negator = operator(${schema}.=));`;
 }
 
-// Like citext: a type that is text to whoever does not find its operators, all of them in another schema.
+// Like citext: if the operators, which are all in another schema, are not found, those of text are used.
 const label = /* sql */ `
   create schema kinds;
   create schema ops;
@@ -88,7 +88,7 @@ export const families: readonly Family[] = [
   },
   {
     ...{ name: 'text, shadowed', path: 'public, pg_catalog', type: 'text', ...texts, ordered: false },
-    // Made under a path on which pg_catalog is not the first.
+    // Created with a search path in which pg_catalog is not the first schema.
     refuses: true,
     schema: equality('public', 'text', 'pg_catalog.lower(a) operator(pg_catalog.=) pg_catalog.lower(b)'),
   },

@@ -1,23 +1,23 @@
 import type { Family } from './families.ts';
 
-/** Objects of one kind whose expressions print no operator, and what shows which operators they have. */
+/** Objects of one kind whose text names no operator, and queries that show which operators they use. */
 export interface Kind {
   readonly name: string;
-  /** What they rest on. */
+  /** Statements that create the objects that they depend on. */
   readonly before: readonly string[];
-  /** One object each; what the server does not take is left out. */
+  /** Statements that create one object each; those that the server rejects are left out. */
   readonly makes: readonly string[];
-  /** How they behave: each runs by itself, and what it gives or fails with is looked at. */
+  /** Statements that show the behaviour: the result or error of each is compared. */
   readonly shows: readonly string[];
   /** The tables to drop. */
   readonly tables: readonly string[];
 }
 
-/** A condition on a value, by each of the forms that print no operator. */
+/** Conditions on a value, in each form whose text names no operator. */
 function forms(family: Family, value: string): [string, string][] {
   const wanted = `${family.equal[0]}::${family.type}`;
   return [
-    // Beside the same operator where it is printed, `pg_depend` does not show that the other one is gone.
+    // If the same operator is also named in the text, `pg_depend` does not show that the other one has changed.
     ['case', `case ${value} when ${wanted} then true else ${value} = ${wanted} end`],
     ['case_only', `case ${value} when ${wanted} then true else false end`],
     ['distinct', `${value} is not distinct from ${wanted} and ${value} = ${value}`],
@@ -34,7 +34,7 @@ function forms(family: Family, value: string): [string, string][] {
   ];
 }
 
-/** The same where a query may stand. */
+/** The same, for places where a query is allowed. */
 function queries(family: Family, value: string, others: string): [string, string][] {
   return [
     ...forms(family, value),
@@ -48,7 +48,7 @@ export function kindsOf(family: Family): Kind[] {
   const { type, equal, other } = family;
   const [a, b] = equal;
   const values = [a, b, other];
-  /** A table that holds one of the equal values and another, and one that holds the other equal value. */
+  /** A table with one of the equal values and a different one, and a table with the other equal value. */
   const tables = (name: string, more = '') => [
     `create table ${name} (id int, x ${type}${more})`,
     `insert into ${name} (id, x) values (1, ${a}), (2, ${other})`,

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 
-// Every column of the catalogs that holds expressions, with what identifies its row.
+// All catalog columns that contain expressions, with SQL that identifies the row.
 const treesSql = /* sql */ `
   select i.type || ' ' || i.identity as object, t.tree
   from (
@@ -22,7 +22,7 @@ const treesSql = /* sql */ `
 const namesSql = `
   select o.oid::text, o.oid::regoperator::text as name from pg_operator as o where o.oid = any ($1::oid[])`;
 
-/** The operators in all expressions of users, in their order, by object; each with its OID. */
+/** Returns the operators in all user expressions, in order, by object, each with its OID. */
 export async function readOperators(client: pg.Client): Promise<Record<string, string[]>> {
   const { rows } = await client.query<{ object: string; tree: string }>(treesSql);
   const found = rows.map(({ object, tree }): [string, string[]] => [object, operatorsIn(tree)]);
@@ -34,7 +34,7 @@ export async function readOperators(client: pg.Client): Promise<Record<string, s
   );
 }
 
-/** In a tree all blanks of names are escaped, so none passes for a field. */
+/** Spaces in names are escaped in a tree, so that no name can be taken for a field. */
 function operatorsIn(tree: string): string[] {
   const fields = [...tree.matchAll(/(?<= ):(?:opno|opnos|eqop|sortop) (?:\(o )?([\d ]+)/g)];
   return fields.flatMap(([, oids = '']) => oids.trim().split(' ')).filter((oid) => oid !== '0');

@@ -3,38 +3,38 @@ import Mocha from 'mocha';
 import { askVersion } from '../support/server-version.ts';
 import { reasonOf } from '../support/skip.ts';
 
-/** What the tests run on, as it says itself. Told first. */
+/** The server that the tests run on, with the version that it reports. This is the first message. */
 export interface Server {
   readonly version: string;
 }
 
-/** What became of one test. */
+/** The result of a test. */
 export interface Outcome {
-  /** Names of the suites that it is in, and its own. */
+  /** The titles of its suites and its own. */
   readonly title: readonly string[];
   readonly state: 'passed' | 'failed' | 'skipped';
-  /** Of a failure: the error. Of a test that was skipped: the reason. */
+  /** The error if it failed; the reason if it was skipped. */
   readonly why: string | undefined;
 }
 
-// The server goes with this process: see test/support/cluster.ts.
+// The server stops with this process: see test/support/cluster.ts.
 process.on('disconnect', () => process.exit(1));
 
-/** Tells the parent process each outcome as it comes. */
-function Teller(runner: Mocha.Runner): void {
-  const tell = (test: Mocha.Runnable, state: Outcome['state'], why?: string): void => {
+/** A reporter that sends each result to the parent process. */
+function Reporter(runner: Mocha.Runner): void {
+  const send = (test: Mocha.Runnable, state: Outcome['state'], why?: string): void => {
     process.send?.({ title: test.titlePath(), state, why } satisfies Outcome);
   };
-  runner.on('pass', (test) => tell(test, 'passed'));
-  runner.on('pending', (test) => tell(test, 'skipped', reasonOf(test) ?? 'says no reason'));
-  runner.on('fail', (test, error) => tell(test, 'failed', error?.stack ?? String(error)));
+  runner.on('pass', (test) => send(test, 'passed'));
+  runner.on('pending', (test) => send(test, 'skipped', reasonOf(test) ?? 'no reason given'));
+  runner.on('fail', (test, error) => send(test, 'failed', error?.stack ?? String(error)));
 }
 
 const mocha = new Mocha({
   timeout: 120_000,
   forbidOnly: true,
-  // Its type wants a class; called with `new`, any function will do.
-  reporter: Teller as unknown as NonNullable<Mocha.MochaOptions['reporter']>,
+  // The type requires a class, but any function can be called with `new`.
+  reporter: Reporter as unknown as NonNullable<Mocha.MochaOptions['reporter']>,
 });
 for (const file of process.argv.slice(2))
   mocha.addFile(fileURLToPath(new URL(`../${file}`, import.meta.url)));

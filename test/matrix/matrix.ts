@@ -8,8 +8,8 @@ import { inMemory } from '../support/in-memory.ts';
 import type { Outcome, Server } from './child.ts';
 import { describeTable, type ServerRun } from './table.ts';
 
-// npm run test:matrix [-- <servers>]: the tests that depend on the server, on every server that is supported:
-// 14 15 16 17 18 of npm, `system` where that has one, and `embedded`; or those that are named; or the one that
+// npm run test:matrix [-- <servers>] runs the tests that depend on the server on every supported server:
+// 14 15 16 17 18 of npm, `system` if one is installed, and `embedded`; or on the named ones; or on the one that
 // UNDROP_TEST_URL names.
 
 const tests = [
@@ -37,19 +37,19 @@ const all = [...majors.map(String), 'system', 'embedded'];
 const named = process.argv.slice(2);
 const unknown = named.filter((name) => !all.includes(name));
 if (unknown.length > 0) {
-  process.stderr.write(`There is no server ${unknown.join(', ')} here, only ${all.join(', ')}.\n`);
+  process.stderr.write(`Unknown server ${unknown.join(', ')}; the servers are ${all.join(', ')}.\n`);
   process.exit(2);
 }
 const given = process.env.UNDROP_TEST_URL ? ['UNDROP_TEST_URL'] : undefined;
 const servers =
   given ?? (named.length > 0 ? named : all.filter((name) => name !== 'system' || systemNative()));
 if (named.length === 0 && given === undefined && !servers.includes('system'))
-  process.stdout.write('The system has no server of its own, so none is tried.\n');
+  process.stdout.write('No server is installed on the system, so `system` is left out.\n');
 
-// Whatever the tests leave in it when they are ended goes with it.
+// Files that killed tests leave behind are removed with this folder.
 const scratch = mkdtempSync(join(inMemory() ?? tmpdir(), 'undrop-matrix-'));
 const children = new Set<ChildProcess>();
-// The embedded one takes longest, and so goes first.
+// The embedded server takes longest, so it starts first.
 const waiting = servers.toReversed();
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -66,7 +66,7 @@ function ended(child: ChildProcess): Promise<unknown> {
   return exit;
 }
 
-// Two at a time: while the one waits for its server, the other works.
+// Two at a time: one works while the other waits for its server.
 const runs: ServerRun[] = [];
 const work = async (): Promise<void> => {
   for (let server = waiting.shift(); server !== undefined; server = waiting.shift())
@@ -78,7 +78,7 @@ runs.sort((a, b) => servers.indexOf(a.server) - servers.indexOf(b.server));
 process.stdout.write(`\n${describeTable(runs)}\n`);
 process.exitCode = runs.every(({ good }) => good) ? 0 : 1;
 
-/** Runs the tests in a process of its own, which ends the server with itself. */
+/** Runs the tests in a separate process, which stops its server when it ends. */
 async function runOn(server: string): Promise<ServerRun> {
   const outcomes: Outcome[] = [];
   let version = '';
@@ -93,7 +93,7 @@ async function runOn(server: string): Promise<ServerRun> {
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
     });
     children.add(child);
-    // What migrations say there is of interest only where the process itself has failed.
+    // The log of migrations is printed only if the process itself failed.
     child.stderr?.on('data', (text: Buffer) => {
       said = `${said}${text}`.slice(-10_000);
     });

@@ -5,12 +5,12 @@ export interface ServerRun {
   readonly server: string;
   readonly version: string;
   readonly outcomes: readonly Outcome[];
-  /** Something ran, nothing failed, and it came to its end. */
+  /** Whether at least one test passed, none failed, and the run was complete. */
   readonly good: boolean;
   readonly seconds: number;
 }
 
-/** A line a server, then why tests were skipped, then all of them counted. */
+/** Returns one line for each server, then the reasons of skipped tests, then the totals. */
 export function describeTable(runs: readonly ServerRun[]): string {
   const head = [
     'server',

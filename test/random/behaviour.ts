@@ -22,9 +22,9 @@ interface Relation {
 }
 
 /**
- * What the objects of a database do: the rows of relations, also as a role that policies restrict; what becomes of
- * changes, with their triggers, rules, checks and indexes; what functions give. Of errors, their class: which one of two
- * indexes is looked at first is up to the server. All of it is rolled back.
+ * Reads the behaviour of the objects of a database: the rows of relations, also for a role that policies restrict; the
+ * effects of changes, with triggers, rules, checks and indexes; results of functions. Errors are compared by class: which
+ * of two indexes is checked first is up to the server. All changes are rolled back.
  */
 export async function readBehaviour(client: pg.Client): Promise<string[]> {
   const { rows: relations } = await client.query<Relation>(relationsSql);
@@ -41,7 +41,7 @@ export async function readBehaviour(client: pg.Client): Promise<string[]> {
     await client.query('rollback to savepoint one');
   };
   for (const { name, kind, columns } of relations) {
-    // What a materialized view holds may be older than what it selects.
+    // The contents of a materialized view may be older than the result of its query.
     if (kind === 'm')
       await client
         .query(`savepoint fresh; refresh materialized view ${name}`)

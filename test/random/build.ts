@@ -7,7 +7,7 @@ import { emptyState } from './state.ts';
 
 const makers: Readonly<Record<string, Maker>> = { ...relations, ...parts, ...ownMakers };
 
-/** How often each kind of statement is drawn; those that are not named, 3 times. */
+/** The weight of each kind of statement; the default is 3. */
 const weights: Readonly<Record<string, number>> = {
   schema: 1,
   table: 9,
@@ -32,16 +32,16 @@ const weights: Readonly<Record<string, number>> = {
 export const roles = 'create role case_a nologin; create role case_b nologin; grant case_b to postgres';
 
 export interface Built {
-  /** The statements that the server has taken, each of them one or several. */
+  /** The statements that the server accepted; each text is one or several statements. */
   readonly statements: string[];
-  /** The tables that are there, qualified and quoted. */
+  /** The existing tables, qualified and quoted. */
   readonly tables: string[];
 }
 
 /**
- * Makes a schema: what the server does not take is left out, so that nothing here need know what it takes.
+ * Creates a schema. Statements that the server rejects are left out, so that the generators need not know its rules.
  *
- * @param count of steps
+ * @param count the number of steps
  */
 export async function build(client: pg.Client, count: number, seed: number): Promise<Built> {
   const kinds = Object.fromEntries(Object.keys(makers).map((kind) => [kind, weights[kind] ?? 3]));
@@ -61,7 +61,7 @@ export async function build(client: pg.Client, count: number, seed: number): Pro
   return { statements, tables: state.tables.filter(({ kind }) => kind !== 'foreign').map(({ sql }) => sql) };
 }
 
-/** Runs a statement, or nothing of it. */
+/** Runs a statement, which is rolled back if it fails. */
 export async function takes(client: pg.Client, sql: string): Promise<boolean> {
   try {
     await client.query(sql);

@@ -1,28 +1,28 @@
 import fc from 'fast-check';
 
-/** Choices that fast-check has made before, taken one after the other. */
+/** Choices drawn by fast-check, used one after the other. */
 export interface Draw {
-  /** A number below `count`. */
+  /** Returns a number below `count`. */
   below(count: number): number;
-  /** True once in `times`. */
+  /** Returns true once in `times` calls on average. */
   once(times: number): boolean;
-  /** One of the list; undefined where it is empty. */
+  /** Returns an element of the list; undefined if it is empty. */
   of<T>(list: readonly T[]): T | undefined;
-  /** At least one of a list that is not empty, at most `most`, in the order of the list. */
+  /** Returns 1 to `most` elements of a list that is not empty, in the order of the list. */
   some<T>(list: readonly T[], most: number): T[];
-  /** One of the texts. */
+  /** Returns one of the texts. */
   word(...words: string[]): string;
 }
 
-/** One step of a schema: what to make, and how. */
+/** One step of a schema: the kind of statement and its choices. */
 export interface Step {
   readonly kind: string;
   readonly choices: readonly number[];
-  /** A part of the name that it gives. */
+  /** A part of the name of the new object. */
   readonly name: string;
 }
 
-// Plain, quoted, with quotes, dots, newlines and comments in them, beyond ASCII, and words of SQL.
+// Plain names, quoted names with quotes, dots, newlines and comments, names with non-ASCII characters, and SQL keywords.
 const names = fc.oneof(
   { weight: 6, arbitrary: fc.constant('') },
   { weight: 2, arbitrary: fc.constantFrom('Upper', 'select', 'a b', '1', 'ö', '名', '😀', 'x'.repeat(55)) },
@@ -35,7 +35,7 @@ const names = fc.oneof(
   },
 );
 
-/** The steps of one schema, always the same for a seed. */
+/** Returns the steps of a schema, always the same for a seed. */
 export function drawSteps(kinds: Readonly<Record<string, number>>, count: number, seed: number): Step[] {
   const weighted = Object.entries(kinds).map(([kind, weight]) => ({ weight, arbitrary: fc.constant(kind) }));
   const step = fc.record({

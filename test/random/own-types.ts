@@ -3,10 +3,10 @@ import { type Draw, quote } from './draw.ts';
 import { type Maker, qualified } from './relations.ts';
 import type { Column, State, Type } from './state.ts';
 
-/** Types whose operators are in another schema, or come with an extension, so that the search path decides on them. */
+/** Types whose operators are in another schema or belong to an extension, so that they depend on the search path. */
 const own = families.filter(({ name }) => name === 'citext' || name === 'own type');
 
-/** What is there before the first step. Where the server lacks an extension, nothing of the type comes about. */
+/** Statements before the first step. If the server lacks an extension, no objects with its type are created. */
 export const ownTypes: readonly string[] = [
   ...own.map(({ schema }) => schema),
   `set search_path = ${own.map(({ path }) => path).join(', ')}`,
@@ -14,7 +14,7 @@ export const ownTypes: readonly string[] = [
 
 const [citext, label] = own.map(({ type }) => type);
 
-/** Often enough to meet in joins. */
+/** Values that occur often enough to match in joins. */
 export const ownColumnTypes: readonly Type[] = [citext, label].flatMap((sql = '') => [
   ...["'Abc'", "'aBC'", "'x'"].map((value) => ({ sql, value: `${value}::${sql}` })),
 ]);
@@ -23,7 +23,7 @@ export function isOwn({ sql }: Pick<Type, 'sql'>): boolean {
   return sql === citext || sql === label;
 }
 
-/** A condition that prints not all of its operators, and holds for most values. */
+/** A condition whose text does not name all of its operators, and that is true for most values. */
 export function ownCondition(draw: Draw, { sql }: Pick<Type, 'sql'>, column: string): string {
   const literal = draw.word("'Abc'", "'no'", "'X'");
   const other = `${draw.word("'ABC'", "'x'", "'none'")}::${sql}`;
@@ -50,7 +50,7 @@ function columnsOf(state: State): Found[] {
   );
 }
 
-/** Two columns of one own type. */
+/** Two columns of one such type. */
 function drawTwo(state: State, draw: Draw): [Found, Found] | undefined {
   const all = columnsOf(state);
   const one = draw.of(all);

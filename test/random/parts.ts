@@ -1,7 +1,7 @@
 import { literal, quote } from './draw.ts';
 import { condition, type Maker, qualified } from './relations.ts';
 
-/** What belongs to a relation that is there, or rests on it. */
+/** Generators of objects that belong to an existing relation or depend on it. */
 export const parts = {
   check: (state, draw, name) => {
     const table = draw.of(state.tables);

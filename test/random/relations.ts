@@ -2,13 +2,13 @@ import { type Draw, quote } from './draw.ts';
 import { isOwn, ownCondition } from './own-types.ts';
 import type { Column, State, Table } from './state.ts';
 
-/** A statement, and what the schema has once the server has taken it. */
+/** A statement, and the change to the known state after the server has accepted it. */
 export interface Made {
   sql: string;
   after?: (state: State) => void;
 }
 
-/** Makes a statement; undefined where what it needs is not there yet. */
+/** Generates a statement; undefined if objects that it needs do not exist yet. */
 export type Maker = (state: State, draw: Draw, name: (prefix: string) => string) => Made | undefined;
 
 export function qualified(state: State, draw: Draw, name: string): string {
@@ -99,7 +99,7 @@ function addTable(table: Table): (state: State) => void {
         target: `table ${table.sql}`,
         privileges: [`select (${first.name})`, `update (${first.name})`],
       });
-    // Columns of other tables may be of its row type; sometimes they are.
+    // Columns of other tables may have its row type.
     if (state.tables.length % 30 === 3) state.types.push({ sql: table.sql, value: `null::${table.sql}` });
   };
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Trial } from './trial.ts';
 
 /**
- * Takes statements out of a schema, half of them at first, then fewer and fewer, as long as it still breaks.
+ * Removes statements from a schema, first half of them, then fewer and fewer, as long as the trial still fails.
  *
  * @param until when to stop, in milliseconds since 1970
  */
@@ -31,7 +31,7 @@ export async function shrink(
   return smallest;
 }
 
-/** Writes it down as a case, which fails until the reason is mended. */
+/** Writes the trial as a case, which fails until the cause is fixed. */
 export function writeCase(name: string, { statements, tables, options }: Trial, roles: string): string {
   const folder = join(import.meta.dirname, '../cases', name);
   mkdirSync(folder, { recursive: true });

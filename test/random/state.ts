@@ -1,4 +1,4 @@
-/** What a schema has so far, as the makers of statements need to know it. Names are qualified and quoted. */
+/** The objects in a schema so far, for the generators of statements. Names are qualified and quoted. */
 export interface State {
   schemas: string[];
   tables: Table[];
@@ -7,16 +7,16 @@ export interface State {
   sequences: string[];
   types: Type[];
   triggerFunctions: string[];
-  /** Ends of `comment on …`. */
+  /** The objects for `comment on …`. */
   commentable: string[];
-  /** Ends of `grant … on …`, with the privileges that there are. */
+  /** The objects for `grant … on …`, with their privileges. */
   grantable: { target: string; privileges: string[] }[];
   count: number;
 }
 
 export interface Type {
   sql: string;
-  /** An expression of the type that needs no column, and is always the same. */
+  /** A constant expression of the type. */
   value: string;
 }
 
@@ -32,7 +32,7 @@ export interface Relation {
 
 export interface Table extends Relation {
   kind: 'plain' | 'partitioned' | 'foreign';
-  /** Names of unique keys, and their columns. */
+  /** The names of unique keys, and their columns. */
   keys: { name: string; columns: Column[] }[];
 }
 

@@ -12,28 +12,28 @@ import type { TestServer } from '../support/server.ts';
 import { readBehaviour } from './behaviour.ts';
 import { roles, takes } from './build.ts';
 
-/** A schema, and what to drop of it. */
+/** A schema, and the tables to drop. */
 export interface Trial {
   readonly statements: readonly string[];
   readonly tables: readonly string[];
   readonly options: Pick<DropOptions, 'dependents' | 'rows'>;
 }
 
-/** How it went: restored, refused with a code, or against a law. */
+/** The outcome: restored, refused with a code, or a violated law. */
 export interface TrialResult {
   readonly objects: number;
   readonly end: 'restored' | 'refused' | 'broken' | 'nothing to drop';
-  /** The code of the refusal, or the law that is broken. */
+  /** The code of the refusal, or the violated law. */
   readonly what: string;
   readonly detail: string;
 }
 
-// With these, an honest program may answer whatever it is given.
+// The codes of refusals that are allowed for any schema.
 const honest = ['not-reproducible', 'rehearsal-differs', 'has-dependents', 'not-empty'];
 
 const objectsSql = 'select count(distinct (classid, objid))::int as n from pg_depend where objid >= 16384';
 
-/** Makes the schema in a new database, and tries laws 1 to 3 of the design on it. */
+/** Creates the schema in a new database, and checks laws 1 to 3 of the design. */
 export async function attempt(server: TestServer, trial: Trial): Promise<TrialResult> {
   const plain = await plainDrop(server, trial);
   let result: TrialResult | undefined;
@@ -55,7 +55,7 @@ export async function attempt(server: TestServer, trial: Trial): Promise<TrialRe
       );
       const surprises = compareDumps(predicted, dropped).differences;
       if (surprises.length > 0)
-        return end('broken', 'the closure is not what vanishes', surprises.join('\n'));
+        return end('broken', 'the closure differs from what was dropped', surprises.join('\n'));
       await quietly(() => planDrop(run.knex, migration));
       const refusal = await quietly(() => run.up(reversibleDrop(migration))).then(
         () => undefined,
@@ -64,21 +64,22 @@ export async function attempt(server: TestServer, trial: Trial): Promise<TrialRe
       if (refusal !== undefined) {
         if (!isUndropError(refusal)) throw refusal;
         const traces = differences(before, await look(url, []));
-        if (traces.length > 0) return end('broken', 'a refusal leaves a trace', traces.join('\n'));
+        if (traces.length > 0) return end('broken', 'a refusal changes the database', traces.join('\n'));
         const known = honest.includes(refusal.code) ? 'refused' : 'broken';
         return end(known, refusal.code, `${refusal.message}\n${refusal.reason}`);
       }
       const rehearsed = differences(plain ?? [], await look(url));
       if (plain !== undefined && rehearsed.length > 0)
-        return end('broken', 'a rehearsal leaves a trace', rehearsed.join('\n'));
+        return end('broken', 'a rehearsal changes the database', rehearsed.join('\n'));
       await quietly(() => run.down(reversibleDrop(migration)));
       const lost = differences(before, await look(url));
-      if (lost.length > 0) return end('broken', 'what came back is not what was', lost.join('\n'));
+      if (lost.length > 0) return end('broken', 'the restored objects differ', lost.join('\n'));
       const changed = differences(did, await behave(server, name));
-      if (changed.length > 0) return end('broken', 'what came back does something else', changed.join('\n'));
+      if (changed.length > 0)
+        return end('broken', 'the restored objects behave differently', changed.join('\n'));
       end('restored');
     } catch (error) {
-      const what = isUndropError(error) ? error.code : 'an error that is none of ours';
+      const what = isUndropError(error) ? error.code : 'an error that is not an UndropError';
       end(
         'broken',
         what,
@@ -86,11 +87,11 @@ export async function attempt(server: TestServer, trial: Trial): Promise<TrialRe
       );
     }
   });
-  if (result === undefined) throw new Error('a trial came to no end');
+  if (result === undefined) throw new Error('the trial has no result');
   return result;
 }
 
-/** What pg_dump shows after a drop by hand; undefined where that is refused. */
+/** Returns what pg_dump prints after a manual drop; undefined if the drop fails. */
 async function plainDrop(server: TestServer, trial: Trial): Promise<string[] | undefined> {
   let seen: string[] | undefined;
   await inCase(server, roles, async (run, { name, url }) => {

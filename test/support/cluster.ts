@@ -22,15 +22,15 @@ export interface Cluster {
   port: number;
   folder: string;
   /**
-   * Stops the server and starts it again at the same port: `fast` after it has written everything, `immediate` as if it
-   * had crashed. With `native`, its data goes on under these binaries, which must be of the same major.
+   * Restarts the server on the same port: `fast` after a checkpoint, `immediate` as after a
+   * crash. With `native`, the same data is served by these binaries, which must be of the same major.
    */
   restart(mode?: StopMode, native?: string): void;
-  /** Ends the server and removes its folder. */
+  /** Stops the server and removes its folder. */
   stop(): Promise<void>;
 }
 
-// PostgreSQL refuses to run as root; `nobody` is there on every Linux.
+// PostgreSQL refuses to run as root; the user `nobody` exists on every Linux.
 const asRoot = process.getuid?.() === 0;
 const runAs = asRoot ? { uid: 65534, gid: 65534 } : {};
 
@@ -40,7 +40,7 @@ const settings = {
   shared_buffers: '16MB',
   max_connections: '50',
   max_prepared_transactions: '5',
-  wal_level: 'logical', // else every publication comes with a warning
+  wal_level: 'logical', // otherwise every publication causes a warning
   autovacuum: 'off', // statistics and locks change only when a test changes them
   fsync: 'off',
   synchronous_commit: 'off',
@@ -58,9 +58,9 @@ const keeper = /* sh */ `
 `;
 
 /**
- * Makes a new cluster from server binaries and starts it on a free port of 127.0.0.1, superuser `postgres`, no password.
- * It ends with this process, however that ends.
- * Throws with the server's own words when it does not start.
+ * Creates a new cluster with server binaries and starts it on a free port of 127.0.0.1, superuser `postgres`, no password.
+ * The server stops when this process ends, even if it is killed.
+ * Throws with the server's log if it does not start.
  */
 export async function startCluster(
   native: string,
@@ -81,7 +81,7 @@ function newFolder(): string {
   return mkdtempSync(join(inMemory() ?? (asRoot ? '/tmp' : tmpdir()), 'undrop-test-'));
 }
 
-/** A hot standby made of a running server, which then gets no more of what that one writes. */
+/** Creates a hot standby from a running server. The standby does not receive later changes. */
 export async function startStandby(
   primary: string,
   backup: { start(): Promise<void>; stop(): Promise<string> },
@@ -115,7 +115,7 @@ async function launch(folder: string, more: Readonly<Record<string, string>>): P
 }
 
 function restart(folder: string, mode: StopMode = 'fast', native?: string): void {
-  // The log is open to whoever made the folder only.
+  // Only the owner of the folder can read the log.
   const options = ['-D', join(folder, 'data'), '-l', join(folder, 'data/log'), '-w', '-m', mode];
   const control = (...what: string[]): void =>
     command(join(folder, 'native/bin/pg_ctl'), [...what, ...options], folder);
@@ -124,21 +124,21 @@ function restart(folder: string, mode: StopMode = 'fast', native?: string): void
     command('rm', ['-rf', join(folder, 'native')]);
     placeBinaries(native, folder);
   }
-  // It starts what ran before, with the options of then, and would else take the program of then too.
+  // pg_ctl restart reuses the previous options, and would otherwise reuse the previous binaries too.
   control('restart', '-p', join(folder, 'native/bin/postgres'));
 }
 
-/** Puts the binaries where any user can run them: `native` in the folder. */
+/** Copies the binaries to `native` in the folder, where any user can run them. */
 function placeBinaries(native: string, folder: string): void {
   if (existsSync(join(native, 'pg-symlinks.json'))) copyBinaries(native, folder);
-  // Those of the system know where the rest of them is.
+  // The binaries of the system find their other files.
   else symlinkSync(native, join(folder, 'native'));
   if (asRoot) command('chown', ['-R', `${runAs.uid}:${runAs.gid}`, folder]);
 }
 
 function copyBinaries(native: string, folder: string): void {
   command('cp', ['-R', native, join(folder, 'native')]);
-  // npm may have been told to run no install script, and the library links are made by one.
+  // npm may be configured not to run install scripts, and the links to libraries are created by one.
   const links: { source: string; target: string }[] = JSON.parse(
     readFileSync(join(folder, 'native/pg-symlinks.json'), 'utf8'),
   );
@@ -155,7 +155,7 @@ function initialise(folder: string): void {
   const options = ['--username=postgres', '--auth=trust', '--locale=C', '--encoding=UTF8', '--no-sync'];
   command(join(folder, 'native/bin/initdb'), ['-D', join(folder, 'data'), ...options], folder);
   const hba = join(folder, 'data/pg_hba.conf');
-  // One role that needs its password, for tests of wrong ones; everybody else is trusted.
+  // One role needs a password, for tests of wrong passwords; all others are trusted.
   writeFileSync(hba, `host all pw_user 127.0.0.1/32 scram-sha-256\n${readFileSync(hba, 'utf8')}`);
 }
 
@@ -170,7 +170,7 @@ function run(folder: string, port: number, more: Readonly<Record<string, string>
     ...runAs,
     cwd: folder,
     env: environment(folder),
-    detached: true, // Ctrl-C is for the tests alone: the server goes when they have gone
+    detached: true, // Ctrl-C ends only the tests; the server stops when they have ended
     stdio: ['pipe', log, log],
   });
   closeSync(log);
@@ -183,7 +183,7 @@ function run(folder: string, port: number, more: Readonly<Record<string, string>
   };
 }
 
-/** Waits until the server takes connections; gives its log when it failed instead. */
+/** Waits until the server accepts connections. Returns its log if it failed. */
 async function started(folder: string): Promise<string | undefined> {
   for (const end = Date.now() + 30_000; Date.now() < end; await sleep(20)) {
     const log = readFileSync(join(folder, 'log'), 'utf8');

@@ -1,6 +1,6 @@
 /**
- * A database of so many tables, in groups of 25 around a hub that all others of it refer to: every third is empty, and
- * nothing refers to it; the others have a row.
+ * Returns SQL for a database with this number of tables, in groups of 25 that reference a common hub. Every third table is
+ * empty and not referenced; the others have one row.
  */
 export function clusters(tables: number): string {
   const parts: string[] = [];

@@ -1,18 +1,18 @@
 import { spawn } from 'node:child_process';
 
-/** What a command has left behind. */
+/** The result of a command. */
 export interface Ran {
-  /** The exit code; null where a signal ended it. */
+  /** The exit code; null if a signal ended it. */
   readonly status: number | null;
   readonly stdout: string;
   readonly stderr: string;
-  /** Both, for what must not be in either. */
+  /** Standard output and standard error, for text that must be in neither. */
   readonly text: string;
 }
 
 export interface CommandOptions {
   readonly cwd: string;
-  /** All of it. */
+  /** The complete environment. */
   readonly env: NodeJS.ProcessEnv;
   /** Default: 120 s. */
   readonly timeout?: number | undefined;

@@ -6,20 +6,20 @@ import { type EmbeddedServer, startEmbedded } from '../../src/knex/embedded.ts';
 import { openTurnstile, type Turnstile } from '../../src/knex/turnstile.ts';
 import { keepEmbeddedCompiled } from './compiled.ts';
 
-/** Databases of PGlite, which has one each: so each is a server of its own, with roles of its own. */
+/** Databases of PGlite. PGlite has one database, so each of these is a separate server with its own roles. */
 export interface EmbeddedDatabases {
-  /** Gives the port of a new, empty one. */
+  /** Creates an empty database. Returns its port. */
   create(): Promise<number>;
   drop(port: number): Promise<void>;
   stop(): Promise<void>;
 }
 
-// A test may hold a client for as long as it may take itself.
+// A test may keep a client for as long as the test runs.
 const patience = 600_000;
 
 const byPort = new Map<number, { embedded: EmbeddedServer; door: Turnstile }>();
 
-/** The embedded server behind a port of `create`. */
+/** Returns the embedded server on a port that `create` returned. */
 export function embeddedAt(port: number): EmbeddedServer | undefined {
   return byPort.get(port)?.embedded;
 }
@@ -37,7 +37,7 @@ export async function startEmbeddedDatabases(): Promise<EmbeddedDatabases> {
     return startEmbedded(folder);
   };
 
-  // While a test uses one, the next one opens.
+  // The next database is opened while a test uses the current one.
   let next = open();
   next.catch(() => undefined);
 

@@ -1,9 +1,9 @@
-/** Tests that PGlite cannot run, by the end of their full title, and why. */
+/** The tests that PGlite cannot run, by the end of their full titles, and the reasons. */
 const limits: Readonly<Record<string, readonly string[]>> = {
-  'PGlite takes one client at a time': [
-    'locks that are not to be had are given up, and who holds them is named',
-    'locks are held from the check to the drop, also where the owner has given up its rights',
-    'locks that the restore needs are given up likewise, and asked for again',
+  'PGlite accepts one client at a time': [
+    'locks that cannot be acquired lead to lock-timeout, which names the sessions that hold them',
+    'locks are held from the check to the drop, even if the owner has revoked its own privileges',
+    'locks of the restore lead to lock-timeout likewise, and can be acquired later',
     'locks are waited for',
     'of other sessions that come while the lock is waited for are kept',
     'of other sessions that come so into a table whose owner has no right to lock it: refuse',
@@ -11,50 +11,50 @@ const limits: Readonly<Record<string, readonly string[]>> = {
     'waits for locks as the drop does, and gives them up',
     'brings one table of 044 back alone, and the rollback the rest',
   ],
-  'everybody is postgres in PGlite': [
+  'PGlite has only the role postgres': [
     'the drop is refused to a role that does not own the tables',
-    'the comment on the schema is a refusal to who may not set it, and can be left alone',
+    'the comment on the schema is refused to a role that may not set it, unless it is turned off',
     'under row-level security that is forced on the owner come back all',
     'under row-level security or without the right to read are refused',
-    'given by another role leave the session the role that it had',
-    'given by another role leave a session without SET ROLE without it',
-    'given by another role are refused where the role may not act as that one',
-    'given by another role as are objects of an owner that it may not act as',
+    'made by another role leave the role of the session unchanged',
+    'made by another role leave a session without SET ROLE unchanged',
+    'made by another role are refused if the role may not act as the grantor',
+    'made by another role are refused like objects of an owner that it may not act as',
     'is a number only where it may not',
     'are looked for in vain without the right to read, unless the file tells that there are none',
-    'under which the server leaves out checks are refused where the role may not set them, unless it only reads',
-    'as their owner whose functions gain no right',
-    'who sees the rows only that policies show him',
-    'and refused where he may not read any more what they read',
-    'which are refused with the server’s words',
+    'with which the server skips checks are refused if the role may not set them, unless it only reads',
+    'as their owner whose functions gain no privileges',
+    'who sees only the rows that policies allow',
+    'and refused if the owner may no longer read their tables',
+    'which are refused with the message of the server',
   ],
-  'in PGlite no session begins with the settings of a role or database': [
+  'sessions of PGlite do not start with the settings of a role or database': [
     ...[
       'a session of their owner of the database',
       'of the role in the database, before those of the role, before those of the database',
     ],
-    'as they are on the day of the restore',
-    'refused where those of the session that migrates hide those of the server',
+    'as they are at the time of the restore',
+    'refused if those of the session user hide those of the server',
     'and by restore --from-ddl, with rows',
   ],
   'every database of PGlite is named postgres': [
-    'what is kept is who dropped what, why, from where, and how it was used',
+    'the archive records the role, the tables, the reason, the client and the usage statistics',
     'opens a database whose name is a connection string',
-    'fails in pg_dump’s own words',
+    'fails with the message of pg_dump',
   ],
-  'PGlite lacks what it needs': [
-    'names of an extension are refused',
-    'settings of the encoding change no text that is not ASCII',
-    'settings that change how literals are read change nothing in a file that psql replays',
+  'PGlite lacks a feature or an extension': [
+    'names of tables of an extension are refused',
+    'settings of the encoding do not affect text that is not ASCII',
+    'settings that change how literals are read do not affect a file that psql replays',
     'is left out where the server does not tell, and the drop goes on',
     ...['indexes-and-triggers', 'materialized-views', 'routines'].flatMap((what) => [
       `extension-links--of-${what}`,
-      `extension-links--of-${what}: comes back`,
+      `extension-links--of-${what}: is restored`,
     ]),
   ],
 };
 
-/** Why PGlite cannot run the test; undefined where it can. */
+/** Returns the reason why PGlite cannot run the test; undefined if it can. */
 export function embeddedLimit(title: string): string | undefined {
   return Object.keys(limits).find((reason) => limits[reason]?.some((end) => title.endsWith(end)));
 }

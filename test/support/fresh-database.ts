@@ -1,7 +1,7 @@
 import { type Runner, runner } from './migrate.ts';
 import type { TestDatabase, TestServer } from './server.ts';
 
-/** A database of the test's own with this schema, and a Knex over it. */
+/** Creates a database with this schema, and a Knex for it. */
 export async function freshDatabase(
   server: TestServer,
   schema: string,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** Parts of names that have broken other programs, and some that would drop the canary where they run. */
+/** Parts of names that have broken other programs, and some that would drop the canary if they were run as SQL. */
 const parts = [
   '"; drop table canary; --',
   "'; drop table canary; --",
@@ -79,13 +79,13 @@ const piece = fc.oneof(
   { weight: 1, arbitrary: fc.string({ unit: 'grapheme', maxLength: 20 }) },
 );
 
-/** Any text, NUL and halves of surrogate pairs included. */
+/** Any text, including NUL and halves of surrogate pairs. */
 export const text = fc.oneof(
   fc.array(piece, { maxLength: 5 }).map((pieces) => pieces.join('')),
   fc.string({ unit: 'binary', maxLength: 100 }),
 );
 
-/** As PostgreSQL can hold it: 1 to 63 bytes of UTF-8, no NUL. Every tenth is as long as can be. */
+/** A valid PostgreSQL name: 1 to 63 bytes of UTF-8, no NUL. Every tenth has the maximum length. */
 export const name = fc
   .tuple(fc.array(piece, { minLength: 1, maxLength: 5 }), fc.integer({ min: 0, max: 9 }))
   .map(([pieces, long]) => {
@@ -93,7 +93,7 @@ export const name = fc
     return cut(long === 0 ? given.repeat(63) : given, 63);
   });
 
-/** The first characters that fit into so many bytes. */
+/** Returns the first characters that fit into this number of bytes. */
 export function cut(given: string, bytes: number): string {
   let kept = '';
   for (const character of given) {
@@ -105,7 +105,7 @@ export function cut(given: string, bytes: number): string {
 
 const seed = Number(process.env.UNDROP_SEED ?? Math.trunc(Math.random() * 2 ** 31));
 
-/** How often, of so many in the full run (`UNDROP_FUZZ=all`), and from which seed: `UNDROP_SEED` has it again. */
+/** Returns the number of runs, given that of the full run (`UNDROP_FUZZ=all`), and the seed, which `UNDROP_SEED` repeats. */
 export function runs(short: number, full: number): { numRuns: number; seed: number; endOnFailure: boolean } {
   const { UNDROP_FUZZ = '' } = process.env;
   const numRuns = UNDROP_FUZZ === 'all' ? full : Number(UNDROP_FUZZ) || short;

@@ -3,8 +3,8 @@ import { existsSync, readFileSync, statfsSync } from 'node:fs';
 const shared = '/dev/shm';
 
 /**
- * A folder whose files stay in memory, where there is one with room in which programs may run: to make a database is to
- * copy hundreds of files, which a disk soon falls behind with.
+ * Returns a folder in memory, if there is one with enough space in which programs may run. Creating a database copies
+ * hundreds of files, which is slow on a disk.
  */
 export function inMemory(): string | undefined {
   return existsSync(shared) && freeBytes() > 4 * 2 ** 30 && mayRunPrograms() ? shared : undefined;

@@ -2,11 +2,11 @@ import { expect } from 'chai';
 import { nativePgDump, wasmPgDump } from './pg-dump.ts';
 import type { TestDatabase } from './server.ts';
 
-/** Schema and rows of a database, less our own schema, as each judge prints them. */
+/** Schema and rows of a database without the schema undrop, as each judge prints them. */
 export interface Sight {
-  /** pg_dump 18, in WASM: in the matrix, and where there is no other. */
+  /** By pg_dump 18 in WASM: in the matrix, and if there is no other pg_dump. */
   readonly text: string | undefined;
-  /** A native pg_dump, where one is installed that reads the server. */
+  /** By a native pg_dump, if one is installed that can read the server. */
   readonly native: string | undefined;
 }
 
@@ -18,7 +18,7 @@ export async function look({ url }: TestDatabase): Promise<Sight> {
   return { native, text: both ? await wasmPgDump(url, options) : undefined };
 }
 
-/** Both judges see the same before and after; the order may have changed where pg_dump goes by OIDs. */
+/** Checks that both judges print the same before and after. The order may differ where pg_dump sorts by OID. */
 export function expectSame(before: Sight, after: Sight): void {
   for (const judge of ['text', 'native'] as const) {
     const was = before[judge] ?? '';
@@ -27,7 +27,7 @@ export function expectSame(before: Sight, after: Sight): void {
   }
 }
 
-/** Without comments, settings, order, and the word for the owner of a view: there, majors of pg_dump differ. */
+/** Removes comments, settings, order, and the keyword for the owner of a view, which depend on the major of pg_dump. */
 export function statements(dump: string): string[] {
   const lines = dump.split('\n').filter((line) => !/^(--|SET |SELECT pg_catalog\.set_config|\\)/.test(line));
   return split(lines.join('\n'))

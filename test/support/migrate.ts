@@ -2,13 +2,13 @@ import knexLib, { type Knex } from 'knex';
 import { type ErrorCode, isUndropError, UndropError } from '../../src/errors.ts';
 import { onEmbedded } from './server.ts';
 
-/** Something with `up` and `down`, as Knex has loaded it. */
+/** A migration with `up` and `down`, as Knex loads it. */
 interface Migration {
   up(knex: Knex): Promise<void>;
   down(knex: Knex): Promise<void>;
 }
 
-/** One Knex over one database, for migrations called as Knex calls them. */
+/** A Knex for one database, which calls migrations as Knex does. */
 export interface Runner {
   readonly knex: Knex;
   up(migration: Migration): Promise<void>;
@@ -18,7 +18,7 @@ export interface Runner {
 }
 
 export function runner(url: string): Runner {
-  // PGlite takes one client at a time: an idle connection would keep the others out.
+  // PGlite accepts one client at a time: an idle connection would block the others.
   const idle = onEmbedded ? { idleTimeoutMillis: 1, reapIntervalMillis: 1 } : {};
   const knex = knexLib({ client: 'pg', connection: url, pool: { min: 0, max: 2, ...idle } });
   return {
@@ -30,7 +30,7 @@ export function runner(url: string): Runner {
   };
 }
 
-/** The refusal that the work ends with; fails where it ends otherwise. */
+/** Returns the error with this code that the work fails with; throws if it succeeds or fails differently. */
 export async function refusalOf(work: Promise<unknown>, code: ErrorCode): Promise<UndropError> {
   try {
     await work;
@@ -38,20 +38,20 @@ export async function refusalOf(work: Promise<unknown>, code: ErrorCode): Promis
     if (isUndropError(error) && error.code === code) return error;
     throw error;
   }
-  throw new Error(`${code} was expected, and nothing was refused`);
+  throw new Error(`Expected ${code}, but the work succeeded.`);
 }
 
-/** What the work is refused with, whichever it is. */
+/** Returns the UndropError that the work fails with, whatever its code. */
 export async function refusal(promise: Promise<unknown>): Promise<UndropError> {
   const error: unknown = await promise.then(
     () => undefined,
     (reason) => reason,
   );
   if (error instanceof UndropError) return error;
-  throw new Error(`No UndropError: ${error}`, { cause: error });
+  throw new Error(`Not an UndropError: ${error}`, { cause: error });
 }
 
-/** Runs the work with these variables set, and puts them back. */
+/** Does work with these environment variables, and resets them. */
 export async function withEnvironment<T>(variables: NodeJS.ProcessEnv, work: () => Promise<T>): Promise<T> {
   const before = { ...process.env };
   Object.assign(process.env, variables);
@@ -65,7 +65,7 @@ export async function withEnvironment<T>(variables: NodeJS.ProcessEnv, work: () 
   }
 }
 
-/** What is written to standard error meanwhile. */
+/** Returns what is written to standard error during the work. */
 export async function said(work: () => Promise<unknown>): Promise<string> {
   const { write } = process.stderr;
   let text = '';

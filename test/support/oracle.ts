@@ -3,7 +3,7 @@ import { parseTableName } from '../../src/options/table-name.ts';
 import type { Session } from '../../src/session/session.ts';
 import { findTables } from '../../src/up/find-tables.ts';
 
-/** Makes the server write down what it drops. */
+/** Makes the server record the objects that it drops. */
 export const watch = /* sql */ `
   create schema oracle;
   create table oracle.dropped (classid oid, objid oid, objsubid int, kind text, identity text);
@@ -23,7 +23,7 @@ interface Dropped {
   identity: string;
 }
 
-/** The closure as we compute it, and what the server says it has dropped. `watch` must have run. */
+/** Returns the computed closure, and the objects that the server reports as dropped. `watch` must have run. */
 export async function predictAndDrop(session: Session, names: readonly string[]) {
   const { members } = await readClosure(session, await oidsOf(session, names));
   await dropCascade(session, names);
@@ -33,7 +33,7 @@ export async function predictAndDrop(session: Session, names: readonly string[])
   return { predicted: lines(members), dropped: lines(dropped) };
 }
 
-/** The server also names columns one by one that lie on its way to an object which then goes as a whole. */
+/** Leaves out columns of objects that are dropped as a whole, which the server may report too. */
 function lines(objects: readonly Dropped[]): string[] {
   const whole = new Set(
     objects.filter(({ objsubid }) => objsubid === 0).map(({ classid, objid }) => `${classid} ${objid}`),
@@ -47,7 +47,7 @@ function lines(objects: readonly Dropped[]): string[] {
     .sort();
 }
 
-/** What the work gives, and nothing of what it does. */
+/** Returns the result of the work, and rolls back its changes. */
 export async function undone<T>(session: Session, work: () => Promise<T>): Promise<T> {
   let given: { value: T } | undefined;
   const undo = new Error('undo');

@@ -4,13 +4,13 @@ import { fileURLToPath } from 'node:url';
 import { type Ran, runCommand } from './command.ts';
 
 const source = fileURLToPath(new URL('../..', import.meta.url));
-// What is not of the project, or much; and the .npmrc, which a user does not have.
+// Folders that are not part of the project or are large, and the .npmrc, which a user does not have.
 const left = new Set([
   ...['.env', '.git', '.npmrc', '.undrop', '.undrop-servers'],
   ...['backups', 'dist', 'node_modules', 'test'],
 ]);
 
-/** Builds a copy of this project in the folder, since others may use the build of the checkout meanwhile. */
+/** Builds a copy of this project in the folder, because other tests may use the build of the checkout. */
 export async function buildCopy(folder: string): Promise<void> {
   mkdirSync(folder, { recursive: true });
   cpSync(source, folder, { recursive: true, filter: (path) => path === source || !left.has(basename(path)) });
@@ -18,7 +18,7 @@ export async function buildCopy(folder: string): Promise<void> {
   await inFolder(folder, 'npm run build');
 }
 
-/** Packs the project as it would be published, and gives the path of the file. */
+/** Packs the project as it would be published. Returns the path of the file. */
 export async function pack(folder: string): Promise<string> {
   const copy = join(folder, 'copy');
   await buildCopy(copy);
@@ -26,15 +26,15 @@ export async function pack(folder: string): Promise<string> {
   return join(folder, stdout.trim());
 }
 
-/** Installs as a user does, but for what only takes time. */
+/** Installs as a user does, without steps that only take time. */
 export function install(folder: string, packages: readonly string[]): Promise<Ran> {
   return inFolder(folder, `npm install --prefer-offline --no-audit --no-fund ${packages.join(' ')}`);
 }
 
-/** Runs a command as in a terminal that has just been opened in the folder; it must succeed. */
+/** Runs a command as in a new terminal in the folder. Throws if it fails. */
 export async function inFolder(folder: string, command: string, env: NodeJS.ProcessEnv = {}): Promise<Ran> {
   const ran = await tryInFolder(folder, command, env);
-  if (ran.status !== 0) throw new Error(`${command} has ended with ${ran.status}:\n${ran.text}`);
+  if (ran.status !== 0) throw new Error(`${command} ended with ${ran.status}:\n${ran.text}`);
   return ran;
 }
 
@@ -43,7 +43,7 @@ export function tryInFolder(folder: string, command: string, env: NodeJS.Process
   return runCommand(file, args, { cwd: folder, env: { ...terminal(), ...env } });
 }
 
-/** The environment without what npm tells those whom it runs, and without what is said of databases. */
+/** The environment without variables of npm and of databases. */
 export function terminal(): NodeJS.ProcessEnv {
   const foreign =
     /^(npm_(?!config_)|npm_config_(call|local_prefix|node_options)|INIT_CWD|NODE_(ENV|OPTIONS)|DATABASE_URL|PG(?!_DUMP)|UNDROP_|APPROV|CODE_ROOTS|DEBUG|FORCE_COLOR)/;

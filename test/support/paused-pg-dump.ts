@@ -4,11 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { PgDump } from '../../src/backup/programs/find-pg-dump.ts';
 import { fakePgDump } from './fake-pg-dump.ts';
 
-/** A pg_dump that stands still in the middle: in a table of more than a megabyte, while it writes to its standard output. */
+/** A pg_dump that is paused in a table of more than a megabyte, while it writes to its standard output. */
 export interface PausedPgDump {
-  /** For PG_DUMP. */
+  /** The path, for PG_DUMP. */
   readonly path: string;
-  /** Ends when it stands still. */
+  /** Resolves when it is paused. */
   paused(): Promise<void>;
   resume(): void;
 }
@@ -22,7 +22,7 @@ export function pausedPgDump(folder: string, native: PgDump): PausedPgDump {
     path: fakePgDump(folder, body, native.version),
     paused: async () => {
       for (let tries = 0; !existsSync(halted); tries++) {
-        if (tries > 600) throw new Error('pg_dump has not come so far in 30 s');
+        if (tries > 600) throw new Error('pg_dump did not reach this point within 30 s');
         await sleep(50);
       }
     },

@@ -1,19 +1,19 @@
-// Owns the sockets to servers while the thread that runs pg_dump stands still. Plain JavaScript, since tsx does not reach
-// into threads.
+// Owns the sockets to servers while the thread that runs pg_dump is blocked. Plain JavaScript, because tsx does not apply
+// to threads.
 import { connect } from 'node:net';
 import { parentPort } from 'node:worker_threads';
 
 parentPort.on('message', open);
 
-/** Carries one dump: `port` takes what pg_dump writes and gives what the server answers, then `flag` is raised. */
+/** Serves one dump: `port` receives what pg_dump writes and sends the server's answer, then `flag` is set. */
 function open({ port, flag, server }) {
   const socket = connect(server.port, server.host).setNoDelay();
 
-  let sent = Buffer.alloc(0); // what pg_dump has written, until it ends where a message ends
+  let sent = Buffer.alloc(0); // what pg_dump has written, until the end of a message
   let received = Buffer.alloc(0); // what the server has answered so far
   let awaited = 'nothing'; // or 'byte', or 'messages'
   let greeted = false; // the start-up packet has been sent: from here on, messages begin with their type
-  let ready = false; // the server has said so at least once: from here on, an error is not the end of its answer
+  let ready = false; // the server has sent ReadyForQuery once: from here on, an error is not the end of its answer
   let lost = '';
 
   port.on('message', (bytes) => {
@@ -48,7 +48,7 @@ function open({ port, flag, server }) {
     Atomics.notify(flag, 0);
   }
 
-  /** The type of the last message, where the bytes end with a whole one. */
+  /** Returns the type of the last message if the bytes end with a complete one. */
   function lastWholeMessage() {
     let at = 0;
     let type;
@@ -64,7 +64,7 @@ function open({ port, flag, server }) {
     return at === sent.length ? type : undefined;
   }
 
-  /** It ends with ReadyForQuery or CopyInResponse; while starting up, also with an error or a question (not `R` 0). */
+  /** An answer ends with ReadyForQuery or CopyInResponse; during start-up also with an error or a request (not `R` 0). */
   function isWholeAnswer() {
     let at = 0;
     let end = false;
@@ -80,7 +80,7 @@ function open({ port, flag, server }) {
   }
 }
 
-/** pg_dump always says `postgres`, and reads a database name with `=` in it as a connection string. */
+/** pg_dump always sends `postgres`, and reads a database name with `=` in it as a connection string. */
 function startupPacket(server) {
   const pairs = ['user', server.user, 'database', server.database, 'application_name', 'pg_dump'];
   const body = Buffer.from(`${pairs.join('\0')}\0\0`);

@@ -12,22 +12,22 @@ import { skip } from './skip.ts';
 let compiled: Promise<void> | undefined;
 
 /**
- * The outside judge: a native pg_dump, where this machine has one that reads the server; else that of `wasmPgDump`,
- * which takes five times as long. Rows come as INSERTs, and the `\restrict` lines, which differ each time, do not come.
+ * The independent judge: a native pg_dump if the machine has one that can read the server, otherwise that of `wasmPgDump`,
+ * which takes five times as long. Rows are printed as INSERTs. The `\restrict` lines, which differ each time, are removed.
  *
- * The server must trust the URL's user. Throws with pg_dump's own words.
+ * The server must trust the URL's user. Throws with the message of pg_dump.
  */
 export async function pgDump(url: string, args: string[] = []): Promise<string> {
   return (await nativePgDump(url, args)) ?? wasmPgDump(url, args);
 }
 
-/** By a native pg_dump; undefined where this machine has none that reads the server. */
+/** Dumps with a native pg_dump. Returns undefined if the machine has none that can read the server. */
 export async function nativePgDump(url: string, args: string[] = []): Promise<string | undefined> {
   const program = await nativeFor(url);
   if (program === undefined) return undefined;
   const { host, port, user, password, database } = serverOf(url);
   const { stdout } = await promisify(execFile)(program.path, ['--no-password', '--inserts', ...args], {
-    // An argument might be read as a connection string.
+    // pg_dump could read an argument as a connection string.
     env: {
       ...process.env,
       ...{ PGHOST: host, PGPORT: String(port), PGUSER: user, PGPASSWORD: password, PGDATABASE: database },
@@ -37,13 +37,13 @@ export async function nativePgDump(url: string, args: string[] = []): Promise<st
   return stdout.replace(/^\\(un)?restrict .*$/gm, '');
 }
 
-/** By pg_dump 18, compiled to WASM, over the real server (14 to 18) that the URL names. */
+/** Dumps the real server (14 to 18) that the URL names with pg_dump 18, compiled to WASM. */
 export async function wasmPgDump(url: string, args: string[] = []): Promise<string> {
   const embedded = embeddedAt(serverOf(url).port);
-  // It has this pg_dump itself, and takes one client at a time.
+  // The embedded server contains this pg_dump, and accepts one client at a time.
   if (embedded !== undefined) return embedded.dump(args);
   const server = serverOf(url);
-  // A dump takes 0.2 s with it, and 1 s without.
+  // A dump takes 0.2 s with the compiled module, and 1 s without.
   compiled ??= keepCompiled('@electric-sql/pglite-tools/pg_dump', 'pg_dump.wasm');
   await compiled;
   for (let tries = 1; ; tries++) {
@@ -53,9 +53,10 @@ export async function wasmPgDump(url: string, args: string[] = []): Promise<stri
       return withoutInternalOptions(await file.text());
     } catch (error) {
       const { message } = error as Error;
-      // Once in a thousand dumps it sees an end where there is none. It then has no result, so that none is hidden.
-      const isWhim = bridge.lost() === '' && message.includes('server closed the connection unexpectedly');
-      if (!isWhim || tries === 3) throw new Error(`${message} ${bridge.lost()}`.trim(), { cause: error });
+      // About once in a thousand dumps it reports a lost connection that was not lost. There is no output that could be wrong.
+      const isSpurious =
+        bridge.lost() === '' && message.includes('server closed the connection unexpectedly');
+      if (!isSpurious || tries === 3) throw new Error(`${message} ${bridge.lost()}`.trim(), { cause: error });
     } finally {
       bridge.close();
     }
@@ -63,7 +64,7 @@ export async function wasmPgDump(url: string, args: string[] = []): Promise<stri
 }
 
 /**
- * Servers from November 2026 on keep options of columns for themselves, new ones for each new column, and this pg_dump is
+ * Servers from November 2026 on have internal options of columns, new ones for each new column, and this pg_dump is
  * older. https://www.postgresql.org/docs/current/catalog-pg-attribute.html
  */
 function withoutInternalOptions(dump: string): string {
@@ -73,21 +74,21 @@ function withoutInternalOptions(dump: string): string {
   });
 }
 
-// Names may hold line breaks, and after DEPENDS ON EXTENSION pg_dump breaks no line.
+// Names may contain line breaks, and pg_dump prints no line break after DEPENDS ON EXTENSION.
 const name = String.raw`(?:"(?:[^"]|"")*"|[\w$]+)`;
 const setsOptions = new RegExp(
   String.raw`(ALTER (?:FOREIGN )?TABLE ONLY ${name}\.${name} ALTER COLUMN ${name} SET )\((.*)\);\n`,
   'g',
 );
 
-/** Schema and rows, less our own schema. */
+/** Dumps schema and rows without the schema undrop. */
 export function wholeText(url: string): Promise<string> {
   return pgDump(url, ['--exclude-schema=undrop']);
 }
 
-/** A native pg_dump of this major or later, if this machine has one. */
+/** Returns a native pg_dump of this major or later, if the machine has one. */
 export async function systemPgDump(atLeast = 0): Promise<PgDump | undefined> {
-  // What PATH leads to may be a script that takes longer to find pg_dump than that takes to start.
+  // The one in PATH may be a script that takes longer to find pg_dump than pg_dump takes to start.
   for (const env of [{ ...process.env, PATH: '' }, process.env]) {
     const found = await findPgDump(env, atLeast).catch(() => undefined);
     if (found && found.major >= atLeast) return found;
@@ -95,7 +96,7 @@ export async function systemPgDump(atLeast = 0): Promise<PgDump | undefined> {
   return undefined;
 }
 
-/** The same, or the test is skipped. */
+/** Returns the same, or skips the test. */
 export async function nativeOrSkip(context: Mocha.Context, atLeast: number): Promise<PgDump> {
   const native = await systemPgDump(atLeast);
   return native ?? skip(context, `no pg_dump of ${atLeast} or later is installed`);
@@ -103,7 +104,7 @@ export async function nativeOrSkip(context: Mocha.Context, atLeast: number): Pro
 
 const natives = new Map<string, PgDump | undefined>();
 
-/** Found once for each server. */
+/** Searched once for each server. */
 async function nativeFor(url: string): Promise<PgDump | undefined> {
   const server = serverOf(url);
   if (embeddedAt(server.port) !== undefined) return undefined;
@@ -145,38 +146,38 @@ interface Server {
 }
 
 /**
- * What stands in for PGlite. pg_dump's reads cannot wait for a promise, so this thread sleeps while another one
- * talks to the server.
+ * Returns an object in place of PGlite. The reads of pg_dump cannot await a promise, so this thread blocks while another one
+ * communicates with the server.
  */
 function openBridge(server: Server): { pg: PGlite; lost(): string; close(): void } {
   let lost = '';
   const flag = new Int32Array(new SharedArrayBuffer(4));
-  const { port1: here, port2: there } = new MessageChannel();
+  const { port1: local, port2: remote } = new MessageChannel();
   worker ??= startWorker();
-  worker.postMessage({ server, flag, port: there }, [there]);
+  worker.postMessage({ server, flag, port: remote }, [remote]);
   const pg: Pick<PGlite, 'execProtocolRawStream'> & Record<'query' | 'exec', () => Promise<unknown>> = {
     execProtocolRawStream: async (message, { onRawData }) => {
       Atomics.store(flag, 0, 0);
-      here.postMessage(message.slice());
+      local.postMessage(message.slice());
       if (Atomics.wait(flag, 0, 0, patience) === 'timed-out') {
-        // pg_dump itself says no more than that the connection is gone.
+        // pg_dump itself reports only that the connection was lost.
         lost ||= `There was no answer within ${patience / 1000} s.`;
         throw new Error(lost);
       }
-      const answer = receiveMessageOnPort(here)?.message as { bytes: Uint8Array; failure?: string };
+      const answer = receiveMessageOnPort(local)?.message as { bytes: Uint8Array; failure?: string };
       lost ||= answer.failure ?? '';
       onRawData?.(answer.bytes);
     },
-    // Only for putting back a search path, which nobody uses afterwards.
+    // Only used to reset a search path that is not needed afterwards.
     query: async () => ({ rows: [{ search_path: '' }] }),
     exec: async () => [],
   };
-  return { pg: pg as unknown as PGlite, lost: () => lost, close: () => here.close() };
+  return { pg: pg as unknown as PGlite, lost: () => lost, close: () => local.close() };
 }
 
 let worker: Worker | undefined;
 
-/** One for all dumps, which keeps no process alive. */
+/** Starts the worker for all dumps. It does not keep the process alive. */
 function startWorker(): Worker {
   const one = new Worker(new URL('./pg-dump-worker.mjs', import.meta.url), { execArgv: [] });
   one.unref();

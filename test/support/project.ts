@@ -7,9 +7,9 @@ import { compiledBuild } from './build.ts';
 import { type Ran, runCommand } from './command.ts';
 
 export interface RunOptions {
-  /** Added to an environment that says nothing of databases. */
+  /** Added to an environment without variables of databases. */
   env?: Readonly<Record<string, string>>;
-  /** Seen from the project. Default: the project itself. */
+  /** Relative to the project. Default: the project itself. */
   cwd?: string;
   /** Default: 120 s. */
   timeout?: number;
@@ -18,11 +18,11 @@ export interface RunOptions {
 /** A copy of this project with `.undrop`, `.env` and `backups` of its own, for commands run as a user runs them. */
 export interface Project {
   readonly folder: string;
-  /** `npx knex …`, less the 0.8 s of npx. */
+  /** `npx knex …`, without the 0.8 s that npx takes. */
   knex(args: string, options?: RunOptions): Promise<Ran>;
   /** `npm run …` */
   undrop(args: string, options?: RunOptions): Promise<Ran>;
-  /** One that takes arguments with blanks in them. */
+  /** Runs a command whose arguments may contain spaces. */
   undropWith(args: readonly string[], options?: RunOptions): Promise<Ran>;
   remove(): void;
 }

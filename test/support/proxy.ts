@@ -1,21 +1,21 @@
 import { createServer, type Server, Socket } from 'node:net';
 
-/** Where a fault strikes: a statement that has not reached the server, or one whose answer has not come back. */
+/** Where a fault is injected: before a statement reaches the server, or before its answer reaches the client. */
 export interface Strike {
-  /** Counted over all connections, from 1; or the first whose text this finds. */
+  /** The number of the statement over all connections, from 1; or a pattern for its text. */
   readonly statement: number | RegExp;
   readonly when: 'before' | 'after';
-  /** The connection waits for it, and goes on if it is still there. */
+  /** The connection waits for it, and continues if it is still open. */
   readonly fault: () => void | Promise<void>;
 }
 
-/** Stands between clients and a PostgreSQL server, counts statements, and lets a fault strike at one of them. */
+/** A proxy between clients and a PostgreSQL server that counts statements and injects a fault at one of them. */
 export interface FaultProxy {
   readonly port: number;
-  /** Counts from 1 again; without a strike it only counts. */
+  /** Resets the count to 1. Without a strike, only counts. */
   arm(strike?: Strike): void;
   statements(): number;
-  /** As when the cable is pulled, or the client killed: no side hears from the other again. */
+  /** As if the cable was pulled or the client was killed: neither side receives anything more. */
   cut(): void;
   stop(): Promise<void>;
 }
@@ -37,7 +37,7 @@ export async function startProxy(target: { host: string; port: number }): Promis
     const server = new Socket().connect(target.port, target.host);
     for (const socket of [client, server]) {
       sockets.add(socket);
-      // Message by message, else each waits for the other side to confirm the one before.
+      // Without Nagle's algorithm, which would delay each message until the previous one is acknowledged.
       socket.setNoDelay(true);
       socket.on('error', () => undefined);
       socket.once('close', () => {
@@ -52,7 +52,7 @@ export async function startProxy(target: { host: string; port: number }): Promis
     const forward = async (chunk: Buffer): Promise<void> => {
       rest = Buffer.concat([rest, chunk]);
       for (;;) {
-        // The first message of a connection has no letter. https://www.postgresql.org/docs/current/protocol-message-formats.html
+        // The first message of a connection has no type byte. https://www.postgresql.org/docs/current/protocol-message-formats.html
         const at = begun ? 1 : 0;
         if (rest.length < at + 4) return;
         const end = at + rest.readUInt32BE(at);

@@ -6,27 +6,27 @@ import { embeddedLimit } from './embedded-limits.ts';
 import { skip } from './skip.ts';
 
 export interface TestServer {
-  /** As the server says it, for example `15.20 (Debian 15.20-0+deb12u1)`. */
+  /** As the server reports it, for example `15.20 (Debian 15.20-0+deb12u1)`. */
   version: string;
   major: number;
-  /** False where UNDROP_TEST_URL named the server: then there is no `pw_user` line in its pg_hba.conf. */
+  /** False if UNDROP_TEST_URL names the server: its pg_hba.conf has no `pw_user` line. */
   own: boolean;
-  /** PGlite: every database is a server of its own, for one client at a time. */
+  /** Whether it is PGlite: each database is a separate server, for one client at a time. */
   embedded: boolean;
-  /** The folder of an own server: `log` is in it. */
+  /** The folder of a server that was started here; it contains `log`. */
   folder: string | undefined;
-  /** A new database with a name of its own unless given. Owner: the superuser. */
+  /** Creates a database, with a unique name by default. Default owner: the superuser. */
   createDatabase(name?: string, options?: { template?: string; owner?: string }): Promise<TestDatabase>;
-  /** Ends its connections and drops it; nothing happens where there is none. */
+  /** Ends its connections and drops it, if it exists. */
   dropDatabase(name: string): Promise<void>;
-  /** A connection URL. `pg` cannot take `?` or `#` in the database name of a URL: use `config` for those. */
+  /** Returns a connection URL. `pg` does not accept `?` or `#` in the database name of a URL: use `config` for those. */
   url(database: string, user?: string, password?: string): string;
   config(database: string, user?: string, password?: string): ConnectionConfig;
-  /** Connected. Ends with the server at the latest; being thrown out by the server is no error. */
+  /** Returns a connected client. It is closed with the server at the latest; a connection ended by the server is not an error. */
   client(database: string, user?: string, password?: string): Promise<pg.Client>;
-  /** Runs statements in a new connection as superuser, and gives the rows of the last one. */
+  /** Runs statements in a new connection as superuser. Returns the rows of the last one. */
   sql<Row = Record<string, unknown>>(database: string, text: string): Promise<Row[]>;
-  /** Only of an own server: stops it and starts it again, with `native` under other binaries of the same major. */
+  /** Restarts a server that was started here, with `native` using other binaries of the same major. */
   restart(mode?: StopMode, native?: string): void;
   stop(): Promise<void>;
 }
@@ -44,19 +44,19 @@ export interface ConnectionConfig {
   database: string;
 }
 
-/** True where UNDROP_TEST_SERVER asks for PGlite. */
+/** Whether UNDROP_TEST_SERVER selects PGlite. */
 export const onEmbedded = process.env.UNDROP_TEST_SERVER === 'embedded';
 
 let shared: Promise<TestServer> | undefined;
 
-/** The one server of this process, started when first asked for and ended after the last test. */
+/** Returns the server of this process, which is started by the first call and stopped after the last test. */
 export function testServer(): Promise<TestServer> {
   shared ??= startServer();
   return shared;
 }
 
 if (typeof globalThis.after === 'function') {
-  // A worker of `mocha --parallel` goes on to other files, and its server ends with it.
+  // A worker of `mocha --parallel` runs several files, and its server stops with it.
   if (process.env.MOCHA_WORKER_ID === undefined)
     globalThis.after('end the test server', async () => (await shared)?.stop());
   globalThis.beforeEach(function () {
@@ -66,7 +66,7 @@ if (typeof globalThis.after === 'function') {
 }
 
 /**
- * Starts a server: the one that npm has installed; or the one that UNDROP_TEST_SERVER says: a major of npm's, `system`
+ * Starts a server: the one that npm installed; or the one that UNDROP_TEST_SERVER names: a major of an npm package, `system`
  * for the newest among the packages of the system, or `embedded`; or other binaries (`native`: their folder). With
  * UNDROP_TEST_URL (a superuser's URL) and no `native`, that server is used and none is started.
  */
@@ -89,7 +89,7 @@ export async function startServer({
   }
 }
 
-/** Each database has a port of its own; all are named `postgres`, whatever name is asked for. */
+/** Each database has its own port; all are named `postgres`, whatever the requested name. */
 async function describeEmbedded(): Promise<TestServer> {
   const databases = await startEmbeddedDatabases();
   const servers = new Map<string, { port: number; server: TestServer }>();
@@ -126,7 +126,7 @@ async function describeEmbedded(): Promise<TestServer> {
     client: (database, ...who) => of(database).client('postgres', ...who),
     sql: (database, text) => of(database).sql('postgres', text),
     restart: () => {
-      throw new Error('The embedded server is not restarted.');
+      throw new Error('The embedded server cannot be restarted.');
     },
     stop: databases.stop,
   };
@@ -171,7 +171,7 @@ async function describeServer(base: URL, cluster: Cluster | undefined): Promise<
     }
   };
 
-  // One connection makes and drops all databases: to connect costs as much as to copy one.
+  // One connection creates and drops all databases: connecting takes as long as copying one.
   let admin: Promise<pg.Client> | undefined;
   const administer = async (text: string): Promise<void> => {
     admin ??= client(maintenance).then((one) => one.once('end', () => (admin = undefined)));
@@ -209,9 +209,9 @@ async function describeServer(base: URL, cluster: Cluster | undefined): Promise<
     embedded: false,
     folder: cluster?.folder,
   };
-  // To copy the files is faster, where nothing is synced, than to log each of their pages.
+  // Copying the files is faster than logging each page, because nothing is synced.
   const strategy = cluster !== undefined && facts.major >= 15 ? ' strategy file_copy' : '';
-  // Leaves behind what a first connection makes for those after it, and so all copies have it from the beginning.
+  // The first connection creates files that later ones need, so that all copies contain them.
   if (cluster !== undefined) await sql('template1', 'select');
   const restart: TestServer['restart'] = (...how) => cluster?.restart(...how);
   return { ...facts, createDatabase, dropDatabase, url, config, client, sql, restart, stop };

@@ -1,4 +1,4 @@
-/** Leaves the test pending, or in a hook those that it runs for, and says why in the title. */
+/** Skips the test, or in a hook the tests that it runs for, and adds the reason to the title. */
 export function skip(context: Mocha.Context, reason: string): never {
   for (const test of testsOf(context)) {
     test.title += ` (${reason})`;
@@ -7,7 +7,7 @@ export function skip(context: Mocha.Context, reason: string): never {
   context.skip();
 }
 
-// Kept on the test itself: mocha may load this file a second time, as another module.
+// Stored on the test itself, because mocha may load this file twice, as two modules.
 interface Skipped extends Mocha.Runnable {
   readonly type?: string;
   reason?: string;
@@ -15,7 +15,7 @@ interface Skipped extends Mocha.Runnable {
 
 function testsOf({ test: runnable, currentTest }: Mocha.Context): Skipped[] {
   const found: Skipped | undefined = runnable;
-  // Outside of a hook, `currentTest` may be left over from another test.
+  // Outside of a hook, `currentTest` may be that of another test.
   if (found?.type !== 'hook') return found === undefined ? [] : [found];
   if (!found.title.startsWith('"before all"')) return currentTest === undefined ? [] : [currentTest];
   const tests: Skipped[] = [];
@@ -23,7 +23,7 @@ function testsOf({ test: runnable, currentTest }: Mocha.Context): Skipped[] {
   return tests;
 }
 
-/** Why a test is pending, where `skip` made it so. */
+/** Returns the reason why `skip` skipped a test. */
 export function reasonOf(test: Mocha.Runnable): string | undefined {
   return (test as Skipped).reason;
 }

@@ -6,23 +6,23 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { compiledBuild } from './build.ts';
 
-/** A process that goes on while the test does. */
+/** A process that runs in the background of the test. */
 export interface Started {
   readonly child: ChildProcess;
-  /** What it has written so far, to both streams. */
+  /** Its output so far, of both streams. */
   said(): string;
-  /** Its exit code; null where a signal ended it. */
+  /** Its exit code; null if a signal ended it. */
   readonly ended: Promise<number | null>;
 }
 
-/** A folder with a knexfile of ours and migrations of the test's own, in which commands are run as real processes. */
+/** A folder with the project's knexfile and migrations of the test, in which commands run as real processes. */
 export interface SmallProject {
   readonly folder: string;
   /** Writes a file into `migrations`. */
   migration(file: string, text: string): void;
   knex(command: string, url: string): Started;
   undrop(command: string, url: string): Started;
-  /** Runs the text of a module. */
+  /** Runs the source text of a module. */
   node(text: string, url: string): Started;
   remove(): void;
 }

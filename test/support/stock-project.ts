@@ -7,7 +7,7 @@ import { compiledBuild } from './build.ts';
 import type { Ran } from './command.ts';
 import { tryInFolder } from './packed.ts';
 
-/** A project as others have one, with the built package in its node_modules, and a knexfile of Knex's kind. */
+/** A user's project, with the built package in node_modules and an ordinary knexfile. */
 export interface StockProject {
   readonly folder: string;
   write(path: string, text: string): void;
