@@ -3,24 +3,24 @@ import { dirname, join } from 'node:path';
 import { UndropError } from '../errors.ts';
 import { manifestOf } from './manifest.ts';
 
-// A backup gets its name when nothing is left to be done to it. Until then it is `<name>.partial`: while pg_dump writes,
-// while it is hashed, closed to others and written to the disk for good, and while it is proved. Then comes its
-// manifest, itself written aside; then its name, inside the transaction that records it; then that is committed. So
-// whatever is killed when: what has the name of a backup is whole, is proved and has its manifest. The worst that a kill
-// leaves is such a backup that no gate knows of. The other way round there could be a record of a backup that is not there.
+// A backup is called `<name>.partial` until it is complete: while pg_dump writes it, while it is hashed, restricted to its
+// owner and synced to disk, and while it is proved. Then the manifest is written, also under a temporary name first. Then
+// the backup is renamed inside the transaction that records it, and the transaction is committed. So a file with the name
+// of a backup is complete, proved and has its manifest, whenever a process is killed. In the worst case such a backup is
+// not recorded. If the record were committed first, it could refer to a backup that does not exist.
 
-/** A backup that is being written, under a name that no other has. */
+/** A backup that is being written, under a unique name. */
 export interface Draft {
-  /** What it will be called. */
+  /** The path of the finished backup. */
   readonly file: string;
-  /** Where it is until then. */
+  /** The path until it is finished. */
   readonly partial: string;
 }
 
 /**
- * Makes an empty file, or folder, in `folder`: `by_pre_cleanup_YYYYMMDD_HHMMSS.<extension>.partial` of the time in UTC,
- * with `_2`, `_3` and so on where another backup has that name. Like `folder`, where that is missing, it is closed to
- * others.
+ * Creates an empty file or directory in `folder`: `by_pre_cleanup_YYYYMMDD_HHMMSS.<extension>.partial`, with the time in
+ * UTC, and with `_2`, `_3` and so on if another backup has that name. Creates `folder` if it does not exist. Only the
+ * owner has access to what is created.
  *
  * @throws UndropError `backup-failed`
  */
@@ -39,8 +39,8 @@ export async function claimDraft(
       const suffix = count === 1 ? '' : `_${count}`;
       const file = join(folder, `by_pre_cleanup_${stamp}${suffix}.${extension}`);
       const partial = `${file}${ending}`;
-      if (!(await isNew(partial, format === 'directory'))) continue;
-      // In this order: a backup that ends meanwhile goes from the first name to the second.
+      if (!(await create(partial, format === 'directory'))) continue;
+      // After the draft was created: a backup that finishes meanwhile is renamed from the first name to the second.
       if (!(await exists(file)) && !(await exists(manifestOf(file)))) return { file, partial };
       await rm(partial, { recursive: true });
     }
@@ -50,9 +50,9 @@ export async function claimDraft(
 }
 
 /**
- * Writes to the file of a draft.
+ * Opens the file of a draft and passes it to `work`.
  *
- * @throws UndropError `backup-failed`; whatever `work` throws
+ * @throws UndropError `backup-failed`, and any error of `work`
  */
 export async function writeDraft(
   { partial }: Draft,
@@ -71,7 +71,7 @@ export async function writeDraft(
 }
 
 /**
- * Closes a draft to others, files of a folder included, and sees it to the disk.
+ * Restricts a draft to its owner and syncs it to disk, including the files of a directory.
  *
  * @throws UndropError `backup-failed`
  */
@@ -90,9 +90,9 @@ export async function settleDraft({ partial }: Draft): Promise<void> {
 }
 
 /**
- * Gives a draft its manifest and then its name.
+ * Writes the manifest of a draft, then renames the draft to its final name.
  *
- * @throws UndropError `backup-failed`, also where something of that name is there already
+ * @throws UndropError `backup-failed`, also if that name already exists
  */
 export async function publishDraft({ file, partial }: Draft, manifest: string): Promise<void> {
   const path = manifestOf(file);
@@ -111,7 +111,7 @@ export async function publishDraft({ file, partial }: Draft, manifest: string): 
   }
 }
 
-/** Removes what there is of a draft, unless it has got its name: whether it has. */
+/** Removes a draft and its manifest, unless the draft has its final name. Returns whether it has. */
 export async function discardDraft({ file, partial }: Draft): Promise<boolean> {
   if (await exists(file)) return true;
   for (const path of [partial, `${manifestOf(file)}${ending}`, manifestOf(file)]) {
@@ -120,7 +120,7 @@ export async function discardDraft({ file, partial }: Draft): Promise<boolean> {
   return false;
 }
 
-/** Drafts in a folder, those of others that are being written among them, and how long ago each was written to. */
+/** Returns all drafts in a folder, also those that another process is writing, and the seconds since their last change. */
 export async function findDrafts(folder: string): Promise<{ path: string; seconds: number }[]> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
@@ -128,11 +128,11 @@ export async function findDrafts(folder: string): Promise<{ path: string; second
   });
   const drafts = [];
   for (const name of names
-    .filter((one) => one.startsWith('by_pre_cleanup_') && one.endsWith(ending))
+    .filter((entry) => entry.startsWith('by_pre_cleanup_') && entry.endsWith(ending))
     .sort()) {
     const path = join(folder, name);
     const found = await stat(path).catch(() => undefined);
-    // Another backup may have got its name meanwhile.
+    // Another process may have renamed it meanwhile.
     if (found !== undefined) drafts.push({ path, seconds: (Date.now() - found.mtimeMs) / 1000 });
   }
   return drafts;
@@ -140,8 +140,8 @@ export async function findDrafts(folder: string): Promise<{ path: string; second
 
 const ending = '.partial';
 
-/** Makes it where nothing of that name is there. */
-async function isNew(path: string, isFolder: boolean): Promise<boolean> {
+/** Creates a file or directory. Returns false if the name already exists. */
+async function create(path: string, isFolder: boolean): Promise<boolean> {
   try {
     if (isFolder) await mkdir(path, { mode: 0o700 });
     else await (await open(path, 'wx', 0o600)).close();
@@ -152,7 +152,7 @@ async function isNew(path: string, isFolder: boolean): Promise<boolean> {
   }
 }
 
-/** Of a folder: else the new names could be lost with the power, though the contents are on the disk. */
+/** Syncs a file or directory to disk. Without syncing the directory, a power failure could lose new file names. */
 async function sync(path: string): Promise<void> {
   if (process.platform === 'win32') return;
   const handle = await open(path, 'r');
@@ -174,27 +174,27 @@ function isUnexplained(error: unknown): boolean {
 }
 
 const causes: Partial<Record<string, string>> = {
-  EACCES: 'The operating system does not let this user write there.',
-  EDQUOT: 'The quota of this user is used up.',
-  EEXIST: 'Something of that name is there already.',
-  EFBIG: 'The file is as large as the operating system allows.',
-  ENOENT: 'The folder is not there.',
-  ENOSPC: 'No space is left on the disk.',
-  ENOTDIR: 'A part of the path is a file, not a folder.',
-  EPERM: 'The operating system does not let this user write there.',
-  EROFS: 'The disk can only be read.',
+  EACCES: 'The operating system user has no write permission.',
+  EDQUOT: 'The disk quota of the operating system user is exceeded.',
+  EEXIST: 'A file or directory of that name already exists.',
+  EFBIG: 'The file has reached the maximum file size of the operating system.',
+  ENOENT: 'The directory does not exist.',
+  ENOSPC: 'The disk is full.',
+  ENOTDIR: 'A part of the path is a file, not a directory.',
+  EPERM: 'The operating system user has no write permission.',
+  EROFS: 'The file system is read-only.',
 };
 
 function cannotWrite(path: string, error: unknown): UndropError {
   const { code = '', message } = error as NodeJS.ErrnoException;
   return new UndropError('backup-failed', {
     subject: path,
-    message: `The backup cannot be written to ${path}.`,
+    message: `Could not write the backup to ${path}.`,
     reason: causes[code] ?? message,
     next:
       code === 'EEXIST'
-        ? 'Take away what is there, or choose another folder.'
-        : 'Choose a folder that this user can write to, with enough space.',
+        ? 'Remove the existing file or directory, or choose another folder with --folder.'
+        : 'Choose a folder with write permission and enough free space, with --folder.',
     cause: error,
   });
 }

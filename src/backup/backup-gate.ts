@@ -15,7 +15,7 @@ interface BackupRow {
   readonly proof: string;
   readonly own: boolean;
   readonly uncovered: readonly string[];
-  /** Null where it was attested. */
+  /** Null for an attested backup. */
   readonly recorded: Recorded | null;
   readonly attestation: string | null;
 }
@@ -36,8 +36,8 @@ const coveringSql = /* sql */ `
   order by b.finished_at desc, b.id desc`;
 
 /**
- * The newest backup that covers the tables and has the proof that is asked for, by its number in the archive; null
- * where none is required.
+ * Returns the archive ID of the newest backup that holds the tables and has the required proof. Returns null if the
+ * migration requires no backup.
  *
  * @throws UndropError `backup-missing`, `backup-unproved`
  */
@@ -48,17 +48,16 @@ export async function requireBackup(
 ): Promise<number | null> {
   if (options.backup === 'off') return null;
   const backups = await session.read<BackupRow>(coveringSql, [tables.map(({ sql }) => sql)]);
-  const mine = backups.filter(({ own }) => own);
-  const recent = mine.filter(
+  const own = backups.filter(({ own }) => own);
+  const recent = own.filter(
     ({ age, uncovered }) => age <= options.backupMaxAgeSeconds && age >= 0 && uncovered.length === 0,
   );
-  if (recent.length === 0) throw missing(session, options, mine[0]);
-  const good = recent.find(({ proof }) => proofs.indexOf(proof) >= proofs.indexOf(options.backupProof));
-  if (good === undefined) throw notProved(options, recent[0] as BackupRow);
-  if (good.recorded === null)
-    say(`${options.name}: relies on a backup that was attested: ${good.attestation}`);
-  else await lookAtFile(good.host, good.recorded);
-  return good.id;
+  if (recent.length === 0) throw missing(session, options, own[0]);
+  const chosen = recent.find(({ proof }) => proofs.indexOf(proof) >= proofs.indexOf(options.backupProof));
+  if (chosen === undefined) throw notProved(options, recent[0] as BackupRow);
+  if (chosen.recorded === null) say(`${options.name}: uses an attested backup: ${chosen.attestation}`);
+  else await checkFile(chosen.host, chosen.recorded);
+  return chosen.id;
 }
 
 const newestSql = /* sql */ `
@@ -69,8 +68,8 @@ const newestSql = /* sql */ `
   limit 1`;
 
 /**
- * Reads the file that `requireBackup` is likely to ask for, which finds its hash known then: a large file takes minutes,
- * and no transaction ought to stay open for so long. Whatever is wrong with it is left for `requireBackup` to say.
+ * Hashes the file of the newest backup, so that `requireBackup` finds the hash in the cache. A large file takes minutes,
+ * and no transaction should stay open for that long. Damage is not reported here but by `requireBackup`.
  */
 export async function readNewestBackup(client: ClientBase): Promise<void> {
   const archive = await client.query(`select where pg_catalog.to_regclass('undrop.backups') is not null`);
@@ -79,10 +78,10 @@ export async function readNewestBackup(client: ClientBase): Promise<void> {
   for (const { recorded } of rows) await findDamage(recorded);
 }
 
-/** From the weakest to the strongest. */
+/** Ordered from the weakest to the strongest. */
 const proofs: readonly string[] = ['off', 'attested', 'contents', 'restore'];
 
-const words: Readonly<Record<string, string>> = {
+const proofDescriptions: Readonly<Record<string, string>> = {
   off: 'was taken without a proof',
   attested: 'was attested, not proved',
   contents: 'was proved by its contents, not by a restore',
@@ -92,12 +91,12 @@ function notProved(options: Options, { proof, recorded, attestation }: BackupRow
   const subject = recorded?.file ?? attestation ?? '';
   return new UndropError('backup-unproved', {
     subject,
-    message: `The backup ${subject} does not have the proof that ${options.name} asks for.`,
-    reason: `It ${words[proof] ?? proof}; asked for is ${options.backupProof}.`,
+    message: `The backup ${subject} does not have the proof that ${options.name} requires.`,
+    reason: `It ${proofDescriptions[proof] ?? proof}; the required proof is ${options.backupProof}.`,
     next:
       options.backupProof === 'restore'
-        ? 'Take one with npm run backup -- --prove restore. To make do with less: UNDROP_BACKUP_PROOF=contents'
-        : `Take one with npm run backup.${proof === 'attested' ? ' To go by the word that was given: UNDROP_BACKUP_PROOF=attested' : ''}`,
+        ? 'Take one with npm run backup -- --prove restore. To accept a weaker proof, set UNDROP_BACKUP_PROOF=contents.'
+        : `Take one with npm run backup.${proof === 'attested' ? ' To accept the attested backup, set UNDROP_BACKUP_PROOF=attested.' : ''}`,
   });
 }
 
@@ -105,35 +104,35 @@ function missing(session: Session, options: Options, newest: BackupRow | undefin
   const allowed = duration(options.backupMaxAgeSeconds);
   return new UndropError('backup-missing', {
     subject: session.database,
-    message: `${options.name} asks for a backup of ${session.database} that is not older than ${allowed}.`,
+    message: `${options.name} requires a backup of ${session.database} that is not older than ${allowed}.`,
     reason:
       newest === undefined
-        ? `The archive in ${session.database} knows of no backup of this database.`
+        ? `The archive in ${session.database} has no record of a backup of this database.`
         : `The newest, ${newest.recorded?.file ?? `attested as ${newest.attestation}`}, ${whyNot(newest, allowed)}.`,
-    next: 'Take one with npm run backup. To go on without: UNDROP_BACKUP=off',
+    next: 'Take one with npm run backup. To continue without a backup, set UNDROP_BACKUP=off.',
   });
 }
 
 function whyNot({ age, uncovered }: BackupRow, allowed: string): string {
   if (uncovered.length > 0) return `does not hold ${uncovered.join(', ')}`;
-  if (age < 0) return 'is of a time to come: the clock of the server has been set back since';
-  return `is ${duration(age)} old; at most ${allowed} are allowed`;
+  if (age < 0) return "is dated in the future; the server's clock was set back";
+  return `is ${duration(age)} old; the maximum age is ${allowed}`;
 }
 
-/** Rounded down to a unit in which it is no small number. */
+/** Formats seconds in the largest unit that gives at least two, rounded down. */
 function duration(seconds: number): string {
   if (seconds < 120) return `${Math.floor(seconds)} seconds`;
   return seconds < 7200 ? `${Math.floor(seconds / 60)} minutes` : `${Math.floor(seconds / 3600)} hours`;
 }
 
-async function lookAtFile(host: string, recorded: Recorded): Promise<void> {
+async function checkFile(host: string, recorded: Recorded): Promise<void> {
   const damage = await findDamage(recorded);
-  // A file of another machine may be out of reach from here, or be on a disk that both have.
+  // The file of a backup that was taken on another host may not be accessible here.
   if (damage === undefined || (damage.gone && host !== hostname())) return;
   throw new UndropError('backup-unproved', {
     subject: recorded.file,
-    message: `The backup ${recorded.file} cannot be relied on.`,
+    message: `The backup ${recorded.file} is not usable.`,
     reason: damage.reason,
-    next: 'Take another one with npm run backup.',
+    next: 'Take another backup with npm run backup.',
   });
 }

@@ -3,40 +3,38 @@ import { join } from 'node:path';
 import { manifestOf } from './manifest.ts';
 import { hashOf, measure } from './measure.ts';
 
-/** What the archive knows of the file of a backup. */
+/** The record that the archive has of the file of a backup. */
 export interface Recorded {
   readonly file: string;
   readonly bytes: string;
   readonly sha256: string;
-  /** Null for backups from before there were manifests. */
+  /** Null for backups taken by versions without manifests. */
   readonly manifestSha256: string | null;
 }
 
 export interface Damage {
   readonly reason: string;
-  /** There is nothing under its name. */
+  /** Whether the file does not exist. */
   readonly gone: boolean;
 }
 
-/** Why a backup is not what was recorded; undefined where it is, from its first byte to its last. */
+/** Compares a backup with its record, by size and SHA-256. Returns the difference, or undefined if there is none. */
 export async function findDamage(backup: Recorded): Promise<Damage | undefined> {
   try {
-    const found = await look(backup.file);
+    const found = await readState(backup.file);
     if (String(found.bytes) !== backup.bytes) {
-      return altered(`The file has ${found.bytes} bytes; when it was recorded it had ${backup.bytes}.`);
+      return altered(`Its size is ${found.bytes} bytes; the recorded size is ${backup.bytes} bytes.`);
     }
     if ((await knownHash(backup.file, found.state)) !== backup.sha256) {
-      return altered(
-        'Its SHA-256 is not the one that was recorded: it was changed, or the disk has lost it.',
-      );
+      return altered('Its SHA-256 differs from the recorded one: the file was changed or is corrupt.');
     }
     if (backup.manifestSha256 !== null && (await manifestHash(backup.file)) !== backup.manifestSha256) {
-      return altered(`${manifestOf(backup.file)} is not the manifest that was written with it.`);
+      return altered(`The SHA-256 of its manifest ${manifestOf(backup.file)} differs from the recorded one.`);
     }
     return undefined;
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    return { reason: `It cannot be read: ${message}`, gone: code === 'ENOENT' };
+    return { reason: `The file cannot be read: ${message}`, gone: code === 'ENOENT' };
   }
 }
 
@@ -44,8 +42,8 @@ function altered(reason: string): Damage {
   return { reason, gone: false };
 }
 
-/** The size of a file, or of the files of a folder, and what changes when anybody touches them. */
-async function look(path: string): Promise<{ bytes: bigint; state: string }> {
+/** Returns the size of a file or directory, and a text that changes when one of the files is written or replaced. */
+async function readState(path: string): Promise<{ bytes: bigint; state: string }> {
   const isFolder = (await stat(path)).isDirectory();
   const files = isFolder ? (await readdir(path)).sort().map((name) => join(path, name)) : [path];
   let bytes = 0n;
@@ -58,7 +56,7 @@ async function look(path: string): Promise<{ bytes: bigint; state: string }> {
   return { bytes, state: states.join('\n') };
 }
 
-/** Checksums of what this process has read: large backups are not read twice. */
+/** Hashes of the files that this process has read, so that large backups are read once. */
 const hashes = new Map<string, Promise<string>>();
 
 function knownHash(path: string, state: string): Promise<string> {

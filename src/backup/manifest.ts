@@ -2,27 +2,27 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { UndropError } from '../errors.ts';
 
-/** A file or a folder that pg_restore reads, or SQL that psql reads. */
+/** `custom` and `directory` are read by pg_restore, `plain` by psql. */
 export type BackupFormat = 'custom' | 'directory' | 'plain';
 
-/** What was done to show that a backup holds what it should. */
+/** How a backup was proved: not at all, by reading its contents, or by restoring it. */
 export type Proof = 'off' | 'contents' | 'restore';
 
-/** What lies beside a backup, as `<backup>.json`, so that the file says itself what it is. */
+/** The description of a backup, written beside it as `<backup>.json`. */
 export interface Manifest {
   readonly manifestVersion: 1;
   readonly database: {
     readonly name: string;
-    /** The random identity that the archive gives it; copies of a database carry the same one. */
+    /** The random identity that the archive assigns to a database; a copy of the database has the same identity. */
     readonly identity: string;
     readonly oid: string;
-    /** Of the cluster; empty where the role may not read it. */
+    /** The system identifier of the cluster; empty if the role may not read it. */
     readonly systemIdentifier: string;
     readonly owner: string;
     readonly encoding: string;
     readonly collate: string;
     readonly ctype: string;
-    /** `c`, `i` or `b`, as `datlocprovider` has it, and the locale of the latter two. */
+    /** `datlocprovider`: `c`, `i` or `b`, and the locale of the latter two. */
     readonly provider: string;
     readonly locale: string | null;
   };
@@ -30,43 +30,44 @@ export interface Manifest {
   readonly pgDumpVersion: string;
   readonly host: string;
   readonly takenBy: string;
-  /** ISO 8601, by the server's clock. */
+  /** ISO 8601, from the server's clock. */
   readonly startedAt: string;
   readonly finishedAt: string;
   /** The position in the write-ahead log just before the snapshot was taken. */
   readonly lsn: string;
-  /** Without its folder. */
+  /** The file name, without the folder. */
   readonly file: string;
   readonly format: BackupFormat;
   readonly bytes: number;
-  /** Of the file; of a folder, of its list of files as `sha256sum` prints it, sorted by name. */
+  /** The hash of the file; of a directory, the hash of the list that `sha256sum` prints for its files, sorted by name. */
   readonly sha256: string;
-  /** Of a folder: its files. */
+  /** The files of a directory. */
   readonly files?: readonly { readonly name: string; readonly bytes: number; readonly sha256: string }[];
   readonly tables: readonly { readonly schema: string; readonly name: string; readonly rows: number }[];
-  /** Of the facts: 3. None in manifests of the first one. */
+  /** The version of the facts: 3. Missing in manifests with facts of the first version. */
   readonly factsVersion?: 3;
-  /** For each object of the database a digest of its facts in that snapshot. */
+  /** A digest of the facts of each object of the database in the snapshot. */
   readonly facts: Readonly<Record<string, string>>;
   readonly proof: Proof;
-  /** What a proof by restore has shown to come back otherwise: what pg_dump does not keep. */
+  /** The differences that a proof by restore has found: attributes that pg_dump does not keep. */
   readonly differences: readonly string[];
 }
 
+/** Returns the path of the manifest of a backup. */
 export function manifestOf(file: string): string {
   return `${file}.json`;
 }
 
-/** A manifest as text; its last line is the checksum of what stands before. */
+/** Formats a manifest as text. Its last line is the checksum of the text before. */
 export function formatManifest(manifest: Manifest): string {
   const text = JSON.stringify(manifest, null, 1).replace(/\n\}$/, '');
   return `${text},\n "checksum": "${sha256(text)}"\n}\n`;
 }
 
 /**
- * The manifest beside a backup, and its own SHA-256.
+ * Reads the manifest of a backup. Returns it and the SHA-256 of its text.
  *
- * @throws UndropError `backup-unproved` where it is missing, was edited, or is of a newer version
+ * @throws UndropError `backup-unproved` if it is missing, was edited, or has a newer version
  */
 export async function readManifest(file: string): Promise<{ manifest: Manifest; sha256: string }> {
   const path = manifestOf(file);
@@ -75,11 +76,11 @@ export async function readManifest(file: string): Promise<{ manifest: Manifest; 
   });
   const [, body, checksum] = /^(.*),\n "checksum": "([0-9a-f]{64})"\n\}\n$/s.exec(text) ?? [];
   if (body === undefined || sha256(body) !== checksum) {
-    throw unusable(path, 'It is not as it was written: its checksum does not fit what it says.');
+    throw unusable(path, 'Its checksum does not match its contents: it was edited or is incomplete.');
   }
   const { checksum: _, ...manifest } = JSON.parse(text);
   if (manifest.manifestVersion !== 1) {
-    throw unusable(path, `Its version is ${manifest.manifestVersion}, and this program knows version 1.`);
+    throw unusable(path, `Its version is ${manifest.manifestVersion}; this program supports version 1.`);
   }
   return { manifest, sha256: sha256(text) };
 }
@@ -91,8 +92,8 @@ function sha256(text: string): string {
 function unusable(path: string, reason: string): UndropError {
   return new UndropError('backup-unproved', {
     subject: path,
-    message: `The manifest ${path} cannot be relied on.`,
+    message: `The manifest ${path} is not usable.`,
     reason,
-    next: 'Take another backup with npm run backup; what the file itself holds, pg_restore --list shows.',
+    next: 'Take another backup with npm run backup. To list the contents of this one, run pg_restore --list.',
   });
 }

@@ -9,7 +9,7 @@ const piece = 1 << 20;
 
 export type Measured = Pick<Manifest, 'bytes' | 'sha256' | 'files'>;
 
-/** Size and checksum of a backup as it lies on the disk, file or folder. Throws as the file system does. */
+/** Returns the size and the SHA-256 of a backup on disk, file or directory. Throws the errors of the file system. */
 export async function measure(path: string): Promise<Measured> {
   if (!(await stat(path)).isDirectory()) return measureFile(path);
   const files: { name: string; bytes: number; sha256: string }[] = [];
@@ -24,9 +24,9 @@ export async function measure(path: string): Promise<Measured> {
 }
 
 /**
- * The same of a file to whose end somebody is writing, so that little is left to do when that is over.
+ * Measures a file while another process appends to it, so that the result is available soon after the end.
  *
- * @param written ends with the writing
+ * @param written settles when the file is complete
  */
 export async function measureGrowing(path: string, written: Promise<void>): Promise<Measured> {
   let isWritten = false;
@@ -53,7 +53,7 @@ export async function measureGrowing(path: string, written: Promise<void>): Prom
   }
 }
 
-/** The SHA-256 of a text, in hexadecimal digits. */
+/** Returns the SHA-256 of a text in hexadecimal digits. */
 export function hashOf(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }

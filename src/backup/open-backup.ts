@@ -4,26 +4,26 @@ import { UndropError } from '../errors.ts';
 import { type Manifest, readManifest } from './manifest.ts';
 import { measure } from './measure.ts';
 
-/** A backup whose manifest and contents are those that were written. */
+/** A backup that matches its manifest. */
 export interface OpenedBackup {
-  /** Absolute. */
+  /** The absolute path. */
   readonly file: string;
   readonly manifest: Manifest;
 }
 
 /**
- * Reads the manifest of a backup, and the backup itself to see that it is the one.
+ * Reads the manifest of a backup and compares the size and the SHA-256 of the backup with it.
  *
- * @throws UndropError `bad-options` where there is none; `backup-unproved` for what was altered
+ * @throws UndropError `bad-options` if the backup does not exist, `backup-unproved` if it does not match its manifest
  */
 export async function openBackup(path: string): Promise<OpenedBackup> {
   const file = resolve(path);
   await stat(file).catch((cause: Error) => {
     throw new UndropError('bad-options', {
       subject: file,
-      message: `There is no backup ${file}.`,
+      message: `The backup ${file} does not exist or cannot be read.`,
       reason: cause.message,
-      next: 'Name the file, or the folder, that npm run backup has written; npm run backup -- --list shows them.',
+      next: 'Name a file or directory that npm run backup has written; npm run backup -- --list shows them.',
       cause,
     });
   });
@@ -32,11 +32,11 @@ export async function openBackup(path: string): Promise<OpenedBackup> {
   if (bytes === manifest.bytes && sha256 === manifest.sha256) return { file, manifest };
   throw new UndropError('backup-unproved', {
     subject: file,
-    message: `The backup ${file} is not the one that its manifest is of.`,
+    message: `The backup ${file} does not match its manifest.`,
     reason:
       bytes === manifest.bytes
-        ? `Its SHA-256 is ${sha256}, not ${manifest.sha256}: a byte has changed, or the manifest is another's.`
-        : `It has ${bytes} bytes, not ${manifest.bytes}: it was cut off or changed, or the manifest is another's.`,
-    next: 'Fetch both again from where they were kept. Nothing was restored.',
+        ? `Its SHA-256 is ${sha256}, not ${manifest.sha256}: it was changed, or the manifest belongs to another backup.`
+        : `Its size is ${bytes} bytes, not ${manifest.bytes}: it was truncated or changed, or the manifest belongs to another backup.`,
+    next: 'Copy the backup and its manifest again from where they are stored. Nothing was restored.',
   });
 }

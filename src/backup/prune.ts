@@ -6,17 +6,17 @@ import { manifestOf } from './manifest.ts';
 import { type BackupRecord, nameOf, readBackups, recordedOf } from './records.ts';
 
 export interface Pruned {
-  /** Files that were removed, or were gone already, with their records. */
+  /** Backups whose records were removed, with their files if these existed. */
   readonly removed: readonly string[];
-  /** Beyond the number to keep, and left for a reason. */
+  /** Backups that exceed the number to keep but were kept, each with the reason. */
   readonly left: readonly { readonly backup: string; readonly reason: string }[];
 }
 
 /**
- * Removes the backups of this database on this machine but for the newest: files, manifests, records. Never one that a
- * drop relies on that stands, nor a file that is not what was recorded.
+ * Removes all but the newest backups of this database on this host: files, manifests and records. Keeps backups that an
+ * open entry depends on, and files that differ from their record.
  *
- * @param keep how many stay, of those whose files are there
+ * @param keep the number of backups to keep, not counting those whose files do not exist
  */
 export async function pruneBackups(session: Session, keep: number): Promise<Pruned> {
   const removed: BackupRecord[] = [];
@@ -25,31 +25,31 @@ export async function pruneBackups(session: Session, keep: number): Promise<Prun
   for (const backup of await readBackups(session)) {
     const recorded = recordedOf(backup);
     if (!backup.own || recorded === null || backup.host !== hostname()) continue;
-    const there = await isThere(recorded);
-    if (there && kept < keep) {
+    const exists = await fileExists(recorded);
+    if (exists && kept < keep) {
       kept++;
       continue;
     }
-    const reason = whyNot(backup) ?? (there ? (await findDamage(recorded))?.reason : undefined);
+    const reason = whyNot(backup) ?? (exists ? (await findDamage(recorded))?.reason : undefined);
     if (reason !== undefined) {
       left.push({ backup: recorded.file, reason });
       continue;
     }
-    if (there) await rm(recorded.file, { recursive: true });
-    if (there) await rm(manifestOf(recorded.file), { force: true });
+    if (exists) await rm(recorded.file, { recursive: true });
+    if (exists) await rm(manifestOf(recorded.file), { force: true });
     removed.push(backup);
   }
-  // After the files: a record without its file is found the next time, a file without its record never.
+  // After the files: the next run finds a record without its file, but not a file without its record.
   await session.write('delete from undrop.backups where id = any ($1)', [removed.map(({ id }) => id)]);
   return { removed: removed.map(nameOf), left };
 }
 
 function whyNot({ reliedOnBy }: BackupRecord): string | undefined {
   if (reliedOnBy.length === 0) return undefined;
-  return `${reliedOnBy.join(', ')} relied on it, and what that dropped is not restored`;
+  return `the drop by ${reliedOnBy.join(', ')} depends on it and is not restored`;
 }
 
-function isThere({ file }: Recorded): Promise<boolean> {
+function fileExists({ file }: Recorded): Promise<boolean> {
   return stat(file).then(
     () => true,
     () => false,

@@ -2,11 +2,11 @@ import { backupsSql, hasArchive } from '../archive/schema.ts';
 import type { Session } from '../session/session.ts';
 import type { Recorded } from './damage.ts';
 
-/** A backup as the archive has it recorded. */
+/** The record of a backup in the archive. */
 export interface BackupRecord {
   readonly id: number;
   readonly finishedAt: string;
-  /** Null, like all that is said of the file, where it was attested. */
+  /** Null for an attested backup, as are the other columns of the file. */
   readonly file: string | null;
   readonly format: string | null;
   readonly bytes: string | null;
@@ -15,9 +15,9 @@ export interface BackupRecord {
   readonly proof: string;
   readonly attestation: string | null;
   readonly host: string;
-  /** Of this database, not of one that it was copied from. */
+  /** Whether it is a backup of this database, not of one that this was copied from. */
   readonly own: boolean;
-  /** Migrations whose drops were let through because of it, and stand. */
+  /** The migrations with open entries whose drops depend on this backup. */
   readonly reliedOnBy: readonly string[];
 }
 
@@ -30,18 +30,18 @@ const recordsSql = /* sql */ `
   from (${backupsSql}) as b
   order by b.finished_at desc, b.id desc`;
 
-/** All of them, newest first; none where there is no archive yet. */
+/** Returns all records, newest first; none if there is no archive yet. */
 export async function readBackups(session: Session): Promise<BackupRecord[]> {
   return (await hasArchive(session)) ? session.read<BackupRecord>(recordsSql) : [];
 }
 
-/** What the archive knows of its file; null where it was attested and has none. */
+/** Returns the record of the file; null for an attested backup, which has none. */
 export function recordedOf({ file, bytes, sha256, manifestSha256 }: BackupRecord): Recorded | null {
   if (file === null || bytes === null || sha256 === null) return null;
   return { file, bytes, sha256, manifestSha256 };
 }
 
-/** What it is called: its path, or the words that it was attested with. */
+/** Returns the path of a backup, or its attestation. */
 export function nameOf({ file, attestation }: Pick<BackupRecord, 'file' | 'attestation'>): string {
   return file ?? `attested as ${attestation}`;
 }

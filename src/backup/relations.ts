@@ -1,13 +1,13 @@
 export interface NamedRelation {
   readonly schema: string;
   readonly name: string;
-  /** Qualified, and quoted where it must be. */
+  /** The qualified name, quoted where necessary. */
   readonly sql: string;
 }
 
 /**
- * The tables and sequences that a backup of the whole database holds. Those that belong to an extension come back with it,
- * and pg_dump leaves them out.
+ * The tables and sequences that a backup of the whole database holds. pg_dump omits members of extensions, since CREATE
+ * EXTENSION creates them.
  */
 export const relationsSql = /* sql */ `
   select n.nspname as schema, c.relname as name, pg_catalog.format('%I.%I', n.nspname, c.relname) as sql,

@@ -1,14 +1,14 @@
 import { UndropError } from '../../errors.ts';
 
 /**
- * A piece of the SQL that pg_dump and pg_restore write. A statement comes whole and without its semicolon; the rows of
- * a COPY come as they are read, in pieces that may end in the middle of a line.
+ * A piece of the SQL that pg_dump and pg_restore write. A statement is complete and has no semicolon. The rows of a COPY
+ * are passed on as they are read, in pieces that may end in the middle of a line.
  */
 export type DumpPiece =
   | {
       readonly kind: 'statement';
       readonly text: Buffer;
-      /** How many pairs of parentheses stand side by side in it, not counting those inside others. */
+      /** The number of pairs of parentheses at the outermost level. */
       readonly groups: number;
     }
   | { readonly kind: 'copy'; readonly text: Buffer }
@@ -18,9 +18,9 @@ export type DumpPiece =
   | { readonly kind: 'complete' };
 
 /**
- * Takes a dump apart. Commands of psql are not followed: those by which pg_dump fences itself in are passed over.
+ * Splits a dump into pieces. Skips the psql meta-commands `\restrict` and `\unrestrict`, which pg_dump writes.
  *
- * @throws UndropError `backup-unproved` at any other command of psql; whatever the input throws
+ * @throws UndropError `backup-unproved` at any other psql meta-command, and any error of the input
  */
 export async function* readDump(input: AsyncIterable<Buffer>): AsyncGenerator<DumpPiece> {
   const splitter = new Splitter();
@@ -28,8 +28,8 @@ export async function* readDump(input: AsyncIterable<Buffer>): AsyncGenerator<Du
   yield* splitter.end();
 }
 
-// Both encodings that PostgreSQL knows for servers and latin1 have ASCII where ASCII is, so that places found in the
-// one are places in the other. Identifiers with other characters are always quoted in a dump.
+// In every server encoding of PostgreSQL, ASCII characters have the same bytes as in latin1, so an offset in the latin1
+// text is an offset in the data. Identifiers with other characters are always quoted in a dump.
 const token = /'|"|\$(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*)?\$|--|;|\(|\)|\\|\b(?:BEGIN ATOMIC|CASE|END)\b/g;
 const routine = /^CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE) /;
 const fence = /^\\(?:un)?restrict \w+\s*$/;
@@ -39,23 +39,23 @@ const dot = 46;
 const backslash = 92;
 
 class Splitter {
-  /** What is read of a line that is not whole yet. */
+  /** The beginning of a line whose end is not read yet. */
   #partial: Buffer[] = [];
   #pieces: DumpPiece[] = [];
   #inRows = false;
   #atLineStart = false;
-  /** The statement so far; none where none has begun. */
+  /** The statement that is being read; undefined between statements. */
   #statement: Buffer[] | undefined;
-  /** What ends the string, name or body that is being read. */
+  /** The delimiter that ends the string, name or body that is being read. */
   #quote: string | undefined;
   #depth = 0;
   #groups = 0;
   #isRoutine = false;
-  /** In the body of a routine: how many END are to come. */
+  /** In the body of a routine: the number of END keywords still expected. */
   #blocks = 0;
 
   add(chunk: Buffer): DumpPiece[] {
-    // A long line is put together once, not at every piece of it.
+    // Concatenate a long line once, not at each of its pieces.
     if (!this.#inRows && !chunk.includes(newline)) {
       this.#partial.push(chunk);
       return [];
@@ -69,7 +69,7 @@ class Splitter {
     return this.#read(data, data.length);
   }
 
-  /** Reads statements up to the end of the last whole line, and rows as far as they go. */
+  /** Reads statements up to the end of the last complete line, and all rows. */
   #read(data: Buffer, limit: number): DumpPiece[] {
     this.#partial = [];
     let at = 0;
@@ -84,7 +84,7 @@ class Splitter {
     return pieces;
   }
 
-  /** Where it came to; no further than before where the end of a line has to be read first. */
+  /** Returns the offset after the rows that were read, or `from` if the end of a line has to be read first. */
   #readRows(data: Buffer, from: number): number {
     const mayEnd = this.#atLineStart && data[from] === backslash;
     if (mayEnd && from + 1 === data.length) return from;
@@ -99,7 +99,7 @@ class Splitter {
       this.#inRows = false;
       return end + 1;
     }
-    // A backslash at the end may begin the last line.
+    // A backslash at the end of the data may begin the line that ends the rows.
     const isOpen = data.at(-1) === backslash && data.at(-2) === newline;
     const until = isOpen ? data.length - 1 : data.length;
     this.#addRows(data.subarray(from, until));
@@ -114,7 +114,7 @@ class Splitter {
   #readStatements(data: Buffer, from: number, limit: number): number {
     const text = data.toString('latin1', from, limit);
     let at = 0;
-    let start = 0; // of what is not yet in the statement
+    let start = 0; // of the text not yet added to the statement
     while (at < text.length && !this.#inRows) {
       if (this.#statement === undefined) {
         at = this.#readBetween(text, at);
@@ -143,7 +143,7 @@ class Splitter {
     return limit;
   }
 
-  /** Blanks, comments and commands of psql; what follows begins a statement. */
+  /** Skips white space, comments and psql meta-commands, up to the beginning of a statement. Returns the new offset. */
   #readBetween(text: string, from: number): number {
     const at = from + text.slice(from).search(/\S|$/);
     if (at === text.length) return at;
@@ -166,11 +166,11 @@ class Splitter {
     return at;
   }
 
-  /** Whether this is the end of the statement. */
+  /** Processes a token. Returns whether it ends the statement. */
   #take(found: string): boolean {
     switch (found) {
       case ';':
-        // Within the actions of a rule, or the body of a routine, it is not.
+        // A semicolon inside the actions of a rule or the body of a routine does not end the statement.
         return this.#depth === 0 && this.#blocks === 0;
       case '(':
         this.#depth += 1;
@@ -216,8 +216,8 @@ function endOfLine(text: string, from: number): number {
 function isCommand(text: string): UndropError {
   return new UndropError('backup-unproved', {
     subject: text.trim().slice(0, 60),
-    message: 'The backup holds a command for psql, which pg_dump does not write.',
-    reason: `It says: ${text.trim().slice(0, 200)}`,
-    next: 'Do not run it. Find out who has changed the file, and take another backup.',
+    message: 'The backup contains a psql meta-command that pg_dump does not write.',
+    reason: `The command is: ${text.trim().slice(0, 200)}`,
+    next: 'Do not run the file with psql. Find out who changed it, and take another backup.',
   });
 }

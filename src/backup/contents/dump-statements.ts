@@ -3,19 +3,19 @@ export interface TableName {
   readonly name: string;
 }
 
-/** A table that a backup must hold; where its rows are counted, with so many of them. */
+/** A table that a backup must hold, and the number of its rows if they are to be checked. */
 export interface ExpectedTable extends TableName {
   readonly rows?: number;
 }
 
-/** A statement of a dump that makes or fills a table. */
+/** A statement of a dump that creates or fills a table. */
 export interface TableStatement extends TableName {
   readonly does: 'create' | 'copy' | 'insert';
-  /** What follows the name, as far as it was looked at. */
+  /** The text after the name, up to a limit. */
   readonly rest: string;
 }
 
-/** Schema and name as one string that no other pair gives. */
+/** Returns a string that is unique for the schema and the name. */
 export function tableKey({ schema, name }: TableName): string {
   return JSON.stringify([schema, name]);
 }
@@ -25,10 +25,10 @@ const head = new RegExp(
   String.raw`^(?:CREATE (?:UNLOGGED )?TABLE|(COPY)|(INSERT) INTO) ${identifier}\.${identifier}(.*)$`,
   's',
 );
-// Longer than any of them with the longest names.
+// Longer than the beginning of such a statement with names of the maximum length.
 const headLength = 1000;
 
-/** Reads a statement of a dump; undefined where it is of another kind. */
+/** Parses the beginning of a statement of a dump. Returns undefined if it neither creates nor fills a table. */
 export function readTableStatement(statement: Buffer): TableStatement | undefined {
   const found = head.exec(statement.toString('utf8', 0, headLength));
   if (found === null) return undefined;
@@ -37,10 +37,10 @@ export function readTableStatement(statement: Buffer): TableStatement | undefine
   return { does, schema: unquoted(schema), name: unquoted(name), rest };
 }
 
-/** How many rows an INSERT of a dump brings. */
+/** Returns the number of rows that an INSERT of a dump inserts. */
 export function countInserted({ rest }: TableStatement, groups: number): number {
   if (rest.startsWith(' DEFAULT VALUES')) return 1;
-  // The names of the columns stand in parentheses of their own.
+  // The column names are one group of parentheses.
   return rest.startsWith(' (') ? groups - 1 : groups;
 }
 

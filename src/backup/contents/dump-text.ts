@@ -7,21 +7,21 @@ import { openPlain } from './plain-file.ts';
 import { shareOut } from './shares.ts';
 import { readTableOfContents, withLists } from './table-of-contents.ts';
 
-/** How a backup is packed. */
+/** The format and compression of a backup. */
 export interface Packing {
   readonly format: BackupFormat;
-  /** Whether SQL is packed by gzip; the other formats know themselves how they are packed. */
+  /** Whether a plain backup is compressed with gzip. The other formats record their compression themselves. */
   readonly compressed: boolean;
 }
 
 /**
- * Reads a backup as SQL, whatever its format. One that pg_dump has packed is read in two shares at the same time where
- * that is quicker; together they are all of it.
+ * Reads a backup of any format as SQL. A custom or directory backup is read in two concurrent shares if that is faster;
+ * together the shares are the whole backup.
  *
- * @param read takes one share; what it throws stops the other
- * @param tables what is expected, from which the shares are made even
- * @param pgDump the one that wrote it, since pg_restore must not be older; default: the one that is found first
- * @throws UndropError `backup-unproved` and `backup-failed` as pg_restore does; Error as the file does
+ * @param read reads one share; if it throws, the other share is stopped
+ * @param tables the expected tables; their numbers of rows are used to balance the shares
+ * @param pgDump the program that wrote the backup, since pg_restore must not be older; default: the first one found
+ * @throws UndropError `backup-unproved` or `backup-failed` if pg_restore fails; Error if the file cannot be read
  */
 export async function readDumpText<T>(
   file: string,
@@ -41,7 +41,7 @@ export async function readDumpText<T>(
 
 async function* unpacked(program: string, options: PgRestoreOptions): AsyncGenerator<Buffer> {
   const { output, ended } = startPgRestore(program, options);
-  // It is waited for at the end; until then nobody listens.
+  // Awaited only after the output: a rejection must not be reported as unhandled before.
   ended.catch(() => undefined);
   yield* output;
   await ended;

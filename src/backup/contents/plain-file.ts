@@ -2,9 +2,9 @@ import { createReadStream } from 'node:fs';
 import { pipeline, type Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 
-/** The SQL of a plain backup. What goes wrong with the file, the stream throws. */
+/** Returns the SQL of a plain backup as a stream, which fails if the file cannot be read or decompressed. */
 export function openPlain(file: string, compressed: boolean): Readable {
   const input = createReadStream(file);
-  // The callback takes the error that the stream itself throws as well.
+  // The callback is required; the stream reports the same error.
   return compressed ? pipeline(input, createGunzip(), () => undefined) : input;
 }

@@ -1,12 +1,12 @@
 import { availableParallelism } from 'node:os';
 import type { ExpectedTable } from './dump-statements.ts';
 
-/** Below so many rows in all, a second process costs more than it saves. */
-const worthIt = 50_000;
+/** With fewer rows in total, a second process costs more time than it saves. */
+const minimumRows = 50_000;
 
 /**
- * The lines of a table of contents in two shares that can be read at the same time: each line is in one of them, and
- * the rows are in both about as many. One share where there is nothing to gain.
+ * Splits the lines of a table of contents into two shares with about the same number of rows, to be read concurrently.
+ * Each line is in exactly one share. Returns a single share if a second process would not save time.
  */
 export function shareOut(
   contents: readonly string[],
@@ -16,14 +16,14 @@ export function shareOut(
   const rows = new Map(tables.map(({ schema, name, rows = 0 }) => [`${schema} ${name}`, rows]));
   const filled = contents
     .flatMap((line) => {
-      // With the owner behind, of whom only a blank in the name could be in the way, and then the shares are uneven.
+      // The owner follows the name. If the name of the owner has a space, no table matches, and the shares are uneven.
       const [, named = ''] = /^\d+; \d+ \d+ TABLE DATA (.*) \S+$/.exec(line) ?? [];
       const count = rows.get(named);
       return count === undefined ? [] : [{ line, count }];
     })
     .sort((a, b) => b.count - a.count);
   const total = filled.reduce((sum, { count }) => sum + count, 0);
-  if (processors < 2 || filled.length < 2 || total < worthIt) return [[...contents]];
+  if (processors < 2 || filled.length < 2 || total < minimumRows) return [[...contents]];
   const second = new Set<string>();
   let difference = 0;
   for (const { line, count } of filled) {

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { startPgRestore } from '../programs/pg-restore.ts';
 
-/** What a backup holds, a line each, as `pg_restore --list` prints it and `--use-list` takes it. */
+/** Returns the lines that `pg_restore --list` prints for a backup, one per object. `--use-list` takes such lines. */
 export async function readTableOfContents(program: string, file: string): Promise<string[]> {
   const listing = startPgRestore(program, { args: ['--list'], file });
   const [lines] = await Promise.all([text(listing.output), listing.ended]);
   return lines.split('\n').filter((line) => /^\d+; /.test(line));
 }
 
-/** Writes lists for `--use-list`, which are gone when the work is over. */
+/** Writes temporary files for `--use-list` and removes them when `work` ends. */
 export async function withLists<T>(
   lists: readonly (readonly string[])[],
   work: (files: string[]) => Promise<T>,

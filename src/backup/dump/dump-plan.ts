@@ -6,50 +6,53 @@ import type { PgDump } from '../programs/find-pg-dump.ts';
 export interface DumpOptions {
   /** Default `custom`; the embedded server has only `plain`. */
   format?: BackupFormat | undefined;
-  /** How many tables a directory is filled with at once. Default: one a processor, at most 4. */
+  /** The number of tables that are dumped concurrently into a directory. Default: the number of processors, at most 4. */
   jobs?: number | undefined;
-  /** As that pg_dump takes it: `0` to `9`, or from 16 on also `zstd:3` and the like. Default: pg_dump's own. */
+  /** The argument of pg_dump's `--compress`: `0` to `9`, since 16 also `zstd:3` and the like. Default: pg_dump's. */
   compress?: string | undefined;
-  /** The longest wait for the lock of a table: `500ms`, `30s`, `5min`. Default `30s`, so that none waits forever. */
+  /** The maximum wait for the lock of a table: `500ms`, `30s`, `5min`. Default `30s`. */
   lockWaitTimeout?: string | undefined;
 }
 
-/** What is to be written, and how. */
+/** The checked options of a dump. */
 export interface DumpPlan {
   readonly format: BackupFormat;
   readonly jobs: number;
   readonly compress: string | undefined;
-  /** Whether the SQL is packed by gzip. The other formats know themselves how they are packed. */
+  /** Whether a plain dump is compressed with gzip. The other formats record their compression themselves. */
   readonly compressed: boolean;
-  /** Of the file or folder, without a dot. */
+  /** The extension of the file or directory, without a dot. */
   readonly extension: string;
   readonly lockTimeoutMs: number;
 }
 
-/** @throws UndropError `bad-options`, which lists all mistakes */
+/**
+ * Checks the options of a dump and fills in the defaults.
+ *
+ * @throws UndropError `bad-options`, which lists all mistakes
+ */
 export function planDump(options: DumpOptions, embedded: boolean): DumpPlan {
   const { jobs, compress, lockWaitTimeout = '30s' } = options;
   const format = options.format ?? (embedded ? 'plain' : 'custom');
   const problems: string[] = [];
   if (embedded) {
-    if (format !== 'plain') problems.push(`The embedded server writes plain backups only, not ${format}.`);
-    if (compress !== undefined) problems.push('The embedded server compresses nothing.');
+    if (format !== 'plain')
+      problems.push(`The embedded server supports only the format plain, not ${format}.`);
+    if (compress !== undefined) problems.push('The embedded server does not support --compress.');
   }
   if (jobs !== undefined && format !== 'directory') {
-    problems.push(`Only the format directory takes jobs; a ${format} backup is written by one.`);
+    problems.push(`--jobs requires the format directory, not ${format}.`);
   }
   if (jobs !== undefined && !(Number.isInteger(jobs) && jobs >= 1 && jobs <= 64)) {
-    problems.push('The number of jobs is not one from 1 to 64.');
+    problems.push('--jobs requires a number from 1 to 64.');
   }
   const compressed = format === 'plain' && compress !== undefined && !/^(0|none)$/.test(compress);
   if (compressed && !/^(\d|gzip(:.*)?)$/.test(compress)) {
-    problems.push(
-      `Plain backups are packed by gzip only, not by ${compress}: they are read here without tools.`,
-    );
+    problems.push(`Plain backups support only gzip compression, not ${compress}.`);
   }
   const lockTimeoutMs = milliseconds(lockWaitTimeout);
   if (!(lockTimeoutMs > 0 && lockTimeoutMs < 2 ** 31)) {
-    problems.push(`The wait for a lock is not a time such as 500ms, 30s or 5min: ${lockWaitTimeout}`);
+    problems.push(`--lock-wait-timeout requires a time such as 500ms, 30s or 5min, not ${lockWaitTimeout}.`);
   }
   if (problems.length > 0) throw badOptions(problems);
   return {
@@ -63,15 +66,15 @@ export function planDump(options: DumpOptions, embedded: boolean): DumpPlan {
 }
 
 /**
- * pg_dump's arguments. A folder it fills itself; all else comes on its standard output.
+ * Returns the arguments of pg_dump. It writes a directory itself; the other formats go to its standard output.
  *
- * @throws UndropError `bad-options` where it knows no such compression
+ * @throws UndropError `bad-options` if this version of pg_dump does not support the compression
  */
 export function dumpArguments(plan: DumpPlan, pgDump: PgDump, snapshot: string, folder: string): string[] {
   const { format, jobs, compress, lockTimeoutMs } = plan;
   if (compress !== undefined && pgDump.major < 16 && !/^\d$/.test(compress)) {
     throw badOptions([
-      `pg_dump ${pgDump.version} compresses at the levels 0 to 9 only; it cannot take ${compress}.`,
+      `pg_dump ${pgDump.version} supports only the compression levels 0 to 9, not ${compress}.`,
     ]);
   }
   return [
@@ -81,7 +84,7 @@ export function dumpArguments(plan: DumpPlan, pgDump: PgDump, snapshot: string, 
     `--snapshot=${snapshot}`,
     `--lock-wait-timeout=${lockTimeoutMs}`,
     ...(compress === undefined ? [] : [`--compress=${compress}`]),
-    // Its files are closed to others first, and only then written to the disk for good.
+    // The files are synced after their permissions have been restricted.
     ...(format === 'directory' ? [`--jobs=${jobs}`, '--no-sync', `--file=${folder}`] : []),
   ];
 }
@@ -96,8 +99,8 @@ function milliseconds(text: string): number {
 function badOptions(problems: readonly string[]): UndropError {
   return new UndropError('bad-options', {
     subject: 'backup',
-    message: 'The backup cannot be written as the options say.',
+    message: 'The options of the backup are invalid.',
     reason: problems.join('\n'),
-    next: 'Correct the options; backup --help lists them.',
+    next: 'Correct the options; npm run backup -- --help lists them.',
   });
 }

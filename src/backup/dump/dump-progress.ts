@@ -3,26 +3,26 @@ import { join } from 'node:path';
 import { printable } from '../../text/printable.ts';
 import type { SnapshotTable } from './snapshot.ts';
 
-/** How far a backup is. */
+/** The progress of a backup. */
 export interface Progress {
   readonly seconds: number;
   readonly bytes: number;
-  /** The one begun last, as `schema.name`. */
+  /** The table whose dump began last, as `schema.name`. */
   readonly table: string | undefined;
-  /** From 0 to 1: the size of the tables that are done, of that of all. */
+  /** The size of the finished tables as a fraction of the size of all, from 0 to 1. */
   readonly share: number;
 }
 
 /**
- * Looks once a second at what pg_dump has written to `path`.
+ * Reports once a second how much pg_dump has written to `path`.
  *
- * @param jobs how many tables are in work at once
+ * @param jobs the number of tables that are dumped concurrently
  */
 export function watchProgress(
   path: string,
   tables: readonly SnapshotTable[],
   jobs: number,
-  tell: (progress: Progress) => void,
+  report: (progress: Progress) => void,
 ): { onTable(name: string): void; stop(): void } {
   const sizes = new Map(tables.map(({ schema, name, bytes }) => [`${schema}.${name}`, bytes]));
   const total = tables.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -31,11 +31,11 @@ export function watchProgress(
   let done = 0;
   let isOver = false;
   const timer = setInterval(async () => {
-    // It may be gone when the timer comes for the last time.
+    // The draft may have been removed or renamed.
     const bytes = await sizeOf(path).catch(() => 0);
     if (isOver) return;
     const share = total === 0 ? 0 : Math.min(1, done / total);
-    tell({ seconds: (performance.now() - start) / 1000, bytes, table: begun.at(-1), share });
+    report({ seconds: (performance.now() - start) / 1000, bytes, table: begun.at(-1), share });
   }, 1000);
   return {
     onTable: (name) => {
@@ -49,7 +49,7 @@ export function watchProgress(
   };
 }
 
-/** Shows progress on standard error: on a terminal as one line that is drawn again, else as a line every ten seconds. */
+/** Shows progress on standard error: on a terminal as one line that is redrawn, otherwise as a line every ten seconds. */
 export function progressLine(out: NodeJS.WriteStream = process.stderr) {
   let shown = 0;
   return {
@@ -67,7 +67,7 @@ export function progressLine(out: NodeJS.WriteStream = process.stderr) {
   };
 }
 
-/** 1234567 → `1.2 MB`. */
+/** Formats a number of bytes with a unit: 1234567 → `1.2 MB`. */
 export function sizeInWords(bytes: number): string {
   const unit = ['bytes', 'kB', 'MB', 'GB', 'TB'].find((_, power) => bytes < 999.5 * 1000 ** power) ?? 'PB';
   const power = ['bytes', 'kB', 'MB', 'GB', 'TB', 'PB'].indexOf(unit);
@@ -76,7 +76,7 @@ export function sizeInWords(bytes: number): string {
 }
 
 function describe({ seconds, bytes, table, share }: Progress): string {
-  const at = table === undefined ? '' : `, at ${printable(table)}`;
+  const at = table === undefined ? '' : `, dumping ${printable(table)}`;
   return (
     `${sizeInWords(bytes)} written in ${Math.round(seconds)} s, ${sizeInWords(bytes / seconds)}/s, ` +
     `about ${Math.floor(share * 100)} % of the tables${at}`

@@ -22,25 +22,25 @@ import {
 } from './snapshot.ts';
 
 export interface DumpHooks {
-  /** Told once a second how far it is. */
+  /** Called once a second. */
   onProgress?: (progress: Progress) => void;
-  /** Stops it; what it carries is thrown. */
+  /** Stops the dump; its reason is thrown. */
   signal?: AbortSignal;
 }
 
-/** What has been dumped. */
+/** The result of a dump. */
 export interface Dumped {
   readonly contents: Contents;
   readonly tally: Tally;
-  /** None where it was the embedded server that wrote it. */
+  /** Undefined if the embedded server wrote the dump. */
   readonly pgDump: PgDump | undefined;
   readonly pgDumpVersion: string;
-  /** Of the draft. */
+  /** Size and hash of the draft. */
   readonly measured: Measured;
 }
 
 /**
- * Writes a database into a draft as it is at one moment, of which its contents tell too.
+ * Dumps a database into a draft. The contents and the tally are read in the same snapshot.
  *
  * @throws UndropError `bad-options`, `backup-failed`, `insufficient-privilege`, `lock-timeout`
  */
@@ -73,12 +73,12 @@ export async function dump(
     },
     { oneSnapshot: true },
   );
-  // Not in the session, which keeps others from altering the tables.
+  // After the session, because its locks block changes of the tables' structure.
   const measured = found.measured ?? (await unlessAborted(hooks.signal, measure(draft.partial)));
   return { ...found, pgDump, pgDumpVersion: pgDump.version, measured };
 }
 
-/** It takes one client at a time, so that nothing changes between the look and the dump. */
+/** The embedded server takes one client at a time, so nothing changes between reading the contents and the dump. */
 async function dumpEmbedded(
   knex: Knex,
   embedded: EmbeddedServer,
@@ -100,7 +100,7 @@ async function dumpEmbedded(
   return { ...found, pgDump: undefined, pgDumpVersion: `${serverMajor} (PGlite)`, measured };
 }
 
-/** In a savepoint, so that the session is of use afterwards. */
+/** Reads the tally in a savepoint, so that the session remains usable if it fails or is cancelled. */
 async function tallyUntil(
   knex: Knex,
   session: Session,
@@ -110,7 +110,7 @@ async function tallyUntil(
   const [own] = await session.read<{ pid: number }>('select pg_catalog.pg_backend_pid() as pid');
   let cancelled: Promise<unknown> | undefined;
   const cancel = (): void => {
-    // Where this fails, the count is waited for.
+    // If this fails, the count runs to its end.
     cancelled = knex.raw('select pg_catalog.pg_cancel_backend(?)', [own?.pid ?? 0]).catch(() => undefined);
   };
   signal.addEventListener('abort', cancel);
@@ -122,7 +122,7 @@ async function tallyUntil(
   }
 }
 
-/** Measures what can be measured while it is written. */
+/** Runs pg_dump. Returns size and hash of the draft if they can be computed while it is written, or undefined. */
 async function runInto(
   draft: Draft,
   { settings }: Target,
@@ -141,7 +141,7 @@ async function runInto(
       return undefined;
     }
     const written = writeDraft(draft, (output) => runPgDump({ ...run, output }));
-    // To a custom one pg_dump adds, at the end, its list of contents at the beginning.
+    // In a custom dump pg_dump rewrites the table of contents at the beginning of the file when it ends.
     const growing = plan.format === 'plain' ? measureGrowing(draft.partial, written) : undefined;
     const [, measured] = await Promise.all([written, growing]);
     return measured;
@@ -150,7 +150,7 @@ async function runInto(
   }
 }
 
-/** pg_dump's own request, or the count's: whoever asked for the table meanwhile comes before them. */
+/** Whether pg_dump or the count timed out: another session may have requested a lock between our lock and theirs. */
 function isLockTimeout(error: unknown): boolean {
   if (isUndropError(error)) return error.code === 'backup-failed' && error.reason.includes('LOCK TABLE');
   return (error as { code?: string }).code === '55P03';

@@ -11,18 +11,18 @@ import { type NamedRelation, relationsSql } from '../relations.ts';
 
 export interface SnapshotTable extends NamedRelation {
   readonly oid: number;
-  /** False for the parents of partitions. */
+  /** False for partitioned tables. */
   readonly hasRows: boolean;
-  /** On disk, with what TOAST holds. */
+  /** Size on disk, including TOAST. */
   readonly bytes: number;
 }
 
-/** What a backup must hold, read in the snapshot that it is taken in. */
+/** The contents that a backup must have, read in the snapshot of the backup. */
 export interface Contents {
   readonly database: Manifest['database'];
   readonly takenBy: string;
   readonly tables: readonly SnapshotTable[];
-  /** The numbers of the drops that stood then. */
+  /** The IDs of the entries that are open in the snapshot. */
   readonly standing: readonly number[];
 }
 
@@ -38,7 +38,7 @@ const readableSql = /* sql */ `
   from (${relationsSql}) as r
   order by r.schema, r.name`;
 
-// The size is asked for once the tables are locked: asking waits for whoever has locked them.
+// Read after the tables are locked, because pg_table_size waits for an exclusive lock without a timeout of ours.
 const sizesSql = /* sql */ `
   select pg_catalog.pg_table_size(o.oid) as bytes
   from pg_catalog.unnest($1::oid[]) with ordinality as o (oid, position)
@@ -48,14 +48,14 @@ const databaseSql = /* sql */ `
   select p.database as name, p.identity, p.database_oid::text as oid, p.system_identifier as "systemIdentifier",
     pg_catalog.pg_get_userbyid(d.datdba) as owner, pg_catalog.pg_encoding_to_char(d.encoding) as encoding,
     d.datcollate as collate, d.datctype as ctype,
-    -- columns that came with PostgreSQL 15, and changed their name with 17
+    -- added in PostgreSQL 15, renamed in 17
     coalesce(pg_catalog.to_jsonb(d) ->> 'datlocprovider', 'c') as provider,
     coalesce(pg_catalog.to_jsonb(d) ->> 'datlocale', pg_catalog.to_jsonb(d) ->> 'daticulocale') as locale
   from (${placeSql}) as p
   join pg_catalog.pg_database as d on d.oid = p.database_oid`;
 
-// It takes as long as it takes, and does not take the processors from pg_dump.
-const patienceSql = /* sql */ `
+// The count has no timeout, and uses no parallel workers, which would slow pg_dump down.
+const settingsSql = /* sql */ `
   select pg_catalog.set_config(s.name, '0', true)
   from pg_catalog.pg_settings as s
   where s.name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout',
@@ -70,12 +70,13 @@ interface Relation extends NamedRelation {
 }
 
 /**
- * Reads what a backup must hold, and locks the tables against changes of their structure until the session ends.
+ * Reads the contents that a backup must have, and locks the tables against changes of their structure until the end of
+ * the transaction.
  *
- * @throws UndropError `insufficient-privilege`, `lock-timeout`, each naming all tables
+ * @throws UndropError `insufficient-privilege`, `lock-timeout`, each with all tables concerned
  */
 export async function readContents(session: Session, lockTimeoutMs: number): Promise<Contents> {
-  await session.read(patienceSql);
+  await session.read(settingsSql);
   const relations = await session.read<Relation>(readableSql);
   refuseUnreadable(session, relations);
   refuseFiltered(session, relations);
@@ -94,20 +95,20 @@ export async function readContents(session: Session, lockTimeoutMs: number): Pro
   };
 }
 
-/** The name under which another session, as pg_dump's, can see exactly what this one sees, as long as it lasts. */
+/** Exports the snapshot of the transaction for pg_dump. Returns its ID, which is valid until the transaction ends. */
 export async function exportSnapshot(session: Session): Promise<string> {
   const [snapshot] = await session.read<{ id: string }>('select pg_catalog.pg_export_snapshot() as id');
   return snapshot?.id ?? '';
 }
 
-/** What takes long to read of a snapshot, and can be read while pg_dump works. */
+/** Data that takes long to read from a snapshot, and is read while pg_dump runs. */
 export interface Tally {
-  /** Of each table of the contents. */
+  /** The number of rows of each table, in the order of the contents. */
   readonly rows: readonly number[];
   readonly facts: Manifest['facts'];
 }
 
-/** Between two tables it can be stopped. */
+/** Reads the tally. The signal is checked between two tables. */
 export async function takeTally(
   session: Session,
   tables: readonly SnapshotTable[],
@@ -116,7 +117,10 @@ export async function takeTally(
   return { facts: await readFactDigests(session), rows: await countRows(session, tables, signal) };
 }
 
-/** How many rows each table has, children left out; 0 for the parents of partitions. Between two tables it can be stopped. */
+/**
+ * Returns the number of rows of each table, without those of its children; 0 for a partitioned table. The signal is
+ * checked between two tables.
+ */
 export async function countRows(
   session: Session,
   tables: readonly Pick<SnapshotTable, 'sql' | 'hasRows'>[],
@@ -142,7 +146,7 @@ async function countPlanned(session: Session, table: string): Promise<number> {
   return row?.count ?? 0;
 }
 
-/** That a lock on one of the tables was not to be had: which, and who has it. */
+/** Returns the error for a lock that could not be acquired, with the tables and the sessions that hold locks. */
 export async function lockTimeout(
   session: Session,
   tables: readonly { oid: number }[],
@@ -152,9 +156,12 @@ export async function lockTimeout(
   const { relations, lines } = await readBlockers(session, oids, { onlyExclusive: true });
   return new UndropError('lock-timeout', {
     subject: relations.join(', ') || session.database,
-    message: `A table of ${session.database} was locked against reading for ${lockTimeoutMs / 1000} s: ${relations.join(', ') || 'no longer'}.`,
-    reason: lines.join('\n') || 'Whoever held the lock has let go since.',
-    next: 'Take the backup when that session has ended, or let it wait longer: --lock-wait-timeout 10min',
+    message:
+      relations.length > 0
+        ? `Could not lock ${relations.join(', ')} of ${session.database} within ${lockTimeoutMs / 1000} s.`
+        : `Could not lock a table of ${session.database} within ${lockTimeoutMs / 1000} s.`,
+    reason: lines.join('\n') || 'The session that held the lock has released it since.',
+    next: 'Take the backup when that session has ended, or wait longer with --lock-wait-timeout 10min.',
   });
 }
 
@@ -177,16 +184,14 @@ function refuseUnreadable(session: Session, relations: readonly Relation[]): voi
   const closed = relations.filter(({ usageGrant, selectGrant }) => usageGrant ?? selectGrant);
   if (closed.length === 0) return;
   const grants = new Set(
-    closed.flatMap((one) => [one.usageGrant, one.selectGrant]).filter((one) => one !== null),
+    closed.flatMap((relation) => [relation.usageGrant, relation.selectGrant]).filter((sql) => sql !== null),
   );
   const all = `grant pg_read_all_data to ${identifier(session.role)}`;
   throw new UndropError('insufficient-privilege', {
     subject: closed.map(({ sql }) => sql).join(', '),
-    message: `The role ${session.role} may not read all of ${session.database}.`,
-    reason: closed
-      .map(({ sql }) => `It has no right to read ${sql}, and a backup without it is none.`)
-      .join('\n'),
-    next: `Let an administrator run, for all: ${all}\nOr only: ${[...grants].join('; ')}`,
+    message: `The role ${session.role} cannot read all tables and sequences of ${session.database}.`,
+    reason: closed.map(({ sql }) => `It has no privilege to read ${sql}.`).join('\n'),
+    next: `Run as an administrator: ${all}\nOr grant only what is missing: ${[...grants].join('; ')}`,
   });
 }
 
@@ -196,7 +201,7 @@ function refuseFiltered(session: Session, relations: readonly Relation[]): void 
   throw new UndropError('insufficient-privilege', {
     subject: filtered.join(', '),
     message: `Row-level security hides rows of ${filtered.join(', ')} from the role ${session.role}.`,
-    reason: 'A backup would lack them, so that pg_dump refuses such tables too.',
-    next: `Take it as a superuser, or let one run: alter role ${identifier(session.role)} bypassrls`,
+    reason: 'The backup would lack these rows. pg_dump rejects such tables too.',
+    next: `Take the backup as a superuser, or run as a superuser: alter role ${identifier(session.role)} bypassrls`,
   });
 }

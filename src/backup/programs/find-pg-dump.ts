@@ -6,42 +6,42 @@ import { promisify } from 'node:util';
 import { UndropError } from '../../errors.ts';
 
 export interface PgDump {
-  /** Absolute, unless PG_DUMP says otherwise. */
+  /** The absolute path, or the value of PG_DUMP. */
   path: string;
-  /** As it says it: `15.18 (Debian 15.18-0+deb12u1)`. */
+  /** As printed by `--version`: `15.18 (Debian 15.18-0+deb12u1)`. */
   version: string;
   major: number;
 }
 
 /**
- * The user's own pg_dump, for a server of this major.
+ * Finds a pg_dump for a server of this major version.
  *
- * @throws UndropError `backup-failed` where there is none, or where it is older than the server
+ * @throws UndropError `backup-failed` if there is none, or only older ones
  */
 export async function pgDumpFor(serverMajor: number, env: NodeJS.ProcessEnv = process.env): Promise<PgDump> {
   const pgDump = await findPgDump(env, serverMajor);
   if (pgDump.major >= serverMajor) return pgDump;
   throw new UndropError('backup-failed', {
     subject: pgDump.path,
-    message: `${pgDump.path} is of version ${pgDump.version}, the server of ${serverMajor}.`,
-    reason: 'pg_dump refuses servers newer than itself.',
+    message: `${pgDump.path} has version ${pgDump.version}, but the server has version ${serverMajor}.`,
+    reason: 'pg_dump cannot dump from a server with a newer major version.',
     next: howToInstall(serverMajor),
   });
 }
 
 /**
- * The user's own pg_dump: PG_DUMP, which is then the only one looked at; else the first of PATH and of the
- * folders where packages keep theirs (newest major first) that is of major `atLeast` or later; else simply the first.
+ * Finds pg_dump. If PG_DUMP is set, uses only that. Otherwise searches PATH and then the folders in which packages install
+ * it, newest major version first, and returns the first one of major version `atLeast` or later, or else the first one.
  *
- * @throws UndropError `backup-failed` where there is none, or where PG_DUMP does not run
+ * @throws UndropError `backup-failed` if there is none, or if PG_DUMP does not run
  */
 export async function findPgDump(env: NodeJS.ProcessEnv = process.env, atLeast = 0): Promise<PgDump> {
   if (env.PG_DUMP) {
-    const named = await ask(env.PG_DUMP);
+    const named = await readVersion(env.PG_DUMP);
     if (typeof named !== 'string') return named;
     throw new UndropError('backup-failed', {
       subject: 'PG_DUMP',
-      message: `PG_DUMP names ${env.PG_DUMP}, which is no pg_dump that runs.`,
+      message: `PG_DUMP is set to ${env.PG_DUMP}, which is not an executable pg_dump.`,
       reason: named,
       next: 'Set PG_DUMP to the path of a pg_dump program, or unset it.',
     });
@@ -50,7 +50,7 @@ export async function findPgDump(env: NodeJS.ProcessEnv = process.env, atLeast =
   for (const folder of [...pathFolders(env), ...(await packageFolders())]) {
     const path = join(folder, 'pg_dump');
     if (!(await isExecutable(path))) continue;
-    const found = await ask(path);
+    const found = await readVersion(path);
     if (typeof found === 'string') continue;
     if (found.major >= atLeast) return found;
     first ??= found;
@@ -59,24 +59,24 @@ export async function findPgDump(env: NodeJS.ProcessEnv = process.env, atLeast =
   throw new UndropError('backup-failed', {
     subject: 'pg_dump',
     message: 'No pg_dump was found.',
-    reason: 'It is neither on PATH nor in a usual folder such as /usr/lib/postgresql/<version>/bin.',
+    reason: 'It is neither in PATH nor in a standard folder such as /usr/lib/postgresql/<version>/bin.',
     next: howToInstall(atLeast),
   });
 }
 
-/** What to do to have a pg_dump of this major. */
+/** Returns how to install a pg_dump of this major version. */
 function howToInstall(major: number): string {
-  const of = major > 0 ? `-${major}` : '';
-  return `Install it (Debian: apt install postgresql-client${of}; macOS: brew install libpq), or set PG_DUMP to its path.`;
+  const suffix = major > 0 ? `-${major}` : '';
+  return `Install it (Debian: apt install postgresql-client${suffix}; macOS: brew install libpq), or set PG_DUMP to its path.`;
 }
 
-/** The program's version, or why it has none. */
-async function ask(path: string): Promise<PgDump | string> {
+/** Runs the program with `--version`. Returns the program, or the reason for which it is not a usable pg_dump. */
+async function readVersion(path: string): Promise<PgDump | string> {
   try {
     const { stdout } = await promisify(execFile)(path, ['--version'], { timeout: 10_000 });
     const version = /^pg_dump \(.*?\) ((\d+).*)$/m.exec(stdout);
     if (version) return { path, version: version[1] ?? '', major: Number(version[2]) };
-    return `Asked for its version, it says: ${stdout.trim().slice(0, 200) || 'nothing'}`;
+    return `Its --version prints: ${stdout.trim().slice(0, 200) || 'nothing'}`;
   } catch (error) {
     return error instanceof Error ? error.message.trim() : String(error);
   }

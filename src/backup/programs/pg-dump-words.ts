@@ -1,6 +1,6 @@
 const longest = 10_000;
 
-/** What pg_dump says on its standard error while it is verbose: which table it is at, and what went wrong. */
+/** Parses the standard error of pg_dump --verbose: the table that is being dumped, and the error messages. */
 export class PgDumpWords {
   readonly #onTable: ((name: string) => void) | undefined;
   #rest = '';
@@ -17,7 +17,7 @@ export class PgDumpWords {
     for (const line of lines) this.#addLine(line);
   }
 
-  /** The first lines that are about errors. */
+  /** Returns the first lines of error messages. */
   errors(): string[] {
     this.#addLine(this.#rest);
     this.#rest = '';
@@ -25,13 +25,13 @@ export class PgDumpWords {
   }
 
   #addLine(line: string): void {
-    // A line that begins otherwise goes on with what the one before has begun. Workers write theirs in pieces, and so
-    // into each other's: `pg_dump: pg_dump: dumping contents …` and then `error: could not write …`.
-    const [, said] = /^(?:pg_dump: )+(.*)/.exec(line) ?? [];
-    const isError = /(^|: )(error|detail|hint): /.test(said ?? '') || /^(error|detail|hint): /.test(line);
-    if (said !== undefined || isError) this.#keeps = isError;
+    // A line without the prefix continues the previous message. The output of concurrent workers is interleaved:
+    // `pg_dump: pg_dump: dumping contents …`, then `error: could not write …`.
+    const [, message] = /^(?:pg_dump: )+(.*)/.exec(line) ?? [];
+    const isError = /(^|: )(error|detail|hint): /.test(message ?? '') || /^(error|detail|hint): /.test(line);
+    if (message !== undefined || isError) this.#keeps = isError;
     if (this.#keeps && this.#kept.length < longest) this.#kept += `${line}\n`;
-    const [, table] = /^dumping contents of table "(.*)"$/.exec(said ?? '') ?? [];
+    const [, table] = /^dumping contents of table "(.*)"$/.exec(message ?? '') ?? [];
     if (table !== undefined) this.#onTable?.(table);
   }
 }

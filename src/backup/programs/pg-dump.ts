@@ -8,22 +8,22 @@ import { PgDumpWords } from './pg-dump-words.ts';
 export interface PgDumpOptions {
   pgDump: PgDump;
   connection: Settings;
-  /** Nothing secret: others on the machine can read them. */
+  /** Must not contain secrets, since all users of the host can read them. */
   args: readonly string[];
-  /** Takes what it writes to its standard output. */
+  /** The file for its standard output. */
   output: FileHandle | undefined;
-  /** Told of each table that it begins with, as `schema.name`, where the arguments ask it to be verbose. */
+  /** Called with `schema.name` when the dump of a table begins. Requires `--verbose`. */
   onTable?: (name: string) => void;
-  /** Ends it. */
+  /** Stops it. */
   signal?: AbortSignal;
-  /** Default: that of this process. */
+  /** Default: the environment of this process. */
   env?: NodeJS.ProcessEnv;
 }
 
 /**
- * Runs pg_dump to its end.
+ * Runs pg_dump until it ends.
  *
- * @throws UndropError `backup-failed`, with what pg_dump says of it and never with the password
+ * @throws UndropError `backup-failed`, with the error messages of pg_dump and without the password
  */
 export async function runPgDump(options: PgDumpOptions): Promise<void> {
   const { pgDump, connection, signal } = options;
@@ -36,32 +36,32 @@ export async function runPgDump(options: PgDumpOptions): Promise<void> {
     subject: database,
     message: `pg_dump could not dump ${database}.`,
     reason: password ? failure.replaceAll(password, '***') : failure,
-    next: `Correct what it names and take the backup again; nothing is left of this one. It was ${pgDump.path}.`,
+    next: `Fix the cause and take the backup again. This one was removed. The program was ${pgDump.path}.`,
   });
 }
 
-/** Why it failed; undefined when it did not. */
+/** Runs pg_dump. Returns why it failed, or undefined if it succeeded. */
 function run({ pgDump, connection, args, output, onTable, signal, env }: PgDumpOptions) {
   return new Promise<string | undefined>((resolve) => {
-    const words = new PgDumpWords(onTable);
+    const messages = new PgDumpWords(onTable);
     const child = spawn(pgDump.path, args, {
       env: childEnvironment(env ?? process.env, connection),
       stdio: ['ignore', output?.fd ?? 'ignore', 'pipe'],
-      // A group of its own: Ctrl-C is for us, who end it and its workers.
+      // A process group of its own, so that Ctrl-C reaches only this process, which stops pg_dump and its workers.
       detached: process.platform !== 'win32',
     });
     const end = (): void => endGroup(child.pid);
     process.once('exit', end);
     signal?.addEventListener('abort', end);
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => words.add(text));
-    child.once('error', (error) => words.add(`${error.message}\n`));
-    // Its workers would else go on to the end of their tables.
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => messages.add(text));
+    child.once('error', (error) => messages.add(`${error.message}\n`));
+    // Otherwise its workers would continue to the end of their tables.
     child.once('exit', (status) => status === 0 || end());
     child.once('close', (status, endedBy) => {
       process.off('exit', end);
       signal?.removeEventListener('abort', end);
       if (status === 0) return resolve(undefined);
-      resolve([...words.errors(), endOf(status, endedBy)].filter((line) => line !== '').join('\n'));
+      resolve([...messages.errors(), endOf(status, endedBy)].filter((line) => line !== '').join('\n'));
     });
   });
 }
@@ -71,21 +71,25 @@ function endGroup(pid: number | undefined): void {
   try {
     process.kill(process.platform === 'win32' ? pid : -pid);
   } catch {
-    // They have ended already.
+    // The processes have already ended.
   }
 }
 
 function endOf(status: number | null, signal: NodeJS.Signals | null): string {
-  if (signal === 'SIGXFSZ') return 'It was ended by SIGXFSZ: the file is as large as ulimit -f allows.';
-  if (signal !== null) return `It was ended by ${signal}.`;
-  return status !== null && status >= 0 ? `It ended with exit code ${status}.` : '';
+  if (signal === 'SIGXFSZ')
+    return 'pg_dump was terminated by SIGXFSZ: the file has reached the limit of ulimit -f.';
+  if (signal !== null) return `pg_dump was terminated by ${signal}.`;
+  return status !== null && status >= 0 ? `pg_dump exited with code ${status}.` : '';
 }
 
-/** The connection and nothing else of libpq's, so that a PGSERVICE or PGHOSTADDR leads nowhere else. */
+/**
+ * Returns the environment for a program of PostgreSQL: no variables of libpq but those of the connection, so that a
+ * PGSERVICE or PGHOSTADDR cannot select another server.
+ */
 export function childEnvironment(env: NodeJS.ProcessEnv, connection: Settings): NodeJS.ProcessEnv {
   const kept = Object.entries(env).filter(([name]) => !name.startsWith('PG') && name !== 'DATABASE_URL');
   const passfile = env.PGPASSFILE === undefined ? {} : { PGPASSFILE: env.PGPASSFILE };
-  // Its words are read here, in English.
-  const words = { PG_COLOR: 'never', LC_ALL: 'C' };
-  return { ...Object.fromEntries(kept), ...passfile, ...words, ...libpqVariables(connection) };
+  // The output is parsed here, so it must be in English.
+  const language = { PG_COLOR: 'never', LC_ALL: 'C' };
+  return { ...Object.fromEntries(kept), ...passfile, ...language, ...libpqVariables(connection) };
 }

@@ -12,12 +12,12 @@ import { type Packing, readDumpText } from '../contents/dump-text.ts';
 import type { PgDump } from '../programs/find-pg-dump.ts';
 
 /**
- * Reads a backup from its first byte to its last, and checks that it is whole, creates the tables and fills each with
- * as many rows as it must. Folders, and files that pg_dump has packed, are unpacked by pg_restore; nothing is written.
+ * Reads a whole backup and checks that it is complete, creates the expected tables and has the expected number of rows for
+ * each. pg_restore reads custom and directory backups. Nothing is written.
  *
- * @param pgDump the one that wrote it, since pg_restore must not be older; default: the one that is found first
- * @throws UndropError `backup-unproved`, naming all tables that are missing or differ; `backup-failed` where there is
- * no pg_restore
+ * @param pgDump the program that wrote the backup, since pg_restore must not be older; default: the first one found
+ * @throws UndropError `backup-unproved`, with all tables that are missing or differ; `backup-failed` if there is no
+ * pg_restore
  */
 export async function proveContents(
   file: string,
@@ -27,7 +27,7 @@ export async function proveContents(
 ): Promise<void> {
   const contents = await readContents(file, packing, expectedTables, pgDump);
   if (!contents.complete)
-    throw unproved(file, 'It ends in the middle: the last line of pg_dump is not there.');
+    throw unproved(file, 'The file is incomplete: the last line of pg_dump is missing.');
   const reasons = [...describeMissing(expectedTables, contents), ...describeCounts(expectedTables, contents)];
   if (reasons.length > 0) throw unproved(file, reasons.join('\n'));
 }
@@ -35,7 +35,7 @@ export async function proveContents(
 const newline = 10;
 
 interface Contents {
-  /** The tables that it creates, by `tableKey`, and how many rows it has for each table. */
+  /** The keys of the tables that it creates, and the number of rows by key. See `tableKey`. */
   readonly created: ReadonlySet<string>;
   readonly rows: ReadonlyMap<string, number>;
   readonly complete: boolean;
@@ -103,7 +103,7 @@ function describeCounts(expected: readonly ExpectedTable[], { created, rows }: C
     const key = tableKey(table);
     const found = rows.get(key) ?? 0;
     if (!created.has(key) || table.rows === undefined || found === table.rows) return [];
-    return [`It holds ${found} rows of ${sqlOf(table)}, which had ${table.rows}.`];
+    return [`It has ${found} rows of ${sqlOf(table)}; the table had ${table.rows}.`];
   });
 }
 
@@ -114,8 +114,8 @@ function sqlOf({ schema, name }: TableName): string {
 function unproved(file: string, reason: string): UndropError {
   return new UndropError('backup-unproved', {
     subject: file,
-    message: `The backup ${file} does not hold what it should.`,
+    message: `The backup ${file} failed the proof of its contents.`,
     reason,
-    next: 'Take another one with npm run backup, and keep this one until that is proved.',
+    next: 'Take another backup with npm run backup, and keep this one until the new one is proved.',
   });
 }

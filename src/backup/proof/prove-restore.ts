@@ -11,20 +11,21 @@ import { compareWithManifest } from '../restore/compare-manifest.ts';
 import { restoreInto } from '../restore/restore-into.ts';
 import { withClient, withKnex, withScratch } from '../restore/scratch.ts';
 
-/** Where a backup is restored to prove it. */
+/** The server on which a backup is restored to prove it. */
 export interface ProofPlace {
   readonly target: Target;
-  /** The URL of another server, or of another database of the same one; default: the server of the target. */
+  /** The URL of another server, or of another database of the same server. Default: the server of the target. */
   readonly on?: string | undefined;
 }
 
 /**
- * Restores a backup into a database that is gone afterwards, and counts and compares what is there then.
+ * Restores a backup into a scratch database, counts the rows of every table and compares the facts of every object. The
+ * scratch database is dropped afterwards.
  *
- * @param file where it lies now
- * @returns what differs although every table and every row came back: what pg_dump does not keep
- * @throws UndropError `backup-unproved`, `bad-options` where it would be the live database, `insufficient-privilege`,
- * `prerequisite-gone` where the other server lacks a role
+ * @param file the current path of the backup
+ * @returns the differences in a backup with all tables and rows: attributes that pg_dump does not keep
+ * @throws UndropError `backup-unproved`, `bad-options` if `on` is the live database, `insufficient-privilege`,
+ * `prerequisite-gone` if a role does not exist on the other server
  */
 export async function proveRestore(
   file: string,
@@ -45,7 +46,7 @@ export async function proveRestore(
   return withScratch(server, manifest.database, 'proof', restore);
 }
 
-/** A fresh one: it has one database only. */
+/** Runs the work on a new embedded server, since an embedded server has a single database. */
 async function onEmbedded<T>(work: (target: Target) => Promise<T>): Promise<T> {
   const { startEmbedded } = await import('../../knex/embedded.ts');
   const folder = await mkdtemp(join(tmpdir(), 'undrop-proof-'));
@@ -67,22 +68,22 @@ async function otherServer(on: string, live: Target): Promise<Target> {
   if ((await placeOf(other)) !== (await placeOf(live))) return other;
   throw new UndropError('bad-options', {
     subject: '--prove-on',
-    message: `--prove-on names ${live.settings.database} itself, the database that is backed up.`,
-    reason: 'A proof must not come near it.',
-    next: 'Name another server, or another database of this one, such as postgres: a scratch database is made beside it.',
+    message: `--prove-on must not be ${live.settings.database}, the database that is backed up.`,
+    reason: 'A proof does not connect to the live database.',
+    next: 'Name another server, or another database of this one, such as postgres. The backup is restored into a scratch database.',
   });
 }
 
 function passwordShown(): UndropError {
   return new UndropError('bad-options', {
     subject: '--prove-on',
-    message: '--prove-on has a password in it.',
-    reason: 'Everybody on this machine can read the arguments of a program.',
-    next: 'Leave it out of the URL, and keep it in ~/.pgpass or in the file that PGPASSFILE names.',
+    message: 'The URL of --prove-on must not contain a password.',
+    reason: 'All users of the host can read the arguments of a program.',
+    next: 'Remove the password from the URL, and put it in ~/.pgpass or in the file that PGPASSFILE names.',
   });
 }
 
-// The names of hosts say nothing: many lead to one server.
+/** Returns a text that identifies the server and the database. Host names do not, since a server can have several. */
 async function placeOf(target: Target): Promise<string> {
   const { rows } = await withClient(target, (client) =>
     client.query<{ place: string }>(/* sql */ `

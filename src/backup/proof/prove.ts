@@ -6,24 +6,24 @@ import type { PgDump } from '../programs/find-pg-dump.ts';
 import { proveContents } from './prove-contents.ts';
 import { proveRestore } from './prove-restore.ts';
 
-/** What can be asked for. */
+/** The values of `--prove`. */
 export const proofs = ['off', 'contents', 'restore'] as const satisfies readonly Proof[];
 
 export interface ProofOptions {
   /** Default `contents`. */
   prove?: (typeof proofs)[number] | undefined;
-  /** Where a proof by restore is made: the URL of another server. Default: the server itself. */
+  /** The URL of another server for a proof by restore. Default: the same server. */
   proveOn?: string | undefined;
-  /** Stops it; what it carries is thrown. */
+  /** Stops the proof; its reason is thrown. */
   signal?: AbortSignal;
 }
 
 /**
- * Shows that a backup holds what its manifest says.
+ * Proves that a backup matches its manifest.
  *
- * @param file where it lies now
- * @param pgDump the one that wrote it; none where that was the embedded server
- * @returns what its manifest can say from now on
+ * @param file the current path of the backup
+ * @param pgDump the program that wrote the backup; undefined if the embedded server did
+ * @returns the proof and the differences, for the manifest
  * @throws UndropError `backup-unproved`
  */
 export async function prove(
@@ -34,9 +34,9 @@ export async function prove(
   pgDump: PgDump | undefined,
 ): Promise<Pick<Manifest, 'proof' | 'differences'>> {
   if (prove === 'off') return { proof: 'off', differences: [] };
-  const how = { format: manifest.format, compressed: manifest.file.endsWith('.gz') };
+  const packing = { format: manifest.format, compressed: manifest.file.endsWith('.gz') };
   const proof = async (): Promise<string[]> => {
-    await proveContents(file, how, manifest.tables, pgDump);
+    await proveContents(file, packing, manifest.tables, pgDump);
     if (prove === 'contents') return [];
     return (await proveRestore(file, manifest, { target, on }, pgDump, signal)).differences;
   };
@@ -49,13 +49,13 @@ export async function prove(
   }
 }
 
-/** What fails its proof does not stay, since it would look like a backup. */
+/** The error for a backup that failed its proof. The caller removes the file, so that it cannot be taken for a backup. */
 function unproved(database: string, { reason, cause }: UndropError): UndropError {
   return new UndropError('backup-unproved', {
     subject: database,
-    message: `The backup of ${database} did not hold what it should, and was removed.`,
+    message: `The backup of ${database} failed its proof and was removed.`,
     reason,
-    next: 'Take another one with npm run backup.',
+    next: 'Take another backup with npm run backup.',
     cause,
   });
 }

@@ -24,21 +24,21 @@ import { type CapturedTable, placesOfRows, readTables } from './capture-source.t
 import { digestAll, play } from './play.ts';
 
 export interface RestoredTable {
-  /** Qualified and quoted. */
+  /** The qualified name, quoted where necessary. */
   readonly table: string;
   readonly rows: number;
-  /** The drop that had taken it, and the entry in which the rest of that waits. */
+  /** The migration whose drop included the table, and the open entry with the other tables of that drop. */
   readonly migration: string | null;
   readonly rest: number | null;
-  /** What of the backup does not come with it: views on it, keys to tables that are not there. */
+  /** Objects of the backup that are not restored: dependent objects, and foreign keys to tables that do not exist. */
   readonly left: readonly { kind: string; identity: string }[];
 }
 
 /**
- * Replays a table that was captured elsewhere, with its rows, and compares it with that.
+ * Replays a table that was captured from an unpacked backup, copies its rows and compares the result with the backup.
  *
- * @param from where the rows are
- * @param accept the digest of differences that are accepted; default: none
+ * @param from a session on the unpacked backup
+ * @param accept the digest of differences to accept; default: none
  */
 export async function bringTable(
   session: Session,
@@ -53,10 +53,10 @@ export async function bringTable(
   const kept = await digestAll(from, tables);
   const open = await findOpen(session, captured.table);
   if (open === undefined) {
-    if (found?.sql != null) throw taken(captured.table);
-    await bringNew(session, captured, kept, from, accept);
+    if (found?.sql != null) throw nameTaken(captured.table);
+    await restoreNew(session, captured, kept, from, accept);
   }
-  const rest = open === undefined ? null : await bringInstead(session, captured, kept, from, open, accept);
+  const rest = open === undefined ? null : await restoreDropped(session, captured, kept, from, open, accept);
   const rows = kept.reduce((sum, { count }) => sum + Number(count), 0);
   return { table: captured.table, rows, migration: open?.migration ?? null, rest, left };
 }
@@ -70,7 +70,7 @@ const survivorsSql = /* sql */ `
   group by c.oid
   order by c.oid`;
 
-async function bringNew(
+async function restoreNew(
   session: Session,
   captured: CapturedTable,
   kept: readonly KeptRows[],
@@ -85,7 +85,7 @@ async function bringNew(
   const locks = await readSurvivorLocks(session, survivors, 'share row exclusive');
   await withLockTries(
     session,
-    patience(captured.table),
+    lockOptions(captured.table),
     () => locks,
     async ({ ms }) => {
       await takeLocks(session, locks, ms);
@@ -96,12 +96,12 @@ async function bringNew(
 }
 
 /**
- * The archive brings the table first, with what others had on it, and so frees its entry of it; then it is dropped
- * again and replayed with the rows of the backup. That is possible where it had not changed between the two.
+ * Restores the table and its dependent objects from the archive first, which splits the entry. Then drops the table again
+ * and replays it with the rows of the backup. Requires that the table did not change between the backup and the drop.
  *
- * @returns the number of the entry in which the rest waits
+ * @returns the ID of the open entry with the other tables of the drop, or null if there are none
  */
-async function bringInstead(
+async function restoreDropped(
   session: Session,
   captured: CapturedTable,
   kept: readonly KeptRows[],
@@ -114,7 +114,7 @@ async function bringInstead(
   const rest = await splitEntry(session, entry, captured.table, accept);
   const was = await readOid(session, captured.table);
   const { tables } = await findTables(session, [{ ...parseTableName(captured.table), reason: undefined }]);
-  await lockClosure(session, tables, patience(captured.table), async ({ closure, lockSurvivors }) => {
+  await lockClosure(session, tables, lockOptions(captured.table), async ({ closure, lockSurvivors }) => {
     await lockSurvivors();
     const { statements, facts } = await captureUnchanged(session, captured, closure, migration);
     await drop(session, tables, closure);
@@ -136,7 +136,7 @@ async function readOid(session: Session, table: string): Promise<number> {
   return row?.oid ?? 0;
 }
 
-/** The table as it stands, and what others have on it; the rows are due from elsewhere. */
+/** Captures the table and its dependent objects, without rows. Throws if it differs from the captured table. */
 async function captureUnchanged(
   session: Session,
   captured: CapturedTable,
@@ -171,13 +171,13 @@ async function compare(
   const differences = [...compareFacts(facts, restored.facts.own), ...(await compareRows(session, kept))];
   return acceptDifferences(differences, accept === undefined ? [] : [accept], {
     code: 'restore-differs',
-    message: `${table} did not come back as it is in the backup.`,
-    next: 'Nothing was changed. Restore the backup into a new database with --into, and look at it there.',
+    message: `The restored ${table} differs from the backup.`,
+    next: 'Nothing was changed. Restore the backup into a new database with --into, and compare there.',
     rows: 'accept',
   });
 }
 
-/** Of the newest of those that several migrations have dropped, since that was the table last. */
+/** Returns the newest open entry with the table, since several migrations may have dropped a table of that name. */
 async function findOpen(
   session: Session,
   table: string,
@@ -186,7 +186,7 @@ async function findOpen(
   return open.findLast(({ tables }) => tables.some(({ sql }) => sql === table));
 }
 
-function patience(table: string) {
+function lockOptions(table: string) {
   return parseOptions({ name: `restore of ${table}`, tables: [table] }, {});
 }
 
@@ -195,26 +195,26 @@ function refuseChildren(closure: Closure, table: string): void {
   if (children.length === 0) return;
   throw new UndropError('not-reproducible', {
     subject: table,
-    message: `${table} cannot be brought back from the backup alone.`,
+    message: `${table} cannot be restored from the backup.`,
     reason: `It has children: ${children.map(({ identity }) => identity).join(', ')}.`,
-    next: 'Restore it from the archive, or the whole backup into a new database with --into.',
+    next: 'Restore it from the archive, or restore the whole backup into a new database with --into.',
   });
 }
 
-function taken(table: string): UndropError {
+function nameTaken(table: string): UndropError {
   return new UndropError('name-taken', {
     subject: table,
-    message: `${table} is there already.`,
-    reason: 'A restore overwrites nothing.',
-    next: 'Rename it or drop it first, or restore the backup into a new database with --into, and compare.',
+    message: `${table} already exists.`,
+    reason: 'A restore does not overwrite objects.',
+    next: 'Rename or drop the table first, or restore the backup into a new database with --into.',
   });
 }
 
 function hasChanged(table: string, migration: string, changed: readonly Difference[]): UndropError {
   return new UndropError('restore-differs', {
     subject: table,
-    message: `${table} had changed between the backup and its drop by ${migration}.`,
+    message: `${table} was changed after the backup and before ${migration} dropped it.`,
     reason: describeDifferences(changed),
-    next: 'Nothing was changed. Restore it from the archive, as it was dropped; or the backup into a new database with --into.',
+    next: 'Nothing was changed. Restore the table from the archive, or restore the backup into a new database with --into.',
   });
 }

@@ -7,45 +7,45 @@ import type { Piece } from '../../catalog/piece.ts';
 import { UndropError } from '../../errors.ts';
 import type { Session } from '../../session/session.ts';
 
-/** A table of a backup, with what belongs to it, as the live database is to get it. */
+/** A table that was captured from an unpacked backup, with the objects that belong to it. */
 export interface CapturedTable {
-  /** Qualified and quoted. */
+  /** The qualified name, quoted where necessary. */
   readonly table: string;
-  /** In replay order; those of the kind `rows` stand where the rows of the table that they name are due. */
+  /** In the order of replay. A statement of the kind `rows` marks where the rows of a table are to be copied. */
   readonly statements: readonly Statement[];
   readonly facts: readonly Fact[];
   readonly prerequisites: readonly Prerequisite[];
-  /** It, and its partitions or children. */
+  /** The table and its partitions or children. */
   readonly tables: readonly SourceTable[];
-  /** What of the backup does not come with it. */
+  /** Objects of the backup that are not restored. */
   readonly left: readonly { kind: string; identity: string }[];
 }
 
 export interface SourceTable {
   readonly schema: string;
   readonly name: string;
-  /** Qualified and quoted. */
+  /** The qualified name, quoted where necessary. */
   readonly sql: string;
-  /** Those that are not generated, quoted, in their order. */
+  /** The quoted names of the columns that are not generated, in order, separated by commas. */
   readonly columns: string;
 }
 
 /**
- * Reads one table from an unpacked backup: itself and all that a plain DROP TABLE of it would remove. What belongs to
- * others is left out, and so are its foreign keys to tables that the live database has not.
+ * Captures one table from an unpacked backup: all objects that a DROP TABLE without CASCADE would remove. Leaves out
+ * dependent objects, and foreign keys to tables that do not exist in the live database.
  *
- * @param isThere which of these tables, qualified and quoted, the live database has
+ * @param findExisting returns which of these tables exist in the live database; names are qualified and quoted
  * @throws UndropError `missing-table`, `not-reproducible`
  */
 export async function captureSource(
   session: Session,
   { schema, name }: { schema: string; name: string },
-  isThere: (tables: readonly string[]) => Promise<ReadonlySet<string>>,
+  findExisting: (tables: readonly string[]) => Promise<ReadonlySet<string>>,
 ): Promise<CapturedTable> {
   const [found] = await session.read<{ oid: number; table: string }>(tableSql, [schema, name]);
   if (found === undefined) throw missing(`${schema}.${name}`);
   const whole = await readClosure(session, [found.oid]);
-  const loose = await findLooseKeys(session, whole, isThere);
+  const loose = await findLooseKeys(session, whole, findExisting);
   const closure = { ...whole, members: whole.members.filter(({ own }) => own) };
   const own = without(closure, loose);
   const tables = await readTables(session, own);
@@ -67,7 +67,7 @@ const tableSql = /* sql */ `
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p')`;
 
-/** Where the rows of each table are due among the statements that make it: kind `rows`, and nothing to run. */
+/** Returns pieces of the kind `rows`, without SQL, that mark where the rows of each table are to be copied. */
 export function placesOfRows(closure: Closure, tables: readonly SourceTable[]): Piece[] {
   const members = [...membersIn(closure, 'pg_class').values()];
   return tables.flatMap(({ sql }) => {
@@ -88,6 +88,7 @@ const tablesSql = /* sql */ `
   where c.oid = any ($1) and c.relkind = 'r'
   order by n.nspname, c.relname`;
 
+/** Reads the tables of a closure that have rows of their own. */
 export function readTables(session: Session, closure: Closure): Promise<SourceTable[]> {
   return session.read<SourceTable>(tablesSql, [[...membersIn(closure, 'pg_class').keys()]]);
 }
@@ -100,11 +101,11 @@ const keysSql = /* sql */ `
   where k.oid = any ($1) and k.contype = 'f' and k.confrelid <> all ($2)
   order by k.oid`;
 
-/** Its foreign keys to tables that are not there. */
+/** Returns the foreign keys of the closure to tables that do not exist in the live database. */
 async function findLooseKeys(
   session: Session,
   closure: Closure,
-  isThere: (tables: readonly string[]) => Promise<ReadonlySet<string>>,
+  findExisting: (tables: readonly string[]) => Promise<ReadonlySet<string>>,
 ): Promise<Member[]> {
   const constraints = membersIn(closure, 'pg_constraint');
   const relations = [...membersIn(closure, 'pg_class').values()].filter(({ own }) => own);
@@ -112,28 +113,29 @@ async function findLooseKeys(
     [...constraints.keys()],
     relations.map(({ objid }) => objid),
   ]);
-  const there = await isThere(keys.map(({ referenced }) => referenced));
+  const existing = await findExisting(keys.map(({ referenced }) => referenced));
   return keys.flatMap(({ oid, referenced }) => {
     const member = constraints.get(oid);
-    return member?.own && !there.has(referenced) ? [member] : [];
+    return member?.own && !existing.has(referenced) ? [member] : [];
   });
 }
 
-/** The closure less some members and what is made along with them. */
+/** Returns the closure without some members and the members that are part of them. */
 function without(closure: Closure, members: readonly Member[]): Closure {
-  const gone = new Set(members.map(({ key }) => key));
-  for (let size = -1; size !== gone.size; ) {
-    size = gone.size;
-    for (const { key, partOf } of closure.members) if (partOf !== null && gone.has(partOf)) gone.add(key);
+  const excluded = new Set(members.map(({ key }) => key));
+  for (let size = -1; size !== excluded.size; ) {
+    size = excluded.size;
+    for (const { key, partOf } of closure.members)
+      if (partOf !== null && excluded.has(partOf)) excluded.add(key);
   }
-  return { ...closure, members: closure.members.filter(({ key }) => !gone.has(key)) };
+  return { ...closure, members: closure.members.filter(({ key }) => !excluded.has(key)) };
 }
 
 function missing(sql: string): UndropError {
   return new UndropError('missing-table', {
     subject: sql,
     message: `The backup has no table ${sql}.`,
-    reason: 'It was not there when the backup was taken, or its name is another.',
+    reason: 'The table did not exist when the backup was taken, or the name is wrong.',
     next: 'Correct the name; the manifest beside the backup lists its tables.',
   });
 }

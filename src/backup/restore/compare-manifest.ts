@@ -7,24 +7,24 @@ import { countRows } from '../dump/snapshot.ts';
 import type { Manifest } from '../manifest.ts';
 
 /**
- * Compares a database into which a backup was restored with what was there when it was taken.
+ * Compares a restored database with the manifest of the backup.
  *
- * @returns what differs although every table and every row is there: what pg_dump does not keep
- * @throws UndropError `backup-unproved` naming tables that are missing, or have another number of rows
+ * @returns the differences in a database with all tables and rows: attributes that pg_dump does not keep
+ * @throws UndropError `backup-unproved`, with the tables that are missing or have another number of rows
  */
 export async function compareWithManifest(session: Session, manifest: Manifest): Promise<string[]> {
   const lacking = await findLacking(session, manifest.tables);
   if (lacking.length > 0) {
     throw new UndropError('backup-unproved', {
       subject: manifest.file,
-      message: `The backup ${manifest.file} did not bring back what it should.`,
+      message: `The database restored from ${manifest.file} does not match the manifest.`,
       reason: lacking.join('\n'),
-      next: 'Take another one with npm run backup, and keep this one until that is proved.',
+      next: 'Take another backup with npm run backup, and keep this one until the new one is proved.',
     });
   }
   const majorOf = (version: string) => Number.parseInt(version, 10);
   if (majorOf(manifest.serverVersion) !== session.server.major) {
-    return [`facts are not compared: they are of PostgreSQL ${manifest.serverVersion}`];
+    return [`facts are not compared: the backup is from PostgreSQL ${manifest.serverVersion}`];
   }
   const lines = compareDigests(manifest.facts, await readFactDigests(session));
   return manifest.factsVersion === undefined ? compareEarlier(session, manifest, lines) : lines;
@@ -33,8 +33,8 @@ export async function compareWithManifest(session: Session, manifest: Manifest):
 const differs = 'differs: ';
 
 /**
- * The differences that are left where an earlier version has written the manifest. The first one held options that some
- * servers write whenever a column is created: there it cannot be told whether anything else of the column differs.
+ * Returns the differences that remain for a manifest with facts of an earlier version. The first version included options
+ * that some servers write whenever a column is created. For such a column it is unknown whether anything else differs.
  */
 async function compareEarlier(
   session: Session,
@@ -53,11 +53,11 @@ async function compareEarlier(
     return object === undefined || (left.has(object) && !unknown.includes(object));
   });
   if (unknown.length === 0) return known;
-  const reason = 'their digests in the manifest hold options that the server sets itself';
-  return [...known, `not compared: ${unknown.length} columns, since ${reason}`];
+  const reason = 'their digests in the manifest include options that the server sets itself';
+  return [...known, `not compared: ${unknown.length} columns, because ${reason}`];
 }
 
-/** What of the objects of one side the other lacks, or has otherwise. */
+/** Returns the objects that are missing, new or different in `is`, a line each. */
 export function compareDigests(was: Digests, is: Digests): string[] {
   const all = [...new Set([...Object.keys(was), ...Object.keys(is)])].sort();
   return all.flatMap((object) => {
@@ -67,7 +67,7 @@ export function compareDigests(was: Digests, is: Digests): string[] {
   });
 }
 
-const thereSql = /* sql */ `
+const existingSql = /* sql */ `
   select t.position
   from pg_catalog.jsonb_to_recordset($1::jsonb) as t (position int, schema text, name text)
   join pg_catalog.pg_namespace as n on n.nspname = t.schema
@@ -76,17 +76,17 @@ const thereSql = /* sql */ `
 
 async function findLacking(session: Session, tables: Manifest['tables']): Promise<string[]> {
   const wanted = tables.map(({ schema, name }, position) => ({ position, schema, name }));
-  const found = await session.read<{ position: number }>(thereSql, [JSON.stringify(wanted)]);
-  const there = new Set(found.map(({ position }) => position));
+  const found = await session.read<{ position: number }>(existingSql, [JSON.stringify(wanted)]);
+  const existing = new Set(found.map(({ position }) => position));
   const lacking: string[] = [];
   for (const [position, { schema, name, rows }] of tables.entries()) {
     const sql = `${quoteName(schema)}.${quoteName(name)}`;
-    if (!there.has(position)) {
+    if (!existing.has(position)) {
       lacking.push(`${sql} is missing`);
       continue;
     }
     const [count] = await countRows(session, [{ sql, hasRows: true }]);
-    if (count !== rows) lacking.push(`${sql} has ${count} rows; ${rows} were there`);
+    if (count !== rows) lacking.push(`${sql} has ${count} rows, not ${rows}`);
   }
   return lacking;
 }

@@ -7,7 +7,7 @@ import { replay } from '../../down/replay.ts';
 import type { Session } from '../../session/session.ts';
 import type { SourceTable } from './capture-source.ts';
 
-/** Replays statements; where the rows of a table are due, they come from the unpacked backup. */
+/** Replays statements. At a statement of the kind `rows`, copies the rows of the table from the unpacked backup. */
 export async function play(
   session: Session,
   statements: readonly Statement[],
@@ -31,15 +31,15 @@ async function copyRows(session: Session, copy: string, from: Session): Promise<
   await Promise.all([written, read]);
 }
 
-/** @param sql the table, qualified and quoted */
+/** Returns the beginning of a COPY command for a table. `sql` is its qualified and quoted name. */
 export function copySql(tables: readonly SourceTable[], sql: string): string {
-  const table = tables.find((one) => one.sql === sql);
+  const table = tables.find((candidate) => candidate.sql === sql);
   if (table === undefined) throw new Error(`${sql} is not in the backup`);
-  // Of a table without columns there is nothing to name.
+  // An empty column list is a syntax error.
   return `copy ${sql}${table.columns === '' ? '' : ` (${table.columns})`}`;
 }
 
-/** What the rows of the backup are, to compare with what arrives. */
+/** Digests the rows of the unpacked backup, to be compared with the restored rows. */
 export async function digestAll(from: Session, tables: readonly SourceTable[]): Promise<KeptRows[]> {
   const kept: KeptRows[] = [];
   for (const { sql } of tables) kept.push({ table: sql, store: '', ...(await digestRows(from, sql)) });

@@ -6,10 +6,10 @@ import { UndropError } from '../../errors.ts';
 import { type DumpPiece, readDump } from '../contents/dump-reader.ts';
 
 /**
- * Runs the SQL of a plain dump, without psql: that would run commands for it too, programs of this machine included,
- * and a dump that holds any is refused.
+ * Runs the SQL of a plain dump without psql, since a psql meta-command can run any program on this host. A dump with such
+ * a command is refused.
  *
- * @throws UndropError `backup-unproved` naming what the server refused, and where the dump is not whole
+ * @throws UndropError `backup-unproved` if the server rejects a statement or the dump is incomplete
  */
 export async function replayPlain(client: Client, input: AsyncIterable<Buffer>): Promise<void> {
   const pieces = readDump(input);
@@ -23,11 +23,11 @@ export async function replayPlain(client: Client, input: AsyncIterable<Buffer>):
       ? pipeline(Readable.from(rowsOf(pieces)), client.query(copyFrom(sql)))
       : client.query(sql)
     ).catch((error: Error) => {
-      throw error instanceof UndropError ? error : refused(sql, error);
+      throw error instanceof UndropError ? error : rejected(sql, error);
     });
   }
   if (!complete)
-    throw refused('', new Error('It ends in the middle: the last line of pg_dump is not there.'));
+    throw rejected('', new Error('The file is incomplete: the last line of pg_dump is missing.'));
 }
 
 async function* rowsOf(pieces: AsyncGenerator<DumpPiece>): AsyncGenerator<Buffer> {
@@ -35,42 +35,42 @@ async function* rowsOf(pieces: AsyncGenerator<DumpPiece>): AsyncGenerator<Buffer
     if (next.value.kind === 'end of rows') return;
     if (next.value.kind === 'rows') yield next.value.data;
   }
-  throw new Error('It ends in the middle of rows.');
+  throw new Error('The file ends in the middle of the rows of a table.');
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The driver sends UTF-8 and nothing else. */
+/** Decodes a statement. The driver supports only UTF-8 as client encoding. */
 function textOf(text: Buffer): string {
   const sql = decode(text);
   const [, encoding = 'UTF8'] = /^SET client_encoding = '(.*)'$/.exec(sql) ?? [];
   if (['UTF8', 'SQL_ASCII'].includes(encoding)) return sql;
-  throw notUtf8(`It is written in ${encoding}.`);
+  throw notUtf8(`Its client_encoding is ${encoding}.`);
 }
 
 function decode(text: Buffer): string {
   try {
     return decoder.decode(text);
   } catch {
-    throw notUtf8(`A statement holds characters that are not UTF-8: ${text.toString('latin1', 0, 100)}`);
+    throw notUtf8(`A statement has bytes that are not valid UTF-8: ${text.toString('latin1', 0, 100)}`);
   }
 }
 
 function notUtf8(reason: string): UndropError {
   return new UndropError('backup-unproved', {
     subject: 'client_encoding',
-    message: 'The SQL of the backup is not UTF-8.',
+    message: 'The SQL of the backup is not in UTF-8.',
     reason,
-    next: 'Take it in the format custom, which pg_restore reads; this one psql can restore, where it can be trusted.',
+    next: 'Take a backup in the format custom, which pg_restore reads. If you trust this file, you can restore it with psql.',
   });
 }
 
-function refused(sql: string, cause: Error): UndropError {
+function rejected(sql: string, cause: Error): UndropError {
   return new UndropError('backup-unproved', {
     subject: sql.split('\n')[0]?.slice(0, 100) ?? '',
-    message: sql === '' ? 'The backup is not whole.' : 'The server refused a statement of the backup.',
+    message: sql === '' ? 'The backup is incomplete.' : 'The server rejected a statement of the backup.',
     reason: cause.message,
-    next: 'Where what it names lies in the place that it is restored to, mend that; else take another backup.',
+    next: 'If the cause is the server that the backup is restored on, fix it there. Otherwise take another backup.',
     cause,
   });
 }

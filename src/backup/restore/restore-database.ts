@@ -11,18 +11,18 @@ import { createDatabase, dropDatabase, on, withClient, withKnex } from './scratc
 
 export interface RestoredDatabase {
   readonly restored: string;
-  /** The name that the database has got which was there before, where it was replaced. */
+  /** The new name of the previous database if it was replaced; otherwise null. */
   readonly before: string | null;
   readonly tables: number;
-  /** What differs from the moment of the backup, although every table and every row is there. */
+  /** The differences from the manifest in a database with all tables and rows. */
   readonly differences: readonly string[];
 }
 
 /**
- * Restores a whole backup into a new database of the same server, and compares it with the moment of the backup. What
- * fails leaves no database.
+ * Restores a whole backup into a new database on the same server and compares it with the manifest. Drops the new database
+ * if that fails.
  *
- * @param signal ends it
+ * @param signal stops the restore
  * @throws UndropError `bad-options`, `backup-unproved`, `name-taken`, `insufficient-privilege`, `prerequisite-gone`
  */
 export async function restoreDatabase(
@@ -36,16 +36,16 @@ export async function restoreDatabase(
   return withClient(target, async (client) => ({
     restored: name,
     before: null,
-    ...(await make(client, target, backup, name, signal)),
+    ...(await createAndRestore(client, target, backup, name, signal)),
   }));
 }
 
 /**
- * Puts a restored backup in the place of the live database, which stays under another name: `…_before_<time>`. It is
- * restored beside it and compared first, so that the live one is away for a moment only.
+ * Replaces the live database by a restored backup. The live database is renamed to `…_before_<time>`. The backup is
+ * restored and compared under another name first, so that the live database is unavailable only while both are renamed.
  *
- * @param name the full name of the live database, as a word that this is meant
- * @throws UndropError as `restoreDatabase`; `in-use` while others are connected
+ * @param name the full name of the live database, as a confirmation
+ * @throws UndropError as `restoreDatabase`, and `in-use` while other sessions are connected
  */
 export async function replaceDatabase(
   target: Target,
@@ -54,9 +54,9 @@ export async function replaceDatabase(
   signal?: AbortSignal,
 ): Promise<RestoredDatabase> {
   refuseEmbedded(target);
-  if (name !== target.settings.database) throw notMeant(target, name);
+  if (name !== target.settings.database) throw notConfirmed(target, name);
   const backup = await openBackup(path);
-  // Nobody may be connected to a database that is renamed, this one included.
+  // A database cannot be renamed while a session is connected to it, so this session connects to another one.
   const elsewhere = on(target, name === 'postgres' ? 'template1' : 'postgres');
   return withClient(elsewhere, async (client) => {
     await refuseOthers(client, name);
@@ -65,20 +65,20 @@ export async function replaceDatabase(
       .replaceAll(/[-:]|\..*/g, '')
       .replace('T', '_');
     const [aside, before] = [`${name}_restored_${stamp}`, `${name}_before_${stamp}`];
-    const made = await make(client, target, backup, aside, signal);
-    await takeSettings(client, name, aside);
+    const made = await createAndRestore(client, target, backup, aside, signal);
+    await copySettings(client, name, aside);
     try {
       await refuseOthers(client, name);
       await swap(client, { live: name, aside, before });
     } catch (error) {
-      say(`The restored database stays as ${aside}.`);
+      say(`The restored database was kept as ${aside}.`);
       throw error;
     }
     return { restored: name, before, ...made };
   });
 }
 
-async function make(
+async function createAndRestore(
   client: Client,
   target: Target,
   { file, manifest }: OpenedBackup,
@@ -99,7 +99,7 @@ async function make(
   }
 }
 
-// What ALTER DATABASE, GRANT and COMMENT have said of the live one; a dump of a database does not hold it.
+// The settings of ALTER DATABASE, GRANT and COMMENT on the live database, which a dump does not contain.
 const settingsSql = /* sql */ `
   with live as (select d.* from pg_catalog.pg_database as d where d.datname = $1),
   statements (step, sql) as (
@@ -135,10 +135,10 @@ const settingsSql = /* sql */ `
   )
   select s.sql from statements as s order by s.step, s.sql`;
 
-// Their values are lists, quoted already where they must be (pg_dump's variable_is_guc_list_quote).
+// The values of these settings are lists whose items are already quoted (see variable_is_guc_list_quote in pg_dump).
 const lists = ['local_preload_libraries', 'search_path', 'session_preload_libraries', 'temp_tablespaces'];
 
-async function takeSettings(client: Client, from: string, to: string): Promise<void> {
+async function copySettings(client: Client, from: string, to: string): Promise<void> {
   const { rows } = await client.query<{ sql: string }>(settingsSql, [from, to, lists]);
   for (const { sql } of rows) await client.query(sql);
 }
@@ -174,28 +174,32 @@ async function refuseOthers(client: Client, name: string): Promise<void> {
 function inUse(name: string, reason: string): UndropError {
   return new UndropError('in-use', {
     subject: name,
-    message: `${name} cannot be replaced while others are connected to it.`,
+    message: `${name} cannot be replaced while other sessions are connected to it.`,
     reason,
-    next: 'Stop the applications, end these sessions with pg_terminate_backend(pid), then run it again.',
+    next: 'Stop the applications, terminate these sessions with pg_terminate_backend(pid), and retry.',
   });
 }
 
-function notMeant({ settings: { database } }: Target, name: string): UndropError {
+function notConfirmed({ settings: { database } }: Target, name: string): UndropError {
   return new UndropError('bad-options', {
     subject: '--replace',
-    message: `--replace names ${name}, but the database that the connection leads to is ${database}.`,
-    reason: 'The live database is only replaced where its full name says that this is meant.',
-    next: `Give --replace ${database}, or restore into a new database with --into.`,
+    message: `--replace names ${name}, but the connection is to ${database}.`,
+    reason: 'To replace the live database, its full name is required as a confirmation.',
+    next: `Use --replace ${database}, or restore into a new database with --into.`,
   });
 }
 
-/** @throws UndropError `bad-options` */
+/**
+ * Refuses the embedded server, which has a single database.
+ *
+ * @throws UndropError `bad-options`
+ */
 export function refuseEmbedded({ embedded }: Target): void {
   if (embedded === undefined) return;
   throw new UndropError('bad-options', {
     subject: '--from-backup',
-    message: 'The embedded server has one database only, so that nothing can be restored beside it.',
-    reason: 'Its backups are SQL for any PostgreSQL.',
-    next: 'Set DATABASE_URL to a PostgreSQL server, or use restore --migration, which brings back from the archive.',
+    message: 'A backup cannot be restored on the embedded server.',
+    reason: 'The embedded server has a single database, so no other database can be created.',
+    next: 'Set DATABASE_URL to a PostgreSQL server, or restore from the archive with restore --migration.',
   });
 }

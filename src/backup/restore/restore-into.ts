@@ -7,14 +7,14 @@ import { findPgRestore, startPgRestore } from '../programs/pg-restore.ts';
 import { replayPlain } from './replay-plain.ts';
 import { withClient } from './scratch.ts';
 
-/** Not more than a machine on which others work can bear. */
+/** The number of jobs of pg_restore: the number of processors, at most 4. */
 export const jobs = String(Math.min(4, availableParallelism()));
 
 /**
  * Restores a whole backup into an empty database.
  *
- * @param pgDump the one that wrote it, since pg_restore must not be older; default: the one that is found first
- * @throws UndropError `backup-unproved`, `prerequisite-gone` for a role that is missing, `backup-failed`
+ * @param pgDump the program that wrote the backup, since pg_restore must not be older; default: the first one found
+ * @throws UndropError `backup-unproved`, `prerequisite-gone` if a role does not exist, `backup-failed`
  */
 export async function restoreInto(
   file: string,

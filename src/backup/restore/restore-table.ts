@@ -17,12 +17,12 @@ import { withKnex } from './scratch.ts';
 import { type Source, withSource } from './source.ts';
 
 /**
- * Brings back one table from a backup, with its rows and all that belongs to it, into the live database. The backup is
- * unpacked beside it, the table captured there, replayed here and compared, in one transaction. Where an open drop holds
- * the table, the rest of that stays dropped and comes back with the rollback.
+ * Restores one table from a backup into the live database, with its rows and the objects that belong to it. Unpacks the
+ * backup into a scratch database and captures the table there; replays it in the live database and compares it, in one
+ * transaction. If an open entry has the table, the other tables of that entry remain dropped; its rollback restores them.
  *
- * @param written the table, as a migration would write it
- * @param accept the digest of differences that are accepted; default: none
+ * @param written the name of the table as in a migration
+ * @param accept the digest of differences to accept; default: none
  * @throws UndropError `bad-options`, `backup-unproved`, `missing-table`, `name-taken`, `not-reproducible`,
  * `prerequisite-gone`, `restore-failed`, `restore-differs`, `lock-timeout`
  */
@@ -46,7 +46,7 @@ export async function restoreTable(
 }
 
 /**
- * The statements that `restoreTable` would run. Changes nothing in the live database.
+ * Returns the statements that `restoreTable` would run. Changes nothing in the live database.
  *
  * @throws UndropError as `restoreTable`
  */
@@ -77,16 +77,16 @@ async function withCaptured<T>(
   await inReadOnlySession(knex, (session) => checkOrigin(session, backup.manifest));
   const wanted = choose(backup.manifest, written);
   return withSource(target, backup, signal, async (source) => {
-    const isThere = (tables: readonly string[]) =>
+    const findExisting = (tables: readonly string[]) =>
       inReadOnlySession(knex, async (session) => new Set(await readPresent(session, tables)));
     const captured = await withKnex(source.schema, (pool) =>
-      inSession(pool, (session) => captureSource(session, wanted, isThere), { onlyReads: true }),
+      inSession(pool, (session) => captureSource(session, wanted, findExisting), { onlyReads: true }),
     );
     return work(captured, source);
   });
 }
 
-/** A copy of a database carries its identity: its backups are of the same tables. */
+/** Checks that the backup is of this database or of a copy of it, which has the same identity. */
 async function checkOrigin(session: Session, { database, file }: Manifest): Promise<void> {
   if (!(await hasArchive(session))) return;
   const [place] = await session.read<{ identity: string; database_oid: string; system_identifier: string }>(
@@ -95,33 +95,35 @@ async function checkOrigin(session: Session, { database, file }: Manifest): Prom
   if (place?.identity !== database.identity) {
     throw new UndropError('backup-unproved', {
       subject: file,
-      message: `The backup ${file} is not of ${session.database}.`,
-      reason: `It is of ${database.name}, a database with another identity.`,
-      next: 'Connect to that one, or restore the backup into a new database with --into.',
+      message: `The backup ${file} is not a backup of ${session.database}.`,
+      reason: `It is a backup of ${database.name}, a database with another identity.`,
+      next: `Connect to ${database.name}, or restore the backup into a new database with --into.`,
     });
   }
   const same = place.database_oid === database.oid && place.system_identifier === database.systemIdentifier;
   if (!same)
-    say(`The backup is of ${database.name}, of which ${session.database} is a copy, or which was one of it.`);
+    say(
+      `The backup is of ${database.name}; one of ${database.name} and ${session.database} is a copy of the other.`,
+    );
 }
 
 function choose({ tables, file }: Manifest, written: string): { schema: string; name: string } {
   const { schema, name } = parseTableName(written);
-  const found = tables.filter(
+  const matching = tables.filter(
     (table) => table.name === name && (schema === undefined || table.schema === schema),
   );
-  const [table, ...others] = found;
+  const [table, ...others] = matching;
   if (table !== undefined && others.length === 0) return table;
   throw new UndropError(table === undefined ? 'missing-table' : 'bad-options', {
     subject: written,
     message:
       table === undefined
         ? `The backup ${file} has no table ${written}.`
-        : `The backup ${file} has several tables ${written}.`,
+        : `The backup ${file} has several tables named ${written}.`,
     reason:
       table === undefined
-        ? 'It was not there when the backup was taken, or its name is another.'
-        : `In the schemas ${found.map((one) => one.schema).join(', ')}.`,
-    next: 'Name it with its schema, as the manifest beside the backup lists it.',
+        ? 'The table did not exist when the backup was taken, or the name is wrong.'
+        : `They are in the schemas ${matching.map((match) => match.schema).join(', ')}.`,
+    next: 'Name the table with its schema, as in the manifest beside the backup.',
   });
 }

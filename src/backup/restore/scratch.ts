@@ -8,11 +8,10 @@ import { quoteName } from '../../options/table-name.ts';
 import type { Manifest } from '../manifest.ts';
 
 /**
- * Works on a database that is empty at first and gone afterwards, with the encoding and the locale of the one that was
- * backed up.
+ * Creates an empty scratch database with the encoding and the locale of the database `like`, and drops it when `work` ends.
  *
  * @param purpose a part of its name: `undrop_<purpose>_…`
- * @throws UndropError `insufficient-privilege`; whatever `work` throws
+ * @throws UndropError `insufficient-privilege`, and any error of `work`
  */
 export async function withScratch<T>(
   server: Target,
@@ -31,12 +30,12 @@ export async function withScratch<T>(
   });
 }
 
-/** Another database of the same server. */
+/** Returns the target of another database on the same server. */
 export function on({ settings }: Target, database: string): Target {
   return { settings: { ...settings, database }, embedded: undefined };
 }
 
-/** Does the work on a connection of its own. */
+/** Runs `work` on a new connection and closes it afterwards. */
 export async function withClient<T>(target: Target, work: (client: Client) => Promise<T>): Promise<T> {
   const client = await connect(target);
   try {
@@ -46,7 +45,7 @@ export async function withClient<T>(target: Target, work: (client: Client) => Pr
   }
 }
 
-/** Does the work with a pool of its own, of one connection. */
+/** Runs `work` with a new pool of one connection and destroys it afterwards. */
 export async function withKnex<T>(target: Target, work: (knex: Knex) => Promise<T>): Promise<T> {
   const connection = clientConfig(target) as Knex.PgConnectionConfig;
   const knex = createKnex({ client: 'pg', connection, pool: { min: 0, max: 1 } });
@@ -57,7 +56,11 @@ export async function withKnex<T>(target: Target, work: (knex: Knex) => Promise<
   }
 }
 
-/** @throws UndropError `insufficient-privilege`, `name-taken` */
+/**
+ * Creates a database with the encoding and the locale of another one.
+ *
+ * @throws UndropError `insufficient-privilege`, `name-taken`
+ */
 export async function createDatabase(
   client: Client,
   name: string,
@@ -65,13 +68,13 @@ export async function createDatabase(
 ): Promise<void> {
   const { encoding, collate, ctype, provider, locale } = like;
   const text = (value: string) => client.escapeLiteral(value);
-  const of = [
+  const locales = [
     `encoding ${text(encoding)} lc_collate ${text(collate)} lc_ctype ${text(ctype)}`,
     provider === 'i' && locale !== null ? `locale_provider icu icu_locale ${text(locale)}` : '',
     provider === 'b' && locale !== null ? `locale_provider builtin builtin_locale ${text(locale)}` : '',
   ];
   try {
-    await client.query(`create database ${quoteName(name)} template template0 ${of.join(' ')}`);
+    await client.query(`create database ${quoteName(name)} template template0 ${locales.join(' ')}`);
   } catch (error) {
     throw explain(error, name);
   }
@@ -86,17 +89,17 @@ function explain(error: unknown, name: string): unknown {
   if (sqlState(error) === '42501') {
     return new UndropError('insufficient-privilege', {
       subject: name,
-      message: 'This role may not create a database to restore into.',
+      message: 'The role has no permission to create a database for the restore.',
       reason,
-      next: 'Let an administrator run: alter role … createdb. Or name another server: --prove-on <url>',
+      next: 'Run as an administrator: alter role … createdb. Or name another server with --prove-on <url>.',
       cause: error,
     });
   }
   if (sqlState(error) !== '42P04') return error;
   return new UndropError('name-taken', {
     subject: name,
-    message: `There is a database ${name} already.`,
-    reason: 'A backup is restored into a new one: nothing is overwritten.',
+    message: `The database ${name} already exists.`,
+    reason: 'A backup is restored only into a new database.',
     next: 'Choose another name with --into.',
     cause: error,
   });

@@ -6,11 +6,11 @@ import { findPgRestore, type PgRestoreOptions, startPgRestore } from '../program
 import { jobs, restoreInto } from './restore-into.ts';
 import { withScratch } from './scratch.ts';
 
-/** A backup unpacked so that one of its tables can be read. */
+/** A backup that was unpacked to read one of its tables. */
 export interface Source {
-  /** Every object of the backup, and what its sequences had; other rows only where that could not be helped. */
+  /** A database with all objects of the backup and the states of its sequences. From a plain backup also with all rows. */
   readonly schema: Target;
-  /** Brings the rows of tables into a database that has nothing else to do; gone when the work is over. */
+  /** Restores the rows of tables into a scratch database, which is dropped when `work` ends. */
   withRows<T>(
     tables: readonly { schema: string; name: string }[],
     work: (rows: Target) => Promise<T>,
@@ -18,8 +18,8 @@ export interface Source {
 }
 
 /**
- * Unpacks a backup on the server of the target, beside the live database. Rows are kept apart from the schema, since the
- * foreign keys of a table do not hold among the rows of it alone. A plain backup can only be replayed as a whole.
+ * Unpacks a backup into scratch databases on the server of the target. Rows are restored into a database without foreign
+ * keys, since the rows of one table alone would violate them. A plain backup can only be replayed as a whole.
  */
 export async function withSource<T>(
   target: Target,
@@ -55,7 +55,7 @@ export async function withSource<T>(
   });
 }
 
-/** A list for pg_restore of what sets the sequences, if there is anything to set. */
+/** Calls `work` with a list for pg_restore of the states of sequences, if the backup has any. */
 async function withSequences(
   program: string,
   file: string,

@@ -6,7 +6,7 @@ import { UndropError } from '../../errors.ts';
 import type { Session } from '../../session/session.ts';
 import { type NamedRelation, relationsSql } from '../relations.ts';
 
-/** A backup that others have taken, as somebody has vouched for it. */
+/** A backup taken by other means, recorded with a user's attestation. */
 export interface Attested {
   readonly id: number;
   readonly attestation: string;
@@ -29,40 +29,40 @@ const recordSql = /* sql */ `
   returning id`;
 
 /**
- * Records a backup made by other means, such as a snapshot of the provider, with the words of who vouches for it. It
- * counts for the tables that are there now.
+ * Records a backup taken by other means, such as a snapshot of the provider, with a user's attestation. It is valid for the
+ * tables that exist now.
  *
- * @throws UndropError `bad-options` for words that say nothing, `insufficient-privilege`
+ * @throws UndropError `bad-options` for an attestation that is empty or contains a password, `insufficient-privilege`
  */
-export async function attest(session: Session, words: string): Promise<Attested> {
-  if (words.trim() === '') throw unusable(wordless);
-  if (/\/\/[^/@\s]*:[^/@\s]*@/.test(words)) throw unusable(secret);
+export async function attest(session: Session, attestation: string): Promise<Attested> {
+  if (attestation.trim() === '') throw unusable(empty);
+  if (/\/\/[^/@\s]*:[^/@\s]*@/.test(attestation)) throw unusable(secret);
   await ensureArchive(session);
   const tables = await session.read<NamedRelation>(tablesSql);
   const [row] = await session.write<{ id: string }>(recordSql, [
-    ...[hostname(), words.trim(), session.server.version],
+    ...[hostname(), attestation.trim(), session.server.version],
     JSON.stringify(tables.map(({ sql }) => sql)),
   ]);
   const facts = { digests: await readObjectDigests(session), standing: await readStanding(session) };
   await writeRecord(session, facts, { command: 'backup --attest', backup: Number(row?.id) });
   const { length } = tables.filter(({ schema }) => schema !== 'undrop');
-  return { id: Number(row?.id), attestation: words.trim(), tables: length };
+  return { id: Number(row?.id), attestation: attestation.trim(), tables: length };
 }
 
-const wordless = {
-  message: '--attest says nothing.',
-  reason: 'Whoever relies on the backup must know which one it is, and how it is got back.',
+const empty = {
+  message: '--attest is empty.',
+  reason: 'A user who needs the backup must be able to find and restore it.',
 };
 
 const secret = {
-  message: '--attest has a password in it.',
-  reason: 'The words are kept in the archive, and shown.',
+  message: '--attest must not contain a password.',
+  reason: 'The attestation is stored in the archive and shown to users.',
 };
 
-function unusable(what: { message: string; reason: string }): UndropError {
+function unusable(problem: { message: string; reason: string }): UndropError {
   return new UndropError('bad-options', {
     subject: '--attest',
-    ...what,
-    next: 'Give its name, its time and who took it: --attest "RDS snapshot before-044, 14:05 UTC, by Ada"',
+    ...problem,
+    next: 'State its name, its time and who took it: --attest "RDS snapshot before-044, 14:05 UTC, by Ada"',
   });
 }

@@ -17,37 +17,37 @@ import { hashOf } from '../measure.ts';
 import { type ProofOptions, prove } from '../proof/prove.ts';
 
 export interface BackupOptions extends DumpOptions, ProofOptions, DumpHooks {
-  /** Made, closed to others, where it is missing. */
+  /** The folder for backups. Created with access for its owner only if it does not exist. */
   folder: string;
 }
 
-/** A backup that is on disk and recorded. */
+/** A backup that was written and recorded. */
 export interface Backup
   extends Omit<Manifest, 'manifestVersion' | 'database' | 'files' | 'tables' | 'factsVersion' | 'facts'> {
-  /** Its number in the archive. */
+  /** Its ID in the archive. */
   readonly id: number;
-  /** Absolute. */
+  /** The absolute path. */
   readonly file: string;
   readonly manifest: string;
   readonly manifestSha256: string;
-  /** How many tables it holds, beside those of the archive. */
+  /** The number of its tables, without those of the archive. */
   readonly tables: number;
   readonly seconds: number;
 }
 
 /**
- * Dumps the whole database as it is at one moment, proves the file, and records it in the archive with the tables that
- * it holds, for `requireBackup`, and the facts of all objects, for `verify`. Its manifest lies beside it. All or nothing.
+ * Dumps the whole database in one snapshot, proves the file and writes its manifest. Records the backup in the archive with
+ * its tables, for `requireBackup`, and with the facts of all objects, for `verify`. If a step fails, the backup is removed.
  *
  * @throws UndropError `bad-options`, `backup-failed`, `backup-unproved`, `insufficient-privilege`, `lock-timeout`
  */
 export async function backup(knex: Knex, target: Target, options: BackupOptions): Promise<Backup> {
   const start = performance.now();
   const plan = planDump(options, target.embedded !== undefined);
-  // Whoever looks for it later may stand in another folder.
+  // The path is recorded, so it must not depend on the current directory.
   const folder = resolve(options.folder);
   const began = await inSession(knex, begin);
-  await nameDrafts(folder);
+  await reportDrafts(folder);
   const draft = await claimDraft(folder, plan, new Date(began.startedAt));
   try {
     const dumped = await dump(knex, target, began.serverMajor, plan, draft, options);
@@ -64,9 +64,9 @@ export async function backup(knex: Knex, target: Target, options: BackupOptions)
       await publishDraft(draft, text);
       return recorded;
     });
-    const { manifestVersion, database, files, tables, factsVersion, facts, ...told } = manifest;
+    const { manifestVersion, database, files, tables, factsVersion, facts, ...described } = manifest;
     return {
-      ...told,
+      ...described,
       id,
       file: draft.file,
       manifest: manifestOf(draft.file),
@@ -76,9 +76,9 @@ export async function backup(knex: Knex, target: Target, options: BackupOptions)
     };
   } catch (error) {
     const hasName = await discardDraft(draft);
-    // A session that the signal stopped has words of its own for it.
+    // A stopped session fails with an error of its own; the reason of the signal takes precedence.
     if (!hasName) options.signal?.throwIfAborted();
-    throw hasName ? unrecorded(draft.file, error) : brokeOff(target, error);
+    throw hasName ? unrecorded(draft.file, error) : failed(target, error);
   }
 }
 
@@ -91,15 +91,15 @@ interface Began {
 
 async function begin(session: Session): Promise<Began> {
   await ensureArchive(session);
-  // Before the snapshot: all that was committed up to here is in it.
-  const [now] = await session.read<{ startedAt: string; lsn: string }>(
+  // Before the snapshot, which therefore includes everything that was committed up to this position.
+  const [start] = await session.read<{ startedAt: string; lsn: string }>(
     `select pg_catalog.clock_timestamp() as "startedAt", pg_catalog.pg_current_wal_lsn() as lsn`,
   );
-  if (now === undefined) throw new Error('The server has no clock.');
-  return { ...now, serverVersion: session.server.version, serverMajor: session.server.major };
+  if (start === undefined) throw new Error('The query of the start time returned no row.');
+  return { ...start, serverVersion: session.server.version, serverMajor: session.server.major };
 }
 
-/** By the server's clock, which may have been set back meanwhile. */
+/** Returns the time of the server's clock, or `startedAt` if the clock was set back meanwhile. */
 async function readClock(session: Session, startedAt: string): Promise<string> {
   const [row] = await session.read<{ now: string }>(
     'select greatest($1::timestamptz, pg_catalog.clock_timestamp()) as now',
@@ -108,12 +108,12 @@ async function readClock(session: Session, startedAt: string): Promise<string> {
   return row?.now ?? startedAt;
 }
 
-/** What a killed backup has left stays, since another backup may be writing it. */
-async function nameDrafts(folder: string): Promise<void> {
+/** Logs the drafts in the folder. They are not removed, since another process may be writing them. */
+async function reportDrafts(folder: string): Promise<void> {
   for (const { path, seconds } of await findDrafts(folder)) {
     say(
-      `${printable(path)} is no backup: one that runs is writing it, or one that was killed has left it. ` +
-        `It was last written to ${Math.max(0, Math.round(seconds))} s ago. If none runs: rm -r '${printable(path)}'`,
+      `${printable(path)} is an incomplete backup: it is being written, or the process that wrote it was killed. ` +
+        `It was last changed ${Math.max(0, Math.round(seconds))} s ago. If no backup is running: rm -r '${printable(path)}'`,
     );
   }
 }
@@ -174,14 +174,14 @@ async function record(
   return id;
 }
 
-/** What nobody has explained: a connection that was lost, a server that went down, a table that was dropped meanwhile. */
-function brokeOff({ settings: { database } }: Target, error: unknown): UndropError {
+/** Wraps errors without an explanation: a lost connection, a server shutdown, a table that was dropped meanwhile. */
+function failed({ settings: { database } }: Target, error: unknown): UndropError {
   if (isUndropError(error) && error.code !== 'server-error' && error.code !== 'no-connection') return error;
   return new UndropError('backup-failed', {
     subject: database,
-    message: `The backup of ${database} broke off.`,
+    message: `The backup of ${database} failed.`,
     reason: reasonOf(error),
-    next: 'Take it again when the cause is gone; nothing is left of this one. DEBUG=1 shows where it happened.',
+    next: 'Fix the cause and take the backup again. This one was removed. DEBUG=1 prints a stack trace.',
     cause: error,
   });
 }
@@ -189,15 +189,15 @@ function brokeOff({ settings: { database } }: Target, error: unknown): UndropErr
 function unrecorded(file: string, error: unknown): UndropError {
   return new UndropError('backup-failed', {
     subject: file,
-    message: `The backup ${file} is whole, but it is not known whether it was recorded.`,
+    message: `The backup ${file} is complete, but it is unknown whether it was recorded.`,
     reason: reasonOf(error),
-    next: 'See npm run status; where it does not show it, take another backup.',
+    next: 'Run npm run backup -- --list. If the backup is not listed, take another one.',
     cause: error,
   });
 }
 
 function reasonOf(error: unknown): string {
   const text = isUndropError(error) ? error.reason : error instanceof Error ? error.message : String(error);
-  // The driver's own words, which have no code.
+  // Errors of the driver have no code.
   return /^connection terminated|not queryable/i.test(text) ? 'The connection to the server was lost.' : text;
 }
