@@ -15,13 +15,13 @@ import { startServer } from '../test/support/server.ts';
 import { head, machine, measure, row } from './measure.ts';
 
 /*
- * `backup` without a proof against plain pg_dump of the same database and format, and the proof of contents against
- * pg_restore of the same file to nowhere. In a database of so many megabytes (default 1000), so often (default 5).
+ * `backup` without a proof, compared with pg_dump of the same database and format; and the proof of contents, compared with
+ * pg_restore of the same file to /dev/null. Arguments: megabytes of the database (default 1000), runs (default 5).
  */
 
 const [megabytes = 1000, runs = 5] = process.argv.slice(2).map(Number);
 
-/** Rows of some 270 bytes in two large tables, with numbers, times, and text that packs as logs do. */
+/** Two large tables with rows of about 270 bytes: numbers, times, and text that compresses like logs. */
 const fillSql = /* sql */ `
   create table events as
     select i as id, i % 1000 as kind, now() - i * interval '1 s' as at,
@@ -74,7 +74,7 @@ try {
       row(`backup, ${name}, without a proof`, `pg_dump ${args.slice(0, -1).join(' ')}`, taken, 1.05),
     );
 
-    // What only reads a plain file does not unpack it, as pg_restore would.
+    // pg_restore does not read plain files. The directory is measured with two jobs only.
     if (options.format === 'plain' || options.jobs === 1) continue;
     mkdirSync(to);
     const { file } = await take(to);

@@ -11,7 +11,7 @@ import { quietly } from '../src/text/log.ts';
 import { startServer, type TestServer } from '../test/support/server.ts';
 import { median } from './measure.ts';
 
-/** A database on a server of its own, with PostgreSQL's programs to work on it. */
+/** A database on a new server, and PostgreSQL's client programs connected to it. */
 export interface Bench {
   readonly server: TestServer;
   readonly knex: Knex;
@@ -22,9 +22,9 @@ export interface Bench {
 }
 
 /**
- * The seeded turing database, of 74 tables.
+ * Starts a server with the seeded turing database of 74 tables.
  *
- * @param settings of the server
+ * @param settings the configuration parameters of the server
  */
 export async function openTuring(settings: Readonly<Record<string, string>> = {}): Promise<Bench> {
   const server = await startServer({ settings });
@@ -50,16 +50,16 @@ export async function openTuring(settings: Readonly<Record<string, string>> = {}
   };
 }
 
-/** Both ways of a migration, each in a transaction as Knex gives it one. */
+/** Returns `up` and `down` of a migration, each run in a transaction as Knex does. */
 export function transacting(knex: Knex, migration: ReversibleDrop) {
-  const run = (way: 'up' | 'down') => () =>
-    quietly(() => knex.transaction((transaction) => migration[way](transaction)));
+  const run = (direction: 'up' | 'down') => () =>
+    quietly(() => knex.transaction((transaction) => migration[direction](transaction)));
   return { up: run('up'), down: run('down') };
 }
 
 /**
- * What no proof on the live database can do without: drops the tables and makes them again by the statements of their
- * last entry, on the connection that `up` has, and takes it back.
+ * Returns the minimum work of a rehearsal: drops the tables, recreates them with the statements of the newest entry, and
+ * rolls back, on the connection that `up` uses.
  */
 export async function dropAndReplay(knex: Knex, tables: readonly string[]): Promise<() => Promise<void>> {
   const { rows } = await knex.raw(
@@ -69,13 +69,13 @@ export async function dropAndReplay(knex: Knex, tables: readonly string[]): Prom
   return async () => {
     const transaction = await knex.transaction();
     await transaction.raw(`drop table ${tables.join(', ')}`);
-    // To Knex, a question mark is the place of a value.
+    // Knex takes an unescaped question mark for a placeholder.
     await transaction.raw(ddl.replaceAll('?', '\\?'));
     await transaction.rollback();
   };
 }
 
-/** How many milliseconds of processor time the server needs for one connection's share of some runs: the median. */
+/** Returns the median processor time, in milliseconds, that the server process of the connection needs for a run. */
 export async function serverTime(
   knex: Knex,
   run: () => Promise<unknown>,
@@ -95,8 +95,8 @@ export async function serverTime(
 }
 
 /**
- * Adds plain tables with a key, an index and a foreign key each, until there are so many, and reads their statistics. On a
- * connection of its own: a session that has once seen ten thousand tables goes through them at the end of each savepoint.
+ * Adds tables with a key, an index and a foreign key each, up to a total number, and runs VACUUM ANALYZE. Uses a new
+ * connection, since a session that has created 10,000 tables is slower at the end of each savepoint.
  */
 export async function addTables({ url }: Bench, upTo: number): Promise<void> {
   const knex = createKnex({ client: 'pg', connection: url });

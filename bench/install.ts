@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /*
- * What a production install takes: packages and bytes, beside those of plain knex and pg. Needs the registry of npm.
+ * The packages and bytes of a production install, compared with those of knex and pg alone. Needs the npm registry.
  */
 
 const root = join(import.meta.dirname, '..');
@@ -15,7 +15,7 @@ const npm = (folder: string, ...args: string[]) =>
 interface Installed {
   readonly packages: number;
   readonly bytes: number;
-  /** Of each package. */
+  /** The bytes of each package, by path. */
   readonly sizes: ReadonlyMap<string, number>;
 }
 
@@ -30,7 +30,7 @@ function install(name: string, packages: readonly string[]): Installed {
   return { packages: sizes.size, bytes: sizeOf(modules), sizes };
 }
 
-/** As it is read, not as the blocks of a disk. */
+/** Returns the sum of the file sizes, not of the disk blocks. */
 function sizeOf(path: string): number {
   const found = lstatSync(path);
   if (!found.isDirectory()) return found.size;

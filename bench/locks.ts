@@ -8,8 +8,8 @@ import { openTuring, transacting } from './database.ts';
 import { head, machine, median, row, warmUp } from './measure.ts';
 
 /*
- * For how long the survivors of migration 044, the tables that its six refer to, are locked exclusively: `up` on a warm
- * connection, against six DROPs in one transaction of psql. A second session looks at the locks as often as it can.
+ * How long the survivors of migration 044, the tables that its six tables reference, are locked exclusively: by `up` on a
+ * warm connection, compared with six DROPs in one transaction of psql. A second session polls pg_locks continuously.
  */
 
 const runs = 9;
@@ -27,7 +27,7 @@ const locksSql = /* sql */ `
     where l.relation = any (array['public.postings', 'public.profiles']::regclass[])
       and l.mode = 'AccessExclusiveLock' and l.granted) as locked`;
 
-/** The time from the last look that saw none of the locks to the first that saw none any more, in milliseconds. */
+/** Returns the milliseconds from the last poll without the locks to the next poll without them. */
 async function lockedFor(work: () => Promise<unknown>): Promise<number> {
   const working = { on: true };
   const done = work().finally(() => {

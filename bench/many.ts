@@ -7,14 +7,14 @@ import { dropAndReplay, openTuring, transacting } from './database.ts';
 import { floorRow, head, type Measured, machine, measure, median, row, singleRow } from './measure.ts';
 
 /*
- * `up` of 50 to 400 tables with everything on them, against pg_dump of these and one DROP, and whether it grows linearly;
- * and the peak memory of a process that does the `up` of 400.
+ * `up` of 50 to 400 tables with objects of many kinds, compared with pg_dump of these tables and one DROP; whether the time
+ * grows linearly; and the peak memory of a process that runs the `up` of 400 tables.
  */
 
 const namesOf = (count: number) => Array.from({ length: count }, (_, index) => `many_${index + 1}`);
 const migrationOf = (count: number) => reversibleDrop({ name: `many_${count}`, tables: namesOf(count) });
 
-/** A table with a serial, keys, defaults, checks, indexes, foreign keys, a trigger, a policy, statistics, grants and comments. */
+/** Tables with a serial, keys, defaults, checks, indexes, foreign keys, a trigger, a policy, statistics, grants, comments. */
 const tablesSql = (count: number) => /* sql */ `
   create table if not exists hub (id int primary key);
   create or replace function touch() returns trigger language plpgsql as $$ begin return new; end $$;
@@ -38,7 +38,7 @@ const tablesSql = (count: number) => /* sql */ `
     end loop;
   end $do$`;
 
-/** Of a process of its own, which runs the compiled build. */
+/** The code for a separate process that runs the compiled build and prints its peak memory. */
 const memory = (url: string) => /* js */ `
   import createKnex from 'knex';
   import { reversibleDrop } from '${join(compiledBuild(), 'src/index.js')}';
@@ -49,7 +49,7 @@ const memory = (url: string) => /* js */ `
   await knex.transaction(down);
   await knex.destroy();`;
 
-// Each table has nine relations, and `up` locks them twice: as they are dropped, and as the rehearsal makes them anew.
+// Each table has nine relations, and `up` locks them twice: when it drops them, and when the rehearsal recreates them.
 const bench = await openTuring({ max_locks_per_transaction: '1024' });
 try {
   console.log(`${machine()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
@@ -85,7 +85,7 @@ try {
   );
   const args = ['--input-type=module', '--eval', memory(bench.url)];
   const peaks: number[] = [];
-  // When V8 collects its garbage differs from one to the next.
+  // The time of V8's garbage collection differs between processes.
   for (let turn = 0; turn < 5; turn++) {
     const { stdout } = await promisify(execFile)(process.execPath, args, {
       cwd: join(import.meta.dirname, '..'),

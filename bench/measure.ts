@@ -1,6 +1,6 @@
 import { cpus, loadavg } from 'node:os';
 
-/** Two ways of doing the same, prepared and undone outside of what is measured. */
+/** One of the two sides of a comparison. `before` and `after` are not measured. */
 export interface Side {
   readonly name: string;
   run(): Promise<unknown>;
@@ -9,13 +9,13 @@ export interface Side {
 }
 
 export interface Measured {
-  /** Medians in milliseconds. */
+  /** The medians in milliseconds. */
   readonly ours: number;
   readonly theirs: number;
   readonly ratio: number;
 }
 
-/** Until V8 has compiled what it is to compile, and the connection planned what comes again. */
+/** Runs both until V8 has compiled the code and the connection has cached its plans. */
 export async function warmUp(up: () => Promise<unknown>, down: () => Promise<unknown>): Promise<void> {
   for (let turn = 0; turn < 15; turn++) {
     await up();
@@ -23,7 +23,7 @@ export async function warmUp(up: () => Promise<unknown>, down: () => Promise<unk
   }
 }
 
-/** Runs both sides in turn, and gives the medians. One turn before that is not counted. */
+/** Runs both sides in turn and returns the medians. The first turn is not counted. */
 export async function measure(ours: Side, theirs: Side, runs = 9): Promise<Measured> {
   const times: Record<'ours' | 'theirs', number[]> = { ours: [], theirs: [] };
   for (let turn = 0; turn <= runs; turn++) {
@@ -48,7 +48,7 @@ export function median(times: readonly number[]): number {
     : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
 }
 
-/** One row of the table of results. */
+/** Formats a row of the table of results. */
 export function row(
   what: string,
   against: string,
@@ -63,9 +63,9 @@ export function row(
 export const head = `| what | against | ours | theirs | ratio | target | |
 |---|---|---|---|---|---|---|`;
 
-/** Where it was measured. */
+/** Describes the host: cores, Node version and load. */
 export function machine(): string {
-  const load = loadavg().map((one) => one.toFixed(1));
+  const load = loadavg().map((average) => average.toFixed(1));
   return `${cpus().length} cores, Node ${process.version}, load ${load.join(' ')}`;
 }
 
@@ -73,12 +73,12 @@ function ms(time: number): string {
   return time < 100 ? `${time.toFixed(1)} ms` : `${time.toFixed(0)} ms`;
 }
 
-/** One row for what is measured by itself. */
+/** Formats a row for a value without a comparison. */
 export function singleRow(what: string, value: string, target: string, met: boolean): string {
   return `| ${[what, '', value, '', '', target, met ? 'met' : 'not met'].join(' | ')} |`;
 }
 
-/** One row for what no way of doing the same could go below: the median of some runs. */
+/** Formats a row for a lower bound: the median of nine runs of the minimum work. */
 export async function floorRow(what: string, run: () => Promise<unknown>): Promise<string> {
   const times: number[] = [];
   for (let turn = 0; turn <= 9; turn++) {

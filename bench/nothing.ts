@@ -9,8 +9,8 @@ import { openTuring } from './database.ts';
 import { head, machine, measure, row } from './measure.ts';
 
 /*
- * `knex migrate:latest` with nothing to do, started by node itself: the compiled build, all of whose migrations have run,
- * in a project of its own, as it is deployed, against the same Knex with an ordinary knexfile and an empty folder of migrations.
+ * `knex migrate:latest` without pending migrations, started by node: the compiled build as it is deployed, all of whose
+ * migrations have run, compared with the same Knex with a plain knexfile and an empty folder of migrations.
  */
 
 const bench = await openTuring();

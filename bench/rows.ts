@@ -3,8 +3,8 @@ import { openTuring, transacting } from './database.ts';
 import { head, machine, measure, row } from './measure.ts';
 
 /*
- * A table of a million rows with `rows: 'copy'`: `up` against CREATE TABLE AS and DROP, `down` against an INSERT of as
- * many rows into the bare table and its indexes and constraints after that.
+ * A table of a million rows with `rows: 'copy'`: `up`, compared with CREATE TABLE AS; `down`, compared with an INSERT of the
+ * same rows into a table without indexes and constraints, which are created afterwards.
  */
 
 const bench = await openTuring();
@@ -72,7 +72,7 @@ try {
   const both = { ours: upTimes.ours, theirs: upTimes.theirs + downTimes.theirs };
   console.log(
     row(
-      'up of a million rows, restore tried',
+      'up of a million rows, with the rehearsal',
       'create table as, insert, then indexes and constraints',
       { ...both, ratio: both.ours / both.theirs },
       1.3,

@@ -3,8 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /*
- * npm run bench [-- <names>]: runs all benches, or those that are named, one after the other, and puts what they print into
- * RESULTS.md, in place of what they printed before. The notes below the tables are left as they are.
+ * npm run bench [-- <names>]: runs all benchmarks, or those named, one after the other, and replaces their output in
+ * RESULTS.md. The notes below the tables are not changed.
  */
 
 const all = ['up', 'locks', 'many', 'rows', 'nothing', 'backup', 'code', 'audit', 'install'];
@@ -18,7 +18,7 @@ for (const name of named.length > 0 ? named : all) {
   writeFileSync(results, replaceIn(readFileSync(results, 'utf8'), name, printed));
 }
 
-/** A section begins with its heading; what was printed stands between two marks. */
+/** Replaces the output of a benchmark, which is between two marks, or appends a section for it. */
 function replaceIn(text: string, name: string, printed: string): string {
   const [begin, end] = [`<!-- ${name}.ts -->`, `<!-- end of ${name}.ts -->`];
   const block = `${begin}\n${printed}\n${end}`;

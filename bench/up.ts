@@ -7,8 +7,8 @@ import { addTables, dropAndReplay, openTuring, serverTime, transacting } from '.
 import { floorRow, head, machine, measure, row, warmUp } from './measure.ts';
 
 /*
- * `up` and `down` of the six tables of migration 044, on a warm connection, against the careful way by hand: pg_dump of
- * the six and six DROPs, then that file by psql. In a database of 74 tables, and of 10,000.
+ * `up` and `down` of the six tables of migration 044 on a warm connection, compared with the same by hand: pg_dump of the
+ * six tables and six DROPs, then psql with that file. In a database of 74 tables, and of 10,000.
  */
 
 const turns = 25;
@@ -26,7 +26,7 @@ const replay = () => bench.psql('-1', '-f', file);
 try {
   console.log(`${machine()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
   const times: number[] = [];
-  // Both sizes are measured in a process that is warm.
+  // Both sizes are measured in a warm process.
   await warmUp(up, down);
   for (const tables of [74, 10_000]) {
     await addTables(bench, tables);

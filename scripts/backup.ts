@@ -26,39 +26,39 @@ interface Options extends Given {
 
 export default function define(command: Command): void {
   command
-    .option('--folder <folder>', 'where backups are kept (default: backups in the project folder)')
+    .option('--folder <folder>', 'folder for backups (default: backups in the project folder)')
     .addOption(
       new Option(
         '--dump-format <format>',
-        'custom or directory for pg_restore, plain for psql; the embedded server has only plain',
+        'custom or directory for pg_restore, plain for psql; the embedded server supports only plain',
       ).choices(['custom', 'directory', 'plain']),
     )
     .option(
       '--jobs <count>',
-      'tables written at once into a directory (default: processors, at most 4)',
+      'tables dumped concurrently into a directory (default: number of processors, at most 4)',
       count,
     )
     .option(
       '--compress <how>',
-      'as pg_dump takes it: 0 to 9, from 16 on zstd:3 and the like; plain: gzip only',
+      'compression, as for pg_dump: 0 to 9, since 16 also zstd:3 and the like; plain: gzip only',
     )
-    .option('--lock-wait-timeout <time>', 'longest wait for a locked table: 500ms, 5min (default: 30s)')
-    .addOption(new Option('--prove <proof>', 'how it is proved (default: contents)').choices(proofs))
-    .option('--prove-on <url>', 'with --prove restore: another server to do it on')
-    .option('--attest <words>', 'record one that others have taken: which it is, and who vouches for it')
-    .option('--list', 'show the backups that are recorded')
-    .option('--prune', 'remove backups of this database, but for the newest, and those that a drop relies on')
-    .option('--keep <count>', 'with --prune: how many stay', count)
-    .action(({ attest: words, list, prune, keep, ...given }: Options) => {
-      const others = [words !== undefined, list === true, prune === true].filter(Boolean).length;
+    .option('--lock-wait-timeout <time>', 'maximum wait for a locked table: 500ms, 5min (default: 30s)')
+    .addOption(new Option('--prove <proof>', 'how to prove the backup (default: contents)').choices(proofs))
+    .option('--prove-on <url>', 'with --prove restore: another server for the restore')
+    .option('--attest <words>', 'record a backup taken by other means: its name, its time and who took it')
+    .option('--list', 'list the recorded backups')
+    .option('--prune', 'remove all but the newest backups of this database and those that a drop depends on')
+    .option('--keep <count>', 'with --prune: the number of backups to keep', count)
+    .action(({ attest: attestation, list, prune, keep, ...given }: Options) => {
+      const others = [attestation !== undefined, list === true, prune === true].filter(Boolean).length;
       if (others > 1 || (others === 1 && Object.keys(given).some((key) => !everywhere.includes(key)))) {
-        command.error('error: --attest, --list and --prune go alone');
+        command.error('error: --attest, --list and --prune cannot be combined with other options');
       }
       if ((keep !== undefined) !== (prune === true) || keep === 0) {
-        command.error('error: --prune and --keep go together, and one backup at least is kept');
+        command.error('error: --prune and --keep require each other, and at least one backup must be kept');
       }
-      if (words !== undefined)
-        return run(command, () => writing((session) => attest(session, words)), printAttested);
+      if (attestation !== undefined)
+        return run(command, () => writing((session) => attest(session, attestation)), printAttested);
       if (list) return run(command, () => reading(readList), printList);
       if (keep !== undefined)
         return run(command, () => writing((session) => pruneBackups(session, keep)), printPruned);
@@ -77,9 +77,7 @@ function printList({ backups }: { backups: readonly BackupRecord[] }): string {
 }
 
 function printAttested({ attestation, tables }: Attested): string {
-  return printable(`attested, not proved: ${attestation}; it counts for the ${tables} tables of now`).concat(
-    '\n',
-  );
+  return `${printable(`attested, not proved: ${attestation}; valid for the current ${tables} tables`)}\n`;
 }
 
 function printPruned({ removed, left }: Pruned): string {
@@ -87,7 +85,7 @@ function printPruned({ removed, left }: Pruned): string {
     ...removed.map((file) => `removed  ${file}`),
     ...left.map(({ backup: file, reason }) => `kept     ${file}: ${reason}`),
   ];
-  return lines.map((line) => `${printable(line)}\n`).join('') || 'There is nothing to remove.\n';
+  return lines.map((line) => `${printable(line)}\n`).join('') || 'No backups to remove.\n';
 }
 
 function take(
@@ -106,13 +104,13 @@ function take(
 
 function count(text: string): number {
   if (/^\d{1,3}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It is not a number.');
+  throw new InvalidArgumentError('It must be a number from 0 to 999.');
 }
 
 const proofsInWords: Readonly<Record<Backup['proof'], string>> = {
-  off: 'not proved, as you asked: no migration takes it for a backup',
-  contents: 'proved: its contents, read to the end, create every table',
-  restore: 'proved: restored, with every table and every row',
+  off: 'not proved: a migration that requires a backup does not accept it',
+  contents: 'proved: the contents are complete, with all tables and rows',
+  restore: 'proved: restored, with all tables and rows',
 };
 
 function print({ file, bytes, tables, seconds, sha256, pgDumpVersion, lsn, proof }: Backup): string {

@@ -8,21 +8,21 @@ import { migrationsFolder, run, withFormats, withTarget } from './command.ts';
 
 export default function define(command: Command): void {
   withFormats(command, 'text', 'json', 'markdown', 'html')
-    .option('--ddl', 'print the statements that would be kept, too')
-    .option('--record', 'keep the facts of all objects in the archive, for verify to compare with')
+    .option('--ddl', 'print also the statements that would be archived')
+    .option('--record', 'record the facts of all objects in the archive, for verify to compare with')
     .action(async ({ ddl = false, record = false }: { ddl?: boolean; record?: boolean }) => {
-      await run(command, () => look(record), {
+      await run(command, () => runPreflight(record), {
         text: (found) => formatPreflight(found, ddl),
         markdown: formatPreflightMarkdown,
         html: formatPreflightHtml,
       });
-      // Whatever it is that up would refuse with, this is a refusal and no failure of its own.
+      // The predicted error is always a refusal, whatever exit code it has for up.
       if (process.exitCode === 1) process.exitCode = 3;
     });
 }
 
-/** The record first: it makes the archive, which the gates look into. */
-function look(record: boolean) {
+/** Records the facts first, since that creates the archive, which the gates read. */
+function runPreflight(record: boolean) {
   return withTarget(async (knex) => {
     const recorded = record ? await recordFacts(knex, 'preflight --record') : null;
     return inReadOnlySession(knex, async (session) => ({

@@ -18,21 +18,23 @@ interface Wanted {
   acceptDifferences?: string;
 }
 
-/** `restore --from-backup`: one table, or the whole database. */
+/** Runs `restore --from-backup`, for one table or the whole database. */
 export function fromBackup(command: Command, wanted: Wanted): Promise<void> {
   const { file, table, into, replace, dryRun, acceptDifferences: accept } = wanted;
   const known = ['file', 'table', 'into', 'replace', 'dryRun', 'acceptDifferences', 'format', 'json'];
   const given = Object.entries(wanted).filter(([, value]) => value !== undefined);
-  const wheres = [table, into, replace].filter((where) => where !== undefined);
-  if (wheres.length !== 1 || given.some(([key]) => !known.includes(key))) {
-    command.error('error: --from-backup takes one of --table, --into and --replace, and nothing else');
+  const targets = [table, into, replace].filter((target) => target !== undefined);
+  if (targets.length !== 1 || given.some(([key]) => !known.includes(key))) {
+    command.error(
+      'error: --from-backup requires exactly one of --table, --into and --replace, and no other options',
+    );
   }
   if (table !== undefined) {
-    return dryRun ? plan(command, file, table) : one(command, file, table, accept);
+    return dryRun ? planOne(command, file, table) : restoreOne(command, file, table, accept);
   }
   if (dryRun) {
     command.error(
-      'error: --dry-run goes with --table; of a whole backup, pg_restore --file=- shows the statements',
+      'error: --dry-run requires --table; for a whole backup, pg_restore --file=- prints the statements',
     );
   }
   const work = (signal: AbortSignal) =>
@@ -45,7 +47,12 @@ export function fromBackup(command: Command, wanted: Wanted): Promise<void> {
   return run(command, work, printDatabase);
 }
 
-function one(command: Command, file: string, table: string, accept: string | undefined): Promise<void> {
+function restoreOne(
+  command: Command,
+  file: string,
+  table: string,
+  accept: string | undefined,
+): Promise<void> {
   const work = (signal: AbortSignal) =>
     withTarget(async (knex, target) => ({
       database: target.settings.database,
@@ -54,7 +61,7 @@ function one(command: Command, file: string, table: string, accept: string | und
   return run(command, work, printTable);
 }
 
-function plan(command: Command, file: string, table: string): Promise<void> {
+function planOne(command: Command, file: string, table: string): Promise<void> {
   const work = (signal: AbortSignal) =>
     withTarget(async (knex, target) => ({
       database: target.settings.database,
@@ -68,7 +75,7 @@ function printTable({ table, rows, migration, rest, left }: RestoredTable): stri
     `restored  ${table}, with ${rows} rows`,
     ...(rest === null
       ? []
-      : [`waiting   the other tables of ${migration}, in entry ${rest}: its rollback brings them`]),
+      : [`open      entry ${rest}, with the other tables of ${migration}; its rollback restores them`]),
     ...left.map(({ kind, identity }) => `left out  ${kind} ${identity}`),
   ];
   return lines.map((line) => `${printable(line)}\n`).join('');
@@ -76,9 +83,9 @@ function printTable({ table, rows, migration, rest, left }: RestoredTable): stri
 
 function printDatabase({ restored, before, tables, differences }: RestoredDatabase): string {
   const lines = [
-    `restored  ${restored}: ${tables} tables, with all of their rows`,
-    ...(before === null ? [] : [`kept      the database that was there, as ${before}`]),
-    ...differences.map((difference) => `otherwise than at the moment of the backup: ${difference}`),
+    `restored  ${restored}: ${tables} tables, with all rows`,
+    ...(before === null ? [] : [`kept      the previous database, as ${before}`]),
+    ...differences.map((difference) => `differs from the backup: ${difference}`),
   ];
   return lines.map((line) => `${printable(line)}\n`).join('');
 }

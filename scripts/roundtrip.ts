@@ -13,9 +13,9 @@ interface Arguments {
 
 export default function define(command: Command): void {
   command
-    .requiredOption('--database <url>', 'the database, which is copied and not written to')
-    .option('--tables <pattern>', 'only these, such as user_* or sales.*')
-    .option('--sample <count>', 'that many of them at the most', toCount)
+    .requiredOption('--database <url>', 'the database; it is copied and not changed')
+    .option('--tables <pattern>', 'only the tables that match, such as user_* or sales.*')
+    .option('--sample <count>', 'the maximum number of tables', toCount)
     .action(({ database, tables, sample }: Arguments) =>
       run(
         command,
@@ -51,13 +51,13 @@ function failureOf({ database, results }: Roundtrip): UndropError | undefined {
   if (bad.length === 0) return undefined;
   return new UndropError('restore-differs', {
     subject: bad.map(({ table }) => table).join(', '),
-    message: `${bad.length} of ${results.length} tables of ${database} did not come back as they were.`,
+    message: `${bad.length} of ${results.length} tables of ${database} were not restored exactly.`,
     reason: bad.map(({ table, outcome }) => `${table}: ${outcome}`).join('\n'),
-    next: 'Please report what is printed above; the database itself was not touched.',
+    next: 'Report the output above as a bug. The database itself was not changed.',
   });
 }
 
 function toCount(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It takes a number from 1.');
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It must be a number from 1.');
   return Number(text);
 }

@@ -12,9 +12,12 @@ interface Options {
 
 export default function define(command: Command): void {
   withFormats(command, 'text', 'json', 'markdown', 'html')
-    .option('--expect <count>', 'how many tables there should be in the schema public', toCount)
+    .option('--expect <count>', 'the expected number of tables in the schema public', toCount)
     .option('--code <paths>', 'folders and files of code, separated by commas (default: CODE_ROOTS)')
-    .option('--strict', 'fail on objects that are new since the record, and on any word of code, too')
+    .option(
+      '--strict',
+      'fail also on objects added since the record, and on names of dropped tables anywhere in code',
+    )
     .action(({ expect, strict, code }: Options) =>
       run(
         command,

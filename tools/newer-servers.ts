@@ -5,20 +5,20 @@ import { promisify } from 'node:util';
 import { majors, pins, platform } from '../test/support/binaries.ts';
 
 /*
- * Says whether npm or Debian has newer servers than the tests run on. It fails nothing: a new minor is tried once the pins
- * name it, or the package is upgraded.
+ * Reports whether npm or Debian has newer servers than the tests use. Always exits with 0: a new minor version is tested
+ * when its pin is changed or the Debian package is upgraded.
  */
 
-/** The newest of each major that is pinned, against the versions that npm has. */
+/** Compares the pinned version of each major version with the newest one that npm has. */
 export function compareWithNpm(versions: readonly string[]): string[] {
   return Object.entries(pins).map(([major, pinned]) => {
-    const newest = versions.filter((one) => one.startsWith(`${major}.`)).reduce(later, pinned);
+    const newest = versions.filter((version) => version.startsWith(`${major}.`)).reduce(later, pinned);
     if (newest === pinned) return `npm: ${pinned} is the newest of ${major}`;
     return `npm: ${newest} is newer than ${pinned}: name it in test/support/binaries.ts${wrapper(major)}`;
   });
 }
 
-/** What is installed of Debian's servers, against what apt could install. */
+/** Compares the installed Debian servers with those that apt could install. */
 export function compareWithApt(policy: string): string[] {
   return [...policy.matchAll(/^(postgresql-\d+):\n {2}Installed: (.*)\n {2}Candidate: (.*)$/gm)].map(
     ([, name = '', installed, candidate = '']) => {
@@ -31,7 +31,7 @@ export function compareWithApt(policy: string): string[] {
   );
 }
 
-/** That of the default major is named there too. */
+/** Returns the hint that package.json has to be changed too, for the default major version. */
 function wrapper(major: string): string {
   const file = new URL('../package.json', import.meta.url);
   const { devDependencies } = JSON.parse(readFileSync(file, 'utf8'));
@@ -46,8 +46,8 @@ function later(a: string, b: string): string {
   return a.localeCompare(b, 'en', { numeric: true }) < 0 ? b : a;
 }
 
-/** Or a line that says why it could not look. */
-async function look(
+/** Runs a command and compares its output. Returns a line with the reason if the command fails. */
+async function check(
   where: string,
   [file = '', ...args]: readonly string[],
   compare: (answer: string) => string[],
@@ -57,9 +57,9 @@ async function look(
     const { stdout } = await promisify(execFile)(file, args, { env, timeout: 60_000 });
     return compare(stdout);
   } catch (error) {
-    // Its first line is the command, where that has said something.
-    const [first, why] = (error instanceof Error ? error.message : String(error)).split('\n');
-    return [`${where}: could not look: ${why || first}`];
+    // If the command has written to stderr, the first line of the message is the command line.
+    const [first, second] = (error instanceof Error ? error.message : String(error)).split('\n');
+    return [`${where}: could not check: ${second || first}`];
   }
 }
 
@@ -67,8 +67,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const npm = ['npm', 'view', platform, 'versions', '--json', '--fetch-retries=0', '--fetch-timeout=20000'];
   const apt = ['apt-cache', 'policy', ...majors.map((major) => `postgresql-${major}`)];
   const found = await Promise.all([
-    look('npm', npm, (answer) => compareWithNpm(JSON.parse(answer))),
-    look('apt', apt, compareWithApt),
+    check('npm', npm, (answer) => compareWithNpm(JSON.parse(answer))),
+    check('apt', apt, compareWithApt),
   ]);
   process.stdout.write(`${found.flat().join('\n')}\n`);
 }

@@ -2,8 +2,8 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 
 /*
- * The picture of the README: what `demo` tells on stderr, as SVG. `npm run picture` draws it anew; a test compares it with
- * what the demo says.
+ * Draws the picture of the README: the output of `demo` on stderr as SVG. `npm run picture` redraws it. A test compares it
+ * with the output of the demo.
  */
 
 const columns = 86;
@@ -13,9 +13,9 @@ const cell = 8.43;
 const margin = 22;
 const bar = 38;
 
-/** The lines of the story, without what differs from run to run, and what takes a second look. */
-function story(told: string): string[] {
-  return told
+/** Returns the lines of the output without details and without parts that differ between runs. */
+function linesOf(output: string): string[] {
+  return output
     .trimEnd()
     .split('\n')
     .filter((line) => !/^( {4}|Database: )/.test(line))
@@ -28,14 +28,15 @@ function shorten(line: string): string {
   return `${line.slice(0, line.lastIndexOf(' ', columns - 2))} …`;
 }
 
-/** Steps stand out, what the migrations say is quiet, and what was shown has its mark. */
+/** Returns the CSS class of a line: a step, the log of a migration, or a check that passed. */
 function styleOf(line: string): 'step' | 'said' | 'shown' {
   if (line.startsWith('  ✔')) return 'shown';
   return /^\d{3}_/.test(line) ? 'said' : 'step';
 }
 
-export function draw(told: string): string {
-  const lines = story(told);
+/** Draws the output of the demo as SVG. */
+export function draw(output: string): string {
+  const lines = linesOf(output);
   const width = Math.ceil(columns * cell + 3 * margin);
   let y = bar;
   const drawn = lines.map((line) => {

@@ -13,7 +13,7 @@ export interface RecordComparison {
   readonly gone: readonly string[];
   readonly changed: readonly string[];
   readonly added: readonly string[];
-  /** `12 by 044_cleanup_legacy_tables`: differences that a drop, or its restore, has made since. */
+  /** `by 044_cleanup_legacy_tables: 12`: the number of differences that a drop, or its restore, has made since. */
   readonly explained: readonly string[];
   /** The facts were not compared, but only names, since the server prints them in other words. */
   readonly onlyNames: boolean;
@@ -52,7 +52,7 @@ export async function compareWithRecord(
     gone: withoutParts(rest.gone),
     changed: rest.changed,
     added: withoutParts(rest.added.filter((identity) => !isOfLedger(identity, ledgers))),
-    explained: [...by].map(([migration, count]) => `${count} by ${migration}`),
+    explained: [...by].map(([migration, count]) => `by ${migration}: ${count}`),
     onlyNames,
   };
 }

@@ -7,10 +7,10 @@ export const words: Readonly<Record<MigrationPreflight['state'], string>> = {
   goes: 'up would drop its tables',
   refused: 'up would refuse',
   waits: 'waits for approval',
-  done: 'dropped already',
+  done: 'already dropped',
 };
 
-/** For a terminal: no line is longer than 100 columns, but for those of DDL. */
+/** Formats a preflight for a terminal. No line is longer than 100 columns, except approvals and DDL. */
 export function formatPreflight({ migrations, recorded }: Reported, withDdl: boolean): string {
   const parts = migrations.map((one) => `${migrationLines(one, withDdl).join('\n')}\n`);
   if (migrations.length === 0) parts.push('No migration of reversibleDrop is pending.\n');
@@ -19,12 +19,12 @@ export function formatPreflight({ migrations, recorded }: Reported, withDdl: boo
 }
 
 interface Reported extends Pick<Preflight, 'migrations'> {
-  /** Where a record was asked for. */
+  /** With `--record`. */
   readonly recorded?: Recorded | null;
 }
 
 function describeRecorded({ record, objects }: Recorded): string {
-  return `Recorded: the facts of ${objects} objects, as record ${record}, for verify to compare with.`;
+  return `Recorded the facts of ${objects} objects as record ${record}. verify compares the database with it.`;
 }
 
 function migrationLines(one: MigrationPreflight, withDdl: boolean): string[] {
@@ -45,13 +45,15 @@ function migrationLines(one: MigrationPreflight, withDdl: boolean): string[] {
         ...next.split('\n').flatMap((line) => wrap('    next: ', line)),
       ]),
     ),
-    ...(one.closure.length === 0 ? [] : wrap('  would go: ', countKinds(one))),
-    ...(one.locks.length === 0 ? [] : wrap('  locked meanwhile: ', one.locks.join(', '), 4)),
-    ...(approvals.length === 0 ? [] : ['  to approve what is there now, in APPROVED_DROPS, with commas:']),
-    // Not broken: it is there to be copied.
+    ...(one.closure.length === 0 ? [] : wrap('  would be dropped: ', countKinds(one))),
+    ...(one.locks.length === 0 ? [] : wrap('  would be locked: ', one.locks.join(', '), 4)),
+    ...(approvals.length === 0
+      ? []
+      : ['  to approve the tables as they are now, set APPROVED_DROPS to these, separated by commas:']),
+    // Not wrapped, so that they can be copied.
     ...approvals.map((approval) => `    ${printable(approval)}`),
     ...(withDdl
-      ? ['  DDL that would be kept:', ...statements.flatMap(({ sql }) => ddlLines(`${sql};`))]
+      ? ['  DDL that would be archived:', ...statements.flatMap(({ sql }) => ddlLines(`${sql};`))]
       : []),
   ];
 }
@@ -60,25 +62,26 @@ function ddlLines(sql: string): string[] {
   return sql.split('\n').map((line) => `    ${printable(line)}`);
 }
 
-/** `table: 6, index: 3; of others view public.v; …` */
+/** Summarizes the closure: `table: 6, index: 3; dependent objects: view public.v; …` */
 export function countKinds({ closure, statements }: MigrationPreflight): string {
   const own = new Map<string, number>();
   for (const { kind, dependent } of closure) if (!dependent) own.set(kind, (own.get(kind) ?? 0) + 1);
   const counts = [...own].map(([kind, count]) => `${kind}: ${count}`).join(', ');
-  const others = closure
-    .filter(({ dependent }) => dependent)
+  const dependent = closure
+    .filter((object) => object.dependent)
     .map(({ kind, identity }) => `${kind} ${identity}`);
-  const of = others.length === 0 ? 'nothing of others' : `of others ${others.join(', ')}`;
-  return `${counts}; ${of}; ${statements.length} statements of DDL would be kept`;
+  const dependents =
+    dependent.length === 0 ? 'no dependent objects' : `dependent objects: ${dependent.join(', ')}`;
+  return `${counts}; ${dependents}; ${statements.length} DDL statements would be archived`;
 }
 
-/** What `APPROVED_DROPS` may hold; none where nothing is to be approved. */
+/** Returns the items of `APPROVED_DROPS` that would approve the tables; none if no table needs an approval. */
 function approvalsOf({ tables }: MigrationPreflight): string[] {
   if (tables.every(({ approved }) => approved !== false)) return [];
   return tables.map(({ table, fingerprint }) => `${table}@${fingerprint}`);
 }
 
-/** The same as the comment on a pull request. */
+/** Formats a preflight as Markdown, for a comment on a pull request. */
 export function formatPreflightMarkdown({ migrations, recorded }: Reported): string {
   const parts = migrations.flatMap((one) => {
     const { migration, state, tables, gates, closure, statements } = one;
@@ -92,7 +95,7 @@ export function formatPreflightMarkdown({ migrations, recorded }: Reported): str
           code(table),
           code(fingerprint),
           code(reason ?? ''),
-          approved === null ? 'not asked for' : approved ? 'yes' : 'no',
+          approved === null ? 'not required' : approved ? 'yes' : 'no',
         ]),
       ),
       '',
@@ -109,20 +112,20 @@ export function formatPreflightMarkdown({ migrations, recorded }: Reported): str
       '',
       ...(approvals.length === 0
         ? []
-        : [`To approve what is there now: ${code(`APPROVED_DROPS=${approvals.join(',')}`)}`, '']),
+        : [`To approve the tables as they are now: ${code(`APPROVED_DROPS=${approvals.join(',')}`)}`, '']),
       ...folded(
-        `What would go: ${closure.length} objects`,
+        `Objects that would be dropped: ${closure.length}`,
         closure.map(
           ({ kind, identity, dependent }) =>
-            `- ${code(`${kind} ${identity}`)}${dependent ? ' of others' : ''}`,
+            `- ${code(`${kind} ${identity}`)}${dependent ? ' (dependent object)' : ''}`,
         ),
       ),
       ...folded(
-        `What would be locked: ${one.locks.length} relations`,
+        `Relations that would be locked: ${one.locks.length}`,
         one.locks.map((name) => `- ${code(name)}`),
       ),
       ...folded(
-        `DDL that would be kept: ${statements.length} statements`,
+        `DDL statements that would be archived: ${statements.length}`,
         fenced(statements.map(({ sql }) => `${sql};`)),
       ),
     ];
@@ -140,7 +143,7 @@ function folded(title: string, lines: readonly string[]): string[] {
   return ['<details>', `<summary>${title}</summary>`, '', ...lines, '', '</details>', ''];
 }
 
-/** A block that nothing in it can end. */
+/** Returns a code block whose fence is longer than any in its lines. */
 function fenced(parts: readonly string[]): string[] {
   const lines = parts.flatMap((part) => part.split('\n').map(printable));
   let fence = '```';

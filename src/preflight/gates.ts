@@ -15,7 +15,7 @@ import { describePublished } from '../up/publication-warning.ts';
 import type { Plan } from '../up/read-plan.ts';
 import { findMissingRights } from './rights.ts';
 
-/** One condition of `up`, and how it stands. */
+/** One condition of `up`, and whether it is met. */
 export interface GateState {
   readonly gate:
     | 'archive'
@@ -27,11 +27,11 @@ export interface GateState {
     | 'rows'
     | 'way back'
     | 'locks';
-  /** `held`: others have locks now, which `up` would wait for; `off`: not asked for. */
+  /** `held`: `up` would wait for locks of other sessions; `off`: the condition does not apply. */
   readonly state: 'ok' | 'off' | 'waits' | 'held' | 'refused';
-  /** What was found, for people. */
+  /** The finding as text. */
   readonly found: string;
-  /** What `up` would refuse with. */
+  /** The errors with which `up` would refuse. */
   readonly refusals: readonly Refusal[];
 }
 
@@ -42,24 +42,24 @@ export interface Refusal {
   readonly next: string;
 }
 
-/** What the gates look at: one migration, and what its drop would mean. */
-export interface Looked {
+/** The input of the gates: one migration and the plan of its drop. */
+export interface GateInput {
   readonly options: Options;
-  /** By what the archive has under its name. */
+  /** The refusal because of an entry of the same name. */
   readonly archive: Refusal | undefined;
-  /** None of its tables is approved. */
+  /** Whether none of its tables is approved. */
   readonly waits: boolean;
   readonly tables: readonly Table[];
   readonly missing: readonly string[];
-  /** Of single names. */
+  /** The refusals of single names. */
   readonly refusals: readonly Refusal[];
   readonly plan: Omit<Plan, 'missing'>;
   readonly closure: Closure;
 }
 
-/** Every gate in the order of `up`, whatever those before it have found. */
-export async function lookAtGates(session: Session, looked: Looked): Promise<GateState[]> {
-  const { options, archive, waits, tables, missing, refusals, plan, closure } = looked;
+/** Checks every gate in the order of `up`. A gate that refuses does not stop the others. */
+export async function checkGates(session: Session, input: GateInput): Promise<GateState[]> {
+  const { options, archive, waits, tables, missing, refusals, plan, closure } = input;
   const named = plan.tables.map(({ table }) => table).join(', ') || 'none';
   const published = await describePublished(session);
   return [
@@ -70,30 +70,30 @@ export async function lookAtGates(session: Session, looked: Looked): Promise<Gat
     {
       gate: 'tables',
       state: refusals.length > 0 ? 'refused' : 'ok',
-      found: `${named}${missing.length === 0 ? '' : `; not there: ${missing.join(', ')}`}`,
+      found: `${named}${missing.length === 0 ? '' : `; missing: ${missing.join(', ')}`}`,
       refusals,
     },
     await backupGate(session, tables, options),
-    await lookAt(session, 'rights', `${session.role} has them`, () =>
+    await checkGate(session, 'rights', `${session.role} has all required privileges`, () =>
       checkRights(session, tables, closure, options),
     ),
-    await lookAt(session, 'dependents', describeDependents(plan), () =>
+    await checkGate(session, 'dependents', describeDependents(plan), () =>
       check(session, closure, { ...options, rows: 'copy' }),
     ),
-    await lookAt(session, 'rows', describeRows(plan), () =>
+    await checkGate(session, 'rows', describeRows(plan), () =>
       check(session, closure, { ...options, dependents: 'cascade' }),
     ),
-    await lookAt(session, 'way back', `${plan.statements.length} statements`, async () => {
+    await checkGate(session, 'way back', `${plan.statements.length} statements`, async () => {
       if (plan.obstacles.length > 0) throw notReproducible(plan.obstacles);
     }),
     await lockGate(session, closure),
   ];
 }
 
-/** Each name alone, so that one that is no table does not hide the next. */
+/** Finds the tables of a migration. Checks each name by itself, so that all refusals are found. */
 export async function findAll(session: Session, options: Options) {
   const refusals: Refusal[] = [];
-  const sound: Options['tables'][number][] = [];
+  const accepted: Options['tables'][number][] = [];
   const tables: Table[] = [];
   const missing: string[] = [];
   for (const name of options.tables) {
@@ -102,19 +102,19 @@ export async function findAll(session: Session, options: Options) {
       tables.push(...found.tables);
       missing.push(...found.missing.map(({ written }) => written));
     });
-    if (refusal === undefined) sound.push(name);
+    if (refusal === undefined) accepted.push(name);
     else refusals.push(refusal);
   }
-  if (sound.length > 0) {
+  if (accepted.length > 0) {
     const absent = await refusalOf(session, () =>
-      gate(session, { ...options, tables: sound, approval: 'none' }),
+      gate(session, { ...options, tables: accepted, approval: 'none' }),
     );
     if (absent !== undefined) refusals.push(absent);
   }
   return { tables, missing, refusals };
 }
 
-/** What DROP locks: what goes, and what it is tied to by a key, a policy or a default. */
+/** Returns the relations that the drop locks: those of the closure except indexes, and the survivors. */
 export function lockedRelations({ members, survivors }: Closure): { oid: number; identity: string }[] {
   const own = members
     .filter(
@@ -125,8 +125,8 @@ export function lockedRelations({ members, survivors }: Closure): { oid: number;
   return [...own, ...survivors.map(({ oid, identity }) => ({ oid, identity }))];
 }
 
-/** One gate: what it throws is what `up` would refuse with. */
-async function lookAt(
+/** Checks one gate. An error of `work` is the refusal of `up`. */
+async function checkGate(
   session: Session,
   name: GateState['gate'],
   found: string,
@@ -157,18 +157,16 @@ async function approvalGate(
   options: Options,
 ): Promise<GateState> {
   if (options.approval === 'none')
-    return { gate: 'approval', state: 'off', found: 'none is asked for', refusals: [] };
+    return { gate: 'approval', state: 'off', found: 'not required', refusals: [] };
   const by = process.env.APPROVED_BY;
   const found = `${tables.length} of ${options.tables.length} tables approved${by ? ` by ${by}` : ''}`;
-  return lookAt(session, 'approval', found, () => checkFingerprints(session, tables, options));
+  return checkGate(session, 'approval', found, () => checkFingerprints(session, tables, options));
 }
 
 async function backupGate(session: Session, tables: readonly Table[], options: Options): Promise<GateState> {
-  if (options.backup === 'off')
-    return { gate: 'backup', state: 'off', found: 'none is asked for', refusals: [] };
-  if (tables.length === 0)
-    return { gate: 'backup', state: 'off', found: 'there is nothing to drop', refusals: [] };
-  return lookAt(session, 'backup', 'there is one of this database, proved and young enough', async () => {
+  if (options.backup === 'off') return { gate: 'backup', state: 'off', found: 'not required', refusals: [] };
+  if (tables.length === 0) return { gate: 'backup', state: 'off', found: 'no tables to drop', refusals: [] };
+  return checkGate(session, 'backup', 'a recent backup of this database exists and is proved', async () => {
     if (await hasArchive(session)) await requireBackup(session, tables, options);
     else throw noBackup(session, options);
   });
@@ -177,9 +175,9 @@ async function backupGate(session: Session, tables: readonly Table[], options: O
 function noBackup({ database }: Session, { name }: Options): UndropError {
   return new UndropError('backup-missing', {
     subject: database,
-    message: `${name} asks for a backup of ${database}.`,
-    reason: `There is no archive in ${database} yet, and so no backup is recorded.`,
-    next: 'Take one with npm run backup. To go on without: UNDROP_BACKUP=off',
+    message: `${name} requires a backup of ${database}.`,
+    reason: `${database} has no archive yet, so no backup is recorded.`,
+    next: 'Take one with npm run backup. To continue without a backup, set UNDROP_BACKUP=off.',
   });
 }
 
@@ -193,9 +191,9 @@ async function checkRights(
   if (rights.length === 0) return;
   throw new UndropError('insufficient-privilege', {
     subject: options.name,
-    message: `The role ${session.role} lacks rights that ${options.name} needs.`,
+    message: `The role ${session.role} lacks privileges that ${options.name} requires.`,
     reason: rights.join('\n'),
-    next: 'Grant them, or run the migration as the owner of the tables.',
+    next: 'Grant these privileges, or run the migration as the owner of the tables.',
   });
 }
 
@@ -205,26 +203,26 @@ async function lockGate(session: Session, closure: Closure): Promise<GateState> 
     session,
     relations.map(({ oid }) => oid),
   );
-  const taken = relations.length === 1 ? '1 relation' : `${relations.length} relations`;
+  const count = relations.length === 1 ? '1 relation' : `${relations.length} relations`;
   if (lines.length === 0) {
     return {
       gate: 'locks',
       state: 'ok',
-      found: `access exclusive on ${taken}; nobody holds them now`,
+      found: `access exclusive on ${count}; no other session holds a conflicting lock`,
       refusals: [],
     };
   }
-  const found = `access exclusive on ${taken}; up would wait for ${lines.join('; ')}`;
+  const found = `access exclusive on ${count}; up would wait for ${lines.join('; ')}`;
   return { gate: 'locks', state: 'held', found, refusals: [] };
 }
 
 function describeDependents({ closure }: Pick<Plan, 'closure'>): string {
   const others = closure.filter(({ dependent }) => dependent);
-  if (others.length === 0) return 'no object of others needs the tables';
-  return `would go and come back: ${others.map(({ kind, identity }) => `${kind} ${identity}`).join(', ')}`;
+  if (others.length === 0) return 'no dependent objects';
+  return `would be dropped and restored: ${others.map(({ kind, identity }) => `${kind} ${identity}`).join(', ')}`;
 }
 
 function describeRows({ filled }: Pick<Plan, 'filled'>): string {
   if (filled.length === 0) return 'all tables are empty';
-  return `the archive would keep them: ${filled.map(({ identity, found }) => `${identity}, ${found}`).join('; ')}`;
+  return `would be copied to the archive: ${filled.map(({ identity, found }) => `${identity}, ${found}`).join('; ')}`;
 }

@@ -12,32 +12,32 @@ import { approvedTables, tableFingerprint } from '../up/approve.ts';
 import { findTables } from '../up/find-tables.ts';
 import type { Plan } from '../up/read-plan.ts';
 import { planTables } from '../up/read-plan.ts';
-import { findAll, type GateState, lockedRelations, lookAtGates, type Refusal } from './gates.ts';
+import { checkGates, findAll, type GateState, lockedRelations, type Refusal } from './gates.ts';
 
 export type { GateState };
 
-/** A table that the migration names and that is there. */
+/** A table that the migration names and that exists. */
 export interface PlannedTable {
   readonly table: string;
-  /** What an approval may be bound to: `table@fingerprint`. */
+  /** The fingerprint for an approval: `table@fingerprint`. */
   readonly fingerprint: string;
   readonly reason: string | null;
-  /** Null where no approval is asked for. */
+  /** Null if no approval is required. */
   readonly approved: boolean | null;
 }
 
-/** What `up` of one migration would do now. */
+/** The predicted result of `up` of one migration. */
 export interface MigrationPreflight {
   readonly migration: string;
-  /** `done`: its tables are gone already, by a drop that the archive keeps. */
+  /** `done`: its tables were dropped, and the archive has an open entry of it. */
   readonly state: 'goes' | 'refused' | 'waits' | 'done';
   readonly tables: readonly PlannedTable[];
   readonly gates: readonly GateState[];
-  /** Every object that would go; dependents are those of no named table. */
+  /** All objects that would be dropped. Dependent objects do not belong to a named table. */
   readonly closure: Plan['closure'];
-  /** What `down` would replay, in order. */
+  /** The statements that `down` would replay, in order. */
   readonly statements: readonly Statement[];
-  /** What would be locked ACCESS EXCLUSIVE until `up` has ended; what stays, from the drop on. */
+  /** The relations that would be locked ACCESS EXCLUSIVE until the end of `up`; survivors are locked from the drop on. */
   readonly locks: readonly string[];
 }
 
@@ -47,11 +47,11 @@ export interface Preflight {
 }
 
 /**
- * What `up` would do for each pending migration: every gate is looked at, whatever those before it have found. Read-only
- * and without locks, so it may look different a moment later.
+ * Predicts the result of `up` for each pending migration and checks all of its gates. Only reads and takes no locks, so the
+ * result may be outdated when `up` runs.
  *
- * @param folder of the migrations
- * @throws UndropError `bad-options` for approvals that cannot be read; what a migration throws while it loads
+ * @param folder the folder of the migrations
+ * @throws UndropError `bad-options` for invalid approvals, and any error of a migration while it loads
  */
 export async function preflight(session: Session, folder: string): Promise<Preflight> {
   const [ledger] = await findLedgers(session);
@@ -66,12 +66,12 @@ export async function preflight(session: Session, folder: string): Promise<Prefl
   const migrations: MigrationPreflight[] = [];
   for (const migration of loaded) {
     if (!recorded.has(migration.name) && migration.options !== undefined)
-      migrations.push(await look(session, migration, { options: migration.options, ledger }));
+      migrations.push(await check(session, migration, { options: migration.options, ledger }));
   }
   return { migrations, failure: failureOf(session, migrations) };
 }
 
-async function look(session: Session, { offered }: Loaded, running: Running): Promise<MigrationPreflight> {
+async function check(session: Session, { offered }: Loaded, running: Running): Promise<MigrationPreflight> {
   const { options } = running;
   const archived = await findInArchive(session, running);
   if (archived.done !== undefined) return done(options, archived.done);
@@ -80,7 +80,7 @@ async function look(session: Session, { offered }: Loaded, running: Running): Pr
   const wanted = waits ? options.tables : approvedTables(options);
   const found = await findAll(session, { ...options, tables: wanted });
   const { plan, closure } = await planTables(session, found.tables);
-  const gates = await lookAtGates(session, {
+  const gates = await checkGates(session, {
     options,
     archive: archived.refusal,
     waits,
@@ -100,7 +100,7 @@ async function look(session: Session, { offered }: Loaded, running: Running): Pr
   };
 }
 
-/** The entry by which the migration is done already, or what refuses it. */
+/** Returns the open entry of a migration whose tables were dropped, or the refusal because of an entry. */
 async function findInArchive(
   session: Session,
   running: Running,
@@ -116,7 +116,7 @@ async function findInArchive(
 }
 
 function done(options: Options, { id, droppedAt }: Named): MigrationPreflight {
-  const found = `its tables were dropped on ${droppedAt} (entry ${id}): up has nothing left to do`;
+  const found = `its tables were dropped on ${droppedAt} (entry ${id}); up has nothing to do`;
   const gates: GateState[] = [{ gate: 'archive', state: 'ok', found, refusals: [] }];
   return {
     migration: options.name,
@@ -129,7 +129,7 @@ function done(options: Options, { id, droppedAt }: Named): MigrationPreflight {
   };
 }
 
-/** All that the migration names: an approval needs the fingerprint of what is not approved yet. */
+/** Describes all tables of the migration, also those not approved, since an approval needs their fingerprints. */
 async function describeTables(
   session: Session,
   options: Options,
@@ -138,18 +138,18 @@ async function describeTables(
   const approvals = options.approval === 'none' ? undefined : readApprovals();
   const known = new Map(plan.tables.map(({ table, fingerprint }) => [table, fingerprint]));
   const described: PlannedTable[] = [];
-  for (const one of options.tables) {
-    let fingerprint = known.get(one.written);
+  for (const wanted of options.tables) {
+    let fingerprint = known.get(wanted.written);
     if (fingerprint === undefined) {
-      const [found] = await findTables(session, [one]).then(
+      const [found] = await findTables(session, [wanted]).then(
         ({ tables }) => tables,
         () => [],
       );
       if (found === undefined) continue;
       fingerprint = await tableFingerprint(session, found.oid);
     }
-    const approved = approvals?.has(one.written) ?? null;
-    described.push({ table: one.written, fingerprint, reason: one.reason ?? null, approved });
+    const approved = approvals?.has(wanted.written) ?? null;
+    described.push({ table: wanted.written, fingerprint, reason: wanted.reason ?? null, approved });
   }
   return described;
 }
@@ -158,7 +158,7 @@ function failureOf(
   { database }: Session,
   migrations: readonly MigrationPreflight[],
 ): UndropError | undefined {
-  // What waits is not offered to Knex, and so stands in nobody's way.
+  // A migration that waits for approval is not offered to Knex, so it does not make migrate:latest fail.
   const refused = migrations.filter(({ state }) => state === 'refused');
   const refusals = refused.flatMap(({ migration, gates }) =>
     gates.flatMap((one) => one.refusals.map((refusal) => ({ migration, ...refusal }))),
@@ -168,7 +168,7 @@ function failureOf(
   const names = refused.map(({ migration }) => migration).join(', ');
   return new UndropError(first.code, {
     subject: names,
-    message: `knex migrate:latest would be refused by ${names} in ${database}.`,
+    message: `knex migrate:latest would fail in ${database}, since ${names} would refuse.`,
     reason: refusals.map(({ migration, code, message }) => `${migration}: ${code}: ${message}`).join('\n'),
     next: [...new Set(refusals.map(({ next }) => next))].join('\n'),
   });

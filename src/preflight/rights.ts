@@ -3,8 +3,8 @@ import type { Options } from '../options/options.ts';
 import type { Table } from '../options/table.ts';
 import type { Session } from '../session/session.ts';
 
-// What up does beside dropping what is its own: it writes the archive, makes everything again where it was, foreign
-// keys included, and comments on the schema.
+// The privileges for the steps of up other than the drop: it writes the archive, recreates all objects in their schemas,
+// foreign keys included, and sets the comment on the schema.
 const rightsSql = /* sql */ `
   select r.lacks
   from (
@@ -12,18 +12,18 @@ const rightsSql = /* sql */ `
       when n.oid is null and not pg_catalog.has_database_privilege(d.oid, 'create')
         then pg_catalog.format('create on database %I, for the schema undrop', d.datname)
       when not pg_catalog.has_schema_privilege(n.oid, 'usage')
-        then 'usage on schema undrop, which another role has made'
+        then 'usage on schema undrop, which another role owns'
       end as lacks
     from pg_catalog.pg_database as d
     left join pg_catalog.pg_namespace as n on n.nspname = 'undrop'
     where d.datname = pg_catalog.current_database()
     union all
-    select distinct pg_catalog.format('create on schema %I, to make the tables again', n.nspname)
+    select distinct pg_catalog.format('create on schema %I, to recreate the tables', n.nspname)
     from pg_catalog.pg_class as c
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     where c.oid = any ($1::oid[]) and not pg_catalog.has_schema_privilege(n.oid, 'create')
     union all
-    select distinct pg_catalog.format('references on %I.%I, to make %I again', n.nspname, c.relname, k.conname)
+    select distinct pg_catalog.format('references on %I.%I, to recreate %I', n.nspname, c.relname, k.conname)
     from pg_catalog.pg_constraint as k
     join pg_catalog.pg_class as c on c.oid = k.confrelid
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
@@ -38,7 +38,7 @@ const rightsSql = /* sql */ `
   where r.lacks is not null
   order by r.lacks`;
 
-/** Rights that `up` needs beside the ownership of the tables, and that the role does not have. */
+/** Returns the privileges that `up` needs in addition to the ownership of the tables, and that the role lacks. */
 export async function findMissingRights(
   session: Session,
   tables: readonly Table[],

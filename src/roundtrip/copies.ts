@@ -4,7 +4,7 @@ import { clientConfig, connect } from '../knex/connection.ts';
 import type { Settings } from '../knex/settings.ts';
 import { quoteName } from '../options/table-name.ts';
 
-/** A database of our own, with the contents that the source had when all began. */
+/** A copy of the source database. */
 export interface Copy {
   readonly settings: Settings;
   readonly knex: Knex;
@@ -13,18 +13,19 @@ export interface Copy {
 
 export interface Copies {
   make(): Promise<Copy>;
-  /** Drops every copy that is left, and lets no more be made. */
+  /** Drops all copies and closes the connection. No copy can be made afterwards. */
   end(): Promise<void>;
 }
 
-// What Knex has to say of connections that go with their copy is of no interest.
+// Knex would log an error for each connection that is terminated when its copy is dropped.
 const log = { warn: () => undefined, error: () => undefined };
 
 /**
- * Copies of a database, made by its own server. The source is read once, into a copy that nobody connects to, and
- * the others are made from that one: they are alike down to the OIDs, whatever happens to the source meanwhile.
+ * Makes copies of a database with CREATE DATABASE … TEMPLATE. The source is copied once, into a template that no session
+ * connects to. The other copies are made from that template, so they are identical, OIDs included, even if the source
+ * changes meanwhile.
  *
- * @throws UndropError `in-use` while others are connected to the source, `insufficient-privilege`, `no-connection`
+ * @throws UndropError `in-use` while other sessions are connected to the source, `insufficient-privilege`, `no-connection`
  */
 export async function openCopies(source: Settings): Promise<Copies> {
   const database = source.database === 'postgres' ? 'template1' : 'postgres';
@@ -47,7 +48,7 @@ export async function openCopies(source: Settings): Promise<Copies> {
   const end = async (): Promise<void> => {
     if (ended) return;
     ended = true;
-    // First, since a pool waits for whoever still works with it.
+    // First, since a pool waits for its connections to be released.
     for (const name of names) await drop(name);
     for (const pool of pools) await pool.destroy();
     await server.end();
@@ -83,23 +84,23 @@ function explain(error: unknown, database: string): unknown {
     case '55006':
       return new UndropError('in-use', {
         subject: database,
-        message: `${database} cannot be copied while others are connected to it.`,
+        message: `${database} cannot be copied while other sessions are connected to it.`,
         reason,
-        next: `End them; pg_stat_activity lists those with datname = '${database}'. Or restore a backup, and name that one.`,
+        next: `Terminate the sessions that pg_stat_activity lists with datname = '${database}', or restore a backup and name that database.`,
         cause: error,
       });
     case '42501':
       return new UndropError('insufficient-privilege', {
         subject: database,
-        message: `${database} cannot be copied by this role.`,
+        message: `The role has no permission to copy ${database}.`,
         reason,
-        next: 'Connect as the owner of the database with the attribute CREATEDB, or as a superuser.',
+        next: 'Connect as the owner of the database with the role attribute CREATEDB, or as a superuser.',
         cause: error,
       });
     case '3D000':
       return new UndropError('no-connection', {
         subject: database,
-        message: `There is no database ${database}.`,
+        message: `The database ${database} does not exist.`,
         reason,
         next: 'Correct the URL.',
         cause: error,

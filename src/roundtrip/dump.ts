@@ -6,18 +6,16 @@ import { runPgDump } from '../backup/programs/pg-dump.ts';
 import { isUndropError } from '../errors.ts';
 import type { Settings } from '../knex/settings.ts';
 
-/** Says what pg_dump prints of a database without its rows: one statement after the other. */
+/** Dumps the schema of a database with pg_dump. Returns its statements in order. */
 export type Dump = (connection: Settings) => Promise<string[]>;
 
-/**
- * pg_dump as a witness, or why there is none.
- */
+/** Finds a pg_dump for the server. Returns a function that runs it, or the reason why there is none. */
 export async function findDump(serverMajor: number): Promise<Dump | string> {
   let pgDump: PgDump;
   try {
     pgDump = await findPgDump(process.env, serverMajor);
     const { path, version, major } = pgDump;
-    if (major < serverMajor) return `${path} is of version ${version}, the server of ${serverMajor}`;
+    if (major < serverMajor) return `${path} has version ${version}, the server has version ${serverMajor}`;
   } catch (error) {
     if (isUndropError(error)) return error.message;
     throw error;
@@ -36,12 +34,12 @@ export async function findDump(serverMajor: number): Promise<Dump | string> {
 }
 
 /**
- * The statements of a dump. What pg_dump has set before a statement, and not again since, is added to it, so that
- * statements mean the same in whatever order they stand.
+ * Splits a dump into statements. Appends the current values of `default_…` settings to each statement that depends on them,
+ * so that the statements can be compared in any order.
  */
 export function dumpedStatements(text: string): string[] {
   const settings = new Map<string, string>();
-  // The key that these lines hold is made up anew each time.
+  // These lines have a key that is random in each dump.
   const lasting = text.replace(/^\\(un)?restrict .*$/gm, '');
   return lasting.split(/;\n/).flatMap((statement) => {
     const [, name, value] = /^\s*SET (default_\w+) = (.*)$/m.exec(statement) ?? [];
@@ -56,22 +54,23 @@ export function dumpedStatements(text: string): string[] {
 }
 
 export interface DumpComparison {
-  /** `-` before a statement that is gone, `+` before one that is new. */
+  /** Missing statements with the prefix `-`, new ones with `+`. */
   readonly differences: readonly string[];
-  /** The same statements in another order. */
+  /** Whether the statements are the same in another order. */
   readonly reordered: boolean;
 }
 
+/** Compares the statements of two dumps as multisets. */
 export function compareDumps(before: readonly string[], after: readonly string[]): DumpComparison {
   const rest = new Map<string, number>();
   for (const statement of before) rest.set(statement, (rest.get(statement) ?? 0) + 1);
-  const come = after.filter((statement) => {
+  const added = after.filter((statement) => {
     const left = rest.get(statement) ?? 0;
     rest.set(statement, left - 1);
     return left <= 0;
   });
-  const gone = [...rest].flatMap(([statement, left]) => (left > 0 ? [statement] : []));
-  const differences = [...gone.map((text) => `- ${text}`), ...come.map((text) => `+ ${text}`)];
+  const missing = [...rest].flatMap(([statement, left]) => (left > 0 ? [statement] : []));
+  const differences = [...missing.map((text) => `- ${text}`), ...added.map((text) => `+ ${text}`)];
   const reordered = differences.length === 0 && before.some((statement, index) => statement !== after[index]);
   return { differences, reordered };
 }

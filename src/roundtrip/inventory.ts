@@ -9,7 +9,7 @@ const inventorySql = /* sql */ `
     union all
     select p.tableoid, p.oid, p.pronamespace from pg_catalog.pg_proc as p
     union all
-    -- not the types that come with a table, nor arrays
+    -- neither row types of tables nor array types
     select t.tableoid, t.oid, t.typnamespace
     from pg_catalog.pg_type as t
     left join pg_catalog.pg_class as c on c.oid = t.typrelid
@@ -32,7 +32,7 @@ const inventorySql = /* sql */ `
   cross join lateral pg_catalog.pg_identify_object(o.classid, o.objid, 0) as i
   where n.nspname <> all (array['information_schema', 'undrop'])
     and not pg_catalog.starts_with(n.nspname::text, 'pg_')
-    -- another session may drop an object while this reads
+    -- null if another session has dropped the object meanwhile
     and i.identity is not null
     and not exists (
       select from pg_catalog.pg_depend as d
@@ -40,8 +40,8 @@ const inventorySql = /* sql */ `
   order by object`;
 
 /**
- * What there is by name, such as `view public.model_performance`: relations, routines, types, triggers, policies and
- * constraints of user schemas, without what belongs to extensions.
+ * Returns the identities of all relations, routines, types, triggers, policies and constraints in user schemas, such as
+ * `view public.model_performance`. Leaves out members of extensions.
  */
 export async function readInventory(session: Session): Promise<string[]> {
   const rows = await session.read<{ object: string }>(inventorySql);

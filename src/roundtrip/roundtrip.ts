@@ -6,29 +6,29 @@ import { unlessAborted } from '../text/unless-aborted.ts';
 import { type Copies, type Copy, openCopies } from './copies.ts';
 import { findDump } from './dump.ts';
 import { type Choice, listTables } from './tables.ts';
-import { layDown, Trial } from './trial.ts';
+import { readBaseline, Trial } from './trial.ts';
 import { outcomes, type Result } from './try-table.ts';
 
 export interface Roundtrip {
   readonly database: string;
   readonly results: readonly Result[];
-  /** Comparisons of the whole database, and how many found the same statements in another order. */
+  /** The number of comparisons of the whole database, and of those with the same statements in another order. */
   readonly comparisons: number;
   readonly reordered: number;
-  /** Why pg_dump was no witness; null where it was. */
+  /** The reason why pg_dump was not used; null if it was. */
   readonly withoutDump: string | null;
   readonly seconds: number;
 }
 
-/** How many tables go between two comparisons of the whole database, unless it takes long. */
+/** The number of tables between two comparisons of the whole database. Larger if a comparison takes long. */
 const window = 25;
 
 /**
- * Drops every table of a database and brings it back, one after the other, on copies of it. `down` compares the facts
- * of what it brought back; every so often the whole database is held against what it was, by facts, rows and pg_dump.
+ * Drops and restores every table of a database, one after the other, on copies of it. `down` compares the facts of each
+ * table. After a number of tables the whole database is compared with its original state, by facts, rows and pg_dump.
  *
- * @param signal ends it; the copies are dropped all the same
- * @throws UndropError `in-use`, `insufficient-privilege`, `no-connection` where the database cannot be copied
+ * @param signal stops the roundtrip; the copies are dropped
+ * @throws UndropError `in-use`, `insufficient-privilege`, `no-connection` if the database cannot be copied
  */
 export async function roundtrip(
   source: Settings,
@@ -53,30 +53,30 @@ async function onCopies(copies: Copies, source: Settings, choice: Choice): Promi
   }));
   const dump = await findDump(major);
   const withoutDump = typeof dump === 'string' ? dump : null;
-  if (withoutDump !== null) say(`roundtrip: facts and rows alone, without pg_dump: ${withoutDump}`);
-  const law = await layDown(first, typeof dump === 'string' ? undefined : dump);
+  if (withoutDump !== null) say(`roundtrip: compares only facts and rows, without pg_dump: ${withoutDump}`);
+  const baseline = await readBaseline(first, typeof dump === 'string' ? undefined : dump);
 
   const workers = Math.max(1, Math.min(4, availableParallelism(), Math.ceil(tables.length / 4)));
-  const adapted = Math.ceil(window * Math.max(1, law.seconds / 3));
+  const adapted = Math.ceil(window * Math.max(1, baseline.seconds / 3));
   const size = Math.min(Math.ceil(tables.length / workers), adapted);
   const results: Result[] = [];
   const waiting = [...tables];
   const work = async (copy: Copy): Promise<void> => {
-    const trial = new Trial(copies, copy, law);
+    const trial = new Trial(copies, copy, baseline);
     for (let taken = waiting.splice(0, size); taken.length > 0; taken = waiting.splice(0, size)) {
       results.push(...(await trial.settle(taken)));
-      const sofar = `${results.length} of ${tables.length} after ${seconds().toFixed(0)} s`;
-      say(`roundtrip: ${sofar}, ${describeCounts(results)}`);
+      const progress = `${results.length} of ${tables.length} after ${seconds().toFixed(0)} s`;
+      say(`roundtrip: ${progress}, ${describeCounts(results)}`);
     }
   };
   const others = Array.from({ length: workers - 1 }, async () => work(await copies.make()));
   await Promise.all([work(first), ...others]);
   results.sort((a, b) => tables.indexOf(a.table) - tables.indexOf(b.table));
-  const { comparisons, reordered } = law;
+  const { comparisons, reordered } = baseline;
   return { database: source.database, results, comparisons, reordered, withoutDump, seconds: seconds() };
 }
 
-/** `exact 21 refused 1 different 0 failed 0`. */
+/** Formats the number of results by outcome: `exact 21 refused 1 different 0 failed 0`. */
 export function describeCounts(results: readonly Result[]): string {
   return outcomes
     .map((outcome) => `${outcome} ${results.filter((result) => result.outcome === outcome).length}`)

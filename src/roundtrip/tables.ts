@@ -1,9 +1,9 @@
 import type { Session } from '../session/session.ts';
 
 export interface Choice {
-  /** With `*` for any characters and `?` for one: held against `table` and against `schema.table`. */
+  /** A pattern with `*` for any characters and `?` for one, matched against `table` and `schema.table`. */
   readonly pattern?: string | undefined;
-  /** How many tables at the most: the same ones each time. */
+  /** The maximum number of tables. The same tables are selected each time. */
   readonly sample?: number | undefined;
 }
 
@@ -18,7 +18,7 @@ const tablesSql = /* sql */ `
     n.nspname collate "C", c.relname collate "C"
   limit $2`;
 
-/** The tables of a database, qualified and quoted, partitions and their parents among them. */
+/** Returns the qualified and quoted names of the tables of a database, including partitions and partitioned tables. */
 export async function listTables(session: Session, { pattern, sample }: Choice = {}): Promise<string[]> {
   const like = pattern
     ?.replace(/[\\%_]/g, '\\$&')

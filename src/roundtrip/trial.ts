@@ -3,8 +3,8 @@ import type { Dump } from './dump.ts';
 import { type Result, tryTable } from './try-table.ts';
 import { compareWitnesses, readWitness, type Witness } from './witness.ts';
 
-/** What every copy must be again after each table. */
-export interface Law {
+/** The original state of the copies, and statistics of the comparisons with it. */
+export interface Baseline {
   readonly before: Witness;
   readonly dump: Dump | undefined;
   readonly seconds: number;
@@ -12,25 +12,26 @@ export interface Law {
   reordered: number;
 }
 
-export async function layDown(copy: Copy, dump: Dump | undefined): Promise<Law> {
+/** Reads the original state from a copy, and how long that takes. */
+export async function readBaseline(copy: Copy, dump: Dump | undefined): Promise<Baseline> {
   const start = performance.now();
   const before = await readWitness(copy, dump);
   return { before, dump, seconds: (performance.now() - start) / 1000, comparisons: 0, reordered: 0 };
 }
 
-/** One copy after the other, and the tables tried on them. */
+/** Tests tables on a copy. Replaces the copy when it is no longer in its original state. */
 export class Trial {
   readonly #copies: Copies;
-  readonly #law: Law;
+  readonly #law: Baseline;
   #copy: Copy;
 
-  constructor(copies: Copies, copy: Copy, law: Law) {
+  constructor(copies: Copies, copy: Copy, baseline: Baseline) {
     this.#copies = copies;
     this.#copy = copy;
-    this.#law = law;
+    this.#law = baseline;
   }
 
-  /** Begins and ends with a copy as it should be. */
+  /** Tests tables and compares the whole copy. Before and after, the copy is in its original state. */
   async settle(tables: readonly string[]): Promise<Result[]> {
     if (tables.length === 0) return [];
     const results: Result[] = [];
@@ -41,7 +42,7 @@ export class Trial {
         continue;
       }
       await this.#startAfresh();
-      // What was tried before it has not been compared yet, and went with the copy.
+      // The tables before this one have not been compared yet, so they are tested again on the new copy.
       return [
         ...(await this.settle(tables.slice(0, index))),
         result,
@@ -68,11 +69,11 @@ export class Trial {
       ...(await this.settle(tables.slice(half))),
     ];
     if (halves.some(({ outcome }) => outcome === 'different')) return halves;
-    // Only all of them together make the difference: it stands beside the last of them.
+    // Only all of the tables together make a difference. It is reported for the last one.
     return [...halves.slice(0, -1), different(halves.at(-1))];
   }
 
-  /** How the copy differs from what it was; undefined where it does not. */
+  /** Compares the copy with its original state. Returns the differences, or undefined if there are none. */
   async #compare(): Promise<string | undefined> {
     const { differences, reordered } = compareWitnesses(
       this.#law.before,

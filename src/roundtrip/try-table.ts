@@ -15,9 +15,9 @@ export interface Result {
   readonly reason: string | null;
 }
 
-/** Drops one table of a copy and brings it back. After `different` and `failed` the copy is not to be used again. */
+/** Drops and restores one table of a copy. After the outcome `different` or `failed` the copy must not be used again. */
 export async function tryTable({ knex }: Copy, table: string): Promise<Result> {
-  // The environment is meant for migrations, not for this.
+  // Without the environment variables, which apply to migrations.
   const options = parseOptions(
     { name: `roundtrip of ${table}`, tables: [table], dependents: 'cascade', rows: 'copy' },
     {},
@@ -37,7 +37,12 @@ export async function tryTable({ knex }: Copy, table: string): Promise<Result> {
     const isSame = (await oid()) === before;
     if (isRefusal(error) && isSame) return { table, outcome: 'refused', ...describe(error) };
     const { code, reason } = describe(error);
-    return { table, outcome: 'failed', code, reason: isSame ? reason : `It left a trace. ${reason}` };
+    return {
+      table,
+      outcome: 'failed',
+      code,
+      reason: isSame ? reason : `The table is not the same after up failed. ${reason}`,
+    };
   }
   try {
     await quietly(() => down(knex, options));
@@ -54,8 +59,8 @@ function isRefusal(error: unknown): boolean {
 
 function describe(error: unknown): { code: string; reason: string } {
   if (isUndropError(error)) {
-    const what = error.code === 'not-reproducible' ? '' : `${error.message}\n`;
-    return { code: error.code, reason: `${what}${error.reason}` };
+    const message = error.code === 'not-reproducible' ? '' : `${error.message}\n`;
+    return { code: error.code, reason: `${message}${error.reason}` };
   }
   return { code: 'unexpected', reason: error instanceof Error ? error.message : String(error) };
 }

@@ -7,7 +7,7 @@ import { compareDumps, type Dump } from './dump.ts';
 import { readInventory } from './inventory.ts';
 import { listTables } from './tables.ts';
 
-/** A whole database, as several readers see it that know nothing of one another. */
+/** The state of a whole database, read by several independent means. */
 export interface Witness {
   readonly inventory: readonly string[];
   readonly facts: readonly Fact[];
@@ -16,8 +16,8 @@ export interface Witness {
 }
 
 /**
- * Reads names, rows, pg_dump where there is one, and the facts of everything: these take far longer than pg_dump, so
- * that a large database goes without, having been compared by facts table by table.
+ * Reads identities, rows, the dump if there is a pg_dump, and all facts. Facts take far longer than pg_dump, so they are
+ * left out for a large database with a dump; `down` has compared them table by table.
  */
 export async function readWitness(copy: Copy, dump: Dump | undefined): Promise<Witness> {
   const read = await inSession(copy.knex, async (session) => {
@@ -34,23 +34,25 @@ export interface Comparison {
   readonly reordered: boolean;
 }
 
+/** Compares two states of a database. */
 export function compareWitnesses(before: Witness, after: Witness): Comparison {
   const facts = compareFacts(before.facts, after.facts);
   const statements = compareDumps(before.statements, after.statements);
   const differences = [
-    ...missing(before.inventory, after.inventory).map((object) => `gone: ${object}`),
+    ...missing(before.inventory, after.inventory).map((object) => `missing: ${object}`),
     ...missing(after.inventory, before.inventory).map((object) => `new: ${object}`),
-    ...missing(before.rows, after.rows).map((line) => `rows were: ${line}`),
-    ...missing(after.rows, before.rows).map((line) => `rows are: ${line}`),
+    ...missing(before.rows, after.rows).map((line) => `rows before: ${line}`),
+    ...missing(after.rows, before.rows).map((line) => `rows after: ${line}`),
     ...(facts.length > 0 ? describeDifferences(facts).split('\n') : []),
     ...statements.differences.map((text) => `pg_dump: ${text}`),
   ];
   return { differences, reordered: statements.reordered };
 }
 
-function missing(from: readonly string[], there: readonly string[]): string[] {
-  const known = new Set(there);
-  return from.filter((one) => !known.has(one));
+/** Returns the items of the first list that the second one lacks. */
+function missing(from: readonly string[], second: readonly string[]): string[] {
+  const known = new Set(second);
+  return from.filter((item) => !known.has(item));
 }
 
 const manyTables = 200;
@@ -60,8 +62,8 @@ async function readAllFacts(session: Session, tables: readonly string[]): Promis
   return [...facts.own, ...facts.survivors];
 }
 
-// The order of rows is no part of a table. Sequences stand here as tables of one row: pg_dump leaves their state to
-// the rows too.
+// The digest does not depend on the order of rows. Sequences are read like tables of one row, since pg_dump
+// --schema-only leaves out their states.
 const rowsSql = /* sql */ `
   select pg_catalog.format(
     $$select %L || ': ' || pg_catalog.count(*) || ' rows, ' || coalesce(pg_catalog.sum(

@@ -4,13 +4,13 @@ import { parseTableName } from '../options/table-name.ts';
 import { type Check, list } from './format.ts';
 
 /**
- * Whether code still uses tables that are dropped. A name in SQL fails it; one that stands elsewhere, in a comment or a
- * migration say, is told of.
+ * Checks whether code still uses dropped tables. A name in SQL fails the check. A name elsewhere, such as in a comment or a
+ * migration, is only reported.
  *
  * @param roots folders and files of code
- * @param open the entries of the drops that stand
- * @param strict a name that stands elsewhere fails it too
- * @throws UndropError `bad-options` where a root is not there
+ * @param open the open entries
+ * @param strict whether a name elsewhere fails the check too
+ * @throws UndropError `bad-options` if a root does not exist
  */
 export async function checkCode(
   roots: readonly string[],
@@ -18,8 +18,9 @@ export async function checkCode(
   strict: boolean,
 ): Promise<Check> {
   const name = 'code names no dropped table';
-  if (roots.length === 0) return { name, state: 'not checked', found: 'no --code, and no CODE_ROOTS' };
-  if (open.length === 0) return { name, state: 'not checked', found: 'no drop stands' };
+  if (roots.length === 0)
+    return { name, state: 'not checked', found: 'neither --code nor CODE_ROOTS is set' };
+  if (open.length === 0) return { name, state: 'not checked', found: 'no open entry' };
   const tables = open.flatMap((entry) => entry.tables);
   const wanted = tables.map(({ sql }, oid) => {
     const { schema = '', name } = parseTableName(sql);

@@ -5,28 +5,28 @@ interface Checked {
   readonly checks: readonly Check[];
 }
 
-/** For a terminal, a check a line. */
+/** Formats the checks for a terminal, a line each. */
 export function formatVerification({ checks }: Checked): string {
   return checks
     .map(({ name, state, found }) => `${state.padEnd(11)}  ${name.padEnd(27)}  ${printable(found)}\n`)
     .join('');
 }
 
-/** The same as the comment on a pull request. */
+/** Formats the checks as Markdown, for a comment on a pull request. */
 export function formatVerificationMarkdown({ checks }: Checked): string {
   const rows = checks.map(({ name, state, found }) => `| ${name} | ${state} | ${code(found)} |`);
   return `${['| check | state | found |', '| --- | --- | --- |', ...rows].join('\n')}\n`;
 }
 
-/** One thing that `verify` looks at. */
+/** The result of one check of `verify`. */
 export interface Check {
   readonly name: string;
   readonly state: 'ok' | 'failed' | 'not checked';
-  /** What was found, for people. */
+  /** The finding as text. */
   readonly found: string;
 }
 
-/** The first ten, and how many more there are. */
+/** Returns the first ten names, and the number of the others. */
 export function list(names: readonly string[]): string {
   const more = names.length - most;
   return [...names.slice(0, most), ...(more > 0 ? [`${more} more`] : [])].join(', ');

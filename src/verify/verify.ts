@@ -17,17 +17,16 @@ export interface Verification {
 }
 
 export interface VerifyOptions {
-  /** How many tables there should be in `public`. Default: any number. */
+  /** The expected number of tables in `public`. Default: any number. */
   readonly expect?: number | undefined;
-  /** Objects that are new since the record, and names of dropped tables anywhere in code, fail it too. Default: false. */
+  /** Whether objects added since the record, and names of dropped tables anywhere in code, fail it too. Default: false. */
   readonly strict?: boolean | undefined;
-  /** Folders and files of code that should name no dropped table. Default: none. */
+  /** Folders and files of code to search for names of dropped tables. Default: none. */
   readonly code?: readonly string[] | undefined;
 }
 
 /**
- * Whether the database is as the drops have left it: the proposal's "After Deletion". Every check runs, whatever
- * those before it found.
+ * Checks whether the database has changed otherwise than by the drops. A check that fails does not stop the others.
  */
 export async function verifyDatabase(
   session: Session,
@@ -37,7 +36,7 @@ export async function verifyDatabase(
   const open = entries.filter(({ restoredAt }) => restoredAt === null);
   const checks = [
     await checkCount(session, expect),
-    await checkGone(session, open),
+    await checkAbsent(session, open),
     await checkOthers(session, entries, strict),
     ...checkAccepted(entries),
     await checkComments(session, open),
@@ -56,23 +55,24 @@ const countSql = /* sql */ `
 async function checkCount(session: Session, expect: number | undefined): Promise<Check> {
   const [row] = await session.read<{ count: number }>(countSql);
   const found = `${row?.count} in public`;
-  if (expect === undefined) return { name: counting, state: 'not checked', found: `${found}, no --expect` };
+  if (expect === undefined)
+    return { name: counting, state: 'not checked', found: `${found}; --expect is not set` };
   if (row?.count === expect) return { name: counting, state: 'ok', found };
-  return { name: counting, state: 'failed', found: `${found}, not ${expect}` };
+  return { name: counting, state: 'failed', found: `${found}; expected ${expect}` };
 }
 
-async function checkGone(session: Session, open: readonly KeptEntry[]): Promise<Check> {
-  const name = 'dropped tables are gone';
-  if (open.length === 0) return { name, state: 'not checked', found: 'no drop stands' };
-  const there: string[] = [];
+async function checkAbsent(session: Session, open: readonly KeptEntry[]): Promise<Check> {
+  const name = 'dropped tables are absent';
+  if (open.length === 0) return { name, state: 'not checked', found: 'no open entry' };
+  const existing: string[] = [];
   for (const { migration, tables } of open) {
     const present = await readPresent(
       session,
       tables.map(({ sql }) => sql),
     );
-    there.push(...present.map((table) => `${table} of ${migration}`));
+    existing.push(...present.map((table) => `${table} of ${migration}`));
   }
-  if (there.length > 0) return { name, state: 'failed', found: `there are ${there.join(', ')}` };
+  if (existing.length > 0) return { name, state: 'failed', found: `existing: ${existing.join(', ')}` };
   const found = open.map(({ migration, tables }) => `${tables.length} of ${migration}`).join(', ');
   return { name, state: 'ok', found };
 }
@@ -81,7 +81,7 @@ async function checkOthers(session: Session, entries: readonly KeptEntry[], stri
   const name = 'nothing else changed';
   const record = await readNewestRecord(session);
   if (record === undefined) {
-    const found = 'nothing to compare with: npm run backup, or preflight -- --record, keeps what there is';
+    const found = 'no record to compare with; npm run backup or npm run preflight -- --record creates one';
     return { name, state: 'not checked', found };
   }
   const { same, gone, changed, added, explained, onlyNames } = await compareWithRecord(
@@ -90,11 +90,13 @@ async function checkOthers(session: Session, entries: readonly KeptEntry[], stri
     entries,
   );
   const found = join(
-    gone.length === 0 ? '' : `gone: ${list(gone)}`,
+    gone.length === 0 ? '' : `missing: ${list(gone)}`,
     changed.length === 0 ? '' : `changed: ${list(changed)}`,
     added.length === 0 ? '' : `new: ${list(added)}`,
-    `${same} objects ${onlyNames ? `there, compared by name only with those of PostgreSQL ${record.serverVersion}` : 'as they were'}`,
-    explained.length === 0 ? '' : `taken or given back: ${explained.join(', ')}`,
+    onlyNames
+      ? `${same} objects exist, compared by name only, since the record is from PostgreSQL ${record.serverVersion}`
+      : `${same} objects unchanged`,
+    explained.length === 0 ? '' : `explained ${explained.join(', ')}`,
     `since ${describeRecord(record)}`,
   );
   const failed = gone.length > 0 || changed.length > 0 || (strict && added.length > 0);
@@ -105,7 +107,7 @@ function describeRecord({ id, madeAt, madeBy, command, backup }: FactRecord): st
   return `record ${id} of ${madeAt}, by ${madeBy} with ${command}${backup === null ? '' : ` ${backup}`}`;
 }
 
-/** Nobody vouches for what was accepted: it is listed as long as the archive holds the entry. */
+/** Lists the accepted differences of all entries in the archive. They are not checked. */
 function checkAccepted(entries: readonly KeptEntry[]): Check[] {
   const accepted = entries.flatMap((entry) =>
     entry.accepted.map((one) => `${entry.migration} (entry ${entry.id}): ${describeAcceptance(one)}`),
@@ -116,15 +118,15 @@ function checkAccepted(entries: readonly KeptEntry[]): Check[] {
 
 async function checkComments(session: Session, open: readonly KeptEntry[]): Promise<Check> {
   const name = 'schema comment';
-  // Of several drops, the last one has the word.
+  // If several open entries have set the comment on a schema, the last one applies.
   const wanted = new Map<string, KeptEntry>();
   for (const entry of open) if (entry.schemaComment !== null) wanted.set(entry.schemaComment.schema, entry);
-  if (wanted.size === 0) return { name, state: 'not checked', found: 'no drop that stands has set one' };
+  if (wanted.size === 0) return { name, state: 'not checked', found: 'no open entry has set one' };
   const others: string[] = [];
   for (const [schema, { migration, schemaComment }] of wanted) {
     const comment = await readComment(session, schema);
     if (comment !== schemaComment?.after) {
-      others.push(`that of ${schema} is not what ${migration} set but ${JSON.stringify(comment)}`);
+      others.push(`${schema}: not as ${migration} set it, but ${JSON.stringify(comment)}`);
     }
   }
   if (others.length > 0) return { name, state: 'failed', found: others.join(', ') };
@@ -142,8 +144,8 @@ function failureOf(session: Session, failed: readonly Check[]): UndropError | un
   const code: ErrorCode = first.name === counting ? 'count-differs' : 'drop-differs';
   return new UndropError(code, {
     subject: session.database,
-    message: `${session.database} is not as the drops have left it.`,
+    message: `${session.database} has changed otherwise than by its drops.`,
     reason: failed.map(({ name, found }) => `${name}: ${found}`).join('\n'),
-    next: 'See what has changed it since; npm run status shows which drops stand.',
+    next: 'Find out what has changed it; npm run status lists the open entries.',
   });
 }

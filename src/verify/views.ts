@@ -16,34 +16,34 @@ const viewsSql = /* sql */ `
   order by n.nspname, c.relname`;
 
 /**
- * Whether every view can be parsed and rewritten: it, the views that it reads, and the policies of their tables. That
- * runs nothing. To plan it would: the functions of its owner that a constant is worked out by, as the role that looks.
+ * Checks that every view can be parsed and rewritten, with the views that it reads and the policies of their tables. This
+ * runs no code of other roles. Planning would run functions for constant expressions, with the rights of the current role.
  * https://www.postgresql.org/docs/current/sql-prepare.html
  */
 export async function checkViews(session: Session): Promise<Check> {
   const name = 'views can be parsed';
   const views = await session.read<{ name: string }>(viewsSql);
-  if (views.length === 0) return { name, state: 'not checked', found: 'there are none' };
-  const seen: string[] = [];
-  const unseen: string[] = [];
+  if (views.length === 0) return { name, state: 'not checked', found: 'no views' };
+  const parsed: string[] = [];
+  const unchecked: string[] = [];
   const broken: string[] = [];
-  // Policies are looked at too; nothing is read.
+  // With row security on, the rewriter adds the policies. No rows are read.
   await session.run('set local row_security = on');
   for (const view of views) {
     try {
       await session.attemptRun(`prepare undrop_view as select * from ${view.name};\ndeallocate undrop_view`);
-      seen.push(view.name);
+      parsed.push(view.name);
     } catch (error) {
       const state = sqlState(error);
       if (state === undefined) throw error;
-      // No right to it, or another session has locked it: that does not show that it is broken.
-      const where = state === '42501' || state === '55P03' ? unseen : broken;
+      // A missing privilege, or a lock of another session, does not show that the view is broken.
+      const where = state === '42501' || state === '55P03' ? unchecked : broken;
       where.push(`${view.name}: ${(error as Error).message}`);
     }
   }
   await session.run(`set local row_security = ${pins.row_security}`);
-  const rest = unseen.length === 0 ? [] : [`not looked at: ${list(unseen)}`];
+  const rest = unchecked.length === 0 ? [] : [`not checked: ${list(unchecked)}`];
   if (broken.length > 0) return { name, state: 'failed', found: [list(broken), ...rest].join('; ') };
-  if (seen.length === 0) return { name, state: 'not checked', found: rest.join() };
-  return { name, state: 'ok', found: [list(seen), ...rest].join('; ') };
+  if (parsed.length === 0) return { name, state: 'not checked', found: rest.join() };
+  return { name, state: 'ok', found: [list(parsed), ...rest].join('; ') };
 }
