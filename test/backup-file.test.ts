@@ -34,7 +34,7 @@ describe('a draft of a backup', () => {
       await output.writeFile(text);
     });
 
-  it('has a name with the time in UTC, and a number where that is taken', async () => {
+  it('has the time in UTC in its name, and a number if that name exists', async () => {
     const inside = join(folder, 'new', 'backups');
     const first = await claimDraft(inside, asFile, time);
     const second = await claimDraft(inside, asFile, time);
@@ -51,7 +51,7 @@ describe('a draft of a backup', () => {
     expect(mode(inside)).to.equal(0o700);
   });
 
-  it('has a name of its own, however many begin at once', async () => {
+  it('has a unique name if several begin at the same time', async () => {
     const drafts = await Promise.all(Array.from({ length: 10 }, () => claimDraft(folder, asFile, time)));
     expect(new Set(drafts.map(({ file }) => file))).to.have.length(10);
     expect(readdirSync(folder).sort()).to.deep.equal(
@@ -59,7 +59,7 @@ describe('a draft of a backup', () => {
     );
   });
 
-  it('gets its name and its manifest when it is whole, closed to others', async () => {
+  it('gets its name and its manifest when it is complete, readable to its owner only', async () => {
     const draft = await claimDraft(folder, asFile, time);
     await write(draft, 'all of it');
     await settleDraft(draft);
@@ -72,7 +72,7 @@ describe('a draft of a backup', () => {
     expect(readdirSync(folder)).to.have.length(2);
   });
 
-  it('may be a folder, whose files are closed to others too', async () => {
+  it('can be a directory, with files readable to their owner only', async () => {
     const draft = await claimDraft(folder, asFolder, time);
     for (const name of ['toc.dat', '2.dat', '10.dat']) writeFileSync(join(draft.partial, name), name);
     await settleDraft(draft);
@@ -92,7 +92,7 @@ describe('a draft of a backup', () => {
     expect(readdirSync(draft.file)).to.have.length(3);
   });
 
-  it('leaves nothing when it is given up', async () => {
+  it('leaves no files when it is discarded', async () => {
     const draft = await claimDraft(folder, asFolder, time);
     writeFileSync(join(draft.partial, 'toc.dat'), '');
     writeFileSync(`${draft.file}.json.partial`, '');
@@ -101,7 +101,7 @@ describe('a draft of a backup', () => {
     expect(readdirSync(folder)).to.deep.equal([]);
   });
 
-  it('is found again by others', async () => {
+  it('is found by other processes', async () => {
     const draft = await claimDraft(folder, asFile, time);
     writeFileSync(join(folder, 'other.partial'), '');
     const found = await findDrafts(folder);
@@ -109,15 +109,15 @@ describe('a draft of a backup', () => {
     expect(await findDrafts(join(folder, 'nowhere'))).to.deep.equal([]);
   });
 
-  it('does not take the name of what is there', async () => {
+  it('does not overwrite an existing file', async () => {
     const draft = await claimDraft(folder, asFile, time);
     writeFileSync(draft.file, 'precious');
     const error = await refusalOf(publishDraft(draft, '{}'), 'backup-failed');
-    expect(error.reason).to.equal('Something of that name is there already.');
+    expect(error.reason).to.equal('A file or directory of that name already exists.');
     expect(readFileSync(draft.file, 'utf8')).to.equal('precious');
   });
 
-  it('is refused where the folder is a file', async () => {
+  it('is refused if the folder is a file', async () => {
     const file = join(folder, 'file');
     writeFileSync(file, '');
     for (const path of [file, join(file, 'below')]) {
@@ -126,14 +126,11 @@ describe('a draft of a backup', () => {
     }
   });
 
-  it('says what the operating system says', async () => {
+  it('fails with the error of the operating system', async () => {
     const draft = await claimDraft(folder, asFile, time);
     const full = Object.assign(new Error('ENOSPC'), { code: 'ENOSPC', syscall: 'write' });
     const work = writeDraft(draft, () => Promise.reject(full));
-    expect(await refusalOf(work, 'backup-failed')).to.have.property(
-      'reason',
-      'No space is left on the disk.',
-    );
+    expect(await refusalOf(work, 'backup-failed')).to.have.property('reason', 'The disk is full.');
   });
 
   it('is measured while it is written', async () => {
@@ -151,12 +148,12 @@ describe('a draft of a backup', () => {
 });
 
 describe('the plan of a backup', () => {
-  it('is custom, and plain where the server is embedded', () => {
+  it('defaults to the format custom, and to plain on the embedded server', () => {
     expect(planDump({}, false)).to.include({ format: 'custom', extension: 'dump', lockTimeoutMs: 30_000 });
     expect(planDump({}, true)).to.include({ format: 'plain', extension: 'sql', compressed: false });
   });
 
-  it('packs plain ones by gzip', () => {
+  it('compresses plain backups with gzip', () => {
     for (const compress of ['3', 'gzip', 'gzip:9']) {
       const plan = planDump({ format: 'plain', compress }, false);
       expect(plan).to.include({ extension: 'sql.gz', compressed: true });
@@ -169,14 +166,14 @@ describe('the plan of a backup', () => {
     }
   });
 
-  it('is refused with all its mistakes', async () => {
+  it('is refused with a list of all mistakes', async () => {
     const planning = async (...given: Parameters<typeof planDump>) => planDump(...given);
     const reasonOf = async (...given: Parameters<typeof planDump>) =>
       (await refusalOf(planning(...given), 'bad-options')).reason.split('\n');
     expect(await reasonOf({ format: 'custom', compress: '3' }, true)).to.have.length(2);
     expect(await reasonOf({ format: 'plain', compress: 'zstd:3', jobs: 2 }, false)).to.deep.equal([
-      'Only the format directory takes jobs; a plain backup is written by one.',
-      'Plain backups are packed by gzip only, not by zstd:3: they are read here without tools.',
+      '--jobs requires the format directory, not plain.',
+      'Plain backups support only gzip compression, not zstd:3.',
     ]);
     for (const jobs of [0, 1.5, 65])
       expect(await reasonOf({ format: 'directory', jobs }, false)).to.have.length(1);
@@ -185,7 +182,7 @@ describe('the plan of a backup', () => {
     }
   });
 
-  it('becomes arguments, of which an old pg_dump does not take all', async () => {
+  it('is converted to arguments, and refused if pg_dump is too old for them', async () => {
     const plan = planDump(
       { format: 'directory', jobs: 3, compress: 'zstd:3', lockWaitTimeout: '5min' },
       false,
@@ -199,12 +196,12 @@ describe('the plan of a backup', () => {
     ]);
     expect(args(16)).to.include.members(['--jobs=3', '--file=/b', '--format=directory']);
     const error = await refusalOf((async () => args(15))(), 'bad-options');
-    expect(error.reason).to.include('pg_dump 15.1 compresses at the levels 0 to 9 only');
+    expect(error.reason).to.include('pg_dump 15.1 supports only the compression levels 0 to 9');
   });
 });
 
 describe('sizeInWords', () => {
-  it('has three digits or so', () => {
+  it('prints two or three digits', () => {
     const sizes = [0, 999, 1000, 1234, 99_940, 123_456, 999_499, 999_500, 1_500_000_000, 2e15];
     expect(sizes.map(sizeInWords)).to.deep.equal([
       ...[
@@ -237,7 +234,7 @@ describe('progressLine', () => {
     return text;
   };
 
-  it('is drawn again on a terminal, never longer than a line', () => {
+  it('is redrawn on a terminal and never wraps', () => {
     const lines = showAll({ isTTY: true, columns: 50 }).split('\r');
     expect(lines).to.have.length(27);
     expect(lines[25]).to.equal(
@@ -246,7 +243,7 @@ describe('progressLine', () => {
     expect(lines[26]).to.equal('\x1b[K');
   });
 
-  it('is one every ten seconds elsewhere', () => {
+  it('prints a line every ten seconds otherwise', () => {
     const at = 'about 12 % of the tables, at public.a\\u000ab';
     expect(showAll({ isTTY: false })).to.equal(
       `20.0 MB written in 10 s, 2.0 MB/s, ${at}\n40.0 MB written in 20 s, 2.0 MB/s, ${at}\n`,

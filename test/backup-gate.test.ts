@@ -62,7 +62,7 @@ describe('the gate of backups', () => {
     embedded: undefined,
   });
 
-  /** By a pg_dump that hands out what the judge has written, changed by `alter`: on machines without any, too. */
+  /** Takes a backup with a fake pg_dump that prints the dump of the judge, changed by `alter`. Needs no pg_dump. */
   async function take(to = folder, alter = (dump: string) => dump): Promise<Backup> {
     await inSession(run.knex, ensureArchive);
     const dump = join(folder, 'dump');
@@ -85,7 +85,7 @@ describe('the gate of backups', () => {
     run.knex.raw(`update undrop.backups set finished_at = now() - interval '${interval}'`);
 
   describe('a backup', () => {
-    it('is recorded with all that the gate and verify go by', async () => {
+    it('is recorded with the data for the gate and for verify', async () => {
       await run.knex.raw('create temporary table passing (); create unlogged table quick ()');
       const taken = await take();
       const [row] = await run.rows('select * from undrop.backups');
@@ -123,7 +123,7 @@ describe('the gate of backups', () => {
       ]);
     });
 
-    it('is for its owner alone, under a name of its own, wherever one stands', async () => {
+    it('is readable to its owner only, with a unique name and an absolute path', async () => {
       const first = await take(relative(process.cwd(), join(folder, 'deep/er')));
       const second = await take(join(folder, 'deep/er'));
       expect(isAbsolute(first.file)).to.equal(true);
@@ -134,7 +134,7 @@ describe('the gate of backups', () => {
       expect(second.id).to.equal(first.id + 1);
     });
 
-    it('that does not hold every table is not recorded', async () => {
+    it('is not recorded if it lacks a table', async () => {
       const without = (dump: string) =>
         dump.replace('CREATE TABLE public.old', 'CREATE TABLE public.elsewhere');
       const error = await refusalOf(take(folder, without), 'backup-unproved');
@@ -142,7 +142,7 @@ describe('the gate of backups', () => {
       expect(await run.rows('select id from undrop.backups')).to.eql([]);
     });
 
-    it('of a role that may not see all is not even begun', async () => {
+    it('is not begun if the role cannot read all tables', async () => {
       await run.knex.raw('create role gate_weak login');
       const weak = runner(server.url(database.name, 'gate_weak'));
       try {
@@ -155,14 +155,14 @@ describe('the gate of backups', () => {
     });
   });
 
-  describe('a migration that asks for one', () => {
+  describe('a migration that requires a backup', () => {
     const names = ['old', 'app."O\'ld ""one"".x"'];
 
-    it('asks for nothing where it is off', async () => {
+    it('requires nothing with UNDROP_BACKUP=off', async () => {
       expect(await require(names, { backup: 'off' })).to.equal(null);
     });
 
-    it('takes the newest that holds its tables, and keeps its number', async () => {
+    it('uses the newest backup that holds its tables, and records its ID', async () => {
       await take();
       const second = await take();
       await run.knex.raw('create table new ()');
@@ -174,23 +174,25 @@ describe('the gate of backups', () => {
       expect(error.reason).to.equal(`The newest, ${second.file}, does not hold public.new.`);
     });
 
-    it('finds none in an empty archive', async () => {
+    it('is refused if the archive has no backup', async () => {
       await inSession(run.knex, ensureArchive);
       const error = await refusalOf(require(names), 'backup-missing');
       expect(error.message).to.equal(
         `001_gate asks for a backup of ${database.name} that is not older than 24 hours.`,
       );
-      expect(error.reason).to.equal(`The archive in ${database.name} knows of no backup of this database.`);
+      expect(error.reason).to.equal(
+        `The archive in ${database.name} has no record of a backup of this database.`,
+      );
       expect(error.next).to.include('npm run backup').and.include('UNDROP_BACKUP=off');
     });
 
-    it('takes none that is too old, or of a time to come', async () => {
+    it('does not accept a backup that is too old or dated in the future', async () => {
       const { id, file } = await take();
       await age('23 hours 59 minutes');
       expect(await require(names)).to.equal(id);
       expect(await refusalOf(require(names, { backupMaxAge: '90m' }), 'backup-missing')).to.have.property(
         'reason',
-        `The newest, ${file}, is 23 hours old; at most 90 minutes are allowed.`,
+        `The newest, ${file}, is 23 hours old; the maximum age is 90 minutes.`,
       );
       expect(await refusalOf(require(names, { backupMaxAge: '0s' }), 'backup-missing')).to.have.property(
         'code',
@@ -198,14 +200,14 @@ describe('the gate of backups', () => {
       await age('24 hours 1 second');
       expect(await refusalOf(require(names), 'backup-missing')).to.have.property(
         'reason',
-        `The newest, ${file}, is 24 hours old; at most 24 hours are allowed.`,
+        `The newest, ${file}, is 24 hours old; the maximum age is 24 hours.`,
       );
       expect(await require(names, { backupMaxAge: '2d' })).to.equal(id);
       await age('-1 hours');
-      expect((await refusalOf(require(names), 'backup-missing')).reason).to.include('clock of the server');
+      expect((await refusalOf(require(names), 'backup-missing')).reason).to.include('dated in the future');
     });
 
-    it('takes none of a database that this one was copied from, nor of one that was made from a dump', async () => {
+    it('does not accept a backup of the database from which this one was copied or restored', async () => {
       const { id } = await take();
       await run.end();
       const copy = await server.createDatabase(undefined, { template: database.name });
@@ -214,7 +216,7 @@ describe('the gate of backups', () => {
       try {
         expect(await require(names)).to.equal(id);
         const error = await refusalOf(require(names, {}, other.knex), 'backup-missing');
-        expect(error.reason).to.include('knows of no backup of this database');
+        expect(error.reason).to.include('has no record of a backup of this database');
         await run.knex.raw(`update undrop.backups set system_identifier = '1'`);
         await refusalOf(require(names), 'backup-missing');
       } finally {
@@ -223,7 +225,7 @@ describe('the gate of backups', () => {
       }
     });
 
-    it('knows a database again that was renamed', async () => {
+    it('accepts a backup after the database was renamed', async () => {
       const { id } = await take();
       await run.end();
       const name = `${database.name}_renamed`;
@@ -238,12 +240,12 @@ describe('the gate of backups', () => {
       }
     });
 
-    it('looks at the file where it was taken on this machine', async () => {
+    it('checks the file if it was taken on this host', async () => {
       const { id, file, bytes } = await take();
       truncateSync(file, bytes - 1);
       expect(await refusalOf(require(names), 'backup-unproved')).to.include({
         subject: file,
-        reason: `The file has ${bytes - 1} bytes; when it was recorded it had ${bytes}.`,
+        reason: `Its size is ${bytes - 1} bytes; the recorded size is ${bytes} bytes.`,
       });
       rmSync(file);
       expect((await refusalOf(require(names), 'backup-unproved')).reason).to.include('ENOENT');
@@ -251,7 +253,7 @@ describe('the gate of backups', () => {
       expect(await require(names)).to.equal(id);
     });
 
-    it('reads it from its first byte to its last', async () => {
+    it('compares the SHA-256 of the whole file', async () => {
       const { id, file } = await take();
       const text = readFileSync(file);
       const { atime, mtime } = statSync(file);
@@ -266,29 +268,31 @@ describe('the gate of backups', () => {
       expect(await require(names)).to.equal(id);
     });
 
-    it('takes none that has not the proof that is asked for', async () => {
+    it('does not accept a backup without the required proof', async () => {
       const { file } = await take();
       const refused = (options: Partial<DropOptions>) =>
         refusalOf(require(names, options), 'backup-unproved');
       const weaker = await refused({ backupProof: 'restore' });
       expect(weaker).to.include({
         subject: file,
-        reason: 'It was proved by its contents, not by a restore; asked for is restore.',
+        reason: 'It was proved by its contents, not by a restore; the required proof is restore.',
       });
       expect(weaker.next).to.include('--prove restore').and.include('UNDROP_BACKUP_PROOF=contents');
       await run.knex.raw(`update undrop.backups set proof = 'off'`);
-      expect((await refused({})).reason).to.equal('It was taken without a proof; asked for is contents.');
+      expect((await refused({})).reason).to.equal(
+        'It was taken without a proof; the required proof is contents.',
+      );
       await refused({ backupProof: 'attested' });
     });
 
-    it('goes by an attested one only where that is said to do', async () => {
+    it('accepts an attested backup only with backupProof attested', async () => {
       const words = 'RDS snapshot before-044, by Ada';
       const { id, tables } = await inSession(run.knex, (session) => attest(session, ` ${words} `));
       expect(tables).to.equal(3);
       const error = await refusalOf(require(names), 'backup-unproved');
       expect(error).to.include({
         subject: words,
-        reason: 'It was attested, not proved; asked for is contents.',
+        reason: 'It was attested, not proved; the required proof is contents.',
       });
       expect(error.next).to.include('UNDROP_BACKUP_PROOF=attested');
       expect(await require(names, { backupProof: 'attested' })).to.equal(id);
@@ -298,7 +302,7 @@ describe('the gate of backups', () => {
       ).to.equal(`The newest, attested as ${words}, does not hold public.new.`);
     });
 
-    it('takes no attestation that says nothing, or too much', async () => {
+    it('refuses an attestation that is empty or contains a password', async () => {
       for (const words of [' ', 'see postgres://ada:secret@db/turing']) {
         const error = await refusalOf(
           inSession(run.knex, (session) => attest(session, words)),
@@ -308,7 +312,7 @@ describe('the gate of backups', () => {
       }
     });
 
-    it('changes nothing when it is refused', async () => {
+    it('changes nothing if it is refused', async () => {
       const migration = reversibleDrop({ name: '001_gate', tables: ['old'], backup: 'required' });
       await refusalOf(run.up(migration), 'backup-missing');
       expect(await run.rows('select to_regclass($$old$$) is not null as there')).to.eql([{ there: true }]);

@@ -80,7 +80,7 @@ describe('a backup by the real pg_dump', () => {
     }
   }
 
-  /** Nothing is left on the disk or in the archive. */
+  /** Checks that there are no files on disk and no records in the archive. */
   async function refused(work: Promise<unknown>, code: ErrorCode): Promise<UndropError> {
     const error = await refusalOf(work, code);
     expect(files()).to.deep.equal([]);
@@ -94,7 +94,7 @@ describe('a backup by the real pg_dump', () => {
     { format: 'plain' },
     { format: 'plain', compress: '1' },
   ] as const) {
-    it(`has a manifest and a record that say what it is: ${Object.values(options).join(' ')}`, async () => {
+    it(`has a manifest and a record that describe it: ${Object.values(options).join(' ')}`, async () => {
       const taken = await take(options);
       const { manifest, sha256 } = await readManifest(taken.file);
       expect(manifest).to.include({ format: options.format, proof: 'contents', file: basename(taken.file) });
@@ -137,7 +137,7 @@ describe('a backup by the real pg_dump', () => {
     });
   }
 
-  it('holds what was there at one moment, and counts just that', async () => {
+  it('dumps and counts rows in the same snapshot', async () => {
     const paused = pausedPgDump(folder, native);
     const seen: Progress[] = [];
     const work = take({ format: 'plain', onProgress: (one) => seen.push(one) }, { pgDump: paused.path });
@@ -157,14 +157,14 @@ describe('a backup by the real pg_dump', () => {
     expect(seen[0]).to.include({ table: 'app.big', share: 0 });
   });
 
-  it('may be taken without a proof, which is recorded', async () => {
+  it('can be taken without a proof, which is recorded', async () => {
     const { file, proof } = await take({ prove: 'off' });
     expect(proof).to.equal('off');
     expect((await readManifest(file)).manifest.proof).to.equal('off');
     expect(await sql('select proof from undrop.backups')).to.deep.equal([{ proof: 'off' }]);
   });
 
-  it('is taken twice at once', async () => {
+  it('can be taken twice at the same time', async () => {
     const both = await Promise.all([take(), take()]);
     expect(new Set(both.map(({ id }) => id))).to.have.length(2);
     expect(new Set(both.map(({ file }) => file))).to.have.length(2);
@@ -172,7 +172,7 @@ describe('a backup by the real pg_dump', () => {
     for (const { file, sha256 } of both) expect((await measure(file)).sha256).to.equal(sha256);
   });
 
-  it('knows the names and passwords that there are', async function () {
+  it('works with unusual names and passwords', async function () {
     if (!server.own) {
       skip(this, 'not with UNDROP_TEST_URL');
     }
@@ -194,7 +194,7 @@ describe('a backup by the real pg_dump', () => {
     }
   });
 
-  describe('where it may not', () => {
+  describe('without the privileges', () => {
     const role = 'Take "me"';
     const quoted = `"Take ""me"""`;
 
@@ -209,12 +209,12 @@ describe('a backup by the real pg_dump', () => {
       await sql(`drop owned by ${quoted}; drop role ${quoted}`);
     });
 
-    it('read a table, a sequence or a schema: each is named, with the grant', async () => {
+    it('to read a table, a sequence or a schema, is refused with each of them and the grant', async () => {
       await sql(`revoke select on app.big from ${quoted}; revoke select on sequence counter from ${quoted}`);
       const error = await refused(take({}, { user: role }), 'insufficient-privilege');
       expect(error.subject).to.equal('app.big, public.counter');
       expect(error.next).to.equal(
-        `Let an administrator run, for all: grant pg_read_all_data to ${quoted}\n` +
+        `Run as an administrator: grant pg_read_all_data to ${quoted}\n` +
           `Or only: grant select on app.big to ${quoted}; grant select on sequence public.counter to ${quoted}`,
       );
       await sql(`grant select on app.big to ${quoted}; grant select on sequence counter to ${quoted};
@@ -225,7 +225,7 @@ describe('a backup by the real pg_dump', () => {
       expect((await take({}, { user: role })).tables).to.equal(6);
     });
 
-    it('see all rows of a table', async () => {
+    it('to read all rows of a table, is refused', async () => {
       await sql('alter table app.big enable row level security');
       const error = await refused(take({}, { user: role }), 'insufficient-privilege');
       expect(error.message).to.equal(`Row-level security hides rows of app.big from the role ${role}.`);
@@ -235,18 +235,20 @@ describe('a backup by the real pg_dump', () => {
     });
   });
 
-  describe('where a table is locked', () => {
-    it('names it and who has it, and begins nothing', async () => {
+  describe('of a locked table', () => {
+    it('fails with the table and the session that holds the lock', async () => {
       const holder = await server.client(database);
       await holder.query('begin; lock table "Odd ""one"".x"');
       const error = await refused(take({ lockWaitTimeout: '300ms' }), 'lock-timeout');
       await holder.end();
-      expect(error.message).to.include(`was locked against reading for 0.3 s: public."Odd ""one"".x"`);
+      expect(error.message)
+        .to.include(`Could not lock public."Odd ""one"".x" of `)
+        .and.include('within 0.3 s');
       expect(error.reason).to.match(/pid \d+ \(postgres\) holds AccessExclusiveLock/);
       expect(error.next).to.include('--lock-wait-timeout');
     });
 
-    it('names who has come between its own lock and that of pg_dump', async () => {
+    it('reports a session that requested a lock between its own lock and that of pg_dump', async () => {
       const body = `touch '${folder}/begun'; sleep 1; exec '${native.path}' "$@"`;
       const work = take({ lockWaitTimeout: '500ms' }, { pgDump: fakePgDump(folder, body, native.version) });
       const failed = refused(work, 'lock-timeout');
@@ -261,14 +263,14 @@ describe('a backup by the real pg_dump', () => {
     });
   });
 
-  describe('that is cut short', () => {
+  describe('is removed if it fails', () => {
     const whom = {
       'the backend of pg_dump': `query like 'COPY app.big%'`,
       'its own session': `application_name <> 'pg_dump' and xact_start is not null`,
       'all of them': 'pid <> pg_backend_pid()',
     };
     for (const [who, condition] of Object.entries(whom)) {
-      it(`because the server ends ${who}`, async () => {
+      it(`because the server terminates ${who}`, async () => {
         const paused = pausedPgDump(folder, native);
         const work = take({ format: 'plain' }, { pgDump: paused.path });
         const failed = refused(work, 'backup-failed');
@@ -280,7 +282,7 @@ describe('a backup by the real pg_dump', () => {
         const error = await failed;
         expect(error.message).to.include(database);
         expect(error.reason).to.match(/terminat|The connection to the server was lost/);
-        expect(error.next).to.include('nothing is left of this one');
+        expect(error.next).to.include('This one was removed');
         await take();
       });
     }
@@ -290,11 +292,11 @@ describe('a backup by the real pg_dump', () => {
       await sql('insert into app.big select i, repeat(md5(i::text), 4) from generate_series(1, 200000) as i');
       const pgDump = fakePgDump(folder, body, native.version);
       const error = await refused(take({ format: 'directory', jobs: 2 }, { pgDump }), 'backup-failed');
-      expect(error.reason).to.include('It was ended by SIGKILL.');
+      expect(error.reason).to.include('pg_dump was terminated by SIGKILL.');
       await take({ format: 'directory', jobs: 2, prove: 'off' });
     });
 
-    it('because the file may not be so large', async () => {
+    it('because of the maximum file size', async () => {
       const pgDump = fakePgDump(folder, `ulimit -f 100; exec '${native.path}' "$@"`, native.version);
       const error = await refused(take({ format: 'plain' }, { pgDump }), 'backup-failed');
       expect(error.reason).to.include('ulimit -f');
@@ -331,7 +333,7 @@ describe('a backup by the real pg_dump', () => {
           try {
             lines.add(readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' '));
           } catch {
-            // It has ended.
+            // The process has ended.
           }
         }
       }, 50);
@@ -363,7 +365,7 @@ describe('a backup by the real pg_dump', () => {
 });
 
 describe('a backup of the embedded server', () => {
-  it('has the same manifest, with the rows of its one moment', async () => {
+  it('has a manifest with the rows of the same snapshot', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'undrop-take-'));
     const embedded = await startEmbedded(folder);
     const target = { settings: { ...embedded.settings, ssl }, embedded };

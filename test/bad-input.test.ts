@@ -359,7 +359,7 @@ describe('bad input', function () {
     };
 
     it('no pg_dump', async () => {
-      const says = ['PG_DUMP names /nowhere/pg_dump', 'Set PG_DUMP'];
+      const says = ['PG_DUMP is set to /nowhere/pg_dump', 'Set PG_DUMP'];
       await refused([() => undrop('backup', { PG_DUMP: '/nowhere/pg_dump' })], {
         status: 1,
         code: 'backup-failed',
@@ -368,7 +368,7 @@ describe('bad input', function () {
     });
 
     it('a pg_dump older than the server', async () => {
-      const says = ['pg_dump is of version 9.6.24', /the server of \d+/, 'postgresql-client-'];
+      const says = ['pg_dump has version 9.6.24', /the server has version \d+/, 'postgresql-client-'];
       expectOneMessage(await undrop('backup', fake('exit 1', '9.6.24')), {
         status: 1,
         code: 'backup-failed',
@@ -379,7 +379,7 @@ describe('bad input', function () {
 
     it('a pg_dump that fails', async () => {
       env.DATABASE_URL = server.url(database.name, undefined, secret);
-      const says = ['pg_dump: error: out of luck', '***', 'exit code 7', 'nothing is left of this one'];
+      const says = ['pg_dump: error: out of luck', '***', 'exited with code 7', 'This one was removed'];
       const failing = fake(`echo half; echo "pg_dump: error: out of luck, $PGPASSWORD" >&2; exit 7`);
       expectOneMessage(await undrop('backup', failing), { status: 1, code: 'backup-failed', says });
       expect(files()).to.eql([]);
@@ -387,7 +387,7 @@ describe('bad input', function () {
     });
 
     it('a pg_dump that lies', async () => {
-      const says = ['the last line of pg_dump is not there'];
+      const says = ['the last line of pg_dump is missing'];
       const lying = fake(`head -n 100 '${good}'`);
       expectOneMessage(await undrop('backup --dump-format plain', lying), {
         status: 3,
@@ -409,7 +409,7 @@ describe('bad input', function () {
       expectOneMessage(none, {
         status: 1,
         code: 'backup-failed',
-        says: ['package.json', 'is a file, not a folder'],
+        says: ['package.json', 'is a file, not a directory'],
       });
       expect(await recorded()).to.equal(0);
       if (process.getuid?.() === 0) return; // root may write everywhere
@@ -420,7 +420,7 @@ describe('bad input', function () {
       expectOneMessage(ran, {
         status: 1,
         code: 'backup-failed',
-        says: [closed, 'does not let this user write'],
+        says: [closed, 'has no write permission'],
       });
     });
 
@@ -448,7 +448,7 @@ describe('bad input', function () {
       });
 
       it('none', async () => {
-        const says = [`no backup of this database`, 'npm run backup', 'UNDROP_BACKUP=off'];
+        const says = [`no record of a backup of this database`, 'npm run backup', 'UNDROP_BACKUP=off'];
         await refused([() => latest()], { status: 1, code: 'backup-missing', says });
       });
 
@@ -461,7 +461,7 @@ describe('bad input', function () {
         expectOneMessage(await latest(), {
           status: 1,
           code: 'backup-unproved',
-          says: [file, 'has 1000 bytes'],
+          says: [file, 'is 1000 bytes'],
         });
         rmSync(file);
         expectOneMessage(await latest(), {
@@ -474,7 +474,7 @@ describe('bad input', function () {
         expectOneMessage(await latest(), {
           status: 1,
           code: 'backup-missing',
-          says: [file, '25 hours old', 'at most 24 hours'],
+          says: [file, '25 hours old', 'maximum age is 24 hours'],
         });
         expect(await dump()).to.equal(before);
         const late = await latest({ UNDROP_BACKUP_MAX_AGE: '2d' });
@@ -492,7 +492,7 @@ describe('bad input', function () {
           expectOneMessage(ran, {
             status: 1,
             code: 'backup-missing',
-            says: [copy.name, 'no backup of this database'],
+            says: [copy.name, 'no record of a backup of this database'],
           });
         } finally {
           await server.dropDatabase(copy.name);

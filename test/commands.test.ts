@@ -26,7 +26,7 @@ interface Run {
 describe('commands', () => {
   let server: TestServer;
   let project: Project;
-  /** The seeded database, and one in which 044 has run. */
+  /** The name of the seeded database, and of one in which 044 has run. */
   let seeded: string;
   let dropped: string;
   let folder: string;
@@ -96,7 +96,7 @@ describe('commands', () => {
   }
 
   describe('undrop', () => {
-    it('takes wrong usage for what it is: exit code 2, words on stderr, JSON where asked for', async () => {
+    it('exits with 2 on wrong usage, with an error on stderr, or as JSON with --json', async () => {
       const [none, unknown, option, number] = await Promise.all([
         undrop(seeded, []),
         undrop(seeded, ['nonsense']),
@@ -119,7 +119,7 @@ describe('commands', () => {
         .and.include('--json');
     });
 
-    it('says that there is no connection, without the password', async () => {
+    it('reports a failed connection without the password', async () => {
       const run = await node('postgres://owner:sEcret99@127.0.0.1:1/turing', [
         'scripts/undrop.js',
         'count-tables',
@@ -142,7 +142,7 @@ describe('commands', () => {
   });
 
   describe('count-tables', () => {
-    it('prints one name a line, whatever the name is', async () => {
+    it('prints one name per line, whatever its characters', async () => {
       const database = await copy(seeded);
       await server.sql(database, `create table "two\nlines" (); create table "My ""T" ()`);
       const run = await undrop(database, ['count-tables']);
@@ -151,13 +151,13 @@ describe('commands', () => {
       expect(await json(database, ['count-tables'])).to.include({ formatVersion: 1, database, count: 76 });
     });
 
-    it('refuses a schema that is not there', async () => {
+    it('refuses a schema that does not exist', async () => {
       expect(await undrop(seeded, ['count-tables', '--schema', 'nope'])).to.include({ code: 2, out: '' });
     });
   });
 
   describe('status', () => {
-    it('shows what has run, what waits, and what can be rolled back', async () => {
+    it('lists migrations that have run, that wait for approval, and that can be rolled back', async () => {
       const status = await json(dropped, ['status']);
       expect(status.ledger).to.equal('undrop.knex_migrations');
       expect(status.migrations[0]).to.include({ name: cleanup, state: 'completed', batch: 1, note: null });
@@ -171,7 +171,7 @@ describe('commands', () => {
       expect((await undrop(dropped, ['status'])).out).to.include('can be rolled back');
     });
 
-    it('says what to do with an approval that came after the migration', async () => {
+    it('explains how to use an approval that was given after the migration ran', async () => {
       const database = await copy(dropped);
       await migrate(database, 'latest', { APPROVED_DROPS: 'organizations' });
       const { approvals } = await json(database, ['status'], {
@@ -191,7 +191,7 @@ describe('commands', () => {
       await recordFacts(knex, 'a test').finally(() => knex.destroy());
     }
 
-    it('shows that all is as the drop left it', async () => {
+    it('passes after a drop', async () => {
       const database = await copy(dropped);
       await migrate(database, 'rollback');
       await record(database);
@@ -203,7 +203,7 @@ describe('commands', () => {
       expect(run.checks[4].found).to.include('public.model_performance');
     });
 
-    it('names the code that still uses a dropped table', async () => {
+    it('reports code that still uses a dropped table', async () => {
       const place = join(folder, 'code');
       mkdirSync(place);
       writeFileSync(join(place, 'notes.md'), 'production_runs went in November.\n');
@@ -231,12 +231,12 @@ describe('commands', () => {
       expect(nowhere.err).to.include('bad-options');
     });
 
-    it('compares with what preflight has recorded, and with --strict takes nothing new', async () => {
+    it('compares with a record of preflight, and with --strict fails on new objects', async () => {
       const database = await copy(seeded);
       const { recorded } = await json(database, ['preflight', '--record']);
       expect(recorded).to.include({ record: 1 }).and.have.property('objects').above(500);
       expect((await undrop(database, ['preflight', '--record'])).out).to.match(
-        /^Recorded: the facts of \d+ objects, as record 2, for verify to compare with\.$/m,
+        /^Recorded the facts of \d+ objects as record 2\./m,
       );
       await migrate(database, 'latest');
       expect(await undrop(database, ['verify', '--strict'])).to.include({ code: 0 });
@@ -247,21 +247,21 @@ describe('commands', () => {
       expect(strict.error.reason).to.match(/^nothing else changed: new: table public\.fresh; /);
     });
 
-    it('says that there is nothing to compare with, and that is no failure', async () => {
+    it('reports that there is no record, without failing', async () => {
       const run = await undrop(dropped, ['verify', '--expect', '68']);
       expect(run.code).to.equal(0);
       expect(run.out).to.match(
-        /^not checked +nothing else changed +nothing to compare with: npm run backup/m,
+        /^not checked +nothing else changed +no record to compare with; npm run backup/m,
       );
     });
 
-    it('finds a wrong count', async () => {
+    it('fails on a wrong number of tables', async () => {
       const run = await json(dropped, ['verify', '--expect', '74']);
       expect(run).to.include({ code: 1, ok: false });
       expect(run.error).to.include({ code: 'count-differs' });
     });
 
-    it('finds all that is wrong at once', async () => {
+    it('reports all failed checks at once', async () => {
       const database = await copy(dropped);
       await record(database);
       await server.sql(
@@ -279,9 +279,9 @@ describe('commands', () => {
       expect(failed).to.have.length(4);
       expect(failed[0]).to.include(`public.career_analyses of ${cleanup}`);
       expect(failed[1]).to.match(
-        /gone: view public\.open_postings; .* since record 1 of .*, by postgres with a test$/,
+        /missing: view public\.open_postings; .* since record 1 of .*, by postgres with a test$/,
       );
-      expect(failed[2]).to.include(`that of public is not what ${cleanup} set but "another"`);
+      expect(failed[2]).to.include(`public: not as ${cleanup} set it, but "another"`);
       expect(failed[3]).to.include(
         'public.broken: infinite recursion detected in rules for relation "broken"',
       );
@@ -291,7 +291,7 @@ describe('commands', () => {
   describe('ddl and restore', () => {
     const missing = `select count(*)::int from pg_tables where schemaname = 'public'`;
 
-    it('write what a migration dropped to a file, and bring it back for good', async () => {
+    it('write the DDL of a migration to a file, and restore from that file', async () => {
       const database = await copy(dropped);
       const { file } = await json(database, ['ddl', '--migration', cleanup, '--out', folder]);
       expect(file).to.equal(join(folder, `${cleanup}.sql`));
@@ -319,7 +319,7 @@ describe('commands', () => {
       });
     });
 
-    it('print a script that runs as it is, and record what it brought back', async () => {
+    it('print a script that psql can run, and record the tables that it restored', async () => {
       const database = await copy(dropped);
       const { out } = await undrop(database, ['ddl', '--migration', cleanup]);
       await server.sql(database, out);
@@ -330,7 +330,7 @@ describe('commands', () => {
       });
     });
 
-    it('leave a drop open where what came back is not what it dropped', async () => {
+    it('leave an entry open if the restored tables differ from the dropped ones', async () => {
       const database = await copy(dropped);
       const { out } = await undrop(database, ['ddl', '--migration', cleanup]);
       await server.sql(database, out);
@@ -340,7 +340,7 @@ describe('commands', () => {
       expect(entries[0].reason).to.include('another');
     });
 
-    it('keep names and texts that would break out of a comment, a line or the folder', async () => {
+    it('escape names and texts that could end a comment or a line, or leave the folder', async () => {
       const database = await copy();
       await server.sql(
         database,
@@ -360,7 +360,7 @@ describe('commands', () => {
       expect(await values(database, comments)).to.deep.equal([comment]);
     });
 
-    it('refuse a file that was changed, cut off, or made by something else', async () => {
+    it('refuse a file that was changed, truncated, or written by another program', async () => {
       const { out } = await undrop(seeded, ['ddl', 'organizations']);
       const texts = {
         changed: out.replace('integer', 'bigint'),
@@ -377,7 +377,7 @@ describe('commands', () => {
       }
     });
 
-    it('change nothing where a statement fails', async () => {
+    it('change nothing if a statement fails', async () => {
       const { file } = await json(seeded, ['ddl', 'organizations', '--out', folder]);
       const database = await copy();
       const run = await json(database, ['restore', '--from-ddl', file]);
@@ -386,7 +386,7 @@ describe('commands', () => {
       expect(await values(database, missing)).to.deep.equal([0]);
     });
 
-    it('name what cannot be captured, and what is not there', async () => {
+    it('report tables that cannot be captured, and tables that do not exist', async () => {
       const database = await copy();
       await server.sql(database, 'create table child (a int); create table keeper (kept child)');
       const [child, none] = await Promise.all([

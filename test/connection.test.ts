@@ -31,19 +31,19 @@ const to = (url: string) => resolveTarget({ DATABASE_URL: url });
 describe('readSettings', () => {
   const read = (url: string, env: NodeJS.ProcessEnv = {}) => readSettings({ ...env, DATABASE_URL: url });
 
-  it('reads a URL whole', () => {
+  it('parses all parts of a URL', () => {
     const settings = read('postgresql://o%40x:p%2Fw%25@db.example:6000/tur%20ing?sslmode=verify-full');
     expect(settings).to.deep.include({ host: 'db.example', port: 6000, user: 'o@x', database: 'tur ing' });
     expect(settings.password).to.equal('p/w%');
     expect(settings.ssl.mode).to.equal('verify-full');
   });
 
-  it('fills what a URL leaves open from the PG variables', () => {
+  it('takes missing parts of a URL from the PG variables', () => {
     const settings = read('postgres:///turing', { PGHOST: 'h', PGPORT: '7', PGUSER: 'u', PGPASSWORD: 'p' });
     expect(settings).to.deep.include({ host: 'h', port: 7, user: 'u', password: 'p', database: 'turing' });
   });
 
-  it('takes localhost, 5432 and a database of the user’s name where nothing is said', () => {
+  it('defaults to localhost, 5432 and a database with the name of the user', () => {
     const settings = readSettings({ PGUSER: 'someone', DATABASE_URL: '', PGHOST: '' });
     expect(settings).to.deep.include({ host: 'localhost', port: 5432, database: 'someone' });
     expect(settings.ssl.mode).to.equal('disable');
@@ -74,13 +74,13 @@ describe('readSettings', () => {
     `postgres://u:${secret}@h/db?port=0`,
     `postgres://u:${secret}@h/db?sslmode=maybe`,
   ]) {
-    it(`refuses ${url} and does not repeat the password`, async () => {
+    it(`refuses ${url} without printing the password`, async () => {
       const error = await failure(() => read(url));
       expect(error.code).to.equal('no-connection');
     });
   }
 
-  it('gives libpq the same', () => {
+  it('passes the same settings to libpq', () => {
     const settings = read(`postgres://u:${secret}@h:7/db?sslmode=no-verify&options=-c%20jit%3Doff`);
     expect(libpqVariables(settings)).to.deep.equal({
       PGHOST: 'h',
@@ -93,7 +93,7 @@ describe('readSettings', () => {
     });
   });
 
-  it('means by an sslmode what libpq means', () => {
+  it('interprets sslmode as libpq does', () => {
     const mode = (query: string) => read(`postgres://u@h/db?${query}`).ssl.mode;
     expect(mode('sslmode=prefer')).to.equal('require');
     expect(mode('sslmode=require&sslrootcert=/ca')).to.equal('verify-ca');
@@ -105,7 +105,7 @@ describe('readSettings', () => {
 });
 
 describe('resolveTarget', () => {
-  it('falls back to nothing in production', async () => {
+  it('has no fallback in production', async () => {
     const error = await failure(() => resolveTarget({ NODE_ENV: 'production', PGPASSWORD: secret }));
     expect(error.code).to.equal('no-connection');
     expect(error.next).to.contain('DATABASE_URL');
@@ -125,7 +125,7 @@ describe('resolveTarget', () => {
 });
 
 describe('loadEnv', () => {
-  it('reads .env of the project folder, and never over the environment', () => {
+  it('reads .env of the project folder, without overriding the environment', () => {
     const folder = mkdtempSync(join(tmpdir(), 'undrop-env-'));
     writeFileSync(join(folder, '.env'), 'UNDROP_TEST_A=file\nUNDROP_TEST_B=file\n');
     process.env.UNDROP_TEST_A = 'environment';
@@ -162,7 +162,7 @@ describe('connect', () => {
     for (const proxy of proxies) proxy.close();
   });
 
-  /** A relay to the server that changes what the server says. */
+  /** Starts a proxy that changes the messages of the server. */
   async function through(change: (data: Buffer) => Buffer): Promise<string> {
     const { host, port } = server.config(database);
     const proxy = createServer((client) => {
@@ -180,7 +180,7 @@ describe('connect', () => {
     return url.href;
   }
 
-  it('says who it is', async () => {
+  it('sets application_name', async () => {
     const client = await connect(await to(server.url(database)));
     const { rows } = await client.query("select current_setting('application_name') as name");
     await client.end();
@@ -202,7 +202,7 @@ describe('connect', () => {
     });
   }
 
-  it('has a next step for a wrong password and for none', async function () {
+  it('has a next step for a wrong and for a missing password', async function () {
     if (!server.own) skip(this, 'not with UNDROP_TEST_URL');
     await server.sql(database, "create role pw_user login password 'right'");
     for (const password of [secret, undefined]) {
@@ -211,7 +211,7 @@ describe('connect', () => {
     }
   });
 
-  it('has a next step for a server that starts up, and for one that keeps silent', () => {
+  it('has a next step for a server that is starting up, and for one that does not respond', () => {
     const settings = readSettings({ DATABASE_URL: 'postgres://u@h/db' });
     const starting = Object.assign(new Error('the database system is starting up'), { code: '57P03' });
     expect(unreachable(starting, settings).next).to.equal('Wait, and try again.');
@@ -219,7 +219,7 @@ describe('connect', () => {
   });
 
   it('refuses a pooler', async () => {
-    // The process id that a pooler gives is its own.
+    // A pooler reports a process ID of its own.
     const url = await through((data) => {
       const key = data.indexOf(Buffer.from([0x4b, 0, 0, 0, 12]));
       if (key >= 0) data.writeInt32BE(data.readInt32BE(key + 5) + 1, key + 5);

@@ -90,7 +90,7 @@ describe('what version 0.1 has written', () => {
       const [said] = await compare();
       // The digest in the manifest could hold what a newer server writes by itself.
       if (column?.options === null) expect(said).to.equal('differs: table column public.kept.label');
-      else expect(said).to.match(/^not compared: 1 columns, since /);
+      else expect(said).to.match(/^not compared: 1 columns, because /);
     });
   });
 });
@@ -167,7 +167,7 @@ describe('options that the server keeps for itself', () => {
       );
       expect(lines).to.deep.equal([
         'missing: index public.old_runs_lower_idx',
-        'not compared: 8 columns, since their digests in the manifest hold options that the server sets itself',
+        'not compared: 8 columns, because their digests in the manifest include options that the server sets itself',
       ]);
     });
   });

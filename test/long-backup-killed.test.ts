@@ -54,7 +54,7 @@ describe('a backup that is killed', function () {
 
   const moments = Array.from({ length: 10 }, (_, index) => index);
 
-  /** What stands for pg_dump: it hands out a tenth after the other, and does something at one of them. */
+  /** A fake pg_dump that prints a dump in ten parts and runs a command after one of them. */
   const fake = (moment: number, what: string) => {
     const bytes = Math.ceil(readFileSync(good).length / moments.length);
     const piece = `dd if='${good}' bs=${bytes} skip=$i count=1 2>/dev/null`;
@@ -62,7 +62,7 @@ describe('a backup that is killed', function () {
     return fakePgDump(folder, body);
   };
 
-  /** What is handed out was written before the first record. */
+  /** The printed dump was written before the first record. */
   const forget = () => run.knex.raw('delete from undrop.backups');
 
   const take = async (to: string, PG_DUMP = fakePgDump(folder, `cat '${good}'`)) => {
@@ -76,7 +76,7 @@ describe('a backup that is killed', function () {
   const named = (to: string) =>
     (existsSync(to) ? readdirSync(to) : []).filter((name) => name.endsWith('.sql'));
 
-  /** Whatever has the name of a backup is one, and the next run is fine. */
+  /** Checks that each file with the name of a backup is complete, and that the next run succeeds. */
   async function expectSound(to: string): Promise<void> {
     for (const name of named(to)) {
       const { manifest } = await readManifest(join(to, name));
@@ -92,19 +92,19 @@ describe('a backup that is killed', function () {
   const manifestsOf = (to: string) =>
     readdirSync(to).flatMap((name) => (name.endsWith('.sql.json') ? [join(to, name.slice(0, -5))] : []));
 
-  it('at ten moments, as pg_dump: nothing is left', async () => {
+  it('leaves no files if pg_dump is killed, at ten points in time', async () => {
     for (const moment of moments) {
       const to = join(folder, `pg_dump ${moment}`);
       const error = await refusalOf(take(to, fake(moment, 'kill -9 $$')), 'backup-failed');
-      expect(error.reason).to.include('It was ended by SIGKILL.');
+      expect(error.reason).to.include('pg_dump was terminated by SIGKILL.');
       expect(readdirSync(to)).to.deep.equal([]);
       await expectSound(to);
     }
   });
 
-  it('at ten moments, as the command: no file has the name of a backup and is none', async () => {
+  it('leaves no incomplete file with the name of a backup if the command is killed, at ten points in time', async () => {
     let unfinished = 0;
-    // Six while pg_dump works, four from its end on.
+    // Six while pg_dump runs, four after it has ended.
     const kills = moments.map((moment) =>
       moment < 6
         ? fake(moment, 'kill -9 $PPID; sleep 0.1')
@@ -124,7 +124,7 @@ describe('a backup that is killed', function () {
     expect(unfinished).to.be.at.least(6);
   });
 
-  it('leaves a file that the next one names, and does not touch', async () => {
+  it('leaves a file that the next run reports and does not change', async () => {
     const to = join(folder, 'left');
     mkdirSync(to);
     const left = join(to, 'by_pre_cleanup_20251124_230509.dump.partial');
@@ -133,7 +133,7 @@ describe('a backup that is killed', function () {
     await forget();
     const ran = await project.undropWith(['backup', '--folder', to, '--dump-format', 'plain'], { env });
     expect(ran.status, ran.text).to.equal(0);
-    expect(ran.stderr).to.include(`${left} is no backup`).and.include(`rm -r '${left}'`);
+    expect(ran.stderr).to.include(`${left} is an incomplete backup`).and.include(`rm -r '${left}'`);
     expect(readFileSync(left, 'utf8')).to.equal('half');
   });
 
@@ -142,7 +142,7 @@ describe('a backup that is killed', function () {
     ['TERM', 143],
     ['HUP', 129],
   ] as const) {
-    it(`by SIG${signal} cleans up, and ends with ${status}`, async () => {
+    it(`by SIG${signal} removes its files and exits with ${status}`, async () => {
       const to = join(folder, signal);
       const pid = join(folder, `pid ${signal}`);
       const body = `echo begun; sleep 60 & echo $! > '${pid}'; kill -${signal} $PPID; wait`;

@@ -63,13 +63,13 @@ CREATE TABLE public.in_a_comment (';`,
     after(() => server.dropDatabase(database));
 
     for (const format of ['custom', 'directory', 'plain'] as const) {
-      it(`writes a whole ${format} backup, and proves it`, async () => {
+      it(`writes a complete ${format} backup and proves it`, async () => {
         const file = await write(format);
         const all = [...tables, { schema: 'public', name: 'not_logged' }];
         await proveContents(file, { format, compressed: false }, all, native);
       });
 
-      it(`names every table that a ${format} backup does not create, wherever else its text stands`, async () => {
+      it(`reports every table that a ${format} backup does not create, even if other text contains its name`, async () => {
         const file = await write(format, ['--exclude-table=public."a b"']);
         const missing = ['a b', 'in_a_row', 'in_a_body', 'in_a_comment', 'a'].map((name) => ({
           schema: 'public',
@@ -84,7 +84,7 @@ CREATE TABLE public.in_a_comment (';`,
     }
 
     for (const format of ['custom', 'plain'] as const) {
-      it(`does not prove a ${format} file that was cut off`, async () => {
+      it(`fails the proof of a truncated ${format} file`, async () => {
         const file = await write(format);
         const bytes = readFileSync(file);
         writeFileSync(file, bytes.subarray(0, bytes.length - 200));
@@ -93,7 +93,7 @@ CREATE TABLE public.in_a_comment (';`,
       });
     }
 
-    it('hands over a password, and says so when it is wrong without saying it', async function () {
+    it('passes a password, and reports a wrong one without printing it', async function () {
       if (!server.own) {
         skip(this, 'not with UNDROP_TEST_URL');
       }
@@ -117,19 +117,21 @@ CREATE TABLE public.in_a_comment (';`,
   });
 
   describe('that fails', () => {
-    it('gives its words about errors without the password', async () => {
+    it('reports its error messages without the password', async () => {
       const error = await refusal(runFake('echo "bad geheim at 4711" >&2; exit 1'));
       expect(error.code).to.equal('backup-failed');
-      expect(error.reason).to.equal('bad *** at 4711\nIt ended with exit code 1.');
+      expect(error.reason).to.equal('bad *** at 4711\npg_dump exited with code 1.');
     });
 
-    it('says by what it was killed', async () => {
-      expect((await refusal(runFake('kill -9 $$'))).reason).to.equal('It was ended by SIGKILL.');
+    it('reports the signal that terminated it', async () => {
+      expect((await refusal(runFake('kill -9 $$'))).reason).to.equal('pg_dump was terminated by SIGKILL.');
       const tooLarge = await refusal(runFake('kill -XFSZ $$'));
-      expect(tooLarge.reason).to.equal('It was ended by SIGXFSZ: the file is as large as ulimit -f allows.');
+      expect(tooLarge.reason).to.equal(
+        'pg_dump was terminated by SIGXFSZ: the file has reached the limit of ulimit -f.',
+      );
     });
 
-    it('is ended with its workers when it is to stop, and when it has died', async () => {
+    it('is stopped with its workers, also if it was killed', async () => {
       const controller = new AbortController();
       const stopped = new Error('stopped');
       const start = performance.now();
@@ -140,10 +142,10 @@ CREATE TABLE public.in_a_comment (';`,
       expect(performance.now() - start).to.be.below(10_000);
     });
 
-    it('is refused where it is older than the server, with the way to a newer one', async () => {
+    it('is refused if it is older than the server, with instructions to install a newer one', async () => {
       const path = fake('exit 0', join(folder, 'pg_dump'));
       const error = await refusal(pgDumpFor(18, { PG_DUMP: path }));
-      expect(error.message).to.include('is of version 15.2 (Fake), the server of 18');
+      expect(error.message).to.include('has version 15.2 (Fake), but the server has version 18');
       expect(error.next).to.include('postgresql-client-18');
     });
   });
@@ -167,8 +169,8 @@ CREATE TABLE public.in_a_comment (';`,
     ]);
   });
 
-  describe('what it says', () => {
-    it('is which table it is at, and what went wrong', () => {
+  describe('the output on stderr', () => {
+    it('is parsed for the current table and for errors', () => {
       const seen: string[] = [];
       const words = new PgDumpWords((name) => seen.push(name));
       const said = `pg_dump: last built-in OID is 16383
@@ -191,7 +193,7 @@ pg_dump: error: the end, without a new line`;
     });
   });
 
-  it('is heard also where workers write into each other’s lines', () => {
+  it('is parsed also if the lines of workers are interleaved', () => {
     const seen: string[] = [];
     const words = new PgDumpWords((name) => seen.push(name));
     words.add(
@@ -206,20 +208,20 @@ pg_dump: error: the end, without a new line`;
   });
 
   describe('findPgDump', () => {
-    it('takes the first of PATH that is new enough, else the first', async () => {
+    it('returns the first program in PATH that is new enough, otherwise the first one', async () => {
       const old = fake('exit 0', join(folder, 'pg_dump'));
       const env = { PATH: folder };
       expect(await findPgDump(env)).to.deep.equal({ path: old, version: '15.2 (Fake)', major: 15 });
       expect((await findPgDump(env, 99)).path).to.equal(old);
     });
 
-    it('takes PG_DUMP and no other', async () => {
+    it('uses only PG_DUMP if it is set', async () => {
       const error = await refusal(findPgDump({ PG_DUMP: '/bin/echo', PATH: '/usr/bin' }));
       expect(error).to.include({ code: 'backup-failed', subject: 'PG_DUMP' });
     });
   });
 
-  /** A program that says it is pg_dump 15.2, and then does as it is told. */
+  /** A fake program that prints the version of pg_dump 15.2, and otherwise runs the given commands. */
   function fake(body: string, path: string): string {
     const version = `[ "$1" = --version ] && { echo "pg_dump (PostgreSQL) 15.2 (Fake)"; exit 0; }`;
     writeFileSync(path, `#!/bin/sh\n${version}\n${body}\n`, { mode: 0o755 });

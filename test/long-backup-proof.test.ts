@@ -87,8 +87,8 @@ one\ttwo
   'complete ',
 ];
 
-describe('a dump as it is read', () => {
-  it('is the same pieces wherever it is cut', async () => {
+describe('reading a dump', () => {
+  it('returns the same pieces for chunks of any size', async () => {
     expect(await piecesOf([dump])).to.deep.equal(taken);
     for (const size of [1, 2, 3, 5, 7, 64, 100]) expect(await piecesOf(cut(dump, size))).to.deep.equal(taken);
     for (let at = 1; at < dump.length; at++) {
@@ -103,10 +103,10 @@ describe('a dump as it is read', () => {
     ['behind a name in a comment', '-- Name: odd\n\\! true\n'],
     ['that only begins like a fence', '\\restrict a; \\! true\n'],
   ] as const) {
-    it(`holds no command of psql ${where}`, async () => {
+    it(`refuses a psql meta-command ${where}`, async () => {
       const error = await refusal(piecesOf([text]));
       expect(error.code).to.equal('backup-unproved');
-      expect(error.message).to.include('a command for psql');
+      expect(error.message).to.include('a psql meta-command');
     });
   }
 });
@@ -188,15 +188,15 @@ describe('the proof of contents', () => {
       const more = tables.map((table) => ({ ...table, rows: table.rows + 1 }));
       const error = await refusal(proveContents(file, packing, more, native));
       expect(error.code).to.equal('backup-unproved');
-      expect(error.reason.split('\n').filter((line) => line.startsWith('It holds '))).to.have.length(
+      expect(error.reason.split('\n').filter((line) => line.startsWith('It has '))).to.have.length(
         tables.length,
       );
-      expect(error.reason).to.include('It holds 5000 rows of "public"."plain", which had 5001.');
-      expect(error.reason).to.include(`It holds 4 rows of ${quote(odd)}.${quote(odd)}, which had 5.`);
+      expect(error.reason).to.include('It has 5000 rows of "public"."plain"; the table had 5001.');
+      expect(error.reason).to.include(`It has 4 rows of ${quote(odd)}.${quote(odd)}; the table had 5.`);
     });
   }
 
-  it('reads in two shares what is packed and has many rows', async () => {
+  it('reads a compressed backup with many rows in two shares', async () => {
     const { name } = await server.createDatabase();
     await server.sql(
       name,
@@ -235,28 +235,28 @@ describe('the proof of contents', () => {
     await server.dropDatabase(name);
   });
 
-  it('says which table lacks its rows altogether, or is not there', async () => {
+  it('reports tables without rows, and missing tables', async () => {
     const packing = { format: 'custom', compressed: false } as const;
     const without = write('--format=custom', '--exclude-table-data=plain', '--exclude-table=empty');
     const { reason } = await refusal(proveContents(without, packing, tables, native));
     expect(reason).to.equal(
-      'It does not create "public"."empty".\nIt holds 0 rows of "public"."plain", which had 5000.',
+      'It does not create "public"."empty".\nIt has 0 rows of "public"."plain"; the table had 5000.',
     );
   });
 
-  it('finds a row that is taken out of SQL', async () => {
+  it('finds a row that was removed from plain SQL', async () => {
     const file = write();
     writeFileSync(file, readFileSync(file, 'utf8').replace(/^17\t.*\n/m, ''));
     const { reason } = await refusal(proveContents(file, { format: 'plain', compressed: false }, tables));
-    expect(reason).to.equal('It holds 4999 rows of "public"."plain", which had 5000.');
+    expect(reason).to.equal('It has 4999 rows of "public"."plain"; the table had 5000.');
   });
 
-  it('finds a flipped byte in what is packed, and a cut tail', async () => {
+  it('finds a flipped byte in compressed data, and a truncated file', async () => {
     for (const [, packing, args] of ways.filter(([name]) => /custom|packed/.test(name))) {
       const file = write(...args);
       const bytes = readFileSync(file);
       const flipped = Buffer.from(bytes);
-      // In the middle of the rows.
+      // The byte is in the middle of the rows.
       flipped.writeUInt8(flipped.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1);
       for (const damaged of [flipped, bytes.subarray(0, -100), bytes.subarray(0, bytes.length >> 1)]) {
         writeFileSync(file, damaged);
@@ -267,7 +267,7 @@ describe('the proof of contents', () => {
     }
   });
 
-  it('finds a file that has gone out of a folder', async () => {
+  it('finds a missing file of a directory', async () => {
     const file = write('--format=directory');
     const biggest = readdirSync(file)
       .filter((name) => name.endsWith('.dat.gz'))
@@ -278,15 +278,15 @@ describe('the proof of contents', () => {
     expect((await refusal(work)).code).to.equal('backup-unproved');
   });
 
-  it('refuses SQL that has a command for psql in it', async () => {
+  it('refuses SQL with a psql meta-command', async () => {
     const file = write();
     writeFileSync(file, gzipSync(`${readFileSync(file, 'utf8')}\\! touch /tmp/pwned\n`));
     const error = await refusal(proveContents(file, { format: 'plain', compressed: true }, tables));
-    expect(error.message).to.include('a command for psql');
+    expect(error.message).to.include('a psql meta-command');
   });
 
   for (const args of [[], ['--inserts']]) {
-    it(`replays SQL into a database that has the same facts and rows: ${args}`, async () => {
+    it(`replays SQL so that facts and rows are the same: ${args}`, async () => {
       const text = readFileSync(write(...args));
       const other = quote(odd);
       const oddRows = `select a, ${other} as b from ${other}.${other} order by a, b`;
@@ -300,12 +300,12 @@ describe('the proof of contents', () => {
     });
   }
 
-  it('does not replay SQL that ends in the middle of rows, or without its last line', async () => {
+  it('does not replay SQL that ends in the middle of rows or without its last line', async () => {
     const text = readFileSync(write());
     for (const end of [text.indexOf('\n17\t'), text.length - 200]) {
       const error = await refusal(replayed(text.subarray(0, end), async () => undefined));
       expect(error.code).to.equal('backup-unproved');
-      expect(error.reason).to.include('It ends in the middle');
+      expect(error.reason).to.match(/ends in the middle of the rows|is incomplete: the last line/);
     }
   });
 
@@ -322,7 +322,7 @@ describe('the proof of contents', () => {
   }
 
   async function digests(name: string): Promise<Record<string, string>> {
-    // pg cannot take such a name out of a URL.
+    // pg cannot parse such a name in a URL.
     const run = runner(server.config(name) as unknown as string);
     try {
       return await inSession(run.knex, readFactDigests);
@@ -332,7 +332,7 @@ describe('the proof of contents', () => {
   }
 
   describe('digests of facts', () => {
-    it('name what has changed, and nothing else', async () => {
+    it('differ for changed objects only', async () => {
       const { name } = await server.createDatabase();
       try {
         await server.sql(
@@ -392,7 +392,7 @@ describe('the proof of contents', () => {
       }
     });
 
-    it('do not count the archive', async () => {
+    it('leave out the archive', async () => {
       const { name } = await server.createDatabase();
       try {
         const before = await digests(name);

@@ -92,7 +92,7 @@ describe('restores from a backup', () => {
   const table = (file: string, name: string) => quietly(() => restoreTable(run.knex, target(), file, name));
 
   for (const format of ['custom', 'directory', 'plain'] as const) {
-    it(`proves a ${format} one by restoring it, and leaves no scratch`, async () => {
+    it(`proves a ${format} backup by a restore, and drops the scratch database`, async () => {
       const taken = await quietly(() => backup(run.knex, target(), { folder, format, prove: 'restore' }));
       expect(taken).to.include({ proof: 'restore' });
       expect(taken.differences).to.deep.equal([]);
@@ -100,7 +100,7 @@ describe('restores from a backup', () => {
       expect(await run.rows('select proof from undrop.backups')).to.deep.equal([{ proof: 'restore' }]);
     });
 
-    it(`brings a whole ${format} one into a new database, the same by pg_dump`, async () => {
+    it(`restores a whole ${format} backup into a new database with the same pg_dump output`, async () => {
       const { file } = await take(format);
       const before = await look();
       const name = `${database.name}_new`;
@@ -111,7 +111,7 @@ describe('restores from a backup', () => {
       await refusalOf(restoreDatabase(target(), file, name), 'name-taken');
     });
 
-    it(`brings one table with its rows from a ${format} one, the same by pg_dump`, async () => {
+    it(`restores one table with its rows from a ${format} backup, with the same pg_dump output`, async () => {
       const { file } = await take(format);
       const before = await look();
       for (const [name, view] of [
@@ -130,7 +130,7 @@ describe('restores from a backup', () => {
     });
   }
 
-  it('brings one table of a drop while the others stay dropped, and the rollback brings the rest', async () => {
+  it('restores one table of a drop while the others remain dropped, and the rollback restores the others', async () => {
     const { file } = await take();
     const before = await look();
     const drop = reversibleDrop({ name: 'm', tables: ['a', 'b'], dependents: 'cascade', rows: 'copy' });
@@ -139,14 +139,14 @@ describe('restores from a backup', () => {
     expect(restored).to.include({ table: 'public.a', rows: 11, migration: 'm' });
     expect(await run.rows('select count(*)::int as rows from a')).to.deep.equal([{ rows: 11 }]);
     expect(await run.rows(`select to_regclass('b') is null as gone`)).to.deep.equal([{ gone: true }]);
-    // Identities go on where they were.
+    // Identity sequences continue from their state.
     await run.knex.raw(`begin; insert into a (note) values ('x'); rollback`);
     await quietly(() => run.down(drop));
     const others = (text: string) => sorted(text).filter((line) => !/setval.*a_id_seq/.test(line));
     expect(others(await look())).to.deep.equal(others(before));
   });
 
-  it('leaves out a key to a table that is still dropped, which the rollback brings', async () => {
+  it('leaves out a foreign key to a table that is still dropped; the rollback restores it', async () => {
     const { file } = await take();
     const before = await look();
     const drop = reversibleDrop({ name: 'm', tables: ['a', 'b'], dependents: 'cascade', rows: 'copy' });
@@ -157,7 +157,7 @@ describe('restores from a backup', () => {
     expect(sorted(await look())).to.deep.equal(sorted(before));
   });
 
-  it('refuses a table that had changed between the backup and its drop', async () => {
+  it('refuses a table that was changed between the backup and the drop', async () => {
     const { file } = await take();
     await run.knex.raw('alter table b add column late int');
     const drop = reversibleDrop({ name: 'm', tables: ['b'], dependents: 'cascade', rows: 'copy' });
@@ -168,14 +168,14 @@ describe('restores from a backup', () => {
     await quietly(() => run.down(drop));
   });
 
-  it('overwrites nothing, and says what the backup has not', async () => {
+  it('does not overwrite a table, and reports tables that the backup lacks', async () => {
     const { file } = await take();
     await refusalOf(table(file, 'kept'), 'name-taken');
     await refusalOf(table(file, 'nothing'), 'missing-table');
     await refusalOf(restoreTable(run.knex, target(), join(folder, 'none'), 'kept'), 'bad-options');
   });
 
-  it('shows the statements without running them', async () => {
+  it('prints the statements with --dry-run, without running them', async () => {
     const { file } = await take();
     await run.knex.raw('drop table bare');
     const statements = await planTable(run.knex, target(), file, 'bare');
@@ -185,7 +185,7 @@ describe('restores from a backup', () => {
     expect(await run.rows(`select to_regclass('bare') is null as gone`)).to.deep.equal([{ gone: true }]);
   });
 
-  it('puts a backup in the place of the live database only by its full name, and keeps that one', async () => {
+  it('replaces the live database only with its full name, and keeps the previous database', async () => {
     await run.knex.raw(
       `alter database ${database.name} set work_mem to '5MB'; comment on database ${database.name} is 'x''y'`,
     );
@@ -205,11 +205,11 @@ describe('restores from a backup', () => {
     expect(old).to.deep.equal([{ rows: 0 }]);
   });
 
-  describe('find what is wrong with one:', () => {
+  describe('refuse', () => {
     const refused = (file: string, code: 'backup-unproved' | 'bad-options' = 'backup-unproved') =>
       refusalOf(restoreDatabase(target(), file, `${database.name}_never`), code);
 
-    it('a flipped byte, a cut tail', async () => {
+    it('a backup with a flipped byte, and a truncated one', async () => {
       const { file, bytes } = await take();
       const whole = readFileSync(file);
       const flipped = Buffer.from(whole);
@@ -221,7 +221,7 @@ describe('restores from a backup', () => {
       expect((await refused(file)).reason).to.include(`${bytes - 1} bytes, not ${bytes}`);
     });
 
-    it('an edited manifest, that of another backup, none', async () => {
+    it('an edited manifest, the manifest of another backup, and a missing manifest', async () => {
       const first = await take();
       await run.knex.raw('create table more ()');
       const second = await take('plain');
@@ -229,11 +229,11 @@ describe('restores from a backup', () => {
       writeFileSync(first.manifest, text.replace('"rows": 9', '"rows": 8'));
       expect((await refused(first.file)).reason).to.include('checksum');
       renameSync(second.manifest, first.manifest);
-      expect((await refused(first.file)).message).to.include('not the one that its manifest is of');
+      expect((await refused(first.file)).message).to.include('does not match its manifest');
       expect((await refused(second.file)).reason).to.include('ENOENT');
     });
 
-    it('one of another database; one of which this is a copy will do', async () => {
+    it('a backup of another database, but not of the original of a copy', async () => {
       const { file } = await take();
       const other = await server.createDatabase();
       const stranger = runner(other.url);
@@ -257,7 +257,7 @@ describe('restores from a backup', () => {
       expect(restored.rows).to.equal(2);
     });
 
-    it('rows that are not there, for a proof by restore', async () => {
+    it('missing rows, in a proof by restore', async () => {
       const { file } = await take('plain');
       const { manifest } = await openBackup(file);
       const tables = manifest.tables.map((one) => (one.name === 'b' ? { ...one, rows: 3 } : one));
@@ -266,11 +266,11 @@ describe('restores from a backup', () => {
         proveRestore(file, { ...manifest, tables: more }, { target: target() }),
         'backup-unproved',
       );
-      expect(error.reason).to.equal('"public"."b" has 2 rows; 3 were there\n"public"."more" is missing');
+      expect(error.reason).to.equal('"public"."b" has 2 rows, not 3\n"public"."more" is missing');
       expect(await scratches()).to.deep.equal([]);
     });
 
-    it('a command for psql in it', async () => {
+    it('a psql meta-command in the backup', async () => {
       const { file } = await take('plain');
       const { manifest } = await openBackup(file);
       writeFileSync(
@@ -285,8 +285,8 @@ describe('restores from a backup', () => {
     });
   });
 
-  describe('prove elsewhere', () => {
-    it('on another server, not on the live database, and with no password to be seen', async () => {
+  describe('with --prove-on', () => {
+    it('run on another server, not on the live database, and without a visible password', async () => {
       const other = await startServer();
       try {
         const options = { folder, prove: 'restore' as const };
@@ -311,7 +311,7 @@ describe('restores from a backup', () => {
   });
 });
 
-/** The same statements, whatever their order. */
+/** Sorts the statements of a dump. */
 function sorted(text: string): string[] {
   return text.split('\n').sort();
 }

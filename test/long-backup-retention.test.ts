@@ -9,7 +9,7 @@ import { pgDump } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
-describe('which backups are kept', () => {
+describe('backup --prune', () => {
   let server: TestServer;
   let database: TestDatabase;
   let project: Project;
@@ -43,10 +43,10 @@ describe('which backups are kept', () => {
     project.undropWith(args, { env: env(more) });
   const files = () => readdirSync(folder).filter((name) => name.startsWith('by_'));
 
-  /** By a pg_dump that hands out what the judge has written: on machines without any, too. */
+  /** Takes a backup with a fake pg_dump that prints the dump of the judge. Needs no pg_dump. */
   async function take(): Promise<string> {
     const text = join(folder, 'text');
-    // The first one is of a database that has no archive yet.
+    // The dump is of a database that has no archive yet.
     await undrop(['backup', '--attest', 'none, only for the archive']);
     writeFileSync(text, await pgDump(database.url));
     const args = ['backup', '--json', '--dump-format', 'plain', '--folder', join(folder)];
@@ -55,7 +55,7 @@ describe('which backups are kept', () => {
     return JSON.parse(ran.stdout).file;
   }
 
-  it('all but the newest are removed, with their manifests and records', async () => {
+  it('removes all but the newest, with their manifests and records', async () => {
     const [first, second, third] = [await take(), await take(), await take()];
     const ran = await undrop(['backup', '--prune', '--keep', '2']);
     expect(ran.status, ran.text).to.equal(0);
@@ -65,19 +65,17 @@ describe('which backups are kept', () => {
     );
     const list = await undrop(['backup', '--list']);
     expect(list.stdout).to.include(second).and.to.include(third).and.not.to.include(first);
-    expect((await undrop(['backup', '--prune', '--keep', '2'])).stdout).to.equal(
-      'There is nothing to remove.\n',
-    );
+    expect((await undrop(['backup', '--prune', '--keep', '2'])).stdout).to.equal('No backups to remove.\n');
   });
 
-  it('never one that a drop relies on, until that is restored', async () => {
+  it('keeps a backup that a drop depends on until the drop is restored', async () => {
     const relied = await take();
     const latest = await project.knex('migrate:latest', { env: env() });
     expect(latest.status, latest.text).to.equal(0);
     const newer = await take();
     const kept = await undrop(['backup', '--prune', '--keep', '1']);
     expect(kept.stdout).to.equal(
-      `kept     ${relied}: 1_drop relied on it, and what that dropped is not restored\n`,
+      `kept     ${relied}: the drop by 1_drop depends on it and is not restored\n`,
     );
     expect((await undrop(['backup', '--list'])).stdout).to.include('1_drop relies on it');
     await project.knex('migrate:rollback', { env: env() });
@@ -85,16 +83,16 @@ describe('which backups are kept', () => {
     expect(existsSync(newer)).to.equal(true);
   });
 
-  it('no file is removed that is not what was recorded', async () => {
+  it('keeps a file that differs from its record', async () => {
     const changed = await take();
     await take();
     writeFileSync(changed, 'something else');
     const ran = await undrop(['backup', '--prune', '--keep', '1']);
-    expect(ran.stdout).to.match(/^kept {5}.*: The file has 14 bytes/);
+    expect(ran.stdout).to.match(/^kept {5}.*: Its size is 14 bytes/);
     expect(existsSync(changed)).to.equal(true);
   });
 
-  it('says how it is used', async () => {
+  it('refuses wrong usage', async () => {
     for (const args of [
       ['--prune'],
       ['--prune', '--keep', '0'],

@@ -59,7 +59,7 @@ describe('embedded server', () => {
     return error;
   }
 
-  it('answers the ordinary driver, on loopback', async () => {
+  it('accepts connections of the pg driver on the loopback interface', async () => {
     const [row] = await query(
       'select current_user as who, current_setting($$server_version_num$$)::int as version',
     );
@@ -68,7 +68,7 @@ describe('embedded server', () => {
     expect(server?.settings.host).to.equal('127.0.0.1');
   });
 
-  it('is one server however often it is asked for, and can be started again after a stop', async () => {
+  it('is started once per folder, and can be restarted after a stop', async () => {
     await query('create table t (i int)');
     expect(await startEmbedded(join(folder, '.'))).to.equal(server);
     await server?.stop();
@@ -78,7 +78,7 @@ describe('embedded server', () => {
     expect(await query('select i from t')).to.deep.equal([]);
   });
 
-  it('gives each client a clean session', async () => {
+  it('gives each client a new session', async () => {
     await query(
       `select pg_advisory_lock(1); set lock_timeout = '7s'; create role other; set role other; begin`,
     );
@@ -87,12 +87,12 @@ describe('embedded server', () => {
     expect(row).to.deep.equal({ timeout: '0', who: 'postgres', locks: 0 });
   });
 
-  it('does not let the system catalogs be dropped', async () => {
+  it('does not allow dropping system catalogs', async () => {
     const error = await query('drop table pg_catalog.pg_statistic').catch((reason: Error) => reason);
     expect(error).to.be.instanceOf(Error);
   });
 
-  it('dumps itself beside an idle client, whose session stays as it was', async () => {
+  it('can be dumped beside an idle client, whose session is preserved', async () => {
     server = await startEmbedded(folder);
     const client = new pg.Client(server.settings);
     client.on('error', () => {});
@@ -114,13 +114,13 @@ describe('embedded server', () => {
     await client.end();
   });
 
-  it('dumps a table whose columns take more than one piece of a message to name', async () => {
+  it('dumps a table whose column list exceeds one piece of a message', async () => {
     const columns = Array.from({ length: 900 }, (_, index) => `column_number_${index} int`);
     await query(`create table wide (${columns}); insert into wide (column_number_899) values (42)`);
     expect(await server?.dump(['--data-only'])).to.match(/INSERT INTO public\.wide VALUES \(NULL, .*, 42\);/);
   });
 
-  it('keeps what a killed process has committed', async () => {
+  it('keeps the committed data of a killed process', async () => {
     const killed = inProcess(`
       await client.query('create table survivor (i int)');
       await client.query('insert into survivor values (1)');
@@ -130,14 +130,14 @@ describe('embedded server', () => {
     expect(await query('select i from survivor')).to.deep.equal([{ i: 1 }]);
   });
 
-  it('keeps what a process has committed that ends with process.exit, as the command line of Knex does', async () => {
+  it('keeps the committed data of a process that ends with process.exit, as the Knex CLI does', async () => {
     const exited = inProcess(`await client.query('create table survivor (i int)'); process.exit(7);`);
     expect(exited.status).to.equal(7);
     expect(existsSync(join(folder, 'lock'))).to.equal(false);
     expect(await query('select i from survivor')).to.deep.equal([]);
   });
 
-  it('begins anew after a first start that was killed half way', async () => {
+  it('starts with an empty database after a first start that was killed', async () => {
     await query('select 1');
     await server?.stop();
     rmSync(join(folder, 'pgdata/global/pg_control'));
@@ -145,14 +145,14 @@ describe('embedded server', () => {
     expect(await query('select 1 as one')).to.deep.equal([{ one: 1 }]);
   });
 
-  it('lets the process end by itself once its clients have gone', () => {
+  it('does not keep the process running after its clients have disconnected', () => {
     const ended = inProcess(`await client.end(); const at = Date.now();
       process.on('exit', () => console.log(Date.now() - at));`);
     expect(ended).to.include({ status: 0, stderr: '' });
     expect(Number(ended.stdout)).to.be.below(1000);
   });
 
-  it('refuses a second process, by the number of the first', async () => {
+  it('refuses a second process, with the PID of the first', async () => {
     const other = spawn(
       process.execPath,
       childArguments(`console.log('ready'); await client.query('select pg_sleep(0)');
@@ -170,7 +170,7 @@ describe('embedded server', () => {
     expect(await query('select 1 as one')).to.deep.equal([{ one: 1 }]);
   });
 
-  it('takes over a lock whose number now belongs to another program', async function () {
+  it('takes over a lock file whose PID now belongs to another program', async function () {
     if (!existsSync('/proc/self/stat')) return skip(this, 'there is no /proc');
     await query('select 1');
     await server?.stop();
@@ -179,12 +179,12 @@ describe('embedded server', () => {
     expect(readFileSync(join(folder, 'lock'), 'utf8')).to.match(new RegExp(`^${process.pid} `));
   });
 
-  it('lets nobody else into its folder', async () => {
+  it('restricts its folder to the owner', async () => {
     await query('select 1');
     expect(statSync(folder).mode & 0o777).to.equal(0o700);
   });
 
-  it('says what to do where the optional packages are not installed', () => {
+  it('explains what to do if the optional packages are not installed', () => {
     const project = join(folder, '..');
     cpSync(fileURLToPath(new URL('../src', import.meta.url)), join(project, 'src'), { recursive: true });
     mkdirSync(join(project, 'node_modules'));
@@ -207,7 +207,7 @@ describe('embedded server', () => {
     expect(said.stdout).to.include(next);
   });
 
-  it('says what to do about data that cannot be opened', async () => {
+  it('explains what to do if the data cannot be opened', async () => {
     await query('select 1');
     await server?.stop();
     server = undefined;
@@ -218,7 +218,7 @@ describe('embedded server', () => {
     expect(existsSync(join(folder, 'lock'))).to.equal(false);
   });
 
-  /** A process that has started the server of the folder, with `client` connected to it. */
+  /** Starts a process that runs the server of the folder and connects `client` to it. */
   function inProcess(body: string): SpawnSyncReturns<string> {
     return spawnSync(process.execPath, childArguments(body), { encoding: 'utf8', timeout: 30_000 });
   }

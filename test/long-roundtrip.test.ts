@@ -20,8 +20,8 @@ const schema = /* sql */ `
   insert into app.child (parent) values (1), (1), (2);
   insert into "My Table" select n, repeat('x', n) from generate_series(1, 50) n;`;
 
-// What a restore changes beside what it restores: only the comparison of everything sees it.
-const meddler = /* sql */ `
+// An event trigger that writes to another table while b does not exist. Only the comparison of the whole database finds that.
+const interferingTrigger = /* sql */ `
   create table log (line text);
   create function meddle() returns event_trigger language plpgsql as $$
     begin
@@ -56,7 +56,7 @@ describe('roundtrip', () => {
   const run = (choice = {}) =>
     quietly(() => roundtrip(readSettings({ ...process.env, DATABASE_URL: database.url }), choice));
 
-  it('says of every table whether it comes back', async () => {
+  it('reports for every table whether it is restored exactly', async () => {
     await server.sql(database.name, schema);
     const { results } = await run();
     expect(results.map(({ table, outcome, code }) => [table, outcome, code])).to.deep.equal([
@@ -68,7 +68,7 @@ describe('roundtrip', () => {
     expect(results[1]?.reason).to.contain('app.typed.whole');
   });
 
-  it('takes a pattern and a sample', async () => {
+  it('accepts a pattern and a sample', async () => {
     await server.sql(database.name, schema);
     const tables = async (choice: object) => (await run(choice)).results.map(({ table }) => table);
     expect(await tables({ pattern: '*y*' })).to.deep.equal(['app.typed', 'public."My Table"']);
@@ -76,8 +76,8 @@ describe('roundtrip', () => {
     expect(await tables({ pattern: 'nothing' })).to.deep.equal([]);
   });
 
-  it('finds the one table whose way there and back changes something else', async () => {
-    await server.sql(database.name, meddler);
+  it('finds the one table whose drop and restore change another object', async () => {
+    await server.sql(database.name, interferingTrigger);
     const { results } = await run();
     expect(results.map(({ table, outcome }) => [table, outcome])).to.deep.equal([
       ['public.a', 'exact'],
@@ -85,25 +85,25 @@ describe('roundtrip', () => {
       ['public.c', 'exact'],
       ['public.log', 'exact'],
     ]);
-    expect(results[1]?.reason).to.contain('rows are: public.log: 1 rows');
+    expect(results[1]?.reason).to.contain('rows after: public.log: 1 rows');
   });
 
-  it('says what keeps it from copying', async () => {
+  it('reports why the database cannot be copied', async () => {
     const other = await server.client(database.name);
     const error = await run().catch((thrown) => thrown);
     await other.end();
     expect(isUndropError(error) && error.code).to.equal('in-use');
   });
 
-  it('ends with the counts, and with 1 where something differs', async () => {
-    await server.sql(database.name, meddler);
+  it('prints the numbers of outcomes, and exits with 1 if a table differs', async () => {
+    await server.sql(database.name, interferingTrigger);
     const { code, out } = await command().done;
     expect(out.trimEnd().split('\n').at(-1)).to.equal('exact 3 refused 0 different 1 failed 0 of 4');
     expect(out).to.match(/^different {2}public\.b {2}witness: /);
     expect(code).to.equal(1);
   });
 
-  it('leaves no copies behind when it is interrupted', async () => {
+  it('drops its copies when it is interrupted', async () => {
     await server.sql(database.name, schema);
     const { child, done } = command();
     const copies = () =>
@@ -136,20 +136,20 @@ describe('two dumps', () => {
   const space = (name: string) => `SET default_tablespace = ${name};\n`;
   const table = (name: string) => `CREATE TABLE ${name} (\n    id integer\n);\n`;
 
-  it('of the same statements in another order are reordered', () => {
+  it('with the same statements in another order are reordered', () => {
     const before = dump(space("''"), table('a'), table('b'));
     expect(compareDumps(before, before)).to.deep.equal({ differences: [], reordered: false });
     const after = dump(space("''"), table('b'), table('a'));
     expect(compareDumps(before, after)).to.deep.equal({ differences: [], reordered: true });
   });
 
-  it('differ where a setting means another statement', () => {
+  it('differ if a setting changes the meaning of a statement', () => {
     const before = dump(space("''"), table('a'), space('fast'), table('b'));
     const after = dump(space("''"), table('b'), space('fast'), table('a'));
     expect(compareDumps(before, after).differences).to.have.length(4);
   });
 
-  it('differ where a statement comes twice', () => {
+  it('differ if a statement is repeated', () => {
     expect(compareDumps(dump(table('a')), dump(table('a'), table('a'))).differences).to.have.length(1);
   });
 });

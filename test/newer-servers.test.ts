@@ -2,10 +2,10 @@ import { expect } from 'chai';
 import { compareWithApt, compareWithNpm } from '../tools/newer-servers.ts';
 import { installedNative, majors, nativeOf, pins } from './support/binaries.ts';
 
-describe('newer servers than those that the tests run on', () => {
+describe('newer servers than those of the tests', () => {
   const pinned = Object.values(pins);
 
-  it('are named where npm has one, with the files that pin it', () => {
+  it('are reported if npm has one, with the files that pin it', () => {
     expect(compareWithNpm(['13.23.0-beta.15', '18.3.0-beta.9', ...pinned]).join()).not.to.include('newer');
     const said = compareWithNpm([...pinned, '14.100.0-beta.17', '15.100.0-beta.9', '15.100.0-beta.17']);
     expect(said).to.have.length(majors.length);
@@ -15,7 +15,7 @@ describe('newer servers than those that the tests run on', () => {
     ]);
   });
 
-  it('are named where apt has one, and where npm is behind it', () => {
+  it('are reported if apt has one, and if it is newer than npm’s', () => {
     const policy = (name: string, installed: string, candidate: string) =>
       `${name}:\n  Installed: ${installed}\n  Candidate: ${candidate}\n  Version table:\n *** ${installed} 500\n`;
     const said = compareWithApt(
@@ -31,7 +31,7 @@ describe('newer servers than those that the tests run on', () => {
     ]);
   });
 
-  it('are compared with what is installed: package.json has the pinned server of its major', () => {
+  it('are compared with the installed server: package.json has the pinned version', () => {
     expect(nativeOf('15')).to.equal(installedNative());
   });
 });

@@ -9,7 +9,7 @@ const root = join(import.meta.dirname, '..');
 describe('docs/api.md', function () {
   this.timeout(120_000);
 
-  it('is what npm run api makes of the types', async () => {
+  it('is the output of npm run api', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'undrop-api-'));
     try {
       await inFolder(root, `npm run --silent api -- --out ${folder}`, { npm_config_prefer_offline: 'true' });

@@ -19,15 +19,15 @@ const [make = ''] = /^npx knex migrate:make .*$/m.exec(readme) ?? [];
 
 const bin = join(import.meta.dirname, '../node_modules/.bin');
 
-/** Somebody's own project, which has a knexfile, a ledger in `public` and a migration that has run. */
+/** The project of a user, with a knexfile, a migrations table in `public` and a migration that has run. */
 interface Kind {
   readonly type: 'module' | 'commonjs';
-  /** Of the knexfile and the migrations. */
+  /** The extension of the knexfile and the migrations. */
   readonly extension: 'ts' | 'js';
   readonly stub: string;
   readonly knexfile: string;
   readonly first: string;
-  /** The knexfile once it takes its settings from us; the ledger stays where it was. */
+  /** The knexfile with undropConfig; the migrations table stays in its schema. */
   readonly adopted: (options: string) => string;
   readonly env: NodeJS.ProcessEnv;
 }
@@ -88,10 +88,10 @@ describe('as a dependency', function () {
 
   after(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('has exports, types and files as publint and attw want them', async () => {
+  it('passes publint and attw', async () => {
     const lint = await tryInFolder(folder, `${bin}/publint run --strict ${tarball}`);
     expect(lint.status, lint.text).to.equal(0);
-    // Node from 20.19 on lets CommonJS require an ES module, and TypeScript knows of it under nodenext.
+    // Since Node 20.19, CommonJS can require an ES module. TypeScript supports that with nodenext.
     const types = await tryInFolder(
       folder,
       `${bin}/attw --no-definitely-typed --ignore-rules cjs-resolves-to-esm -- ${tarball}`,
@@ -102,14 +102,14 @@ describe('as a dependency', function () {
     expect(packed.stdout).not.to.match(/\/(test|bench|knexfile|\.env|\.npmrc)/);
   });
 
-  it('brings three packages of its own, and what those need', () => {
+  it('installs its three dependencies and their dependencies', () => {
     const manifest = (path: string) => JSON.parse(readFileSync(join(folder, path, 'package.json'), 'utf8'));
     const own = Object.keys(manifest('node_modules/knex-undrop').dependencies);
     expect(own).to.deep.equal(['commander', 'libpg-query', 'pg-copy-streams']);
     expect(readdirSync(join(folder, 'node_modules'))).not.to.include('@electric-sql');
   });
 
-  it('says what the embedded server needs, where that is not installed', async () => {
+  it('reports the packages that the embedded server needs if they are not installed', async () => {
     const { status, stderr } = await tryInFolder(folder, 'node_modules/.bin/undrop demo');
     expect(status, stderr).to.equal(1);
     expect(stderr).to.include('the embedded server is not installed');
@@ -147,7 +147,7 @@ describe('as a dependency', function () {
 
       after(() => server.dropDatabase(database.name));
 
-      it('drops and brings back by a migration made from the stub', async () => {
+      it('drops and restores with a migration made from the stub', async () => {
         const before = await dump();
         const command = `${make.replace('drop.mjs', kind.stub)} -x ${kind.extension}`;
         const made = await inFolder(home, command, env());
@@ -165,7 +165,7 @@ describe('as a dependency', function () {
         expect(await recorded()).to.deep.equal([`20260101000000_create.${kind.extension}`]);
       });
 
-      it('keeps its ledger when it adopts undropConfig, and runs nothing again', async () => {
+      it('keeps its migrations table with undropConfig, and runs no migration again', async () => {
         writeFileSync(file('knexfile'), kind.adopted(''));
         const refused = await tryInFolder(home, 'node_modules/.bin/knex migrate:latest', env());
         expect(refused.status).to.equal(1);
@@ -185,14 +185,14 @@ describe('as a dependency', function () {
 
       if (kind.extension !== 'ts') return;
       for (const [resolution, module] of Object.entries({ nodenext: 'nodenext', bundler: 'esnext' }))
-        it(`has types that hold under moduleResolution ${resolution}`, async () => {
+        it(`has types that compile with moduleResolution ${resolution}`, async () => {
           writeFileSync(file('script'), script);
           writeFileSync(
             join(home, 'required.cts'),
             `import undrop = require('knex-undrop');\nundrop.planDrop;\n`,
           );
           const compilerOptions = { ...strict, module, moduleResolution: resolution };
-          // CommonJS does not go with the modules of a bundler.
+          // CommonJS cannot be combined with moduleResolution bundler.
           const include = ['*.ts', 'migrations', ...(resolution === 'nodenext' ? ['*.cts'] : [])];
           writeFileSync(join(home, 'tsconfig.json'), JSON.stringify({ compilerOptions, include }));
           const checked = await tryInFolder(home, `${bin}/tsc -p .`);
@@ -214,7 +214,7 @@ const strict = {
   types: ['node'],
 };
 
-/** What somebody may write in TypeScript, beside migrations and a knexfile. */
+/** An example of TypeScript code that uses the API. */
 const script = `
 import createKnex from 'knex';
 import {
@@ -231,6 +231,6 @@ try {
   const code: ErrorCode | undefined = error instanceof UndropError ? error.code : undefined;
   console.error(code);
 }
-// @ts-expect-error: rows are kept or refused
+// @ts-expect-error: not a value of rows
 reversibleDrop({ name: 'm', tables: [], rows: 'delete' });
 `;

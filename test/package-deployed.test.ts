@@ -14,7 +14,7 @@ const [install = '', ...deploy] = printed
   .replace(/ +#.*$/gm, '')
   .trimEnd()
   .split('\n');
-/** What only takes time. */
+/** Environment variables that speed npm up. */
 const quick = { npm_config_prefer_offline: 'true', npm_config_audit: 'false', npm_config_fund: 'false' };
 
 const [oneTable = ''] = /restore -- --from-backup .* --table .*/.exec(readme) ?? [];
@@ -86,7 +86,7 @@ describe('the compiled build', function () {
     expect(readdirSync(join(production, 'node_modules'))).not.to.include('@electric-sql');
   });
 
-  it('does what the README prints', async function () {
+  it('runs the commands of the README', async function () {
     await nativeOrSkip(this, server.major);
     const before = await dump();
     const env = { ...terminal(), DATABASE_URL: database.url };
@@ -101,7 +101,7 @@ describe('the compiled build', function () {
     expect(await dump()).to.equal(before);
   });
 
-  it('rolls back what the sources have migrated', async () => {
+  it('rolls back migrations that ran from the sources', async () => {
     const before = await dump();
     await viaSources('migrate:latest');
     expect(await recorded()).to.deep.equal(names);
@@ -112,7 +112,7 @@ describe('the compiled build', function () {
     expect(await dump()).to.equal(before);
   });
 
-  it('migrates what the sources roll back', async () => {
+  it('runs migrations that are rolled back from the sources', async () => {
     const before = await dump();
     await viaBuild('migrate:latest');
     expect(await recorded()).to.deep.equal(names);

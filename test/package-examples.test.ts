@@ -44,7 +44,7 @@ describe('examples, in a stock project', function () {
     .filter((file) => file.endsWith('.ts'))
     .map((file): [string, string] => [file, read(file)]);
   for (const [file, text] of [...examples, ['readme.js', inReadme] as const]) {
-    it(`${file} drops its tables and brings them back`, async () => {
+    it(`${file} drops and restores its tables`, async () => {
       project.write(`migrations/${file}`, text);
       const before = await dump();
       const { stderr } = await knex('migrate:latest');

@@ -5,12 +5,12 @@ import { inFolder } from './support/packed.ts';
 
 const root = join(import.meta.dirname, '..');
 
-/** A file of TypeScript: its text, and what it imports: a path seen from the root, or the name of a package. */
+/** A TypeScript file: its text and its imports, as paths relative to the root or names of packages. */
 interface Source {
   readonly lines: number;
   readonly text: string;
   readonly imports: readonly string[];
-  /** Those that are there when it runs. */
+  /** Imports at run time, without types. */
   readonly loads: readonly string[];
 }
 
@@ -34,7 +34,7 @@ function readSource(path: string): Source {
   };
 }
 
-/** What is there once these files have been imported, Node's own aside. */
+/** Returns all files and packages that are loaded when these files are imported, without Node's modules. */
 function loadedBy(paths: readonly string[]): string[] {
   const loaded = new Set<string>();
   const load = (path: string): void => {
@@ -47,10 +47,10 @@ function loadedBy(paths: readonly string[]): string[] {
 }
 
 const below = (folder: string) => [...sources].filter(([path]) => path.startsWith(`${folder}/`));
-/** A file that stands in `src` itself is a room of its own. */
+/** Returns the layer of a file. A file directly in `src` is a layer of its own. */
 const roomOf = (path: string) => (/^src\/[^/]+$/.test(path) ? path : dirname(path));
 
-/** The floors of `docs/architecture.md`. */
+/** The layers of `docs/architecture.md`. */
 const floors = new Map(
   [...readFileSync(join(root, 'docs/architecture.md'), 'utf8').matchAll(/^\| (\d+) \| `([^`]+)` \|/gm)].map(
     ([, floor, room = '']) => [room, Number(floor)],
@@ -76,7 +76,7 @@ describe('the layout', () => {
     expect(counts.filter((count) => count > 3).length).to.be.at.most(counts.length / 8);
   });
 
-  it('has one folder a stage, and each imports from lower floors only', () => {
+  it('has one folder per stage, which imports only from lower layers', () => {
     const rooms = new Set([...below('src'), ...below('scripts')].map(([path]) => roomOf(path)));
     expect([...floors.keys()]).to.have.members([...rooms]);
     const floorOf = (path: string) => floors.get(roomOf(path)) ?? 0;
@@ -90,7 +90,7 @@ describe('the layout', () => {
     expect(wrong).to.deep.equal([]);
   });
 
-  it('has no circle of imports, types included', () => {
+  it('has no import cycles, types included', () => {
     const done = new Set<string>();
     const circles: string[] = [];
     const follow = (path: string, way: readonly string[]): void => {
@@ -103,12 +103,12 @@ describe('the layout', () => {
     expect(circles).to.deep.equal([]);
   });
 
-  it('has nothing in src itself but the public names, the errors and the demonstration', () => {
+  it('has only the public API, the errors and the demo directly in src', () => {
     const files = [...sources.keys()].filter((path) => dirname(path) === 'src');
     expect(files).to.have.members(['src/demo.ts', 'src/errors.ts', 'src/index.ts']);
   });
 
-  it('has sources that import sources, and packages that users have', () => {
+  it('has sources that import only sources and packages that users install', () => {
     const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
     const known = Object.keys({ ...dependencies, ...peerDependencies });
     for (const [path, { imports }] of below('src')) {
@@ -117,7 +117,7 @@ describe('the layout', () => {
     }
   });
 
-  it('has scripts without logic: no SQL, no packages but those of the command line', () => {
+  it('has scripts without logic: no SQL, no packages except those for the command line', () => {
     for (const [path, { imports, text }] of below('scripts')) {
       expect(text, path).not.to.match(/pg_catalog\.|`select /);
       const packages = imports.filter((name) => !/^(src|scripts)\//.test(name));
@@ -125,14 +125,14 @@ describe('the layout', () => {
     }
   });
 
-  it('loads a knexfile without what nothing to migrate has no need of: migrations, catalog, stages, backups', () => {
+  it('loads a knexfile without modules that are needed only to migrate: migrations, catalog, stages, backups', () => {
     const names = loadedBy(['knexfile.ts']);
-    // Each takes about a millisecond, so what only some commands need is for `await import()`.
+    // Each module takes about a millisecond, so modules for single commands are loaded with `await import()`.
     expect(names.length, names.join('\n')).to.be.at.most(18);
     expect(names.filter((name) => !sources.has(name))).to.deep.equal(['pg']);
   });
 
-  it('loads a migration without what does its work', () => {
+  it('loads a migration without the modules that run it', () => {
     const names = loadedBy(below('migrations').map(([path]) => path));
     expect(names).to.include('src/options/options.ts');
     const much =
@@ -141,7 +141,7 @@ describe('the layout', () => {
     expect(names.filter((name) => !sources.has(name))).to.deep.equal(['pg']);
   });
 
-  it('has nothing that nobody uses', async function () {
+  it('has no unused files, exports or dependencies', async function () {
     this.timeout(120_000);
     await inFolder(root, 'npm run --silent unused', { npm_config_prefer_offline: 'true' });
   });

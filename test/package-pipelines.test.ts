@@ -16,7 +16,7 @@ const blocks = (language: string) =>
   );
 const [script = ''] = blocks('sh');
 
-/** Every text in a document of YAML. */
+/** Returns all strings in a YAML document. */
 function texts(value: unknown): string[] {
   if (typeof value === 'string') return [value];
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(texts) : [];
@@ -25,7 +25,7 @@ function texts(value: unknown): string[] {
 describe('.github/workflows/ci.yml', () => {
   const { on, jobs } = parse(readFileSync(join(root, '.github/workflows/ci.yml'), 'utf8'));
 
-  it('runs everything, and each server, with each Node that the README names', () => {
+  it('runs everything, and each server, with each version of Node in the README', () => {
     const readme = readFileSync(join(root, 'README.md'), 'utf8');
     const [, named = ''] = /^PostgreSQL 14 to 18.*; ((?:\d+, )+\d+ and \d+) are tried/m.exec(readme) ?? [];
     const nodes = named.split(/, | and /).map(Number);
@@ -34,7 +34,7 @@ describe('.github/workflows/ci.yml', () => {
     expect(texts(jobs.everything.steps)).to.include('bash .ci/run');
   });
 
-  it('runs the newest minor of each major, every week', () => {
+  it('runs the newest minor version of each major version every week', () => {
     expect(on.schedule).to.deep.equal([{ cron: '17 5 * * 1' }]);
     expect(jobs.newest.strategy.matrix).to.deep.equal({ server: majors });
     const [start] = texts(jobs.newest.steps).filter((text) => text.startsWith('docker run '));
@@ -45,7 +45,7 @@ describe('.github/workflows/ci.yml', () => {
 });
 
 describe('docs/pipelines.md', () => {
-  it('has YAML that can be read, for GitHub, GitLab and Kubernetes', () => {
+  it('has valid YAML for GitHub, GitLab and Kubernetes', () => {
     const [github, gitlab, kubernetes, ...others] = blocks('yaml').map((text) => parse(text));
     expect(others).to.deep.equal([]);
     expect(Object.keys(github.jobs)).to.deep.equal(['preflight', 'drop']);
@@ -53,7 +53,7 @@ describe('docs/pipelines.md', () => {
     expect(kubernetes).to.include({ apiVersion: 'batch/v1', kind: 'Job' });
   });
 
-  it('uses commands and options that there are', () => {
+  it('uses existing commands and options', () => {
     const inYaml = blocks('yaml').flatMap((text) => texts(parse(text)));
     const used = [script, ...inYaml].flatMap((text) => [...text.matchAll(/npx undrop ([a-z-]+)([^>;\n]*)/g)]);
     expect(used.length).to.be.greaterThan(5);
@@ -113,7 +113,7 @@ describe('docs/pipelines.md', () => {
       );
     const dump = async () => (await wholeText(database.url)).replace(/^.*knex_migrations.*$/gm, '');
 
-    it('drops, and does not take that back in a later run', async () => {
+    it('drops, and does not roll back in a later run', async () => {
       const ran = await runScript();
       expect(ran.status, ran.text).to.equal(0);
       expect(ran.stderr).to.include('2_drop: 1 table dropped');
@@ -125,11 +125,11 @@ describe('docs/pipelines.md', () => {
       await server.sql(database.name, 'create table old_runs ()');
       const again = await runScript();
       expect(again.status, again.text).to.equal(1);
-      expect(again.stdout).to.match(/^failed +dropped tables are gone/m);
+      expect(again.stdout).to.match(/^failed +dropped tables are absent/m);
       expect(await recorded(), 'nothing ran that could be rolled back').to.have.length(2);
     });
 
-    it('takes the drop back where something else has changed', async () => {
+    it('rolls back if other objects have changed', async () => {
       project.write(
         'migrations/3_meddle.js',
         `export const up = (knex) => knex.schema.raw('alter table kept alter id set default 7');

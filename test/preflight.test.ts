@@ -69,7 +69,7 @@ describe('preflight', () => {
   };
   const gateOf = (one: MigrationPreflight, name: string) => one.gates.find(({ gate }) => gate === name);
 
-  /** A folder with one migration. */
+  /** Creates a folder with one migration. */
   function migration(options: object): string {
     const own = mkdtempSync(join(folder, 'migrations-'));
     const index = pathToFileURL(join(root, 'src/index.ts')).href;
@@ -81,7 +81,7 @@ describe('preflight', () => {
     return own;
   }
 
-  it('shows what 044 and 045 would do', async () => {
+  it('predicts the results of 044 and 045', async () => {
     const found = await look(seeded);
     expect(found.failure).to.equal(undefined);
     const first = of(found, cleanup);
@@ -103,7 +103,7 @@ describe('preflight', () => {
     expect(formatPreflightMarkdown(found)).to.include('```sql\n').and.include(`### \`${cleanup}\``);
   });
 
-  it('prints a fingerprint that holds, and that is void once the table has changed', async () => {
+  it('prints a fingerprint that is valid until the table changes', async () => {
     const name = await database(seeded);
     const before = await look(name);
     const { table, fingerprint } = of(before, optional).tables[2] ?? { table: '', fingerprint: '' };
@@ -140,7 +140,7 @@ describe('preflight', () => {
     expect(Date.parse(at ?? '')).to.be.within(start, Date.now());
   });
 
-  it('shows all refusals at once', async () => {
+  it('reports all refusals at once', async () => {
     const name = await database(seeded);
     await server.sql(
       name,
@@ -168,7 +168,7 @@ describe('preflight', () => {
     expect(one?.tables.map(({ table }) => table)).to.deep.equal(['production_runs', 'workflow_dependencies']);
   });
 
-  it('names the rights that are missing, and who holds locks', async () => {
+  it('reports missing privileges and the sessions that hold locks', async () => {
     const name = await database();
     await server.sql(
       name,
@@ -189,9 +189,9 @@ describe('preflight', () => {
     const lacks = gateOf(one, 'rights')?.refusals[0]?.reason ?? '';
     expect(lacks.split('\n')).to.deep.equal([
       `create on database ${name}, for the schema undrop`,
-      'create on schema closed, to make the tables again',
+      'create on schema closed, to recreate the tables',
       'ownership of schema closed, to comment on it',
-      'references on closed.target, to make mine_id_fkey again',
+      'references on closed.target, to recreate mine_id_fkey',
     ]);
     expect(gateOf(one, 'tables')?.refusals[0]?.reason).to.include('Only the owner');
     expect(gateOf(one, 'locks')?.state).to.equal('held');
@@ -201,7 +201,7 @@ describe('preflight', () => {
     await server.sql('postgres', 'drop role preflight_owner');
   });
 
-  it('says what is dropped already, and what has come back under the name', async () => {
+  it('reports tables that were already dropped, and names that were reused since', async () => {
     const name = await database(seeded);
     const options = { tables: ['organizations'] };
     const from = migration(options);
@@ -213,7 +213,7 @@ describe('preflight', () => {
     expect(failure?.code).to.equal('name-taken');
   });
 
-  it('has nothing to say where nothing is pending', async () => {
+  it('is empty if no migration is pending', async () => {
     const empty = join(folder, 'empty');
     mkdirSync(empty);
     const found = await look(seeded, {}, empty);
@@ -228,12 +228,12 @@ describe('preflight', () => {
     ]);
   });
 
-  it('does not take a misspelt approval for none', async () => {
+  it('refuses a misspelt approval', async () => {
     const error = await refusalOf(look(seeded, { APPROVED_DROPS: 'organisations' }), 'bad-options');
     expect(error.message).to.include('organisations');
   });
 
-  it('takes approvals of any name', () => {
+  it('parses approvals of any name', () => {
     const approvals = readApprovals({ APPROVED_DROPS: '"a,b"@0123abcd, app."c@d" ,e@01234567' });
     expect([...approvals.values()]).to.deep.equal([
       { table: '"a,b"', fingerprint: '0123abcd' },
@@ -252,7 +252,7 @@ describe('preflight', () => {
     });
     after(() => project.remove());
 
-    it('ends with 3 where up would refuse, and with 0 where it would not', async () => {
+    it('exits with 3 if up would refuse, otherwise with 0', async () => {
       const env = { DATABASE_URL: server.url(seeded) };
       const [refused, fine] = await Promise.all([
         project.undrop('preflight --json', { env }),

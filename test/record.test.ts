@@ -59,7 +59,7 @@ describe('record of the facts', () => {
     return check;
   }
 
-  it('is compared by verify; without a record, nothing is checked', async () => {
+  it('is used by verify; without a record the check is skipped', async () => {
     expect(await verify()).to.include({ state: 'not checked' });
     const { objects, record: id } = await record();
     expect(objects).to.be.greaterThan(500);
@@ -69,14 +69,14 @@ describe('record of the facts', () => {
     );
   });
 
-  it('explains the differences of a drop, and accepts its restore', async () => {
+  it('explains a drop, with the migration, and its restore', async () => {
     const { objects } = await record();
     await up();
     const dropped = await verify(true);
     expect(dropped.state, dropped.found).to.equal('ok');
     const [, same, taken] =
-      /^(\d+) objects as they were; taken or given back: (\d+) by 044; since/.exec(dropped.found) ?? [];
-    // The schema may have had no comment before the drop.
+      /^(\d+) objects unchanged; explained by 044: (\d+); since/.exec(dropped.found) ?? [];
+    // The comment on the schema is new where there was none.
     expect(Number(same) + Number(taken)).to.be.within(objects, objects + 1);
     expect(Number(taken)).to.be.greaterThan(20);
     await down();
@@ -85,7 +85,7 @@ describe('record of the facts', () => {
     expect(back.found).to.match(new RegExp(`^${objects} objects as they were; since record`));
   });
 
-  it('explains the differences of a restore if made between drop and restore', async () => {
+  it('explains a restore if it was made between the drop and the restore', async () => {
     await up();
     await record();
     expect((await verify(true)).found).not.to.include('given back');
@@ -95,10 +95,10 @@ describe('record of the facts', () => {
     await down();
     const all = await verify(true);
     expect(all.state, all.found).to.equal('ok');
-    expect(all.found).to.match(/taken or given back: \d+ by 044;/);
+    expect(all.found).to.match(/explained by 044: \d+;/);
   });
 
-  it('explains the differences of dropped dependent objects', async () => {
+  it('explains the dependent objects of a drop', async () => {
     await run.knex.raw(`
       create table goes (id serial primary key);
       create table stays (id int references goes, n int default nextval('goes_id_seq'));
@@ -181,31 +181,31 @@ describe('record of the facts', () => {
       const { state, found: text } = await verify();
       expect(state, text).to.equal('failed');
       expect(text.startsWith(`${found}; `), text).to.equal(true);
-      expect(text).to.match(/taken or given back: \d+ by 044; since record/);
+      expect(text).to.match(/explained by 044: \d+; since record/);
       await run.knex.raw(undo);
       expect(await verify(true)).to.include({ state: 'ok' });
       await down();
     });
   }
 
-  it('finds a dropped table, without listing its columns and constraints', async () => {
+  it('reports a missing table without its columns and constraints', async () => {
     await run.knex.raw('create table lost (id int primary key, a int check (a > 0), "b.c" text)');
     await record();
     await run.knex.raw('drop table lost');
-    expect((await verify()).found).to.match(/^gone: index public\.lost_pkey, table public\.lost; /);
+    expect((await verify()).found).to.match(/^missing: index public\.lost_pkey, table public\.lost; /);
   });
 
-  it('lists new objects, and fails on them only with --strict', async () => {
+  it('reports new objects, and fails on them only with --strict', async () => {
     await record();
     await run.knex.raw('create table fresh (id int, a int)');
-    const lenient = await verify();
-    expect(lenient).to.include({ state: 'ok' });
-    expect(lenient.found).to.match(/^new: table public\.fresh; \d+ objects as they were;/);
-    expect(await verify(true)).to.include({ state: 'failed', found: lenient.found });
+    const told = await verify();
+    expect(told).to.include({ state: 'ok' });
+    expect(told.found).to.match(/^new: table public\.fresh; \d+ objects unchanged;/);
+    expect(await verify(true)).to.include({ state: 'failed', found: told.found });
     await run.knex.raw('drop table fresh');
   });
 
-  it('lists ten objects, and the number of the others', async () => {
+  it('lists ten objects and the number of the others', async () => {
     await record();
     await run.knex.raw(
       `do $$ begin for i in 1 .. 12 loop execute format('create table n%s ()', i); end loop; end $$`,
@@ -216,7 +216,7 @@ describe('record of the facts', () => {
     );
   });
 
-  it('ignores values of sequences and the migrations tables of Knex', async () => {
+  it('ignores the states of sequences and the migrations table', async () => {
     await record();
     await run.knex.raw(`
       select nextval('accounts_id_seq');
@@ -227,7 +227,7 @@ describe('record of the facts', () => {
     await run.knex.raw('drop table knex_migrations, knex_migrations_lock');
   });
 
-  it('is also made by an attested backup, and is reported with it', async () => {
+  it('is also made by an attested backup, and reported with it', async () => {
     await inSession(run.knex, (session) => attest(session, 'snapshot 7'));
     expect((await verify()).found).to.match(/with backup --attest snapshot 7$/);
   });
@@ -238,7 +238,7 @@ describe('record of the facts', () => {
     await run.knex.raw(`alter table accounts alter name set default 'y'`);
     const { state, found } = await verify();
     expect(state, found).to.equal('ok');
-    expect(found).to.include('compared by name only with those of PostgreSQL 13.1');
+    expect(found).to.include('compared by name only, since the record is from PostgreSQL 13.1');
     await run.knex.raw(`alter table accounts alter name set default 'x'`);
   });
 
@@ -254,7 +254,7 @@ describe('record of the facts', () => {
     run = runner(server.url(database));
   });
 
-  it('is refused if damaged', async () => {
+  it('is refused if it was damaged', async () => {
     await record();
     await run.knex.raw(`update undrop.records set digests = 'x'`);
     await refusalOf(verify(), 'archive-damaged');

@@ -208,7 +208,7 @@ async function lockGate(session: Session, closure: Closure): Promise<GateState> 
     return {
       gate: 'locks',
       state: 'ok',
-      found: `access exclusive on ${count}; no other session holds a conflicting lock`,
+      found: `access exclusive on ${count}; no other session holds a lock`,
       refusals: [],
     };
   }
