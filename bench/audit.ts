@@ -6,7 +6,7 @@ import { readDecisions } from '../src/audit/decisions.ts';
 import { formatAudit } from '../src/audit/report.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
 import { addTables, openTuring } from './database.ts';
-import { head, machine, measure } from './measure.ts';
+import { head, host, measure } from './measure.ts';
 
 /*
  * `audit` of 10,000 tables on a warm connection, from the first query to the printed text. Half of the tables have a row.
@@ -55,7 +55,7 @@ try {
     ...times,
     ratio.toFixed(2),
   ];
-  console.log(`${machine()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
+  console.log(`${host()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
   console.log(`| ${[...cells, `≤ ${most} ms`, ours <= most ? 'met' : 'not met'].join(' | ')} |`);
 } finally {
   await bench.end();

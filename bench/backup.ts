@@ -12,7 +12,7 @@ import { type BackupOptions, backup } from '../src/backup/take/take-backup.ts';
 import { readSettings } from '../src/knex/settings.ts';
 import { quietly } from '../src/text/log.ts';
 import { startServer } from '../test/support/server.ts';
-import { head, machine, measure, row } from './measure.ts';
+import { head, host, measure, row } from './measure.ts';
 
 /*
  * `backup` without a proof, compared with pg_dump of the same database and format; and the proof of contents, compared with
@@ -56,7 +56,7 @@ try {
     'select pg_database_size(current_database()) / 1000000 as mb',
   );
   console.log(
-    `${machine()}, PostgreSQL ${server.version}, ${size?.mb} MB, pg_dump ${pgDump.version}\n\n${head}`,
+    `${host()}, PostgreSQL ${server.version}, ${size?.mb} MB, pg_dump ${pgDump.version}\n\n${head}`,
   );
   for (const { name, ...options } of formats) {
     const to = join(folder, 'ours');
@@ -90,7 +90,7 @@ try {
     await clear(to);
     console.log(row(`proof of contents, ${name}`, 'pg_restore --file=/dev/null', proved, 1.1));
   }
-  console.log(`\n${machine()} at the end`);
+  console.log(`\n${host()} at the end`);
 } finally {
   await knex.destroy();
   await clear(folder);

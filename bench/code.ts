@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { names } from '../seeds/turing/names.ts';
 import { searchCode } from '../src/audit/code/search.ts';
-import { head, machine, measure, row } from './measure.ts';
+import { head, host, measure, row } from './measure.ts';
 
 /*
  * The search for 74 names in 50,000 files, compared with `grep -rFw -f` for the same names. One file in ten contains SQL,
@@ -40,7 +40,7 @@ try {
   const grep = () => promisify(execFile)('grep', ['-rFw', '-f', list, tree], { maxBuffer: 2 ** 28 });
   const ours = { name: 'audit --code', run: () => searchCode([tree], wanted, tables) };
   const measured = await measure(ours, { name: 'grep', run: grep }, 5);
-  process.stdout.write(`${machine()}\n\n${head}\n`);
+  process.stdout.write(`${host()}\n\n${head}\n`);
   process.stdout.write(`${row(`${tables.length} names in ${files} files`, 'grep -rFw -f', measured, 2)}\n`);
 } finally {
   rmSync(folder, { recursive: true });

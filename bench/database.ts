@@ -96,7 +96,7 @@ export async function serverTime(
 
 /**
  * Adds tables with a key, an index and a foreign key each, up to a total number, and runs VACUUM ANALYZE. Uses a new
- * connection, since a session that has created 10,000 tables is slower at the end of each savepoint.
+ * connection, since a session that has accessed 10,000 tables is slower at the end of each savepoint.
  */
 export async function addTables({ url }: Bench, upTo: number): Promise<void> {
   const knex = createKnex({ client: 'pg', connection: url });

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { legacyTables } from '../seeds/turing/names.ts';
 import { reversibleDrop } from '../src/index.ts';
 import { openTuring, transacting } from './database.ts';
-import { head, machine, median, row, warmUp } from './measure.ts';
+import { head, host, median, row, warmUp } from './measure.ts';
 
 /*
  * How long the survivors of migration 044, the tables that its six tables reference, are locked exclusively: by `up` on a
@@ -66,7 +66,7 @@ try {
     times.theirs.push(theirs);
   }
   const [ours, theirs] = [median(times.ours), median(times.theirs)];
-  console.log(`${machine()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
+  console.log(`${host()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
   console.log(
     row(
       'survivors locked by up of six tables',

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { reversibleDrop } from '../src/index.ts';
 import { compiledBuild } from '../test/support/build.ts';
 import { dropAndReplay, openTuring, transacting } from './database.ts';
-import { floorRow, head, type Measured, machine, measure, median, row, singleRow } from './measure.ts';
+import { floorRow, head, host, type Measured, measure, median, row, singleRow } from './measure.ts';
 
 /*
  * `up` of 50 to 400 tables with objects of many kinds, compared with pg_dump of these tables and one DROP; whether the time
@@ -52,7 +52,7 @@ const memory = (url: string) => /* js */ `
 // Each table has nine relations, and `up` locks them twice: when it drops them, and when the rehearsal recreates them.
 const bench = await openTuring({ max_locks_per_transaction: '1024' });
 try {
-  console.log(`${machine()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
+  console.log(`${host()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
   const perTable: Measured[] = [];
   for (const count of [50, 100, 200, 400]) {
     const names = namesOf(count);

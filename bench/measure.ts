@@ -64,7 +64,7 @@ export const head = `| what | against | ours | theirs | ratio | target | |
 |---|---|---|---|---|---|---|`;
 
 /** Describes the host: cores, Node version and load. */
-export function machine(): string {
+export function host(): string {
   const load = loadavg().map((average) => average.toFixed(1));
   return `${cpus().length} cores, Node ${process.version}, load ${load.join(' ')}`;
 }

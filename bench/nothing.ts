@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { makeProject } from '../test/support/project.ts';
 import { openTuring } from './database.ts';
-import { head, machine, measure, row } from './measure.ts';
+import { head, host, measure, row } from './measure.ts';
 
 /*
  * `knex migrate:latest` without pending migrations, started by node: the compiled build as it is deployed, all of whose
@@ -40,7 +40,7 @@ try {
     { name: 'plain Knex', run: () => latest(plain) },
     15,
   );
-  console.log(`${machine()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
+  console.log(`${host()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
   console.log(row('migrate:latest with nothing to do', 'Knex with an empty folder', times, 1.15));
 } finally {
   await bench.end();

@@ -1,6 +1,6 @@
 import { reversibleDrop } from '../src/index.ts';
 import { openTuring, transacting } from './database.ts';
-import { head, machine, measure, row } from './measure.ts';
+import { head, host, measure, row } from './measure.ts';
 
 /*
  * A table of a million rows with `rows: 'copy'`: `up`, compared with CREATE TABLE AS; `down`, compared with an INSERT of the
@@ -26,7 +26,7 @@ const settle = () => bench.psql('-c', 'vacuum', '-c', 'checkpoint');
 try {
   await inTransaction(bareSql, fillSql, restSql);
   await settle();
-  console.log(`${machine()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
+  console.log(`${host()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
 
   const copy = 'create table kept as select * from events';
   const upTimes = await measure(

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { legacyTables } from '../seeds/turing/names.ts';
 import { reversibleDrop } from '../src/index.ts';
 import { addTables, dropAndReplay, openTuring, serverTime, transacting } from './database.ts';
-import { floorRow, head, machine, measure, row, warmUp } from './measure.ts';
+import { floorRow, head, host, measure, row, warmUp } from './measure.ts';
 
 /*
  * `up` and `down` of the six tables of migration 044 on a warm connection, compared with the same by hand: pg_dump of the
@@ -24,7 +24,7 @@ const drop = () => bench.psql('-1', '-c', drops);
 const replay = () => bench.psql('-1', '-f', file);
 
 try {
-  console.log(`${machine()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
+  console.log(`${host()}, PostgreSQL ${bench.server.version}, fsync off\n\n${head}`);
   const times: number[] = [];
   // Both sizes are measured in a warm process.
   await warmUp(up, down);

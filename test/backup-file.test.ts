@@ -244,7 +244,7 @@ describe('progressLine', () => {
   });
 
   it('prints a line every ten seconds otherwise', () => {
-    const at = 'about 12 % of the tables, at public.a\\u000ab';
+    const at = 'about 12 % of the tables, dumping public.a\\u000ab';
     expect(showAll({ isTTY: false })).to.equal(
       `20.0 MB written in 10 s, 2.0 MB/s, ${at}\n40.0 MB written in 20 s, 2.0 MB/s, ${at}\n`,
     );

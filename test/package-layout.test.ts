@@ -48,12 +48,12 @@ function loadedBy(paths: readonly string[]): string[] {
 
 const below = (folder: string) => [...sources].filter(([path]) => path.startsWith(`${folder}/`));
 /** Returns the layer of a file. A file directly in `src` is a layer of its own. */
-const roomOf = (path: string) => (/^src\/[^/]+$/.test(path) ? path : dirname(path));
+const stageOf = (path: string) => (/^src\/[^/]+$/.test(path) ? path : dirname(path));
 
 /** The layers of `docs/architecture.md`. */
-const floors = new Map(
+const layers = new Map(
   [...readFileSync(join(root, 'docs/architecture.md'), 'utf8').matchAll(/^\| (\d+) \| `([^`]+)` \|/gm)].map(
-    ([, floor, room = '']) => [room, Number(floor)],
+    ([, layer, stage = '']) => [stage, Number(layer)],
   ),
 );
 
@@ -77,13 +77,13 @@ describe('the layout', () => {
   });
 
   it('has one folder per stage, which imports only from lower layers', () => {
-    const rooms = new Set([...below('src'), ...below('scripts')].map(([path]) => roomOf(path)));
-    expect([...floors.keys()]).to.have.members([...rooms]);
-    const floorOf = (path: string) => floors.get(roomOf(path)) ?? 0;
+    const stages = new Set([...below('src'), ...below('scripts')].map(([path]) => stageOf(path)));
+    expect([...layers.keys()]).to.have.members([...stages]);
+    const layerOf = (path: string) => layers.get(stageOf(path)) ?? 0;
     const wrong = [...below('src'), ...below('scripts')].flatMap(([path, { imports }]) =>
       imports
         .filter(
-          (name) => sources.has(name) && roomOf(name) !== roomOf(path) && floorOf(name) >= floorOf(path),
+          (name) => sources.has(name) && stageOf(name) !== stageOf(path) && layerOf(name) >= layerOf(path),
         )
         .map((name) => `${path} imports ${name}`),
     );

@@ -38,7 +38,7 @@ const readableSql = /* sql */ `
   from (${relationsSql}) as r
   order by r.schema, r.name`;
 
-// Read after the tables are locked, because pg_table_size waits for an exclusive lock without a timeout of ours.
+// Read after the tables are locked, because pg_table_size waits for exclusive locks of other sessions.
 const sizesSql = /* sql */ `
   select pg_catalog.pg_table_size(o.oid) as bytes
   from pg_catalog.unnest($1::oid[]) with ordinality as o (oid, position)
