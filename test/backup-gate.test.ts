@@ -178,7 +178,7 @@ describe('the gate of backups', () => {
       await inSession(run.knex, ensureArchive);
       const error = await refusalOf(require(names), 'backup-missing');
       expect(error.message).to.equal(
-        `001_gate asks for a backup of ${database.name} that is not older than 24 hours.`,
+        `001_gate requires a backup of ${database.name} that is not older than 24 hours.`,
       );
       expect(error.reason).to.equal(
         `The archive in ${database.name} has no record of a backup of this database.`,

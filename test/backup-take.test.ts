@@ -215,7 +215,7 @@ describe('a backup by the real pg_dump', () => {
       expect(error.subject).to.equal('app.big, public.counter');
       expect(error.next).to.equal(
         `Run as an administrator: grant pg_read_all_data to ${quoted}\n` +
-          `Or only: grant select on app.big to ${quoted}; grant select on sequence public.counter to ${quoted}`,
+          `Or grant only what is missing: grant select on app.big to ${quoted}; grant select on sequence public.counter to ${quoted}`,
       );
       await sql(`grant select on app.big to ${quoted}; grant select on sequence counter to ${quoted};
         revoke usage on schema app from ${quoted}`);

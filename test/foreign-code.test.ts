@@ -161,7 +161,7 @@ describe('functions of other roles', () => {
     expect(await views()).to.deep.include({
       state: 'ok',
       found:
-        'public.i, public.m, public.r, public.v; not looked at: closed.w: permission denied for schema closed',
+        'public.i, public.m, public.r, public.v; not checked: closed.w: permission denied for schema closed',
     });
   });
 

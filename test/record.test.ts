@@ -65,7 +65,7 @@ describe('record of the facts', () => {
     expect(objects).to.be.greaterThan(500);
     expect(await verify()).to.include({ state: 'ok' });
     expect((await verify()).found).to.match(
-      new RegExp(`^${objects} objects as they were; since record ${id} of .*, by postgres with a test$`),
+      new RegExp(`^${objects} objects unchanged; since record ${id} of .*, by postgres with a test$`),
     );
   });
 
@@ -82,13 +82,13 @@ describe('record of the facts', () => {
     await down();
     const back = await verify(true);
     expect(back.state, back.found).to.equal('ok');
-    expect(back.found).to.match(new RegExp(`^${objects} objects as they were; since record`));
+    expect(back.found).to.match(new RegExp(`^${objects} objects unchanged; since record`));
   });
 
   it('explains a restore if it was made between the drop and the restore', async () => {
     await up();
     await record();
-    expect((await verify(true)).found).not.to.include('given back');
+    expect((await verify(true)).found).not.to.include('explained');
     await quiet(() => inSession(run.knex, (session) => restoreArchive(session, { table: legacyTables[0] })));
     const one = await verify(true);
     expect(one.state, one.found).to.equal('ok');
@@ -115,7 +115,7 @@ describe('record of the facts', () => {
     await down(cascade);
     const back = await verify(true);
     expect(back.state, back.found).to.equal('ok');
-    expect(back.found).not.to.include('given back');
+    expect(back.found).not.to.include('explained');
   });
 
   for (const [what, change, undo, found] of [
@@ -123,7 +123,7 @@ describe('record of the facts', () => {
       'a dropped index',
       'drop index accounts_name',
       'create index accounts_name on accounts (name)',
-      'gone: index public.accounts_name',
+      'missing: index public.accounts_name',
     ],
     [
       'a changed default',
@@ -162,13 +162,13 @@ describe('record of the facts', () => {
       'changed: function public.noted()',
     ],
     [
-      'a comment that is lost',
+      'a lost comment',
       'comment on table accounts is null',
       `comment on table accounts is 'Who pays.'`,
       'changed: table public.accounts',
     ],
     [
-      'a right to the schema that is lost',
+      'a lost privilege on the schema',
       'revoke usage on schema public from public',
       'grant usage on schema public to public',
       'changed: schema public',

@@ -357,8 +357,8 @@ describe('report', () => {
       const first = await project.undropWith(['report', '--out', file, '--expect', '73'], { env });
       expect(first).to.include({ status: 0, stdout: `${file}\n` });
       const text = readFileSync(file, 'utf8');
-      // For these, preflight ends with 3 and verify with 1.
-      expect(text).to.include('backup-missing').and.include('74 in public, not 73');
+      // With these, preflight ends with 3 and verify with 1.
+      expect(text).to.include('backup-missing').and.include('74 in public; expected 73');
 
       const [again, forced] = await Promise.all([
         project.undropWith(['report', '--out', file], { env }),

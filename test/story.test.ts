@@ -123,7 +123,7 @@ describe('the story', function () {
     expect(verify.stdout.match(/^ok /gm), verify.stdout).to.have.length(5);
     const wrong = await project.undrop('verify --expect 74', { env });
     expect(wrong.status).to.equal(1);
-    expect(wrong.stderr).to.include('count-differs: ').and.include('68 in public, not 74');
+    expect(wrong.stderr).to.include('count-differs: ').and.include('68 in public; expected 74');
 
     const status = await project.undrop('status', { env });
     expect(status.stdout)
