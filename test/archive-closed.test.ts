@@ -121,7 +121,7 @@ describe('an archive', () => {
       expect(await readSecret()).to.deep.equal([{ secret: 'secret' }]);
       const words = await said(() => run.up(other()));
       for (const line of says) {
-        expect(words).to.contain(`${line} on table undrop.rows_1_1, which keeps dropped rows: revoked\n`);
+        expect(words).to.contain(`${line} on table undrop.rows_1_1, which holds dropped rows: revoked\n`);
       }
       expect(await readSecret()).to.equal('42501');
       expect(await said(() => run.down(other()))).not.to.contain('revoked');

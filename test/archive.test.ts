@@ -96,9 +96,7 @@ describe('archive', () => {
       await run.up(make());
       const { removed, kept } = await prune();
       expect(removed).to.deep.equal([{ id: 1, migration: 'm' }]);
-      expect(kept).to.deep.equal([
-        { id: 2, migration: 'm', reason: 'its tables are dropped, and it brings them back' },
-      ]);
+      expect(kept).to.deep.equal([{ id: 2, migration: 'm', reason: 'it is open: its tables are dropped' }]);
       for (const table of ['statements', 'facts', 'rows', 'evidence']) {
         const left = await run.rows(`select distinct drop_id::int from undrop.${table}`);
         expect(left, table).to.deep.equal([{ drop_id: 2 }]);
@@ -110,7 +108,7 @@ describe('archive', () => {
       await run.up(make());
       for (const options of [{ entry: 1 }, { migration: 'm' }]) {
         const error = await refusalOf(prune(options), 'bad-options');
-        expect(error.reason).to.equal('It is open: public.a, public.b can be brought back by it only.');
+        expect(error.reason).to.equal('It is open: public.a, public.b cannot be restored without it.');
       }
       const none = await refusalOf(prune({ entry: 7 }), 'archive-missing');
       expect(none.reason).to.equal('It holds 1 (m).');
@@ -125,7 +123,7 @@ describe('archive', () => {
       await inSession(run.knex, (session) => restoreArchive(session, { migration: 'm' }));
       const { removed, kept } = await prune();
       expect(removed).to.deep.equal([{ id: 1, migration: 'm' }]);
-      expect(kept[0]?.reason).to.contain('Knex still has the migration as completed');
+      expect(kept[0]?.reason).to.contain('Knex has recorded its migration as completed');
       await run.down(make());
       await run.knex('undrop_ledger').delete();
       expect((await prune()).removed).to.deep.equal([{ id: 2, migration: 'm' }]);
@@ -136,8 +134,8 @@ describe('archive', () => {
       await inSession(run.knex, (session) => restoreArchive(session, { table: 'a' }));
       const { kept } = await prune();
       expect(kept.map(({ reason }) => reason)).to.deep.equal([
-        'the others of its tables wait in entry 2',
-        'its tables are dropped, and it brings them back',
+        'its other tables are in entry 2, which is open',
+        'it is open: its tables are dropped',
       ]);
       await run.down(make());
       expect((await prune()).removed).to.have.length(2);
@@ -151,7 +149,7 @@ describe('archive', () => {
       await run.knex.raw(`update undrop.drops set restored_at = now() - interval '31 days' where id = 1`);
       const { removed, kept } = await prune({ olderThan: 30 * 86_400 });
       expect(removed).to.deep.equal([{ id: 1, migration: 'm' }]);
-      expect(kept).to.deep.equal([{ id: 2, migration: 'n', reason: 'it was restored too short a time ago' }]);
+      expect(kept).to.deep.equal([{ id: 2, migration: 'n', reason: 'it was restored too recently' }]);
     });
   });
 
@@ -320,7 +318,7 @@ begin
           const file = await drop();
           change(file, from, to);
           const error = await refusalOf(replay(file), 'restore-differs');
-          expect(error.message).to.equal(`What ${file} brings is not what m dropped.`);
+          expect(error.message).to.equal(`The tables in ${file} differ from those that m dropped.`);
           expect(error.reason)
             .to.match(/^Entry 1 of m:\n/)
             .and.contain(reason);
@@ -333,7 +331,9 @@ begin
         const ddl = await reading((session) => liveDdl(session, ['b']));
         const file = await writeDdl(ddl, folder, false);
         await drop();
-        expect((await refusalOf(replay(file), 'restore-differs')).reason).to.contain('Not there: public.a.');
+        expect((await refusalOf(replay(file), 'restore-differs')).reason).to.contain(
+          'These tables do not exist: public.a.',
+        );
         expect(await there()).to.deep.equal({ a: null, b: null });
       });
 
@@ -351,7 +351,7 @@ begin
         const { entries, uncompared } = await replay(file);
         expect(entries).to.have.length(1);
         expect(entries[0]).to.deep.include({ id: 1, restored: false });
-        expect(entries[0]?.reason).to.contain('is not what was written');
+        expect(entries[0]?.reason).to.contain('was changed after it was written');
         expect(uncompared).to.deep.equal(['public.a', 'public.b']);
       });
 
@@ -408,7 +408,7 @@ begin
           inSession(run.knex, (session) => restoreDdl(session, file)),
           'bad-options',
         );
-        expect(error.reason).to.contain('It was changed, or cut off');
+        expect(error.reason).to.contain('it was changed or truncated');
       }
       writeFileSync(file, good);
       await run.knex.raw('create table b (id int)');

@@ -2,7 +2,7 @@ import type { Accepted } from '../capture/accept-differences.ts';
 import type { Session } from '../session/session.ts';
 import { ensureArchive } from './schema.ts';
 
-/** What was accepted of an entry, by whom and when, as ISO 8601. */
+/** Differences of an entry that a user accepted. `acceptedAt` is ISO 8601. */
 export interface Acceptance extends Accepted {
   readonly entry: number;
   readonly command: Command;
@@ -15,7 +15,7 @@ type Command = 'up' | 'down' | 'restore';
 const writeSql = /* sql */ `
   insert into undrop.acceptances (drop_id, command, digest, differences) values ($1, $2, $3, $4)`;
 
-/** Keeps what was accepted with the entry. An archive of an older format is brought up to date. */
+/** Records accepted differences with their entry. Upgrades an archive of an older format. */
 export async function writeAcceptance(
   session: Session,
   entry: number,
@@ -32,15 +32,17 @@ const readSql = /* sql */ `
   from undrop.acceptances as a
   order by a.id`;
 
-/** All that was accepted; nothing in an archive of the first three formats. */
+/** All accepted differences, oldest first. An archive of the first three formats has none. */
 export async function readAcceptances(session: Session): Promise<Acceptance[]> {
-  const [row] = await session.read<{ there: boolean }>(
-    `select pg_catalog.to_regclass('undrop.acceptances') is not null as there`,
+  const [row] = await session.read<{ exists: boolean }>(
+    `select pg_catalog.to_regclass('undrop.acceptances') is not null as exists`,
   );
-  return row?.there === true ? session.read<Acceptance>(readSql) : [];
+  return row?.exists === true ? session.read<Acceptance>(readSql) : [];
 }
 
-/** `2 differences accepted by anna on 2026-11-28T10:00:00Z in down (1a2b3c4d5e6f): table public.posts (pg_class.relacl)` */
+/**
+ * `2 differences accepted by anna on 2026-11-28T10:00:00Z in down (1a2b3c4d5e6f): table public.posts (pg_class.relacl)`
+ */
 export function describeAcceptance({
   digest,
   differences,

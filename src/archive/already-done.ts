@@ -5,9 +5,10 @@ import { say } from '../text/log.ts';
 import type { Entry } from './entry.ts';
 
 /**
- * `down` again, after a crash between the restore and Knex's ledger: nothing is left to do if the tables are there.
+ * Checks that the tables of a restored entry exist. A `down` runs again after a crash between the commit of the restore
+ * and Knex's write to its migrations table.
  *
- * @throws UndropError `archive-missing`
+ * @throws UndropError `archive-missing` where a table does not exist
  */
 export async function verifyRestored(session: Session, entry: Entry): Promise<void> {
   const present = await readPresent(
@@ -23,7 +24,7 @@ export async function verifyRestored(session: Session, entry: Entry): Promise<vo
   throw new UndropError('archive-missing', {
     subject: names,
     message: `${names} cannot be restored: the archive has no open entry for ${entry.migration}.`,
-    reason: `Its entry ${entry.id} was restored on ${entry.restoredAt}, and the tables have gone since by other means.`,
-    next: 'Restore them from a backup, or replay the DDL of the entry: npm run ddl, then restore --from-ddl.',
+    reason: `Entry ${entry.id} was restored on ${entry.restoredAt}, and the tables were dropped afterwards by other means.`,
+    next: 'Restore the tables from a backup, or replay the DDL of the entry: npm run ddl, then restore --from-ddl.',
   });
 }

@@ -4,7 +4,7 @@ import type { Session } from '../session/session.ts';
 import { describeEntry, isLatest, type KeptEntry, readEntries } from './entries.ts';
 import { type Entry, holdEntry } from './entry.ts';
 
-/** What is wanted of the archive: a whole drop, by its number or its migration, or one table, of a drop where several had it. */
+/** What to restore: a whole entry, by its number or its migration, or one table. A table may be in several entries. */
 export interface Wanted {
   readonly entry?: number | undefined;
   readonly migration?: string | undefined;
@@ -13,14 +13,14 @@ export interface Wanted {
 
 export interface Chosen<Of extends Entry = KeptEntry> {
   readonly entry: Of;
-  /** Where one was asked for: qualified and quoted. */
+  /** The requested table, qualified and quoted. */
   readonly table: string | undefined;
 }
 
 /**
- * The entry that holds what is wanted. Of a migration it is the open one, or else the latest; of a table the open one.
+ * Finds the entry to restore: the open entry of the migration, or else its latest one; for a table, the open entry.
  *
- * @throws UndropError `archive-missing` where none does, saying what became of it; `bad-options` where several do
+ * @throws UndropError `archive-missing` where there is no such entry; `bad-options` where there are several
  */
 export async function chooseEntry(session: Session, wanted: Wanted): Promise<Chosen> {
   const entries = await readEntries(session);
@@ -28,19 +28,19 @@ export async function chooseEntry(session: Session, wanted: Wanted): Promise<Cho
   const isAny = wanted.entry === undefined && wanted.migration === undefined;
   if (wanted.table !== undefined && (isAny || own.length > 0)) return chooseTable(session, own, wanted.table);
   const open = own.filter(({ restoredAt }) => restoredAt === null);
-  const [entry, ...others] = open.length > 0 ? open : own.filter((one) => isLatest(one, own));
+  const [entry, ...others] = open.length > 0 ? open : own.filter((each) => isLatest(each, own));
   if (entry === undefined) throw unknownEntry(session, wanted, entries);
   if (others.length === 0) return { entry, table: undefined };
   throw new UndropError('bad-options', {
     subject: entry.migration,
-    message: `${entry.migration} is the name of several drops.`,
+    message: `The archive has several entries of ${entry.migration}.`,
     reason: [entry, ...others].map(describeEntry).join('\n'),
-    next: 'Say which one with --entry.',
+    next: 'Choose one with --entry.',
   });
 }
 
 /**
- * As `chooseEntry`, and the entry is locked until the transaction ends.
+ * Like `chooseEntry`, and locks the entry until the transaction ends.
  *
  * @throws UndropError as `chooseEntry`
  */
@@ -48,7 +48,7 @@ export async function lockEntry(session: Session, wanted: Wanted): Promise<Chose
   const { entry: chosen, table } = await chooseEntry(session, wanted);
   const entry = await holdEntry(session, chosen.id);
   const same = entry !== undefined && (entry.restoredAt === null) === (chosen.restoredAt === null);
-  // Else another session has restored it while this one waited for the lock.
+  // Another session may have restored the entry while this one waited for the lock.
   return same ? { entry, table } : lockEntry(session, wanted);
 }
 
@@ -74,9 +74,9 @@ async function chooseTable(
   if (others.length === 0) return found;
   throw new UndropError('bad-options', {
     subject: written,
-    message: `${written} can be restored from several drops.`,
+    message: `Several open entries hold ${written}.`,
     reason: open.map(({ entry, table }) => `${table} of ${entry.migration} (entry ${entry.id})`).join('\n'),
-    next: 'Say which: name the table with its schema, or the drop with --migration or --entry.',
+    next: 'Name the table with its schema, or choose an entry with --migration or --entry.',
   });
 }
 
@@ -94,11 +94,13 @@ function unknownEntry(
     entry === undefined
       ? (migration ?? '')
       : `entry ${entry}${migration === undefined ? '' : ` of ${migration}`}`;
-  const known = entries.map((one) => (entry === undefined ? one.migration : `${one.id} (${one.migration})`));
+  const known = entries.map((each) =>
+    entry === undefined ? each.migration : `${each.id} (${each.migration})`,
+  );
   return new UndropError('archive-missing', {
     subject,
     message: `The archive in ${session.database} has ${entry === undefined ? 'no entry for' : 'no'} ${subject}.`,
-    reason: known.length === 0 ? 'It holds nothing.' : `It holds ${[...new Set(known)].join(', ')}.`,
+    reason: known.length === 0 ? 'The archive is empty.' : `It holds ${[...new Set(known)].join(', ')}.`,
     next: 'Correct --entry, --migration, or the connection.',
   });
 }
@@ -113,7 +115,7 @@ async function notOpen(
   const [reason, next] = last === undefined ? await unknown(session, table, open) : restored(last);
   return new UndropError('archive-missing', {
     subject: table,
-    message: `${table} cannot be restored: no open entry of the archive in ${session.database} has it.`,
+    message: `${table} cannot be restored: no open entry of the archive in ${session.database} holds it.`,
     reason,
     next,
   });
@@ -122,11 +124,11 @@ async function notOpen(
 function restored({ id, migration, restoredAt, restoredBy }: KeptEntry): [string, string] {
   return [
     `It was restored on ${restoredAt} by ${restoredBy} (entry ${id} of ${migration}).`,
-    'If it has gone since by other means, restore it from a backup, or replay its DDL: undrop ddl --migration.',
+    'If it was dropped afterwards by other means, restore it from a backup, or replay its DDL: undrop ddl --migration.',
   ];
 }
 
-const alongSql = /* sql */ `
+const tablesSql = /* sql */ `
   select f.drop_id as id, f.identity from undrop.facts as f
   where f.drop_id = any ($1) and f.catalog = 'pg_class' and pg_catalog.starts_with(f.identity, 'table ')
   order by f.drop_id, f.identity`;
@@ -138,20 +140,19 @@ async function unknown(
 ): Promise<[string, string]> {
   const wanted = parseTableName(table);
   const ids = open.map(({ id }) => id);
-  const along =
-    open.length === 0 ? [] : await session.read<{ id: number; identity: string }>(alongSql, [ids]);
-  const part = along.find(({ identity }) => isMeant(wanted, identity.replace(/^table /, '')));
+  const tables =
+    open.length === 0 ? [] : await session.read<{ id: number; identity: string }>(tablesSql, [ids]);
+  const part = tables.find(({ identity }) => isMeant(wanted, identity.replace(/^table /, '')));
   const entry = open.find(({ id }) => id === part?.id);
   if (entry !== undefined) {
     return [
-      `It went along with ${names(entry)}, which ${entry.migration} dropped (entry ${entry.id}).`,
-      'Restore that table, or all of them with --migration.',
+      `It was dropped as a dependent object of ${names(entry)} by ${entry.migration} (entry ${entry.id}).`,
+      'Restore that table, or the whole entry with --migration.',
     ];
   }
-  if (open.length === 0)
-    return ['No drop stands that could be restored.', 'Correct the name, or the connection.'];
+  if (open.length === 0) return ['The archive has no open entry.', 'Correct the name, or the connection.'];
   return [
-    `It was never dropped here. What can be restored: ${open.map(names).join(', ')}.`,
+    `The archive has no entry for it. The open entries hold ${open.map(names).join(', ')}.`,
     'Correct the name, or the connection.',
   ];
 }

@@ -3,20 +3,20 @@ import type { Session } from '../session/session.ts';
 
 export interface RowDigest {
   readonly count: string;
-  /** Of all values of all rows; in which order they lie does not count. */
+  /** Digest of all values of all rows, independent of their order. */
   readonly digest: string;
 }
 
-/** What a digest begins with; those of older entries are one number or two. */
+/** The prefix of a digest. Digests in older entries have no prefix, and consist of one number or two. */
 const mark = 'v3 ';
 
-/** Of a table without rows. */
+/** The count and the digest of an empty table. */
 export const noRows: RowDigest = { count: '0', digest: `${mark}0 0` };
 
 /**
- * How many rows a table has, children left out, and a digest of them.
+ * Counts and digests the rows of a table, not those of its children.
  *
- * @param like a digest of an older entry, to be compared with this one
+ * @param like a digest whose format the result is to have, so that the two can be compared
  */
 export async function digestRows(session: Session, table: string, like = mark): Promise<RowDigest> {
   if (like.startsWith(mark)) {
@@ -29,18 +29,19 @@ export async function digestRows(session: Session, table: string, like = mark): 
     return sum(session, table, 'row(t.*)::text collate pg_catalog."C"', sums);
   }
   const hash = 'pg_catalog.hashint8extended(pg_catalog.hash_record_extended(t.record, 0), 0)';
-  const one = `pg_catalog.format('%s', pg_catalog.sum(${hash}))`;
-  return sum(session, table, await readRowRecord(session, table, false), one);
+  const sums = `pg_catalog.format('%s', pg_catalog.sum(${hash}))`;
+  return sum(session, table, await readRowRecord(session, table, false), sums);
 }
 
-// The hash of a record adds up its columns, and the digest adds up the records: mixed between the two, values of different
-// rows cannot change places unnoticed. A seed is mixed with all of its 64 bits, whereas hashint8extended makes 32 of them.
+// hash_record_extended adds up the hashes of the columns, and the digest adds up those of the records. Hashing once
+// more in between detects values that were swapped between rows. hashint4extended uses all 64 bits of its seed;
+// hashint8extended would reduce its input to 32 bits.
 function sumOf(seed: number): string {
   return `pg_catalog.sum(pg_catalog.hashint4extended(0, pg_catalog.hash_record_extended(t.record, ${seed})))`;
 }
 
-// Because of OFFSET a row is put together once and not for each sum. As a literal of its own type it keeps the server from
-// no parallel plan.
+// OFFSET makes the server build each record once, and not once for each sum. Written as a quoted literal, it does not
+// prevent a parallel plan.
 async function sum(session: Session, table: string, record: string, sums: string): Promise<RowDigest> {
   const [found] = await session.read<RowDigest>(/* sql */ `
     select pg_catalog.count(*)::text as count, ${sums} as digest

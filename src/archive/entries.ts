@@ -4,19 +4,19 @@ import { type Acceptance, describeAcceptance, readAcceptances } from './acceptan
 import type { Entry } from './entry.ts';
 import { hasArchive } from './schema.ts';
 
-/** An entry with what people ask of it. Times are ISO 8601. */
+/** An entry with the details that are shown to users. Times are ISO 8601. */
 export interface KeptEntry extends Entry {
   readonly droppedBy: string;
   readonly restoredBy: string | null;
   readonly fingerprint: string;
-  /** Where the drop stands in the write-ahead log, and the restore point that was set before it. */
+  /** The position of the drop in the write-ahead log, and the restore point that was created before it. */
   readonly lsn: string | null;
   readonly restorePoint: string | null;
-  /** The entry that holds the rest, where one table was restored alone. */
+  /** The entry that holds the other tables, where one table was restored alone. */
   readonly splitInto: number | null;
-  /** Differences that were let through, in `up` or when it was restored. */
+  /** Differences that were accepted, in `up` or in the restore. */
   readonly accepted: readonly Acceptance[];
-  /** `1 of 6 tables restored on …, 5 wait`, and what was accepted. */
+  /** How many tables of a split entry are restored, and which differences were accepted. */
   readonly note: string | null;
 }
 
@@ -25,27 +25,27 @@ const entriesSql = /* sql */ `
     d.server_version as "serverVersion", d.fingerprint, d.prerequisites, d.hosts as survivors,
     d.host_changes as "survivorChanges", d.schema_comment as "schemaComment",
     d.restored_at as "restoredAt", d.restored_by as "restoredBy",
-    -- of the second format
+    -- since the second format
     pg_catalog.to_jsonb(d) ->> 'lsn' as lsn, pg_catalog.to_jsonb(d) ->> 'restore_point' as "restorePoint",
     (pg_catalog.to_jsonb(d) ->> 'split_into')::bigint as "splitInto",
-    -- of the fourth
+    -- since the fourth format
     pg_catalog.to_jsonb(d) ->> 'ledger' as ledger
   from undrop.drops as d
   order by d.dropped_at, d.id`;
 
-/** All entries of the archive, oldest drop first, not locked; none where there is no archive. */
+/** All entries of the archive, oldest drop first, not locked. Empty where there is no archive. */
 export async function readEntries(session: Session): Promise<KeptEntry[]> {
   if (!(await hasArchive(session))) return [];
   const entries = await session.read<Omit<KeptEntry, 'accepted' | 'note'>>(entriesSql);
   const acceptances = await readAcceptances(session);
   return entries.map((entry) => {
-    const accepted = acceptances.filter((one) => one.entry === entry.id);
+    const accepted = acceptances.filter((acceptance) => acceptance.entry === entry.id);
     const notes = [describeSplit(entry, entries), ...accepted.map(describeAcceptance)];
     return { ...entry, accepted, note: notes.filter((note) => note !== null).join('; ') || null };
   });
 }
 
-/** Whether no later one of the entries is of the same migration and has any of the same tables. */
+/** Whether no later entry of the same migration holds any of the same tables. */
 export function isLatest(entry: KeptEntry, entries: readonly KeptEntry[]): boolean {
   const tables = new Set(entry.tables.map(({ sql }) => sql));
   return !entries.some(
@@ -56,7 +56,9 @@ export function isLatest(entry: KeptEntry, entries: readonly KeptEntry[]): boole
   );
 }
 
-/** An entry for people who have to choose one: its number, what it holds, and where Knex had recorded it. */
+/**
+ * One line about an entry, for messages: its number, its tables, and the migrations table that recorded the migration.
+ */
 export function describeEntry({
   id,
   ledger,
@@ -69,18 +71,18 @@ export function describeEntry({
 
 type Split = Pick<KeptEntry, 'id' | 'tables' | 'restoredAt' | 'splitInto'>;
 
-/** How far an entry has come whose tables are restored one by one. */
+/** The progress of an entry whose tables are restored one by one. */
 function describeSplit(entry: Split, entries: readonly Split[]): string | null {
   const rest = entries.find(({ id }) => id === entry.splitInto);
   if (rest !== undefined) {
     const restored = entry.tables.length - rest.tables.length;
-    return `${restored} of ${countTables(entry.tables)}, the others are in entry ${rest.id}`;
+    return `${restored} of ${countTables(entry.tables)} restored, the others are in entry ${rest.id}`;
   }
   const before = entries.find(({ splitInto }) => splitInto === entry.id);
   if (before === undefined || entry.restoredAt !== null) return null;
   const all = countTables(firstOf(before, entries).tables);
   const restored = firstOf(before, entries).tables.length - entry.tables.length;
-  return `${restored} of ${all} restored, the last on ${before.restoredAt}; ${entry.tables.length} wait`;
+  return `${restored} of ${all} restored, the last on ${before.restoredAt}; ${entry.tables.length} still dropped`;
 }
 
 function firstOf(entry: Split, entries: readonly Split[]): Split {

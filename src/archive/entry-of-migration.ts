@@ -10,25 +10,27 @@ import { isMeant, type Meaning, readMeanings } from './read-meanings.ts';
 import { hasArchive } from './schema.ts';
 import { headSql } from './seal.ts';
 
-/** A migration that runs: its options, and the table in which Knex records it. */
+/** A migration that runs: its options, and the migrations table that records it. */
 export interface Running {
   readonly options: Options;
-  /** Qualified and quoted; undefined where it is not known. */
+  /** Qualified and quoted; undefined where it is unknown. */
   readonly ledger: string | undefined;
 }
 
-/** An entry of the migration's name. */
+/** An entry with the name of the migration. */
 export interface Named extends Pick<Entry, 'id' | 'ledger' | 'tables' | 'droppedAt' | 'restoredAt'> {
   /**
-   * The migration's own; that of another ledger or search path, as each tenant of a database has one; or unclear, since the
-   * migration was edited or another one has its name. Of one that is damaged nothing is known.
+   * Whether the entry belongs to the migration (`own`), to the same migration under another migrations table or search
+   * path, such as that of another tenant (`elsewhere`), or may belong to either, because the migration was edited or
+   * another one has its name (`unclear`). A `damaged` entry fails its checksum, so that its contents cannot be used to
+   * tell.
    */
   readonly whose: 'own' | 'elsewhere' | 'unclear' | 'damaged';
-  /** It was recorded in the very ledger that is in use. */
+  /** It was recorded in the migrations table that is in use. */
   readonly sameLedger: boolean;
 }
 
-// Not by to_regclass, which is an error where the role may not look into the schema.
+// Without to_regclass, which raises an error where the role lacks USAGE on the schema.
 const namedSql = /* sql */ `
   select n.*, exists (
     select from pg_catalog.parse_ident(n.ledger) as p (names)
@@ -45,17 +47,17 @@ const namedSql = /* sql */ `
 
 interface Found extends Omit<Named, 'whose' | 'sameLedger'> {
   readonly hasLedger: boolean;
-  /** Older entries are not sealed. */
+  /** Whether the checksum of the entry is right. Older entries have none, and count as sound. */
   readonly isSound: boolean;
 }
 
-/** All entries of the migration's name, open ones first, then the latest first. There must be an archive. */
+/** All entries with the name of the migration, open ones first, then the latest first. The archive must exist. */
 export async function readNamed(session: Session, { options, ledger }: Running): Promise<Named[]> {
   const entries = await session.read<Found>(namedSql, [options.name]);
   const meanings = await readMeanings(session, options.tables);
   return entries.map(({ hasLedger, isSound, ...entry }) => {
     if (!isSound) return { ...entry, sameLedger: false, whose: 'damaged' };
-    // A ledger that is gone was moved or renamed, and says nothing.
+    // A migrations table that does not exist was moved or renamed, and tells nothing about the entry.
     const isKnown = entry.ledger !== null && hasLedger && ledger !== undefined;
     const sameLedger = isKnown && isSameTable(entry.ledger, ledger);
     return {
@@ -73,16 +75,16 @@ function judge(
 ): Named['whose'] {
   if (tables.every(({ sql }) => meanings.some((meaning) => isMeant(sql, meaning)))) return 'own';
   const written = new Set(meanings.map((meaning) => meaning.written));
-  // The same names that mean other tables: the same migration under another search path.
+  // The same written names for other tables: the same migration under another search path.
   return !sameLedger && tables.every((table) => written.has(table.written)) ? 'elsewhere' : 'unclear';
 }
 
 /**
- * The open entry of a migration that is to drop its tables, where nothing is left to do: as after a crash between the drop
- * and Knex's ledger.
+ * The open entry of a migration whose tables were dropped already, as after a crash between the commit of the drop and
+ * Knex's write to its migrations table.
  *
- * @throws UndropError `name-taken` where tables are there although they were dropped, or not all are in the entry, or an open
- * entry of the name holds other tables; `archive-damaged`
+ * @throws UndropError `name-taken` where dropped tables exist again, where the entry lacks tables of the migration, or
+ * where an open entry of the same name holds other tables; `archive-damaged`
  */
 export async function findDone(session: Session, running: Running): Promise<Named | undefined> {
   const { options } = running;
@@ -93,8 +95,8 @@ export async function findDone(session: Session, running: Running): Promise<Name
   const [own] = open.filter(({ whose }) => whose === 'own');
   if (own === undefined) return undefined;
   const tables = own.tables.map(({ sql }) => sql);
-  const back = await readPresent(session, tables);
-  if (back.length > 0) throw thereAgain(options, own, back);
+  const present = await readPresent(session, tables);
+  if (present.length > 0) throw existAgain(options, own, present);
   const approvals = options.approval === 'none' ? undefined : readApprovals();
   const wanted = options.tables.filter(({ written }) => approvals?.has(written) ?? true);
   const left = (await readMeanings(session, wanted)).filter(({ present }) => present !== null);
@@ -103,14 +105,13 @@ export async function findDone(session: Session, running: Running): Promise<Name
 }
 
 /**
- * The entry of a migration that is rolled back: the one that is not restored yet, else the latest. Locked until the
- * transaction ends.
+ * The entry of a migration that is rolled back: the open one, or else the latest. Locked until the transaction ends.
  *
- * @throws UndropError `archive-missing`, `archive-damaged`; `bad-options` where several may be meant
+ * @throws UndropError `archive-missing`, `archive-damaged`; `bad-options` where several open entries qualify
  */
 export async function findRestorable(session: Session, running: Running): Promise<Entry> {
   const named = (await hasArchive(session)) ? await readNamed(session, running) : [];
-  // What is recorded in this very ledger was dropped by this migration, whatever its file says by now.
+  // An entry recorded in this migrations table belongs to this migration, even if its file was edited.
   const own = named.filter(({ whose, sameLedger }) => whose === 'own' || sameLedger);
   const open = own.filter(({ restoredAt }) => restoredAt === null);
   const sure = open.filter(({ sameLedger }) => sameLedger);
@@ -139,25 +140,25 @@ function otherTables({ name, tables }: Options, entries: readonly Named[]): Undr
   const ids = entries.map(({ id }) => id).join(', ');
   return new UndropError('name-taken', {
     subject: name,
-    message: `The archive has an open drop of the name ${name}, and it is of other tables.`,
+    message: `The archive has an open entry of ${name} that holds other tables.`,
     reason: [
       ...entries.map(describeEntry),
-      `the migration that runs now: ${tables.map(({ written }) => written).join(', ')}`,
+      `the migration: ${tables.map(({ written }) => written).join(', ')}`,
     ].join('\n'),
     next:
-      `If this migration was edited since, bring back what it dropped before: undrop restore --entry ${ids}\n` +
-      'If it is another migration, give it a name of its own, such as name: import.meta.filename.\n' +
-      "If it runs for another tenant, give each one a ledger: migrations.schemaName in Knex's configuration.",
+      `If this migration was edited after it ran, restore what it dropped: undrop restore --entry ${ids}\n` +
+      'If this is another migration, give it a name of its own, such as name: import.meta.filename.\n' +
+      "If it runs for another tenant, give each tenant a migrations table: migrations.schemaName in Knex's configuration.",
   });
 }
 
-function thereAgain({ name }: Options, { id, droppedAt }: Named, tables: readonly string[]): UndropError {
-  const [are, them] = tables.length === 1 ? ['is', 'it'] : ['are', 'them'];
+function existAgain({ name }: Options, { id, droppedAt }: Named, tables: readonly string[]): UndropError {
+  const [exist, them] = tables.length === 1 ? ['exists', 'it'] : ['exist', 'them'];
   return new UndropError('name-taken', {
     subject: tables.join(', '),
-    message: `${tables.join(', ')} ${are} there again, although ${name} dropped ${them}.`,
-    reason: `The archive keeps the drop of ${droppedAt} (entry ${id}), which has not been restored.`,
-    next: 'If these tables are the old ones, record it with: undrop restore --mark-restored. If they are new, rename them.',
+    message: `${tables.join(', ')} ${exist}, although ${name} dropped ${them}.`,
+    reason: `Entry ${id} of the archive, dropped on ${droppedAt}, is still open.`,
+    next: 'If these are the dropped tables, close the entry with: undrop restore --mark-restored. If they are new, rename them.',
   });
 }
 
@@ -165,20 +166,20 @@ function notAllDropped({ name }: Options, entry: Named, left: readonly Meaning[]
   const names = left.map(({ present }) => present).join(', ');
   return new UndropError('name-taken', {
     subject: names,
-    message: `${name} has been run before, without ${names}.`,
-    reason: `The archive keeps what it dropped then, and has not been asked for it since.\n${describeEntry(entry)}`,
+    message: `${name} was run before, without ${names}.`,
+    reason: `The entry of that run is still open.\n${describeEntry(entry)}`,
     next:
-      `To drop all of them, bring these back first, and run the migration again: undrop restore --entry ${entry.id}\n` +
-      `To record the migration as it was run, leave out ${names}.`,
+      `To drop all of the tables, first restore the entry, then run the migration again: undrop restore --entry ${entry.id}\n` +
+      `To record the migration as it was run, remove ${names} from it.`,
   });
 }
 
 function severalOpen({ name }: Options, entries: readonly Named[]): UndropError {
   return new UndropError('bad-options', {
     subject: name,
-    message: `${name} is the name of several drops that may be meant.`,
+    message: `The archive has several open entries of ${name}.`,
     reason: entries.map(describeEntry).join('\n'),
-    next: 'Bring back the right one with undrop restore --entry, then roll back again.',
+    next: 'Restore the right one with undrop restore --entry, then roll back again.',
   });
 }
 
@@ -191,22 +192,22 @@ function archiveMissing(session: Session, { name, tables }: Options, others: rea
     return new UndropError('archive-missing', {
       ...facts,
       reason:
-        'Knex has it recorded as done, but what it dropped was never archived here, or the archive was emptied.',
+        'Knex has recorded the migration as completed, but what it dropped was never archived in this database, or its entry was removed.',
       next:
         'Restore the tables from a backup, or from exported DDL with restore --from-ddl; ' +
-        'if nothing was dropped, delete the row from the ledger.',
+        "if nothing was dropped, delete the migration's row from the migrations table.",
     });
   }
   return new UndropError('archive-missing', {
     ...facts,
-    message: `The archive in ${session.database} has no entry for ${name} with its tables and its ledger.`,
+    message: `The archive in ${session.database} has no entry for ${name} with its tables and its migrations table.`,
     reason: [
       ...others.map(describeEntry),
       `the migration that is rolled back: ${tables.map(({ written }) => written).join(', ')}, ` +
-        `looked up in the schemas ${session.schemas.join(', ')}`,
+        `searched in the schemas ${session.schemas.join(', ')}`,
     ].join('\n'),
     next:
-      'If one of these is what it dropped, bring it back with undrop restore --entry, and delete the row from the ledger.\n' +
-      'If nothing was dropped, delete the row from the ledger.',
+      "If one of these entries is the right one, restore it with undrop restore --entry, and delete the migration's row from the migrations table.\n" +
+      "If nothing was dropped, delete the migration's row from the migrations table.",
   });
 }

@@ -10,7 +10,7 @@ import type { KeptRows } from './kept-rows.ts';
 import { refreshLast } from './older-statements.ts';
 import { digestOf, headSql } from './seal.ts';
 
-/** An approval as it was given: by whom and with which words where `APPROVED_BY` and `APPROVAL_NOTE` say so. */
+/** An approval as it was given. `by` and `note` are the values of `APPROVED_BY` and `APPROVAL_NOTE`. */
 export interface KeptApproval {
   readonly table: string;
   readonly fingerprint: string | null;
@@ -37,7 +37,7 @@ export interface Entry {
   readonly restoredAt: string | null;
 }
 
-/** The entry is restored: what it knows of rows stays; the rows that it kept go, unless they are to be kept. */
+/** Marks an entry as restored. Removes the rows that it holds, unless `keep rows`; their counts and digests stay. */
 export async function markRestored(
   session: Session,
   id: number,
@@ -59,7 +59,7 @@ const restoredOidsSql = /* sql */ `
     from pg_catalog.jsonb_object_keys(d.oids) as o (name))
   where d.id = $1`;
 
-/** What the relations of an entry are now that they are back: others rest on them. Older entries do not ask. */
+/** Records the new OIDs of the relations of an entry, on which other entries may depend. Older entries hold no OIDs. */
 export async function writeRestoredOids(session: Session, id: number): Promise<void> {
   const [entry] = await session.read<{ known: boolean }>(
     `select pg_catalog.to_jsonb(d) ->> 'oids' is not null as known from undrop.drops as d where d.id = $1`,
@@ -72,22 +72,22 @@ const entrySql = /* sql */ `
   select d.id, d.migration, d.tables, d.dropped_at::text as "droppedAt", d.server_version as "serverVersion",
     d.prerequisites, d.hosts as survivors, d.host_changes as "survivorChanges", d.schema_comment as "schemaComment",
     d.restored_at::text as "restoredAt",
-    -- of the fourth format
+    -- since the fourth format
     pg_catalog.to_jsonb(d) ->> 'ledger' as ledger
   from undrop.drops as d
   where d.id = $1
   for update`;
 
-/** An entry, locked until the transaction ends: another session may have restored or removed it meanwhile. */
+/** Reads an entry and locks it until the transaction ends. Undefined where another session has removed it. */
 export async function holdEntry(session: Session, id: number): Promise<Entry | undefined> {
   const [entry] = await session.read<Entry>(entrySql, [id]);
   return entry;
 }
 
 /**
- * The capture of an entry.
+ * Reads the capture of an entry.
  *
- * @throws UndropError `archive-damaged` where it is not what was written
+ * @throws UndropError `archive-damaged` where a checksum is wrong
  */
 export async function loadCapture(
   session: Session,
@@ -106,20 +106,19 @@ export async function loadCapture(
     `select d.digest, ${headSql} as head from undrop.drops as d where d.id = $1`,
     [entry.id],
   );
-  // Older entries have no checksum but that of the capture.
+  // Older entries have a checksum of the capture only.
   const [capture, head = kept?.head] = kept?.digest.split('.') ?? [];
   if (capture === digestOf(statements, facts, rows) && head === kept?.head)
     return { statements: refreshLast(statements), facts: facts.map(withoutInternal), rows };
   throw damaged(entry.migration);
 }
 
-/** The refusal of an entry that somebody has written in. */
+/** The error for an entry that was changed after it was written. */
 export function damaged(migration: string): UndropError {
   return new UndropError('archive-damaged', {
     subject: migration,
-    message: `What the archive keeps of ${migration} is not what was written.`,
-    reason:
-      'The entry, its statements, facts or counts of rows do not have the checksum that they were written with.',
+    message: `The archive entry of ${migration} was changed after it was written.`,
+    reason: 'The checksum of the entry, or that of its statements, facts and row counts, does not match.',
     next: 'Restore the tables from a backup, or from exported DDL with restore --from-ddl.',
   });
 }

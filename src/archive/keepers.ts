@@ -2,19 +2,19 @@ import { UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import { say } from '../text/log.ts';
 
-/** What somebody may do with the archive who is no keeper of it. */
+/** A privilege on the archive that a role has without being a keeper. */
 interface Stranger {
   readonly line: string;
-  /** What ends it. */
+  /** The statement that removes the privilege. */
   readonly sql: string;
-  /** Whether it is only to read dropped rows, and this role may end it. */
+  /** Whether the privilege is only SELECT on dropped rows, and this role may revoke it. */
   readonly healed: boolean;
 }
 
-// What the archive holds is run by whoever restores from it. A keeper is this role, a role that it may act as, the owner
-// of the database, a superuser; a superuser, who may act as anybody, takes the owner of the schema for one. Who may not
-// enter the schema may not read or write there either, whatever is granted on tables. Definitions anybody may read, as in
-// the catalogs; rows not, which few could read when they were dropped.
+// A restore runs the statements that the archive holds, so only keepers may write to it. Keepers are: this role, the
+// roles that it is a member of, the owner of the database, and superusers. For a superuser, who is a member of every
+// role, the only other keeper is the owner of the schema. Privileges on tables have no effect without USAGE on the
+// schema. Any role may read definitions, as in the catalogs, but not rows.
 // https://www.postgresql.org/docs/current/ddl-priv.html
 const strangersSql = /* sql */ `
   with keepers as (
@@ -76,10 +76,10 @@ const strangersSql = /* sql */ `
   order by 1`;
 
 /**
- * Nobody but its owners may write in the archive: that would be to write what they run. Nor may anybody else read the rows
- * of dropped tables; what was granted on them is revoked, and said.
+ * Checks that no role but the keepers can write to the archive, or read the rows of dropped tables. SELECT on dropped
+ * rows is revoked, with a line in the log.
  *
- * @throws UndropError `archive-damaged` naming all who may
+ * @throws UndropError `archive-damaged`, listing the other privileges
  */
 export async function checkKeepers(session: Session): Promise<void> {
   const strangers = await session.read<Stranger>(strangersSql, []);
@@ -88,19 +88,19 @@ export async function checkKeepers(session: Session): Promise<void> {
   if (left.length === 0) return;
   throw new UndropError('archive-damaged', {
     subject: 'undrop',
-    message: `The archive in ${session.database} is not ${session.role}'s alone.`,
+    message: `Roles other than ${session.role} have privileges on the archive in ${session.database}.`,
     reason: left.map(({ line }) => line).join('\n'),
     next:
       `Run: ${left.map(({ sql }) => sql).join('; ')}\n` +
-      'Then look at what the archive holds with undrop ddl before you restore from it.',
+      'Before you restore from the archive, check its statements with undrop ddl.',
   });
 }
 
-/** @returns who is a stranger still, as by what another role has granted */
+/** @returns the privileges that are left, such as those that another role has granted */
 async function revoke(session: Session, readers: readonly Stranger[]): Promise<Stranger[]> {
   await session.run(readers.map(({ sql }) => sql).join(';\n'));
   const left = await session.read<Stranger>(strangersSql, []);
   const lines = new Set(left.map(({ line }) => line));
-  for (const { line } of readers) if (!lines.has(line)) say(`${line}, which keeps dropped rows: revoked`);
+  for (const { line } of readers) if (!lines.has(line)) say(`${line}, which holds dropped rows: revoked`);
   return left;
 }

@@ -7,18 +7,18 @@ import { withProgress } from '../text/progress.ts';
 import { digestRows } from './digest-rows.ts';
 import { closeRelations } from './revoke-rights.ts';
 
-/** The rows of one table as the archive keeps them. */
+/** The archive's copy of the rows of one table. */
 export interface KeptRows {
   /** Qualified and quoted. */
   readonly table: string;
-  /** The table of the archive that holds them; it goes once they are restored. */
+  /** The table of the archive that holds them, until they are restored. */
   readonly store: string;
   readonly count: string;
   readonly digest: string;
 }
 
 /**
- * Copies the rows of tables into the archive, and counts and digests what was copied.
+ * Copies the rows of tables into the archive, and counts and digests them.
  *
  * @throws UndropError `insufficient-privilege` where row-level security or missing rights hide rows
  */
@@ -29,7 +29,7 @@ export async function keepRows(session: Session, tables: readonly RowTable[]): P
     tables.map(({ table }) => table),
     async () => {
       const rows: KeptRows[] = [];
-      for await (const { table, store, keep } of withProgress('keep rows', tables, ({ table }) => table)) {
+      for await (const { table, store, keep } of withProgress('copy rows', tables, ({ table }) => table)) {
         try {
           await session.run(keep);
           rows.push({ table, store, ...(await digestRows(session, table)) });
@@ -46,18 +46,18 @@ export async function keepRows(session: Session, tables: readonly RowTable[]): P
   );
 }
 
-/** Rows that are not what was kept. */
+/** Compares the rows of tables with the count and the digest in the archive. */
 export async function compareRows(session: Session, rows: readonly KeptRows[]): Promise<Difference[]> {
   if (rows.length === 0) return [];
   const tables = rows.map(({ table }) => table);
   const differences: Difference[] = [];
   await unforced(session, tables, async () => {
     for await (const { table, ...kept } of withProgress('compare rows', rows, ({ table }) => table)) {
-      const is = await digestRows(session, table, kept.digest);
+      const current = await digestRows(session, table, kept.digest);
       for (const column of ['count', 'digest'] as const) {
-        if (kept[column] === is[column]) continue;
+        if (kept[column] === current[column]) continue;
         const about = { object: `table ${table}`, catalog: 'rows', column };
-        differences.push({ ...about, before: kept[column], after: is[column] });
+        differences.push({ ...about, before: kept[column], after: current[column] });
       }
     }
   });
@@ -65,23 +65,23 @@ export async function compareRows(session: Session, rows: readonly KeptRows[]): 
 }
 
 /**
- * @throws UndropError `archive-damaged` naming the tables whose rows the archive no longer holds
+ * @throws UndropError `archive-damaged` where tables of the archive that hold rows no longer exist
  */
 export async function checkStores(session: Session, rows: readonly KeptRows[]): Promise<void> {
   const stores = rows.map(({ store }) => store);
   const present = new Set(await readPresent(session, stores));
-  const gone = rows.filter(({ store }) => !present.has(store));
-  if (gone.length === 0) return;
-  const names = gone.map(({ table }) => table).join(', ');
+  const absent = rows.filter(({ store }) => !present.has(store));
+  if (absent.length === 0) return;
+  const names = absent.map(({ table }) => table).join(', ');
   throw new UndropError('archive-damaged', {
     subject: names,
     message: `The archive no longer holds the rows of ${names}.`,
-    reason: `Gone are ${gone.map(({ store }) => store).join(', ')}.`,
+    reason: `These tables no longer exist: ${absent.map(({ store }) => store).join(', ')}.`,
     next: 'Restore the tables from a backup.',
   });
 }
 
-/** `3 rows`, over all tables. */
+/** The total over all tables: `3 rows`. */
 export function countRows(rows: readonly KeptRows[]): string {
   const sum = rows.reduce((total, { count }) => total + BigInt(count), 0n);
   return sum === 1n ? '1 row' : `${sum} rows`;
@@ -94,7 +94,7 @@ const forcedSql = /* sql */ `
   where c.relforcerowsecurity
   order by t.position`;
 
-/** Does the work while row-level security is not forced on the owner, who would see some of the rows only. */
+/** Does the work with FORCE ROW LEVEL SECURITY removed, under which the owner would see only some of the rows. */
 async function unforced<T>(session: Session, tables: readonly string[], work: () => Promise<T>): Promise<T> {
   const forced = await session.read<{ name: string }>(forcedSql, [tables]);
   const set = async (action: 'no force' | 'force') => {
@@ -110,9 +110,9 @@ function explain(error: unknown, table: string): unknown {
   if (sqlState(error) !== '42501') return error;
   return new UndropError('insufficient-privilege', {
     subject: table,
-    message: `The rows of ${table} cannot be kept by this role.`,
+    message: `This role cannot copy the rows of ${table}.`,
     reason: error instanceof Error ? error.message : String(error),
-    next: 'Run the migration as a role that may read all of the rows and make tables in the schema undrop.',
+    next: 'Run the migration as a role that may read all of the rows and create tables in the schema undrop.',
     cause: error,
   });
 }

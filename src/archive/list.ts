@@ -2,15 +2,15 @@ import type { Session } from '../session/session.ts';
 import { type KeptEntry, readEntries } from './entries.ts';
 import { backupsSql, hasArchive } from './schema.ts';
 
-/** An entry with what it keeps of rows, and the backup that was there when the tables went. */
+/** An entry with the rows that it holds, and the backup that `up` relied on. */
 export interface ListedEntry extends KeptEntry {
-  /** How many rows were kept; they are gone from the archive once the entry is restored. */
+  /** How many rows were copied. A restore removes them from the archive. */
   readonly rows: string;
-  /** What they take on the disk now. */
+  /** The disk space that they take now, in bytes. */
   readonly bytes: string;
-  /** The number of the backup that was there when the tables went, where one was asked for. */
+  /** The number of the backup that `up` relied on; null where it required none. */
   readonly backupId: number | null;
-  /** Null where it is recorded no more, too. */
+  /** Null also where the backup is no longer recorded. */
   readonly backup: ReliedOn | null;
 }
 
@@ -18,7 +18,7 @@ interface ReliedOn {
   readonly id: number;
   readonly finishedAt: string;
   readonly proof: string;
-  /** Null where it was made elsewhere, and attested. */
+  /** Null for an attested backup, which was taken by other means. */
   readonly file: string | null;
   readonly attestation: string | null;
 }
@@ -34,12 +34,12 @@ const keptSql = /* sql */ `
   left join undrop.rows as r on r.drop_id = d.id
   group by d.id`;
 
-/** All entries of the archive, oldest drop first; none where there is no archive. */
+/** All entries of the archive, oldest drop first. Empty where there is no archive. */
 export async function listArchive(session: Session): Promise<ListedEntry[]> {
   if (!(await hasArchive(session))) return [];
   const kept =
     await session.read<Pick<ListedEntry, 'id' | 'rows' | 'bytes' | 'backupId' | 'backup'>>(keptSql);
-  const byId = new Map(kept.map((one) => [one.id, one]));
+  const byId = new Map(kept.map((row) => [row.id, row]));
   return (await readEntries(session)).map((entry) => ({
     ...entry,
     ...(byId.get(entry.id) ?? { rows: '0', bytes: '0', backupId: null, backup: null }),

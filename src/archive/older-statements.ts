@@ -2,17 +2,17 @@ import type { Statement } from '../capture/capture.ts';
 import { refresh } from '../catalog/families/refresh.ts';
 
 /**
- * The statements of an entry of any age as those of today: older ones filled a materialized view as they made it, with
- * the rights of whoever restored it.
+ * Converts the statements of older entries, which filled a materialized view when they created it, as the role that
+ * restored it. The result creates it empty and refreshes it last, as its owner.
  */
 export function refreshLast(statements: readonly Statement[]): Statement[] {
   const refreshes = statements
     .filter(fills)
     .flatMap(({ kind, identity }) => refresh(identity).map((sql) => ({ kind, identity, sql })));
-  const made = statements.map((statement) =>
+  const created = statements.map((statement) =>
     fills(statement) ? { ...statement, sql: `${statement.sql}${empty}` } : statement,
   );
-  return [...made, ...refreshes];
+  return [...created, ...refreshes];
 }
 
 const empty = '\nwith no data';

@@ -9,18 +9,18 @@ export interface Pruned {
   readonly kept: readonly { id: number; migration: string; reason: string }[];
 }
 
-/** Which entries are meant: all of them, unless one is named. */
+/** Which entries to prune. Default: all. */
 export interface PruneOptions {
   readonly entry?: number | undefined;
   readonly migration?: string | undefined;
-  /** How long ago they must have been restored, in seconds. Default: 0. */
+  /** The least time since the restore, in seconds. Default: 0. */
   readonly olderThan?: number | undefined;
 }
 
 /**
- * Removes entries that are restored, and keeps those that a rollback or `status` still asks.
+ * Removes restored entries, except those that a rollback or an open entry still needs.
  *
- * @throws UndropError `archive-missing` where what is named is not there, `bad-options` where it is open
+ * @throws UndropError `archive-missing` where the named entry does not exist, `bad-options` where it is open
  */
 export async function pruneArchive(session: Session, options: PruneOptions): Promise<Pruned> {
   const entries = await readEntries(session);
@@ -30,7 +30,7 @@ export async function pruneArchive(session: Session, options: PruneOptions): Pro
       (options.entry === undefined || id === options.entry) &&
       (options.migration === undefined || migration === options.migration),
   );
-  if (named && meant.length === 0) throw notThere(session, options, entries);
+  if (named && meant.length === 0) throw noSuchEntry(session, options, entries);
   const open = meant.find(({ restoredAt }) => restoredAt === null);
   if (named && open !== undefined) throw stillOpen(open);
   const recorded = await readRecorded(session);
@@ -56,7 +56,7 @@ const storesSql = /* sql */ `
   where r.drop_id = any ($1) and pg_catalog.to_regclass(r.store) is not null
   order by r.store`;
 
-/** Those of entries that were restored with accepted differences are still there. */
+/** Drops the rows that entries hold which were restored with accepted differences. */
 async function dropStores(session: Session, ids: readonly number[]): Promise<void> {
   const stores = await session.read<{ store: string }>(storesSql, [ids]);
   if (stores.length > 0) await session.run(`drop table ${stores.map(({ store }) => store).join(', ')}`);
@@ -74,7 +74,8 @@ async function readYoung(session: Session, seconds: number): Promise<ReadonlySet
   return new Set(young.map(({ id }) => id));
 }
 
-// An open entry rests on relations that a later drop took and brought back: it knows their old OIDs only.
+// An open entry may depend on a relation that a later migration dropped and restored. It holds the old OID only, and
+// needs the later entry to find the new one.
 const neededSql = /* sql */ `
   select d.id
   from undrop.drops as d
@@ -85,10 +86,11 @@ const neededSql = /* sql */ `
       and pg_catalog.to_jsonb(d) -> 'oids' ? pg_catalog.format('%I.%I', q.names[1], q.names[2]))`;
 
 interface Reasons {
-  /** The migrations that Knex has as completed. */
+  /** The migrations that Knex has recorded as completed. */
   readonly recorded: ReadonlySet<string>;
-  /** Entries that were restored too short a time ago, and those on which others rest. */
+  /** Entries that were restored too recently. */
   readonly young: ReadonlySet<number>;
+  /** Entries that open entries need. */
   readonly needed: ReadonlySet<number>;
   /** Whether an entry or a migration was named. */
   readonly named: boolean;
@@ -99,32 +101,32 @@ function whyKept(
   entries: readonly KeptEntry[],
   { recorded, young, needed, named }: Reasons,
 ): string | null {
-  if (entry.restoredAt === null) return 'its tables are dropped, and it brings them back';
+  if (entry.restoredAt === null) return 'it is open: its tables are dropped';
   const rest = restOf(entry, entries);
-  if (rest.restoredAt === null) return `the others of its tables wait in entry ${rest.id}`;
+  if (rest.restoredAt === null) return `its other tables are in entry ${rest.id}, which is open`;
   if (isLatest(entry, entries) && recorded.has(withoutExtension(entry.migration))) {
-    return 'Knex still has the migration as completed: its rollback asks this entry whether the tables are back';
+    return 'Knex has recorded its migration as completed: the rollback needs the entry to see that the tables are restored';
   }
-  if (needed.has(entry.id)) return 'an entry that is open rests on what it brought back';
+  if (needed.has(entry.id)) return 'an open entry depends on a relation that it restored';
   if (entry.accepted.length > 0 && !named) {
-    return `differences were accepted when it was restored: --entry ${entry.id} removes it, with the rows that it kept`;
+    return `differences were accepted when it was restored: --entry ${entry.id} removes it, with the rows that it holds`;
   }
-  return young.has(entry.id) ? 'it was restored too short a time ago' : null;
+  return young.has(entry.id) ? 'it was restored too recently' : null;
 }
 
-/** Where the tables are now that one or more were taken out. */
+/** The last entry that a split entry was split into. */
 function restOf(entry: KeptEntry, entries: readonly KeptEntry[]): KeptEntry {
   const rest = entries.find(({ id }) => id === entry.splitInto);
   return rest === undefined ? entry : restOf(rest, entries);
 }
 
-function notThere(session: Session, options: PruneOptions, entries: readonly KeptEntry[]): UndropError {
+function noSuchEntry(session: Session, options: PruneOptions, entries: readonly KeptEntry[]): UndropError {
   const subject = options.migration ?? `entry ${options.entry}`;
   const known = entries.map(({ id, migration }) => `${id} (${migration})`);
   return new UndropError('archive-missing', {
     subject,
     message: `The archive in ${session.database} has no such entry: ${subject}.`,
-    reason: known.length === 0 ? 'It holds nothing.' : `It holds ${known.join(', ')}.`,
+    reason: known.length === 0 ? 'The archive is empty.' : `It holds ${known.join(', ')}.`,
     next: 'Correct --entry or --migration.',
   });
 }
@@ -133,7 +135,7 @@ function stillOpen({ id, migration, tables }: KeptEntry): UndropError {
   return new UndropError('bad-options', {
     subject: migration,
     message: `Entry ${id} of ${migration} cannot be removed.`,
-    reason: `It is open: ${tables.map(({ sql }) => sql).join(', ')} can be brought back by it only.`,
-    next: 'Keep it elsewhere with archive --export, or restore it; then it can go.',
+    reason: `It is open: ${tables.map(({ sql }) => sql).join(', ')} cannot be restored without it.`,
+    next: 'Restore it, then remove it.',
   });
 }

@@ -1,12 +1,12 @@
 import { parseTableName, type TableName } from '../options/table-name.ts';
 import type { Session } from '../session/session.ts';
 
-/** What a table's name means in the schemas of a session. */
+/** The relation that a name resolves to in a session. */
 export interface Meaning {
   readonly written: string;
-  /** What is there under the name, qualified and quoted. */
+  /** The relation that exists under the name, qualified and quoted. */
   readonly present: string | null;
-  /** Where it would be. */
+  /** The schemas that are searched for it. */
   readonly schemas: readonly string[];
   readonly name: string;
 }
@@ -22,7 +22,9 @@ const presentSql = /* sql */ `
   from pg_catalog.jsonb_to_recordset($1::jsonb) as w (position int, name text, schemas text[])
   order by w.position`;
 
-/** Looks names up as a migration does, whatever they stand for: unqualified ones in the search path, the first schema first. */
+/**
+ * Resolves names as a migration does, to relations of any kind. Unqualified names are searched along the search path.
+ */
 export async function readMeanings(session: Session, names: readonly TableName[]): Promise<Meaning[]> {
   const wanted = names.map(({ name, schema }, position) => ({
     position,
@@ -38,7 +40,7 @@ export async function readMeanings(session: Session, names: readonly TableName[]
   }));
 }
 
-/** Whether the name means a table, or would mean it if that were there. */
+/** Whether the name resolves to the table, or would if the table existed. */
 export function isMeant(sql: string, { name, schemas, present }: Meaning): boolean {
   const table = parseTableName(sql);
   const schema = present === null ? undefined : parseTableName(present).schema;

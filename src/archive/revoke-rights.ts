@@ -20,14 +20,14 @@ const relationsSql = /* sql */ `
   order by 1`;
 
 /**
- * Takes back what default privileges have given away of the schema as it was made.
+ * Revokes what default privileges granted on the new schema.
  * https://www.postgresql.org/docs/current/sql-alterdefaultprivileges.html
  */
 export async function closeSchema(session: Session): Promise<void> {
   await runAll(session, await session.read<{ sql: string }>(schemaSql));
 }
 
-/** The same of tables and sequences that were just made, qualified and quoted. */
+/** Revokes what default privileges granted on new tables and sequences. Names are qualified and quoted. */
 export async function closeRelations(session: Session, names: readonly string[]): Promise<void> {
   await runAll(session, await session.read<{ sql: string }>(relationsSql, [names]));
 }

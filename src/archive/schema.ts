@@ -3,8 +3,8 @@ import type { Session } from '../session/session.ts';
 import { checkKeepers } from './keepers.ts';
 import { closeRelations, closeSchema } from './revoke-rights.ts';
 
-// Each table has a key: without one, a FOR ALL TABLES publication would refuse every update.
-// Whether the schema is there is looked up first: CREATE … IF NOT EXISTS needs the right to create even where it is.
+// Each table has a primary key: without one, the server rejects updates under a FOR ALL TABLES publication. CREATE … IF
+// NOT EXISTS is not used, because it needs the CREATE privilege even where the object exists.
 const firstFormat = /* sql */ `
   create table undrop.identity (
     id uuid primary key default pg_catalog.gen_random_uuid(),
@@ -83,8 +83,8 @@ const firstFormat = /* sql */ `
     primary key (drop_id, table_name)
   )`;
 
-// Backups that others have taken are attested, and have no file. An entry of which one table was restored alone is
-// split: what stays dropped is in an entry of its own. https://www.postgresql.org/docs/current/datatype-pg-lsn.html
+// An attested backup has no file. Restoring one table alone splits its entry: the tables that stay dropped are moved to
+// a new entry. https://www.postgresql.org/docs/current/datatype-pg-lsn.html
 const secondFormat = /* sql */ `
   alter table undrop.backups
     add column started_at timestamptz,
@@ -101,7 +101,8 @@ const secondFormat = /* sql */ `
     add column restore_point text,
     add column split_into bigint references undrop.drops on delete set null`;
 
-// What `verify` compares with: a digest of each object, as JSON and compressed. It takes the place of their names.
+// The record that `verify` compares with: compressed JSON with a digest of each object. It replaces the list of their
+// names.
 const thirdFormat = /* sql */ `
   alter table undrop.backups drop column objects;
   create table undrop.records (
@@ -110,7 +111,7 @@ const thirdFormat = /* sql */ `
     made_by text not null default current_user,
     command text not null,
     backup_id bigint references undrop.backups on delete cascade,
-    -- the drops that stood then
+    -- the entries that were open at that time
     standing jsonb not null,
     server_version text not null,
     database text not null,
@@ -120,7 +121,6 @@ const thirdFormat = /* sql */ `
     digests bytea not null
   )`;
 
-// Differences that somebody has accepted.
 const acceptances = /* sql */ `
   create table undrop.acceptances (
     id bigint generated always as identity primary key,
@@ -132,12 +132,12 @@ const acceptances = /* sql */ `
     differences jsonb not null
   )`;
 
-// One migration may run several times in a database, each time with a ledger of its own: once for each tenant, say. Where
-// Knex keeps its ledger is not always known, so there may be several entries without one. OIDs mean something only in the
-// place where they were read: that of `undrop.drops` itself tells a database from what a dump of it was restored into. Those
-// of the relations that went, and those that they got when they came back, are objects by their names. Formats 1 to 3 had a
-// unique index on the migration alone. It is not created for a new archive: the lock of its drop would be taken for that of an
-// earlier migration in the same transaction.
+// One migration may run several times in a database, each time with its own migrations table, such as one for each
+// tenant. The migrations table is not always known, so several open entries may lack it. OIDs are valid only in the
+// database in which they were read; the OID of `undrop.drops` itself differs in a database that was restored from a
+// dump. `oids` and `restored_oids` are JSON objects, from the names of the dropped relations to their OIDs before the
+// drop and after the restore. Formats 1 to 3 had a unique index on the migration alone. A new archive never gets it:
+// `locks/` takes the lock of a dropped relation for that of an earlier migration in the same transaction.
 const entryKeys = /* sql */ `
   alter table undrop.drops
     add column ledger text,
@@ -153,12 +153,12 @@ const entryKeys = /* sql */ `
 const fourthFormat = `${acceptances};
 ${entryKeys}`;
 
-/** What makes each format of the archive out of the one before, the first out of nothing. */
+/** The statements that create the first format, and those that upgrade each format to the next. */
 export const formats = [firstFormat, secondFormat, thirdFormat, fourthFormat];
 
 /**
- * Where this is, as no copy of the database has it: one made from a template carries the same random identity but
- * another OID, one restored elsewhere the identifier of another cluster, where the role may read that.
+ * SQL: what identifies this database, and none of its copies. A copy by CREATE DATABASE … TEMPLATE has the same random
+ * identity, but another OID; a copy on another cluster has another system identifier, where the role may read that.
  */
 export const placeSql = /* sql */ `
   select i.id as identity, d.oid as database_oid, d.datname as database,
@@ -168,14 +168,14 @@ export const placeSql = /* sql */ `
   from undrop.identity as i
   join pg_catalog.pg_database as d on d.datname = pg_catalog.current_database()`;
 
-/** Whether a row is of this very place, `p`. */
+/** SQL: whether a row was written in this database. `p` is `placeSql`. */
 export function isOwnSql(row: string): string {
   return /* sql */ `
     (${row}.identity, ${row}.database_oid) = (p.identity, p.database_oid)
       and (${row}.system_identifier = p.system_identifier or '' in (${row}.system_identifier, p.system_identifier))`;
 }
 
-/** The recorded backups, and whether each is of this very database. Reads archives of every format. */
+/** SQL: the recorded backups, and whether each is of this database. Reads archives of every format. */
 export const backupsSql = /* sql */ `
   select b.id, b.finished_at, b.taken_by, b.host, b.file, b.format, b.bytes, b.sha256, b.proof, b.tables,
     pg_catalog.to_jsonb(b) ->> 'lsn' as lsn,
@@ -191,13 +191,14 @@ const stateSql = /* sql */ `
     pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create') as "mayCreate"`;
 
 /**
- * Makes the archive where there is none yet: a schema of the migrating role's own, closed to everybody else. One of an
- * older format is brought up to date.
+ * Creates the archive where it does not exist: a schema owned by the migrating role, without privileges for other
+ * roles. Upgrades an archive of an older format.
  *
- * @throws UndropError `insufficient-privilege`, `archive-damaged` where a newer program has written it, or others may
+ * @throws UndropError `insufficient-privilege`; `archive-damaged` where its format is newer, or other roles may write
+ * to it
  */
 export async function ensureArchive(session: Session): Promise<void> {
-  // Two migrators that start on a fresh database must not both make it.
+  // Two migrations that start on a new database must not both create it.
   const [, [state]] = await session.together([
     session.write(`select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('undrop.archive'))`, []),
     session.read<{ schema: boolean; tables: boolean; mayCreate: boolean }>(stateSql, []),
@@ -215,8 +216,8 @@ export async function ensureArchive(session: Session): Promise<void> {
   const before = await readRelations(session);
   for (const sql of formats.slice(known)) await session.run(sql);
   await session.write('update undrop.identity set format = $1', [formats.length]);
-  const made = (await readRelations(session)).filter((name) => !before.includes(name));
-  await closeRelations(session, made);
+  const created = (await readRelations(session)).filter((name) => !before.includes(name));
+  await closeRelations(session, created);
 }
 
 const relationsSql = /* sql */ `
@@ -231,9 +232,9 @@ async function readRelations(session: Session): Promise<string[]> {
 }
 
 /**
- * Whether there is an archive; makes none.
+ * Whether the archive exists. Does not create it.
  *
- * @throws UndropError `archive-damaged` where a newer program has written it
+ * @throws UndropError `archive-damaged` where its format is newer
  */
 export async function hasArchive(session: Session): Promise<boolean> {
   const [state] = await session.read<{ tables: boolean }>(stateSql, []);
@@ -250,8 +251,8 @@ async function checkFormat(session: Session): Promise<number> {
     message: `The archive in ${session.database} cannot be read by this version of knex-undrop.`,
     reason:
       identity === undefined
-        ? 'undrop.identity holds no row.'
-        : `Its format is ${identity.format}, and this program knows formats up to ${formats.length}.`,
+        ? 'undrop.identity is empty.'
+        : `Its format is ${identity.format}, and this version supports formats up to ${formats.length}.`,
     next: 'Use the version of knex-undrop that wrote it, or a later one.',
   });
 }
@@ -260,7 +261,7 @@ function mayNotCreate({ database, role }: { database: string; role: string }): U
   return new UndropError('insufficient-privilege', {
     subject: 'undrop',
     message: `The role ${role} may not create the schema undrop in ${database}.`,
-    reason: 'The archive, and the ledger of migrations, are kept in a schema of their own.',
-    next: `Let the owner of the database run: create schema undrop authorization ${role}`,
+    reason: 'The archive and the migrations table are kept in this schema.',
+    next: `Ask the owner of the database to run: create schema undrop authorization ${role}`,
   });
 }

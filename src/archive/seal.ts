@@ -4,7 +4,7 @@ import { canonical } from '../capture/fingerprint.ts';
 import type { Fact } from '../catalog/facts/facts.ts';
 import type { KeptRows } from './kept-rows.ts';
 
-/** The checksum of a capture, hexadecimal. */
+/** The SHA-256 of a capture, hexadecimal. */
 export function digestOf(
   statements: readonly Statement[],
   facts: readonly Fact[],
@@ -12,15 +12,15 @@ export function digestOf(
 ): string {
   const hash = createHash('sha256');
   hash.update(`[${JSON.stringify(statements.map(({ kind, identity, sql }) => [kind, identity, sql]))},[`);
-  // Bit by bit: of many tables it is a long text.
+  // One by one: with many tables, the whole text would be long.
   for (const [index, fact] of facts.entries()) hash.update(`${index === 0 ? '' : ','}${canonical(fact)}`);
   const kept = rows.map(({ table, store, count, digest }) => [table, store, count, digest]);
   return hash.update(`],${JSON.stringify(kept)}]`).digest('hex');
 }
 
 /**
- * SQL: the checksum of the entry `d` itself, but for what becomes of it later. A column that a later format adds is null
- * in older entries.
+ * SQL: the checksum of the row `d` of `undrop.drops`, without the columns that a restore changes. Null columns are left
+ * out, so that a column that a later format adds does not change it.
  */
 export const headSql = /* sql */ `pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
   pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(d)

@@ -13,28 +13,27 @@ import type { KeptRows } from './kept-rows.ts';
 import { placeSql } from './schema.ts';
 import { digestOf, headSql } from './seal.ts';
 
-/** A place in the write-ahead log, for recovery to a point in time. */
+/** A position in the write-ahead log, for point-in-time recovery. */
 export interface WalPlace {
-  /** Such as `0/16B3748`; null where the server does not say. */
+  /** Such as `0/16B3748`; null where it cannot be read. */
   readonly lsn: string | null;
-  /** What `recovery_target_name` takes; null where the role or the server sets none. */
+  /** A value for `recovery_target_name`; null where no restore point could be created. */
   readonly restorePoint: string | null;
 }
 
-/** What `up` writes down beside the capture. */
+/** What `up` records in an entry beside the capture. */
 interface Circumstances {
   readonly prerequisites: readonly Prerequisite[];
-  /** The relations that stay but hold, or are held by, a part of the closure. */
   readonly survivors: readonly Survivor[];
-  /** The table in which Knex records the migration, qualified and quoted, where that is known. */
+  /** The migrations table, qualified and quoted; null where it is unknown. */
   readonly ledger: string | null;
-  /** Those of the relations that go, by their names, qualified and quoted. */
+  /** The OIDs of the relations in the closure, by their names, qualified and quoted. */
   readonly oids: Readonly<Record<string, number>>;
   readonly approvals: readonly KeptApproval[];
   readonly backup: number | null;
 }
 
-/** The number of an entry that is yet to be written. */
+/** Reserves the number of a new entry. */
 export async function newEntry(session: Session): Promise<number> {
   const [next] = await session.read<{ id: number }>(
     `select pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('undrop.drops', 'id')) as id`,
@@ -44,9 +43,9 @@ export async function newEntry(session: Session): Promise<number> {
 }
 
 /**
- * Writes a capture and its circumstances.
+ * Writes a capture and its circumstances into a new entry.
  *
- * @returns the checksum of the capture, with which the entry is sealed once all of it is written
+ * @returns the checksum of the capture, to be written by `amendEntry` or `takeOver`
  */
 export async function writeEntry(
   session: Session,
@@ -57,7 +56,7 @@ export async function writeEntry(
   options: Options,
 ): Promise<string> {
   const [digest] = await session.together([
-    // Once the server has something to do.
+    // Computed while the server works on the statements below.
     setImmediate().then(() => digestOf(capture.statements, capture.facts.own, capture.rows)),
     writeDrop(session, id, tables, capture.fingerprint, circumstances, options),
     writeStatements(session, id, capture.statements),
@@ -141,7 +140,7 @@ async function writeEvidence(session: Session, id: number, tables: readonly Tabl
 }
 
 async function writeFacts(session: Session, id: number, facts: readonly Fact[]): Promise<void> {
-  // Of very many, the long texts would stay in memory until all is done.
+  // Smaller parts where there are very many: each text stays in memory until all are sent.
   const factsAtOnce = facts.length > 2000 ? 100 : 2000;
   for (let start = 0; start < facts.length; start += factsAtOnce) {
     const some = facts.slice(start, start + factsAtOnce);
@@ -155,7 +154,7 @@ async function writeFacts(session: Session, id: number, facts: readonly Fact[]):
   }
 }
 
-/** What is known only once the tables have gone: what that has changed of the survivors, say. */
+/** What is known only after the drop. */
 interface Aftermath {
   readonly digest: string;
   readonly survivorChanges: readonly Difference[];
@@ -163,6 +162,7 @@ interface Aftermath {
   readonly place: WalPlace;
 }
 
+/** Adds what is known only after the drop to an entry, and writes its checksums. */
 export async function amendEntry(
   session: Session,
   id: number,
@@ -185,8 +185,8 @@ const amendSql = /* sql */ `
   where id = $1`;
 
 /**
- * An entry that holds the rest of another one takes over what that knew of the drop: when, by whom, with which
- * approvals and backup, where in the write-ahead log, and the comment on the schema, which is still to be put back.
+ * Completes an entry that holds the remaining tables of the entry `from`. It takes over the circumstances of the drop:
+ * time, role, approvals, backup, position in the write-ahead log, and the schema comment, which is yet to be restored.
  */
 export async function takeOver(
   session: Session,
@@ -214,7 +214,7 @@ const takeEvidenceSql = /* sql */ `
   from undrop.evidence as o
   where e.drop_id = $1 and o.drop_id = $2 and o.table_name = e.table_name`;
 
-/** The checksum of the capture and that of the entry itself, once all of it is written. */
+/** Writes the checksum of the capture and that of the entry itself. */
 async function seal(session: Session, id: number, digest: string): Promise<void> {
   const sql = `update undrop.drops as d set digest = $2 || '.' || ${headSql} where d.id = $1`;
   await session.write(sql, [id, digest]);
@@ -232,7 +232,7 @@ const followSql = /* sql */ `
 const resealSql = /* sql */ `
   update undrop.drops as d set digest = pg_catalog.split_part(d.digest, '.', 1) || '.' || ${headSql} where d.id = $1`;
 
-/** An entry of this transaction depends on a relation that is created once more, with another OID. */
+/** Replaces the OID of a recreated relation in the prerequisites of an entry of this transaction. */
 export async function followRelation(session: Session, id: number, was: number, is: number): Promise<void> {
   await session.write(followSql, [id, was, is]);
   await session.write(resealSql, [id]);
