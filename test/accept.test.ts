@@ -69,7 +69,7 @@ describe('differences that are accepted', () => {
       await run.knex.raw('drop event trigger renamed');
 
       const words = await said(() => accepting(digest, () => run.down(migration)));
-      expect(words).to.include(`restored, with 1 accepted differences to what was dropped`);
+      expect(words).to.include(`restored, with 1 accepted differences from what was dropped`);
       expect(words).to.include(`(${digest})`);
       expect(await run.rows('select id, note from t order by id')).to.deep.equal([
         { id: 1, note: 'one' },

@@ -47,7 +47,7 @@ describe('what was replaced meanwhile', () => {
     (await run.rows<{ there: boolean }>(`select to_regclass('${name}') is not null as there`))[0]?.there;
   /** Rolls back without being refused, and gives what was said. */
   const down = (options: Partial<DropOptions> = {}) => said(() => run.down(drop(options)));
-  const replaced = 'what has these names is not what had them when the tables were dropped: ';
+  const replaced = 'replaced since the drop by other objects of the same name: ';
 
   describe('a referenced table', () => {
     it('is not what old rows are tied to unsaid: accepted, they go when it deletes', async () => {
@@ -62,7 +62,7 @@ describe('what was replaced meanwhile', () => {
       );
       expect(words).to.equal('');
       expect(error.reason).to.match(
-        /^table public.parents: pg_class.oid was \d+, is \d+, another one, and is tied to rows of table public.children$/,
+        /^table public.parents: pg_class.oid was \d+, is \d+, another object, and is tied to rows of table public.children$/,
       );
       expect(await isThere('children')).to.equal(false);
 
@@ -84,7 +84,7 @@ describe('what was replaced meanwhile', () => {
       );
       await run.knex.raw('drop table parents; alter table parents_of_old rename to parents');
       expect(await down())
-        .to.contain('equal to what was dropped')
+        .to.contain('identical to what was dropped')
         .and.not.contain(replaced);
     });
 
@@ -114,7 +114,7 @@ describe('what was replaced meanwhile', () => {
       await run.knex.raw('vacuum full parents');
       await run.knex.raw('reindex table concurrently parents');
       expect(await down())
-        .to.contain('equal to what was dropped')
+        .to.contain('identical to what was dropped')
         .and.not.contain(replaced);
     });
 
@@ -123,7 +123,7 @@ describe('what was replaced meanwhile', () => {
       await run.knex.raw('alter table parents drop id; alter table parents add id serial primary key');
       const error = await refusalOf(run.down(drop()), 'restore-differs');
       expect(error.reason).to.equal(
-        'table column public.parents.id: pg_attribute.attnum was 1, is 3, another one, and is tied to rows of table public.children',
+        'table column public.parents.id: pg_attribute.attnum was 1, is 3, another object, and is tied to rows of table public.children',
       );
       await run.knex.raw(`
         alter table parents rename id to of_new;
@@ -147,7 +147,7 @@ describe('what was replaced meanwhile', () => {
       expect(await isThere('others')).to.equal(true);
       expect(await isThere('children')).to.equal(false);
       // The rest is an entry of its own, which knows the new table.
-      expect(await down({ tables: ['children', 'others'] })).to.contain('equal to what was dropped');
+      expect(await down({ tables: ['children', 'others'] })).to.contain('identical to what was dropped');
     });
 
     it('is told where the tables came back by other means', async () => {
@@ -166,7 +166,7 @@ describe('what was replaced meanwhile', () => {
 
   describe('what another drop took and brought back', () => {
     const parents = drop({ name: 'n', tables: ['parents'] });
-    const equal = 'equal to what was dropped';
+    const equal = 'identical to what was dropped';
 
     it('is what it was, as often as that happens', async () => {
       const prune = async () => (await inSession(run.knex, (session) => pruneArchive(session, {}))).removed;
@@ -308,7 +308,7 @@ describe('what was replaced meanwhile', () => {
         update undrop.drops as d set digest = split_part(digest, '.', 1) || '.' || ${headSql}`);
       await run.knex.raw(anew);
       expect(await down())
-        .to.contain('equal to what was dropped')
+        .to.contain('identical to what was dropped')
         .and.not.contain(replaced);
     });
 
@@ -328,7 +328,7 @@ describe('what was replaced meanwhile', () => {
         drop schema before cascade`);
       await run.knex.raw(anew);
       expect(await down())
-        .to.contain('equal to what was dropped')
+        .to.contain('identical to what was dropped')
         .and.not.contain(replaced);
     });
 
@@ -339,7 +339,7 @@ describe('what was replaced meanwhile', () => {
       run = runner(copy.url);
       await run.knex.raw(anew);
       expect(await down())
-        .to.contain('equal to what was dropped')
+        .to.contain('identical to what was dropped')
         .and.not.contain(replaced);
       await run.end();
       await server.dropDatabase(copy.name);

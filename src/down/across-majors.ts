@@ -5,19 +5,18 @@ import { isResolved } from '../catalog/facts/resolved.ts';
 import { type Features, featuresOf, type Server } from '../session/server.ts';
 import { haveResolved, withoutResolved } from './earlier-entries.ts';
 
-/** What a comparison of two readings has found. */
+/** The result of a comparison. */
 export interface Verdict {
-  /** What is not as it was. */
   readonly differences: Difference[];
-  /** What two majors print in different words: no difference that we could know of. */
+  /** Expressions that the two major versions print differently, so that they cannot be compared. */
   readonly printed: Difference[];
 }
 
 /**
- * Compares the facts of an archive with those of this server. After an upgrade to another major, by pg_upgrade or a
- * dump, they are compared in what both majors know.
+ * Compares archived facts with those of this server. If the server was upgraded to another major version, by pg_upgrade
+ * or a dump, only what both versions have is compared.
  *
- * @param version of the server that wrote the archive, as `server_version` printed it
+ * @param version `server_version` of the server that wrote the archive
  */
 export function compareArchived(
   version: string,
@@ -43,7 +42,7 @@ export function compareArchived(
   };
 }
 
-/** The facts as far as the other server could have them too. */
+/** Reduces facts to what the other server can have. */
 function reduce(facts: readonly Fact[], others: readonly Fact[], own: Features, other: Features): Fact[] {
   const known = new Map<string, Set<string>>();
   for (const { catalog, columns } of others) {
@@ -52,10 +51,10 @@ function reduce(facts: readonly Fact[], others: readonly Fact[], own: Features, 
     known.set(catalog, names);
   }
   const isUnknown = notNullRows(facts, own, other);
-  const isGone = own.viewsNameThemselves && !other.viewsNameThemselves ? isOwnView : () => false;
+  const isRemoved = own.viewsNameThemselves && !other.viewsNameThemselves ? isOwnView : () => false;
   const sameLists = own.maintain !== other.maintain;
   return facts
-    .filter((fact) => !isUnknown(fact) && !isGone(fact))
+    .filter((fact) => !isUnknown(fact) && !isRemoved(fact))
     .map(({ catalog, identity, columns }) => {
       const names = known.get(catalog);
       const common = Object.entries(columns)
@@ -70,8 +69,8 @@ function reduce(facts: readonly Fact[], others: readonly Fact[], own: Features, 
 }
 
 /**
- * The operators and functions of an expression, each once. Another major builds the tree in another way: those from 18 on
- * hold what is grouped by twice.
+ * The operators and functions of an expression, without duplicates. Major versions build different trees: since 18, a
+ * tree holds grouping expressions twice.
  */
 function callsIn(list: string): string {
   const names: string[] = JSON.parse(list);
@@ -79,19 +78,21 @@ function callsIn(list: string): string {
   return [...new Set(calls)].sort().join('\n');
 }
 
-/** From 17 on, `json` is a word of SQL, and the identity of its type has no schema. */
+/** Since 17, `json` is a keyword, and the identity of the type has no schema. */
 function plain(text: string): string {
   return text.replace(/\bpg_catalog\.json(?![\w$])/g, 'json');
 }
 
-/** Until 15, the query of a view named the view itself. */
+/** Up to 15, the rule of a view had a dependency on the view itself. */
 function isOwnView({ catalog, identity, columns }: Fact): boolean {
   const { classid, deptype, refobjid } = columns;
   if (catalog !== 'pg_depend' || deptype !== 'n' || classid?.endsWith('pg_rewrite') !== true) return false;
   return refobjid?.replace(/^(materialized )?view /, '') === identity.replace(/^rule "_RETURN" on /, '');
 }
 
-/** NOT NULL constraints, and what hangs on them, where the other server has none: it says NOT NULL elsewhere too. */
+/**
+ * NOT NULL constraints and their dependencies, where the other server has none. `attnotnull` is compared in any case.
+ */
 function notNullRows(facts: readonly Fact[], own: Features, other: Features): (fact: Fact) => boolean {
   const ofDomains = own.namedDomainNotNull && !other.namedDomainNotNull;
   const ofTables = own.namedNotNull && !other.namedNotNull;
@@ -109,7 +110,7 @@ function notNullRows(facts: readonly Fact[], own: Features, other: Features): (f
     (catalog === 'pg_constraint' || columns.classid?.endsWith('pg_constraint') === true);
 }
 
-/** An access list without the privilege MAINTAIN, which an owner has from the upgrade to 17 on. */
+/** An access privileges list without MAINTAIN, which an owner has since 17. */
 function dropMaintain(list: string): string {
   const items: string[] = JSON.parse(list);
   const item = /^((?:"(?:[^"]|"")*"|[^"=])*=)([^/]*)/;

@@ -6,10 +6,7 @@ import type { Options } from '../options/options.ts';
 import { inSession } from '../session/session.ts';
 import { restoreEntry } from './restore-entry.ts';
 
-/**
- * Brings back what `up` dropped, and shows by the facts that it is what it was.
- * Whatever it throws, nothing has been changed.
- */
+/** Restores what `up` dropped, and compares the result with the archived facts. If it throws, nothing was changed. */
 export async function down(knex: Knex, options: Options): Promise<void> {
   await inSession(knex, async (session) => {
     const entry = await findRestorable(session, { options, ledger: await findUsedLedger(session, knex) });

@@ -5,12 +5,12 @@ import { isResolved } from '../catalog/facts/resolved.ts';
 import { readUnprinted } from '../catalog/search-paths.ts';
 import type { Session } from '../session/session.ts';
 
-/** Whether the facts hold what expressions resolve to: version 0.1 wrote none of it. */
+/** Whether the facts hold the operators and functions that expressions resolve to. Entries of version 0.1 do not. */
 export function haveResolved(facts: readonly Fact[]): boolean {
   return facts.some(({ columns }) => Object.keys(columns).some(isResolved));
 }
 
-/** As version 0.1 wrote a fact. */
+/** A fact in the form of version 0.1. */
 export function withoutResolved({ columns, ...fact }: Fact): Fact {
   return {
     ...fact,
@@ -19,12 +19,12 @@ export function withoutResolved({ columns, ...fact }: Fact): Fact {
 }
 
 /**
- * Of an entry that holds no more than the text of expressions, those whose text does not tell which operators they had:
- * whether they came back with these, somebody has to look.
+ * For an entry of version 0.1, which holds the text of expressions only: the restored expressions whose text does not
+ * determine their operators. Each is a difference that a user has to check.
  *
- * @param facts what came back
+ * @param facts of the restored objects
  */
-export async function findUntold(
+export async function findUnresolved(
   session: Session,
   closure: Closure,
   facts: readonly Fact[],
@@ -35,8 +35,8 @@ export async function findUntold(
     .flatMap(({ catalog, identity, columns }) =>
       Object.entries(columns)
         .filter(([name, value]) => isResolved(name) && value !== null)
-        .map(([column, after]) => ({ object: identity, catalog, column, before: untold, after })),
+        .map(([column, after]) => ({ object: identity, catalog, column, before: notRecorded, after })),
     );
 }
 
-const untold = 'not written down by the version of knex-undrop that dropped it';
+const notRecorded = 'not recorded by the version of knex-undrop that dropped it';

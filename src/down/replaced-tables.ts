@@ -4,11 +4,14 @@ import type { Difference } from '../capture/compare.ts';
 import type { Session } from '../session/session.ts';
 import { groupBy } from '../text/group-by.ts';
 
-/** What the tables rested on when they were dropped, where something else has its name by now: another OID, or number of a column. */
+/**
+ * A prerequisite of the dropped tables that was replaced: its name belongs to another object now, with another OID or
+ * column number.
+ */
 export interface Replaced extends Difference {
-  /** The relation that is replaced, or has another column: `table public.parents`. */
+  /** The relation that was replaced, or whose column was: `table public.parents`. */
   readonly relation: string | null;
-  /** The name of the column, where it is one. */
+  /** The name of the column, where a column was replaced. */
   readonly name: string | null;
 }
 
@@ -18,18 +21,19 @@ interface Found {
   readonly oid: number;
   readonly column: number;
   readonly name: string | null;
-  /** What the object, and the relation that it is a part of, are called by now; null where they are gone. */
+  /** The present names of the old object, and of the relation that it is part of; null where they were dropped. */
   readonly called: string | null;
   readonly relationCalled: string | null;
-  /** Of the relation, qualified and quoted, and what has it by now. */
+  /** The old name of the relation, qualified and quoted, and the relation that has this name now. */
   readonly relationName: string | null;
   readonly relation: string | null;
   readonly newOid: number | null;
   readonly newColumn: number | null;
 }
 
-// OIDs are compared only where they were read: a dump gives new ones to all that it restores, the archive included. An index
-// gets another one from REINDEX CONCURRENTLY, and what a constraint is, its columns say.
+// OIDs are compared only in the database in which they were read: restoring a dump assigns new ones, to the archive
+// too. Indexes are left out, since REINDEX CONCURRENTLY changes their OIDs, and constraints, since their columns are
+// compared.
 // https://www.postgresql.org/docs/current/functions-info.html (pg_identify_object)
 const replacedSql = /* sql */ `
   select q.identity, q.catalog, q.oid, q."column", q.names[3] as name,
@@ -54,28 +58,31 @@ const replacedSql = /* sql */ `
     and o.type || ' ' || o.identity is distinct from q.identity
   order by q.identity`;
 
-/** What is replaced; nothing is known of it in an entry of an older version, or that came here by a dump or an upgrade. */
+/**
+ * The replaced prerequisites of an entry. Empty for an entry of an older version, and for one that was restored from a
+ * dump or upgraded, since it holds no usable OIDs.
+ */
 export async function readReplaced(session: Session, entry: Entry): Promise<Replaced[]> {
-  const isTold = entry.prerequisites.some(({ oid }) => oid !== undefined);
-  if (!isTold || Number.parseInt(entry.serverVersion, 10) !== session.server.major) return [];
+  const hasOids = entry.prerequisites.some(({ oid }) => oid !== undefined);
+  if (!hasOids || Number.parseInt(entry.serverVersion, 10) !== session.server.major) return [];
   const found = await session.read<Found>(replacedSql, [entry.id]);
   if (found.length === 0) return [];
-  const brought = await readBrought(session, found);
-  // Of a relation that has kept its OID, a column was replaced.
+  const restored = await readRestoredOids(session, found);
+  // Where the relation has kept its OID, a column was replaced.
   const replaced = found
-    .filter((one) => one.newOid === one.oid || follow(one, brought) !== one.newOid)
+    .filter((each) => each.newOid === each.oid || follow(each, restored) !== each.newOid)
     .map(describe);
-  // A relation is named by each of its columns.
+  // A replaced relation is found once for each of its columns.
   return [...groupBy(replaced, ({ object }) => object).values()].flatMap(([first]) => first ?? []);
 }
 
-interface Brought {
+interface RestoredOid {
   readonly name: string;
   readonly was: number;
   readonly is: number;
 }
 
-const broughtSql = /* sql */ `
+const restoredOidsSql = /* sql */ `
   select o.key as name, o.value::bigint as was, r.value::bigint as is
   from undrop.drops as d
   cross join (${placeSql}) as p
@@ -84,16 +91,19 @@ const broughtSql = /* sql */ `
   where ${isOwnSql('d')} and d.archive_oid = p.archive_oid and o.key = any ($1)
   order by d.id`;
 
-/** What other drops took of these relations and brought back: the same, with another OID. */
-function readBrought(session: Session, found: readonly Found[]): Promise<Brought[]> {
+/** The OIDs of these relations before and after other migrations dropped and restored them. */
+function readRestoredOids(session: Session, found: readonly Found[]): Promise<RestoredOid[]> {
   const names = found.flatMap(({ relationName }) => relationName ?? []);
-  return session.read<Brought>(broughtSql, [[...new Set(names)]]);
+  return session.read<RestoredOid>(restoredOidsSql, [[...new Set(names)]]);
 }
 
-/** The OID that the relation has by now. */
-function follow({ relationName, oid }: Found, brought: readonly Brought[]): number {
-  // Each drop is later than the one that it follows on.
-  return brought.reduce((now, { name, was, is }) => (name === relationName && was === now ? is : now), oid);
+/** The OID of the relation after all restores. */
+function follow({ relationName, oid }: Found, restored: readonly RestoredOid[]): number {
+  // The entries are in the order of the drops.
+  return restored.reduce(
+    (last, { name, was, is }) => (name === relationName && was === last ? is : last),
+    oid,
+  );
 }
 
 function describe(found: Found): Replaced {
@@ -111,9 +121,9 @@ function describe(found: Found): Replaced {
   return { ...about, before: `${column}${now(called)}`, after: newColumn === null ? null : `${newColumn}` };
 }
 
-/** For people, in a line. */
+/** A line for the log. */
 export function describeReplaced(replaced: readonly Replaced[]): string {
   const [some, more] = [replaced.slice(0, 10), replaced.length - 10];
   const names = some.map(({ object }) => object).join(', ');
-  return `what has these names is not what had them when the tables were dropped: ${names}${more > 0 ? ` and ${more} more` : ''}`;
+  return `replaced since the drop by other objects of the same name: ${names}${more > 0 ? ` and ${more} more` : ''}`;
 }

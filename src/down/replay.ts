@@ -7,10 +7,10 @@ import type { Session } from '../session/session.ts';
 import { withProgress } from '../text/progress.ts';
 
 /**
- * Replays statements in their order, many in one message.
+ * Replays statements in order, many in one message.
  *
- * @throws UndropError with the given code, naming the object whose statement the server refused; where it has broken off
- * what it was at, an error that says so and names the objects
+ * @throws UndropError with the given code and the object whose statement failed; where statements were cancelled, timed
+ * out or ran out of a resource, the error of `explain` with the objects concerned
  */
 export async function replay(
   session: Session,
@@ -32,7 +32,7 @@ export async function replay(
   }
 }
 
-/** Finds the statement that the server refuses. */
+/** Replays the statements of a failed batch one by one, to find the one that fails. */
 async function replayOneByOne(
   session: Session,
   statements: readonly Statement[],
@@ -61,7 +61,7 @@ function describeAll(statements: readonly Statement[]): { subject: string; words
 
 const atOnce = 500;
 
-/** Rows go alone: they take their time. */
+/** Statements that insert rows are batches of their own, since they take long. */
 function batches(statements: readonly Statement[]): Statement[][] {
   const all: Statement[][] = [];
   for (const statement of statements) {
@@ -73,21 +73,21 @@ function batches(statements: readonly Statement[]): Statement[][] {
   return all;
 }
 
-// The detail of what is wrong with a row would be the row.
+// For rows, the detail of the server's error is left out: it would hold the row.
 function refused(error: unknown, { kind, identity }: Statement, code: ErrorCode): UndropError {
   const taken = code === 'restore-failed' && duplicates.has(sqlState(error) ?? '');
   return new UndropError(taken ? 'name-taken' : code, {
     subject: identity,
-    message: `The ${kind}${kind === 'rows' ? ' of' : ''} ${identity} could not be made again.`,
+    message: `The ${kind}${kind === 'rows' ? ' of' : ''} ${identity} could not be recreated.`,
     reason: kind === 'rows' && error instanceof Error ? error.message : serverWords(error),
     next: taken
-      ? 'Nothing was changed. Rename or drop what stands there now, then roll back again.'
-      : 'Nothing was changed. Remove the cause, or leave the table out of the migration.',
+      ? 'Nothing was changed. Rename or drop the existing object, then roll back again.'
+      : 'Nothing was changed. Remove the cause, or remove the table from the migration.',
     cause: error,
   });
 }
 
-// A relation, a routine, or anything else of that name. https://www.postgresql.org/docs/current/errcodes-appendix.html
+// duplicate_table, duplicate_function, duplicate_object. https://www.postgresql.org/docs/current/errcodes-appendix.html
 const duplicates = new Set(['42P07', '42723', '42710']);
 
 const oidsSql = /* sql */ `
@@ -95,7 +95,7 @@ const oidsSql = /* sql */ `
   from pg_catalog.unnest($1::text[]) with ordinality as t (name, position)
   order by t.position`;
 
-/** The closure of tables by their qualified names, read anew, and its facts. */
+/** The closure of restored tables, by their qualified names, and its facts. */
 export async function readRestored(
   session: Session,
   tables: readonly string[],
@@ -104,7 +104,7 @@ export async function readRestored(
   return { closure, facts: await readFacts(session, closure) };
 }
 
-/** The closure of tables by their qualified names. */
+/** The closure of restored tables, by their qualified names. */
 export async function findRestored(session: Session, tables: readonly string[]): Promise<Closure> {
   const rows = await session.read<{ oid: number | null }>(oidsSql, [tables]);
   return readClosure(

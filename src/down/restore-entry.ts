@@ -18,16 +18,16 @@ import { checkDeferred } from '../session/deferred-constraints.ts';
 import type { Session } from '../session/session.ts';
 import { countTables, say } from '../text/log.ts';
 import { compareArchived } from './across-majors.ts';
-import { findUntold, haveResolved } from './earlier-entries.ts';
+import { findUnresolved, haveResolved } from './earlier-entries.ts';
 import { describeReplaced, type Replaced, readReplaced } from './replaced-tables.ts';
 import { readRestored, replay } from './replay.ts';
 import { readTied } from './tied-rows.ts';
 
-/** How a restore waits, and what it accepts. */
+/** How a restore waits for locks, and which differences it accepts. */
 export type RestoreOptions = Patience & Pick<Options, 'acceptDifferences'>;
 
 /**
- * Brings back all of an open entry, shows by the facts that it is what it was, and marks the entry restored.
+ * Restores all of an open entry, compares the result with the archived facts, and marks the entry as restored.
  *
  * @throws UndropError as `replayEntry`; `lock-timeout`
  */
@@ -38,10 +38,11 @@ export async function restoreEntry(
   command: 'down' | 'restore',
 ): Promise<void> {
   await checkKeepers(session);
-  // The restore locks referenced tables: whoever uses them must not have to queue behind it.
+  // The restore locks referenced tables. They are locked first, with a timeout, so that other sessions do not queue
+  // behind it.
   const survivors = await readSurvivors(session, entry);
   const locks = await readSurvivorLocks(session, survivors, await neededMode(session, entry));
-  await checkDeferred(session, `${entry.migration} brings tables back`, async () =>
+  await checkDeferred(session, `${entry.migration} restores tables`, async () =>
     survivors.map(({ oid }) => oid),
   );
   session.phase('lock');
@@ -63,14 +64,14 @@ export async function restoreEntry(
   );
 }
 
-/** Whether what is back equals what was dropped. */
+/** How the restored objects compare with the dropped ones, for the log. */
 export function describeOutcome({ droppedAt }: Entry, accepted: Accepted | null): string {
-  if (accepted === null) return `equal to what was dropped on ${droppedAt}`;
+  if (accepted === null) return `identical to what was dropped on ${droppedAt}`;
   const { digest, differences } = accepted;
-  return `with ${differences.length} accepted differences to what was dropped on ${droppedAt} (${digest})`;
+  return `with ${differences.length} accepted differences from what was dropped on ${droppedAt} (${digest})`;
 }
 
-/** The entry is restored. Where differences were accepted, the archive keeps these, and the rows. */
+/** Marks an entry as restored. Where differences were accepted, the archive keeps them and the rows. */
 export async function markRestoredAs(
   session: Session,
   { id }: Entry,
@@ -81,7 +82,8 @@ export async function markRestoredAs(
   if (accepted !== null) await writeAcceptance(session, id, command, accepted);
 }
 
-// Where only foreign keys and triggers come back to them, others may go on reading.
+// Restoring foreign keys and triggers of survivors needs SHARE ROW EXCLUSIVE only, so that other sessions can go on
+// reading.
 const modeSql = /* sql */ `
   select case when d.host_changes <> '[]' or exists (
       select from undrop.facts as f
@@ -99,7 +101,7 @@ async function neededMode(session: Session, { id }: Entry): Promise<LockMode> {
 }
 
 /**
- * Replays an entry and compares; marks nothing.
+ * Replays an entry and compares the result with the archived facts. Does not mark the entry.
  *
  * @throws UndropError `archive-damaged`, `name-taken`, `prerequisite-gone`, `restore-failed`, `restore-differs`
  */
@@ -122,23 +124,24 @@ export async function replayEntry(
     rows,
     accepted: acceptDifferences(differences, accepted, {
       code: 'restore-differs',
-      message: 'What was restored is not what was dropped.',
-      next: 'Nothing was changed. Undo what has changed around the tables since the drop, then roll back again.',
+      message: 'The restored objects differ from the dropped ones.',
+      next: 'Nothing was changed. Undo what was changed around the tables since the drop, then roll back again.',
       rows: 'accept',
     }),
   };
 }
 
-/** What came back, and which differences were accepted. */
+/** The restored rows, and the accepted differences. */
 export interface Replayed {
   readonly rows: readonly KeptRows[];
   readonly accepted: Accepted | null;
 }
 
 /**
- * What a replay of the entry would run, and what it would find replaced. Changes nothing.
+ * The capture of an entry, checked for replay, and its replaced prerequisites. Changes nothing.
  *
- * @throws UndropError `archive-damaged`, `name-taken`, `prerequisite-gone`, `restore-failed` where it could not be run
+ * @throws UndropError `archive-damaged`, `name-taken`, `prerequisite-gone`, `restore-failed` where it cannot be
+ * replayed
  */
 export async function readReplay(
   session: Session,
@@ -160,13 +163,13 @@ const survivorsSql = /* sql */ `
   where pg_catalog.to_regclass(h.identity) is not null
   order by h.identity`;
 
-/** The relations that the drop left but took something of, as far as they are still there. */
+/** The survivors of the entry that still exist. */
 export function readSurvivors(session: Session, entry: Entry): Promise<Survivor[]> {
   return session.read<Survivor>(survivorsSql, [JSON.stringify(entry.survivors)]);
 }
 
 /**
- * @throws UndropError `name-taken` naming every relation of the entry that is there
+ * @throws UndropError `name-taken`, listing every relation of the entry whose name is taken
  */
 async function checkNames(session: Session, facts: readonly Fact[]): Promise<void> {
   const relations = facts
@@ -177,9 +180,9 @@ async function checkNames(session: Session, facts: readonly Fact[]): Promise<voi
   const names = taken.map(({ identity }) => identity).join(', ');
   throw new UndropError('name-taken', {
     subject: names,
-    message: `${names} ${taken.length === 1 ? 'is' : 'are'} there already.`,
-    reason: 'The restore makes objects of the same names, and overwrites nothing.',
-    next: 'Rename or drop what stands there now, then roll back again.',
+    message: `${names} already ${taken.length === 1 ? 'exists' : 'exist'}.`,
+    reason: 'The restore creates objects of the same names, and overwrites nothing.',
+    next: 'Rename or drop the existing objects, then roll back again.',
   });
 }
 
@@ -198,10 +201,10 @@ interface Survivors {
 }
 
 /**
- * The closure must be exactly what was archived. The survivors may have changed meanwhile: of them, only what the drop
- * took must be what the restore gave back.
+ * Compares the restored closure with the archived one. Survivors may have changed since the drop: in them, the changes
+ * by the restore must be the reverse of the changes by the drop.
  *
- * @returns what differs
+ * @returns the differences
  */
 async function compareRestored(
   session: Session,
@@ -213,35 +216,37 @@ async function compareRestored(
     session,
     entry.tables.map(({ sql }) => sql),
   );
-  const given = compareFacts(before.facts, await readSurvivorFacts(session, before.survivors));
+  const changes = compareFacts(before.facts, await readSurvivorFacts(session, before.survivors));
   const own = compareArchived(entry.serverVersion, archived.facts, session.server, facts.own);
   if (own.printed.length > 0) say(describePrinted(entry, own.printed));
   return [
     ...own.differences,
-    ...(haveResolved(archived.facts) ? [] : await findUntold(session, closure, facts.own)),
-    ...compareChanges(entry.survivorChanges, given),
+    ...(haveResolved(archived.facts) ? [] : await findUnresolved(session, closure, facts.own)),
+    ...compareChanges(entry.survivorChanges, changes),
     ...(await compareRows(session, archived.rows)),
   ];
 }
 
 function describePrinted({ migration, serverVersion }: Entry, printed: readonly Difference[]): string {
   const objects = [...new Set(printed.map(({ object }) => object))].join(', ');
-  return `${migration}: dropped on PostgreSQL ${serverVersion}, which printed these in other words: ${objects}`;
+  return `${migration}: dropped on PostgreSQL ${serverVersion}, which prints these expressions differently: ${objects}`;
 }
 
-/** What was given back but not taken, and what was taken but not given back. */
-function compareChanges(taken: readonly Difference[], given: readonly Difference[]): Difference[] {
-  const undone = given.map((difference) => ({
+/**
+ * The changes by the restore that do not reverse one by the drop, and the changes by the drop that were not reversed.
+ */
+function compareChanges(dropped: readonly Difference[], restored: readonly Difference[]): Difference[] {
+  const undone = restored.map((difference) => ({
     ...difference,
     before: difference.after,
     after: difference.before,
   }));
   const key = ({ object, catalog, column, before, after }: Difference) =>
     JSON.stringify([object, catalog, column, before, after]);
-  const takenKeys = new Set(taken.map(key));
+  const droppedKeys = new Set(dropped.map(key));
   const undoneKeys = new Set(undone.map(key));
   return [
-    ...given.filter((_, index) => !takenKeys.has(key(undone[index] as Difference))),
-    ...taken.filter((difference) => !undoneKeys.has(key(difference))),
+    ...restored.filter((_, index) => !droppedKeys.has(key(undone[index] as Difference))),
+    ...dropped.filter((difference) => !undoneKeys.has(key(difference))),
   ];
 }

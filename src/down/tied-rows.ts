@@ -6,20 +6,20 @@ import { quoteName } from '../options/table-name.ts';
 import type { Session } from '../session/session.ts';
 import type { Replaced } from './replaced-tables.ts';
 
-/** A foreign key, or a table that is a part or a child of another one. */
+/** A foreign key, or a partition or child table and its parent. */
 interface Tie {
   /** `table public.children` */
   readonly from: string;
   readonly to: string;
-  /** Of a foreign key, those of the one and of the other. */
+  /** The columns of a foreign key. */
   readonly columns: { readonly from: readonly string[]; readonly to: readonly string[] } | null;
 }
 
 /**
- * What restored rows are tied to now, or are tied by, that has only the name of what they were tied to: a referenced table
- * or column, a parent, a table that refers to them. Where there are no such rows, nothing is said of it.
+ * Finds replaced relations and columns that restored rows are tied to now, by a foreign key in either direction or by
+ * inheritance, and reports each as a difference. Replaced relations without such rows are no difference.
  *
- * @param archived of an entry whose tables are there again
+ * @param archived capture of an entry whose tables are restored
  */
 export async function readTied(
   session: Session,
@@ -40,8 +40,8 @@ export async function readTied(
         tied.add(isTo ? tie.from : tie.to);
     }
     if (tied.size === 0) continue;
-    const words = `another one, and is tied to rows of ${[...tied].join(', ')}`;
-    differences.push({ ...difference, after: `${difference.after}, ${words}` });
+    const replacement = `another object, and is tied to rows of ${[...tied].join(', ')}`;
+    differences.push({ ...difference, after: `${difference.after}, ${replacement}` });
   }
   return differences;
 }
@@ -58,7 +58,7 @@ function readTies(facts: readonly Fact[]): Tie[] {
   });
 }
 
-/** The tables with rows that came back, in themselves or in their parts and children. */
+/** The tables with restored rows, in themselves or in their partitions and children. */
 function findFilled(ties: readonly Tie[], rows: readonly KeptRows[]): ReadonlySet<string> {
   const filled = new Set(rows.filter(({ count }) => count !== '0').map(({ table }) => `table ${table}`));
   for (let size = -1; size !== filled.size; ) {
@@ -68,7 +68,7 @@ function findFilled(ties: readonly Tie[], rows: readonly KeptRows[]): ReadonlySe
   return filled;
 }
 
-/** Whether any row of a table has a key, none of it null, and so refers to a row. */
+/** Whether any row of a table has no null in the columns of a key, and so refers to a row. */
 async function hasKeys(session: Session, table: string, columns: readonly string[]): Promise<boolean> {
   const isKey = columns.map((column) => `t.${quoteName(column)} is not null`).join(' and ');
   try {
@@ -77,7 +77,7 @@ async function hasKeys(session: Session, table: string, columns: readonly string
     );
     return rows.length > 0;
   } catch (error) {
-    // Where the role may not see the rows, there may be some.
+    // The role may not read the rows: assume that there are some.
     if (sqlState(error) === '42501') return true;
     throw error;
   }

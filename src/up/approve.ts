@@ -10,9 +10,9 @@ import type { Table } from '../options/table.ts';
 import type { Session } from '../session/session.ts';
 
 /**
- * The tables that approvals leave, all of them where none are asked for.
+ * The approved tables of the migration; all of its tables where it needs no approval.
  *
- * @throws UndropError `approval-missing`
+ * @throws UndropError `approval-missing` where none is approved
  */
 export function approvedTables(options: Options): Options['tables'] {
   if (options.approval === 'none') return options.tables;
@@ -22,17 +22,16 @@ export function approvedTables(options: Options): Options['tables'] {
   const names = options.tables.map(({ written }) => written).join(', ');
   throw new UndropError('approval-missing', {
     subject: options.name,
-    message: `${options.name} drops nothing, since none of its tables is approved.`,
-    reason: `Each of ${names} needs an approval of its own.`,
-    next: `Set APPROVED_DROPS to the tables that may go, separated by commas.`,
+    message: `${options.name} cannot run: none of its tables is approved.`,
+    reason: `Each of these tables needs an approval: ${names}.`,
+    next: `Set APPROVED_DROPS to the tables to drop, separated by commas.`,
   });
 }
 
 /**
- * The approvals of the tables, as the archive keeps them. One that is bound to a fingerprint holds only for the
- * table that it was given for.
+ * The approvals of the tables, for the archive. Where an approval names a fingerprint, it must match that of the table.
  *
- * @throws UndropError `approval-stale` naming every table that has changed since
+ * @throws UndropError `approval-stale`, listing every table whose fingerprint differs
  */
 export async function checkFingerprints(
   session: Session,
@@ -48,7 +47,7 @@ export async function checkFingerprints(
     if (approval === undefined) continue;
     const current = await compareFingerprint(session, table, approval);
     if (current !== undefined)
-      stale.push(`${table.written} is ${current}, approved was ${approval.fingerprint}`);
+      stale.push(`${table.written}: approved as ${approval.fingerprint}, now ${current}`);
     kept.push({
       table: table.written,
       fingerprint: approval.fingerprint ?? null,
@@ -60,13 +59,13 @@ export async function checkFingerprints(
   if (stale.length === 0) return kept;
   throw new UndropError('approval-stale', {
     subject: options.name,
-    message: 'Tables have changed since they were approved.',
+    message: 'Tables were changed after they were approved.',
     reason: stale.join('\n'),
-    next: 'Look at them again with npm run preflight, and approve what is there now.',
+    next: 'Check them with npm run preflight, and approve the new fingerprints.',
   });
 }
 
-/** The fingerprint of the table where it is another one than was approved; one of an earlier version still holds. */
+/** The fingerprint of the table, where the approved one differs. A fingerprint from an earlier version matches too. */
 async function compareFingerprint(
   session: Session,
   table: Table,
@@ -82,7 +81,7 @@ async function compareFingerprint(
   return current;
 }
 
-/** The fingerprint of one table: of the facts of its own closure. */
+/** The fingerprint of the facts of the table's own closure. */
 export async function tableFingerprint(
   session: Session,
   oid: number,

@@ -9,28 +9,28 @@ import type { Options } from '../options/options.ts';
 import type { Table } from '../options/table.ts';
 import type { Session } from '../session/session.ts';
 
-/** A closure in the archive: the number of its entry, and what was captured and kept. */
+/** An archived closure. */
 export interface Archived {
+  /** The number of the entry. */
   readonly entry: number;
-  /** Seals the entry. */
+  /** The checksum of the capture. */
   readonly digest: string;
-  /** As it was captured. */
   readonly closure: Closure;
   readonly capture: Omit<Capture, 'rows'> & { readonly rows: readonly KeptRows[] };
 }
 
-/** What is known of a drop beside the tables. */
+/** What an entry records beside its tables. */
 export interface Known {
-  /** The table in which Knex records it, qualified and quoted, where that is known. */
+  /** The migrations table, qualified and quoted; null where it is unknown. */
   readonly ledger: string | null;
   readonly backup: number | null;
 }
 
-/** What allows the drop of a closure: throws, or gives the approvals. */
+/** Checks whether a closure may be dropped: returns the approvals, or throws. */
 export type Judge = (closure: Closure) => Promise<readonly KeptApproval[]>;
 
 /**
- * Captures a closure and writes it into the archive, its rows included where the options say so.
+ * Captures a closure and writes it into the archive, with its rows where `rows` is `copy`.
  *
  * @throws UndropError `not-reproducible`, `insufficient-privilege`; what the judge throws
  */
@@ -53,12 +53,13 @@ export async function archiveClosure(
     const circumstances = { prerequisites, survivors: closure.survivors, ledger, oids, approvals, backup };
     return { closure, captured, circumstances };
   };
-  let now = await capture(locked.closure);
-  const rows = await keepRows(session, now.captured.rows);
-  // To keep rows takes long. They are locked; what else has been changed meanwhile is captured as it is now.
+  let latest = await capture(locked.closure);
+  const rows = await keepRows(session, latest.captured.rows);
+  // Copying rows takes long. The rows are locked; where another session has changed the closure meanwhile, it is
+  // captured again.
   const closure = rows.length === 0 ? locked.closure : await locked.renew();
-  if (closure !== locked.closure) now = await capture(closure);
-  const { captured, circumstances } = now;
+  if (closure !== locked.closure) latest = await capture(closure);
+  const { captured, circumstances } = latest;
   const kept = { ...captured, rows };
   const digest = await writeEntry(session, entry, tables, kept, circumstances, options);
   return { entry, digest, closure, capture: kept };

@@ -3,16 +3,16 @@ import { sqlState, UndropError } from '../errors.ts';
 import type { Table } from '../options/table.ts';
 import type { Session } from '../session/session.ts';
 
-// Catalog rows that this transaction has deleted so far: pg_stat_xact_sys_tables, less what it counts besides.
+// The catalog rows that this transaction has deleted so far, as in pg_stat_xact_sys_tables.
 // https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-STATS-FUNCTIONS
 const deletedSql = /* sql */ `
   select c.relname as catalog, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::int as rows,
     pg_catalog.current_setting('track_counts')::boolean as counts
   from pg_catalog.pg_class as c
-  -- asked of each by itself: a join would read the columns of all tables
+  -- lateral, since a join would read the columns of all tables
   cross join lateral (
     select from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.attname = 'oid' offset 0) as a
-  -- catalogs have the numbers that initdb gave them, and there is an index on these
+  -- the OIDs of catalogs are below 16384, and the column has an index
   where c.oid < 16384 and c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace
     and c.relkind = 'r' and not c.relisshared
   order by c.relname`;
@@ -24,10 +24,11 @@ const leftSql = /* sql */ `
   where i.identity is not null`;
 
 /**
- * Drops the tables, and shows that this removed the closure and nothing else: every member is gone, and the server
- * deleted exactly as many objects of each catalog as the closure holds.
+ * Drops the tables, and checks that the server removed exactly the closure: no member exists any longer, and from each
+ * catalog it deleted as many rows as the closure has members in it.
  *
- * @throws UndropError `drop-differs`; `unsupported-server` where `track_counts` is off; `lock-timeout`
+ * @throws UndropError `drop-differs`; `unsupported-server` where `track_counts` is off; `lock-timeout`;
+ * `insufficient-privilege`
  */
 export async function drop(session: Session, tables: readonly Table[], closure: Closure): Promise<void> {
   const behaviour = dependents(closure).length === 0 ? 'restrict' : 'cascade';
@@ -45,13 +46,13 @@ export async function drop(session: Session, tables: readonly Table[], closure: 
       whole.map((member) => member.objid),
     ]),
   ]);
-  const surprises = compareCounts(whole, before, after);
-  if (left?.count !== 0) surprises.push(`${left?.count} objects that should be gone are still there`);
-  if (surprises.length === 0) return;
+  const problems = compareCounts(whole, before, after);
+  if (left?.count !== 0) problems.push(`${left?.count} objects of the closure still exist`);
+  if (problems.length === 0) return;
   throw new UndropError('drop-differs', {
     subject: tables.map(({ written }) => written).join(', '),
-    message: 'The drop removed something else than was captured.',
-    reason: surprises.join('\n'),
+    message: 'The drop did not remove exactly the captured objects.',
+    reason: problems.join('\n'),
     next: 'Nothing was changed. Look for event triggers that alter objects; if there are none, please report this.',
   });
 }
@@ -62,8 +63,8 @@ async function readDeleted(session: Session): Promise<Map<string, number>> {
     throw new UndropError('unsupported-server', {
       subject: 'track_counts',
       message: 'The setting track_counts is off.',
-      reason: 'Without it the server does not say how much a drop has removed, so it cannot be checked.',
-      next: 'Set track_counts = on, which is the default.',
+      reason: 'Without it the server does not count what a drop removes, so the drop cannot be checked.',
+      next: 'Set track_counts to on, which is the default.',
     });
   }
   return new Map(rows.map((row) => [row.catalog, row.rows]));
@@ -77,9 +78,9 @@ function compareCounts(
   const expected = new Map<string, number>();
   for (const { catalog } of members) expected.set(catalog, (expected.get(catalog) ?? 0) + 1);
   return [...new Set([...expected.keys(), ...after.keys()])].sort().flatMap((catalog) => {
-    const gone = (after.get(catalog) ?? 0) - (before.get(catalog) ?? 0);
-    const wanted = expected.get(catalog) ?? 0;
-    return gone === wanted ? [] : [`${catalog}: ${wanted} captured, ${gone} removed`];
+    const removed = (after.get(catalog) ?? 0) - (before.get(catalog) ?? 0);
+    const captured = expected.get(catalog) ?? 0;
+    return removed === captured ? [] : [`${catalog}: ${captured} captured, ${removed} removed`];
   });
 }
 
@@ -90,15 +91,15 @@ function explain(error: unknown, tables: readonly Table[]): unknown {
     case '55P03':
       return new UndropError('lock-timeout', {
         subject,
-        message: 'A lock that only DROP itself may take was not to be had.',
+        message: 'A lock that only DROP itself can take could not be acquired.',
         reason,
-        next: 'Run it again at a quieter time.',
+        next: 'Run the migration again when there is less load.',
         cause: error,
       });
     case '42501':
       return new UndropError('insufficient-privilege', {
         subject,
-        message: 'The tables cannot be dropped by this role.',
+        message: 'This role cannot drop the tables.',
         reason,
         next: 'Run the migration as the owner of the tables.',
         cause: error,

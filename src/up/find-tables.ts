@@ -7,10 +7,10 @@ import { say } from '../text/log.ts';
 import { approvedTables } from './approve.ts';
 
 /**
- * Names → tables that may be dropped.
+ * Finds the tables to drop, and checks that they may be dropped.
  *
  * @throws UndropError `not-a-table`, `extension-member`, `insufficient-privilege`, `missing-table`,
- * `approval-missing`, each naming all
+ * `approval-missing`, each with all tables concerned
  */
 export async function gate(session: Session, options: Options): Promise<Table[]> {
   const wanted = approvedTables(options);
@@ -32,7 +32,7 @@ interface Found {
   system: boolean;
   temporary: boolean;
   extension: string | null;
-  /** Whether this role is, or may act as, the owner. */
+  /** Whether this role is the owner, or a member of the owning role. */
   owned: boolean;
 }
 
@@ -70,7 +70,11 @@ const kinds: Readonly<Record<string, string>> = {
   t: 'a TOAST table',
 };
 
-/** Looks names up: those that are tables, and those that are nothing. */
+/**
+ * Resolves names to tables; `missing` are the names without a relation.
+ *
+ * @throws UndropError `not-a-table`, `extension-member`, `insufficient-privilege`
+ */
 export async function findTables(
   session: Session,
   wanted: readonly (TableName & { reason: string | undefined })[],
@@ -106,20 +110,20 @@ function refuseOthers(found: readonly Found[]): void {
   if (others.length > 0) {
     throw new UndropError('not-a-table', {
       subject: others.map((line) => line.split(' ')[0]).join(', '),
-      message: 'Not all of the names are tables that can be dropped.',
+      message: 'Some names are not tables that can be dropped.',
       reason: others.join('\n'),
-      next: 'Leave them out of the migration.',
+      next: 'Remove them from the migration.',
     });
   }
   const members = found.filter(({ extension }) => extension !== null);
   if (members.length > 0) {
     throw new UndropError('extension-member', {
       subject: members.map(({ written }) => written).join(', '),
-      message: 'Not all of the tables are ours to drop.',
+      message: 'Some tables belong to extensions.',
       reason: members
         .map(({ written, extension }) => `${written} belongs to the extension ${extension}`)
         .join('\n'),
-      next: 'Leave them out of the migration; the extension drops them with itself.',
+      next: 'Remove them from the migration; DROP EXTENSION drops them.',
     });
   }
 }
@@ -130,7 +134,7 @@ function refuseForeign(session: Session, found: readonly Found[]): void {
   throw new UndropError('insufficient-privilege', {
     subject: foreign.join(', '),
     message: `The role ${session.role} does not own ${foreign.join(', ')}.`,
-    reason: 'Only the owner, or a member of the owning role, can drop a table and make it again as it was.',
+    reason: 'Only the owner, or a member of the owning role, can drop a table and recreate it as it was.',
     next: 'Run the migration as the owner.',
   });
 }
@@ -142,7 +146,7 @@ const closedSql = /* sql */ `
   where c.relname = any ($1) and c.relkind in ('r', 'p') and not pg_catalog.has_schema_privilege(n.oid, 'usage')
   order by 1`;
 
-/** The search path leaves out the schemas that the role may not enter. */
+/** Refuses tables in schemas on which the role lacks USAGE: a search path skips these schemas. */
 async function refuseClosed(session: Session, missing: readonly TableName[]): Promise<void> {
   const names = missing.filter(({ schema }) => schema === undefined).map(({ name }) => name);
   const closed = await session.read<{ table: string; schema: string }>(closedSql, [names]);
@@ -151,9 +155,9 @@ async function refuseClosed(session: Session, missing: readonly TableName[]): Pr
   const schemas = [...new Set(closed.map(({ schema }) => schema))].join(', ');
   throw new UndropError('insufficient-privilege', {
     subject: schemas,
-    message: `The role ${session.role} may not look into ${schemas}.`,
-    reason: `There are tables of these names: ${closed.map(({ table }) => table).join(', ')}.`,
-    next: `Run the migration as the owner, or let the owner run: grant usage on schema ${first.schema} to ${session.role}`,
+    message: `The role ${session.role} has no USAGE privilege on ${schemas}.`,
+    reason: `Tables of these names exist there: ${closed.map(({ table }) => table).join(', ')}.`,
+    next: `Run the migration as the owner, or ask the owner to run: grant usage on schema ${first.schema} to ${session.role}`,
   });
 }
 
@@ -163,10 +167,10 @@ function missingTables(session: Session, missing: readonly TableName[], all: boo
     subject: names,
     message: `${names} ${missing.length === 1 ? 'does' : 'do'} not exist in ${session.database}.`,
     reason: all
-      ? 'None of the tables is there, and the archive knows of no drop: this may be the wrong database.'
-      : `Looked for in the schemas ${session.schemas.join(', ')}.`,
+      ? 'None of the tables exists, and the archive has no entry for them: this may be the wrong database.'
+      : `Searched in the schemas ${session.schemas.join(', ')}.`,
     next: all
       ? 'Check the connection and the search path.'
-      : "Correct the names, or set missing: 'skip' if it is right that they are gone.",
+      : "Correct the names, or set missing: 'skip' if the tables need not exist.",
   });
 }

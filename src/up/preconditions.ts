@@ -7,7 +7,7 @@ import type { Session } from '../session/session.ts';
 import { withProgress } from '../text/progress.ts';
 
 /**
- * What the user asked for, held against the closure under its locks.
+ * Checks the locked closure against the options `dependents` and `rows`.
  *
  * @throws UndropError `has-dependents`, `not-empty`
  */
@@ -23,7 +23,7 @@ export async function check(session: Session, closure: Closure, options: Options
 export interface Filled {
   /** Qualified. */
   readonly identity: string;
-  /** Why it does not count as empty: `3 rows`, or that it could not be looked into. */
+  /** Why it does not count as empty: `3 rows`, or that its rows could not be counted. */
   readonly found: string;
 }
 
@@ -33,12 +33,12 @@ const maybeFilledSql = /* sql */ `
 
 const most = 1000;
 
-// What is counted without a plan is read to the end.
+// countUnplanned reads a table to the end.
 const mostBytes = 64 << 20;
 
 /**
- * The tables of the closure that are not empty, by two witnesses: a file of no bytes holds no rows; otherwise, rows are
- * looked for with row-level security off, which turns rows hidden from us into an error.
+ * The tables of the closure that are not empty. A table whose file has no bytes is empty. Of the others, rows are
+ * counted with row_security off, so that the server raises an error where a policy would hide rows.
  */
 export async function findRows(session: Session, closure: Closure): Promise<Filled[]> {
   const tables = closure.members.filter((member) => member.kind === 'table' && member.objsubid === 0);
@@ -66,7 +66,7 @@ export async function findRows(session: Session, closure: Closure): Promise<Fill
         filled.push({ identity, found: count > most ? `more than ${most} rows` : rowsOf(count) });
     } catch (error) {
       if (sqlState(error) !== '42501') throw error;
-      filled.push({ identity, found: 'not to be known: row-level security or missing rights hide its rows' });
+      filled.push({ identity, found: 'unknown: row-level security or missing privileges hide its rows' });
     }
   }
   return filled;
@@ -89,18 +89,18 @@ function notEmpty(filled: readonly Filled[]): UndropError {
     message: `${filled.map(({ identity }) => identity).join(', ')} ${filled.length === 1 ? 'is' : 'are'} not empty.`,
     reason: filled.map(({ identity, found }) => `${identity}: ${found}`).join('\n'),
     next:
-      'Delete the rows first if they are not needed, let the archive keep them with ' +
-      "rows: 'copy', or leave the table out of the migration.",
+      "Delete the rows if they are not needed, set rows: 'copy' to copy them into the archive, " +
+      'or remove the table from the migration.',
   });
 }
 
 function hasDependents(others: readonly Member[], options: Options): UndropError {
   return new UndropError('has-dependents', {
     subject: others.map(({ identity }) => identity).join(', '),
-    message: `Dropping the tables would take ${others.length === 1 ? 'an object' : `${others.length} objects`} of others along.`,
+    message: `The drop would also remove ${others.length === 1 ? '1 dependent object' : `${others.length} dependent objects`}.`,
     reason: others.map(({ kind, identity }) => `${kind} ${identity}`).join('\n'),
     next:
-      'Remove these references first, or let them go and be restored with the tables: ' +
+      'Remove these references first, or drop and restore them with the tables: ' +
       `dependents: 'cascade', for one run UNDROP_DEPENDENTS=cascade:${options.name}`,
   });
 }

@@ -7,13 +7,13 @@ const publicationsSql = /* sql */ `
   order by p.pubname`;
 
 /**
- * What is to be known where the archive, whose tables are tables like others, goes to subscribers too: one that lacks
- * them stops. Undefined where it does not.
+ * A warning where a FOR ALL TABLES publication includes the tables of the archive: replication fails on a subscriber
+ * that does not have them. Undefined where there is no such publication.
  * https://www.postgresql.org/docs/current/logical-replication-restrictions.html
  */
 export async function describePublished(session: Session): Promise<string | undefined> {
   const publications = await session.read<{ name: string }>(publicationsSql, []);
   if (publications.length === 0) return undefined;
   const names = publications.map(({ name }) => name).join(', ');
-  return `the archive is published for all tables by ${names}: a subscriber without the schema undrop stops`;
+  return `publications for all tables include the archive (${names}): replication stops on a subscriber without the schema undrop`;
 }

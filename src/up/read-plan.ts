@@ -13,23 +13,23 @@ import { type Filled, findRows } from './preconditions.ts';
 
 /** What `up` would do. */
 export interface Plan {
-  /** Those that would be dropped, as the migration writes them, each with what an approval of it may be bound to. */
+  /** The tables that would be dropped, as the migration writes them. An approval may name the fingerprint. */
   readonly tables: readonly { table: string; fingerprint: string; reason: string | undefined }[];
-  /** Tables that the migration names and that are not there. */
+  /** Tables that the migration names and that do not exist. */
   readonly missing: readonly string[];
-  /** Every object that would go, tables first, under PostgreSQL's names; dependents are those of no named table. */
+  /** All objects that the drop would remove, tables first. A `dependent` object is not part of a named table. */
   readonly closure: readonly { kind: string; identity: string; dependent: boolean }[];
   /** Tables that are not empty. */
   readonly filled: readonly Filled[];
-  /** What could not be brought back exactly. */
+  /** Objects that could not be restored exactly. */
   readonly obstacles: readonly Obstacle[];
   /** The statements that `down` would replay, in order. */
   readonly statements: readonly Statement[];
-  /** Of all tables together: 12 hexadecimal digits, the same as long as nothing about them changes but rows and sequences. */
+  /** Fingerprint of all tables together: 12 hexadecimal digits, which do not depend on rows and sequence values. */
   readonly fingerprint: string;
 }
 
-/** The plan of one migration: `planDrop`, with its options parsed. */
+/** The plan of one migration, as `planDrop` returns it, from parsed options. */
 export async function readPlan(knex: Knex, options: Options): Promise<Plan> {
   const work = async (session: Session): Promise<Plan> => {
     const { tables, missing } = await findTables(session, approvedTables(options));
@@ -39,7 +39,7 @@ export async function readPlan(knex: Knex, options: Options): Promise<Plan> {
   return inSession(knex, work, { onlyReads: true });
 }
 
-/** What the drop of some tables would mean, and the closure that it was read from. */
+/** The plan for some tables, and their closure. */
 export async function planTables(
   session: Session,
   tables: readonly Table[],

@@ -9,12 +9,12 @@ import type { Session } from '../session/session.ts';
 import type { Archived } from './archive-closure.ts';
 
 /**
- * Restores what has just been dropped, rows included, compares facts and rows, and takes it back: it ends dropped, as
- * it began. Without the rows nothing would be known of the keys, checks and functions that they have to get past.
+ * Restores the dropped objects in a savepoint, compares facts and rows, and rolls back. Rows are restored too, so that
+ * keys, checks and functions are tested with them.
  *
  * @param accepted digests of differences that are accepted
- * @returns what was accepted; null where nothing differs
- * @throws UndropError `not-reproducible` where a statement fails, `rehearsal-differs` where a fact differs
+ * @returns the accepted differences; null where nothing differs
+ * @throws UndropError `not-reproducible` where a statement fails, `rehearsal-differs` where a fact or a row differs
  */
 export async function rehearse(
   session: Session,
@@ -35,8 +35,8 @@ export async function rehearse(
     const differences = [...found.flat(), ...(await compareRows(session, capture.rows))];
     return acceptDifferences(differences, accepted, {
       code: 'rehearsal-differs',
-      message: 'What was dropped would not come back as it was.',
-      next: 'Nothing was changed. Leave these tables out, or report the difference.',
+      message: 'The restore would not recreate the dropped objects as they were.',
+      next: 'Nothing was changed. Remove these tables from the migration, or report the difference.',
       rows: 'refuse',
     });
   });
@@ -52,7 +52,7 @@ async function compareOwnFacts(
   return comparison.differences();
 }
 
-/** What the drop has changed of the survivors: a table that lost a default, say. Nothing, mostly. */
+/** What the drop has changed in the survivors, such as a column default that was removed. Mostly empty. */
 export async function survivorChanges(
   session: Session,
   survivors: readonly Survivor[],

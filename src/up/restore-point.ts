@@ -3,35 +3,38 @@ import { isVerdict } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import { printable } from '../text/printable.ts';
 
-// Other servers than PostgreSQL's own have taken these functions away, or closed them: nothing rests on them here.
+// Some PostgreSQL services have removed or restricted these functions; then the position or the restore point is null.
 const mayMarkSql = /* sql */ `
   select pg_catalog.has_function_privilege('pg_catalog.pg_create_restore_point(text)', 'execute')
     and pg_catalog.current_setting('wal_level') <> 'minimal' and not pg_catalog.pg_is_in_recovery() as may`;
 
 /**
- * Marks the moment in the write-ahead log, with a named restore point where the role may set one, and never fails: a
- * drop does not depend on it. The mark stays, whatever becomes of the transaction.
+ * Reads the current position in the write-ahead log, and creates a restore point there where the role may. Does not
+ * fail where the server rejects either. The restore point stays if the transaction is rolled back.
  */
 export async function markWal(session: Session, migration: string, entry: number): Promise<WalPlace> {
   const name = restorePointName(migration, entry);
-  const marked = await tried(session, async () => {
+  const marked = await orUndefined(session, async () => {
     const [mayMark] = await session.read<{ may: boolean }>(mayMarkSql, []);
     if (mayMark?.may !== true) return undefined;
     const [set] = await session.read<{ lsn: string }>(setSql, [name]);
     return set?.lsn;
   });
   if (marked !== undefined) return { lsn: marked, restorePoint: name };
-  const lsn = await tried(session, async () => (await session.read<{ lsn: string }>(nowSql, []))[0]?.lsn);
+  const lsn = await orUndefined(
+    session,
+    async () => (await session.read<{ lsn: string }>(lsnSql, []))[0]?.lsn,
+  );
   return { lsn: lsn ?? null, restorePoint: null };
 }
 
 const setSql = 'select pg_catalog.pg_create_restore_point($1::text)::text as lsn';
-const nowSql = 'select pg_catalog.pg_current_wal_insert_lsn()::text as lsn';
+const lsnSql = 'select pg_catalog.pg_current_wal_insert_lsn()::text as lsn';
 
 // https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-BACKUP
 const mostBytes = 63;
 
-/** `undrop 044_cleanup_legacy_tables #12`, with as much of the migration's name as there is room for. */
+/** `undrop 044_cleanup_legacy_tables #12`, with the migration's name cut so that the whole fits. */
 export function restorePointName(migration: string, entry: number): string {
   const room = mostBytes - Buffer.byteLength(`undrop  #${entry}`);
   let name = '';
@@ -42,8 +45,8 @@ export function restorePointName(migration: string, entry: number): string {
   return `undrop ${name} #${entry}`;
 }
 
-/** What the work gives, or undefined where the server refuses. */
-async function tried<T>(session: Session, work: () => Promise<T>): Promise<T | undefined> {
+/** The result of the work; undefined where the server rejects it. */
+async function orUndefined<T>(session: Session, work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await session.attempt(work);
   } catch (error) {

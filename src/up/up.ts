@@ -25,8 +25,8 @@ import { rehearse, survivorChanges } from './rehearse.ts';
 import { markWal } from './restore-point.ts';
 
 /**
- * Drops the tables of a migration, having proved in the same transaction that they can be brought back.
- * Whatever it throws, nothing has been changed.
+ * Drops the tables of a migration, and rehearses their restore in the same transaction. If it throws, nothing was
+ * changed.
  */
 export async function up(knex: Knex, options: Options): Promise<void> {
   await inSession(knex, (session) =>
@@ -55,7 +55,8 @@ async function dropTables(
   await checkDeferred(session, `${options.name} drops tables`, () => findReach(session, tables));
   const committed = await opened;
   session.phase('lock');
-  // A lock that only DROP itself may take can fail it, and so can what others change: then all of this is tried again.
+  // DROP takes locks of its own, which may time out, and another session may change the closure: then all of this is
+  // repeated.
   const { entry, fingerprint, rows } = await lockClosure(
     session,
     tables,
@@ -63,13 +64,13 @@ async function dropTables(
     (locked) => dropLocked(session, tables, locked, options, { ledger, backup }),
     committed,
   );
-  const kept = rows.length === 0 ? '' : `${countRows(rows)} kept, `;
+  const copied = rows.length === 0 ? '' : `${countRows(rows)} copied, `;
   say(
-    `${options.name}: ${countTables(tables)} dropped, ${kept}the way back rehearsed (entry ${entry}, ${fingerprint})`,
+    `${options.name}: ${countTables(tables)} dropped, ${copied}restore rehearsed (entry ${entry}, ${fingerprint})`,
   );
 }
 
-/** The relations that go, and those that lose something. */
+/** The OIDs of the relations in the closure and of the survivors. */
 async function findReach(session: Session, tables: readonly Table[]): Promise<number[]> {
   const { members, survivors } = await readReach(
     session,
