@@ -114,10 +114,14 @@ describe('restore from the archive', () => {
       });
 
       const [old, open] = await entries();
-      expect(old).to.include({ id: 1, splitInto: 2, note: '1 of 3 tables, the others are in entry 2' });
+      expect(old).to.include({
+        id: 1,
+        splitInto: 2,
+        note: '1 of 3 tables restored, the others are in entry 2',
+      });
       expect(open).to.include({ id: 2, restoredAt: null, droppedAt: dropped?.droppedAt, lsn: dropped?.lsn });
       expect(open?.restorePoint).to.equal(dropped?.restorePoint);
-      expect(open?.note).to.match(/^1 of 3 tables restored, the last on .*; 2 wait$/);
+      expect(open?.note).to.match(/^1 of 3 tables restored, the last on .*; 2 still dropped$/);
       expect(open?.tables).to.deep.equal([
         { sql: 'public.a', reason: 'old', written: 'a' },
         { sql: 'public.b', reason: 'older', written: 'b' },
@@ -143,7 +147,7 @@ describe('restore from the archive', () => {
       await run.down(make());
       const kept = await entries();
       expect(kept.map(({ restoredAt }) => restoredAt === null)).to.deep.equal([false, false, false]);
-      expect(kept[1]?.note).to.equal('1 of 2 tables, the others are in entry 3');
+      expect(kept[1]?.note).to.equal('1 of 2 tables restored, the others are in entry 3');
       await run.up(make());
       await run.down(make());
       expect(await look()).to.equal(before);
@@ -222,11 +226,11 @@ describe('restore from the archive', () => {
 
     it('that no open entry has is refused, with what became of it', async () => {
       const none = await refusalOf(restore({ table: 'a' }), 'archive-missing');
-      expect(none.reason).to.equal('No drop stands that could be restored.');
+      expect(none.reason).to.equal('The archive has no open entry.');
       await run.up(make());
       const never = await refusalOf(restore({ table: 'kept' }), 'archive-missing');
       expect(never.reason).to.equal(
-        'It was never dropped here. What can be restored: public.a, public.b, public.c.',
+        'The archive has no entry for it. The open entries hold public.a, public.b, public.c.',
       );
       await restore({ table: 'a' });
       const restored = await refusalOf(restore({ table: 'a' }), 'archive-missing');
@@ -241,9 +245,11 @@ describe('restore from the archive', () => {
       const parted = make({ tables: ['p', 'p1'] });
       await run.up(parted);
       const along = await refusalOf(restore({ table: 'p2' }), 'archive-missing');
-      expect(along.reason).to.equal('It went along with public.p, public.p1, which m dropped (entry 1).');
+      expect(along.reason).to.equal(
+        'It was dropped as a dependent object of public.p, public.p1 by m (entry 1).',
+      );
       const alone = await refusalOf(restore({ table: 'p1' }), 'prerequisite-gone');
-      expect(alone.reason).to.contain('would take it along');
+      expect(alone.reason).to.contain('It depends on another table of the same entry');
       expect(await entries()).to.have.length(1);
       await run.down(parted);
     });
@@ -431,8 +437,8 @@ describe('restore by command', () => {
 
     const list = await undrop('archive');
     expect(list)
-      .to.contain('1 of 6 tables, the others are in entry 2')
-      .and.match(/^2 {2}044_cleanup_legacy_tables: .*\n {2}dropped .*\n {2}open: can be rolled back$/m);
+      .to.contain('1 of 6 tables restored, the others are in entry 2')
+      .and.match(/^2 {2}044_cleanup_legacy_tables: .*\n {2}dropped .*\n {2}open$/m);
     const exported = await undrop('archive --export kept');
     expect(exported).to.contain('kept/044_cleanup_legacy_tables_2.sql');
     expect(await undrop('archive --prune')).to.match(/^kept {5}1 {2}044_cleanup_legacy_tables: the others/);

@@ -14,19 +14,19 @@ import { readTied } from '../down/tied-rows.ts';
 import { isUndropError, UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 
-/** An open entry whose tables are all there, by whatever means they came. */
+/** An open entry whose tables all exist, by whatever means they were restored. */
 export interface Settled {
   readonly migration: string;
   readonly id: number;
-  /** Marked restored, so that a later rollback has nothing left to do. */
+  /** Whether it was marked as restored, so that a later rollback does nothing. */
   readonly restored: boolean;
-  /** Why it was left open. */
+  /** Why it stays open. */
   readonly reason: string | null;
 }
 
 /**
- * Marks the open entries as restored whose tables are all there and equal to what was dropped, but for differences that
- * are accepted. The comment on the schema goes back with them, as a rollback would do it.
+ * Marks open entries as restored whose tables all exist and are identical to what was dropped, except for accepted
+ * differences. Restores the schema comment as a rollback would.
  *
  * @param accept the digest of differences that are accepted; default: none
  */
@@ -35,11 +35,12 @@ export async function settleEntries(session: Session, accept?: string): Promise<
 }
 
 /**
- * The same once a file has been replayed. What it brought of open entries must be what one of them dropped.
+ * Like `settleEntries`, after the replay of a file. A table of an open entry that the file created must be identical to
+ * what that entry dropped.
  *
- * @param made the tables that it brought, qualified and quoted
+ * @param made the tables that the file created, qualified and quoted
  * @param accept the digest of differences that are accepted; default: none
- * @returns those of them, too, that no open entry has and that are compared with nothing
+ * @returns `uncompared`: the created tables that no open entry holds
  * @throws UndropError `restore-differs`
  */
 export async function settleMade(
@@ -61,10 +62,10 @@ export async function settleMade(
 
 interface Judged {
   readonly entry: Entry;
-  /** Those that went along with its tables included. */
+  /** All tables of the entry, dependent ones included, qualified and quoted. */
   readonly tables: readonly string[];
   readonly state: 'equal' | 'different' | 'incomplete' | 'damaged';
-  /** Why it is not equal. */
+  /** Why it is not `equal`. */
   readonly reason: string | null;
   readonly accepted: Accepted | null;
 }
@@ -84,7 +85,7 @@ async function settle(session: Session, judged: readonly Judged[]): Promise<Sett
   }));
 }
 
-/** The open entries, as far as one of their tables is there. */
+/** Compares the open entries of which at least one table exists. */
 async function judgeEntries(
   session: Session,
   made: readonly string[],
@@ -98,8 +99,8 @@ async function judgeEntries(
     const names = namesOf(entry);
     const present = await readPresent(session, names);
     if (present.length === 0 && names.length > 0) continue;
-    const gone = names.filter((name) => !present.includes(name));
-    judged.push(await judge(session, entry, gone, made, accept));
+    const absent = names.filter((name) => !present.includes(name));
+    judged.push(await judge(session, entry, absent, made, accept));
   }
   return judged;
 }
@@ -107,18 +108,21 @@ async function judgeEntries(
 async function judge(
   session: Session,
   entry: Entry,
-  gone: readonly string[],
+  absent: readonly string[],
   made: readonly string[],
   accept: string | undefined,
 ): Promise<Judged> {
-  const not = { entry, accepted: null };
+  const unaccepted = { entry, accepted: null };
   try {
     const { facts: dropped, rows } = await loadCapture(session, entry);
-    const about = { ...not, tables: tablesIn(dropped) };
-    if (gone.length > 0) return { ...about, state: 'incomplete', reason: `Not there: ${gone.join(', ')}.` };
+    const about = { ...unaccepted, tables: tablesIn(dropped) };
+    if (absent.length > 0) {
+      const reason = `These tables do not exist: ${absent.join(', ')}.`;
+      return { ...about, state: 'incomplete', reason };
+    }
     const { facts } = await readRestored(session, namesOf(entry));
     const own = compareArchived(entry.serverVersion, dropped, session.server, facts.own);
-    // Whatever is in a table that was just made is of the file.
+    // Rows of a created table are from the file: where the entry holds none, there must be none.
     const kept = new Set(rows.map(({ table }) => table));
     const empty = about.tables.filter((table) => made.includes(table) && !kept.has(table));
     const none = empty.map((table): KeptRows => ({ table, store: '', ...noRows }));
@@ -130,8 +134,8 @@ async function judge(
     try {
       const accepted = acceptDifferences(differences, accept === undefined ? [] : [accept], {
         code: 'restore-differs',
-        message: 'What is there is not what was dropped.',
-        next: 'Undo what has changed around the tables since the drop.',
+        message: 'The existing objects differ from the dropped ones.',
+        next: 'Undo what was changed around the tables since the drop.',
         rows: 'accept',
       });
       return { ...about, accepted, state: 'equal', reason: null };
@@ -140,9 +144,9 @@ async function judge(
       return { ...about, state: 'different', reason: `${error.reason}\n${error.next}` };
     }
   } catch (error) {
-    // What a damaged archive is restored without, it cannot be compared with either.
+    // A damaged entry cannot be compared with anything; it must not prevent a restore from a file either.
     if (!isUndropError(error) || error.code !== 'archive-damaged') throw error;
-    return { ...not, tables: namesOf(entry), state: 'damaged', reason: error.message };
+    return { ...unaccepted, tables: namesOf(entry), state: 'damaged', reason: error.message };
   }
 }
 
@@ -160,12 +164,12 @@ function notWhatWasDropped(file: string, bad: readonly Judged[]): UndropError {
   const migrations = bad.map(({ entry }) => entry.migration).join(', ');
   return new UndropError('restore-differs', {
     subject: file,
-    message: `What ${file} brings is not what ${migrations} dropped.`,
+    message: `The tables in ${file} differ from those that ${migrations} dropped.`,
     reason: bad
       .map(({ entry: { migration, id }, reason }) => `Entry ${id} of ${migration}:\n${reason}`)
       .join('\n'),
     next:
-      'Nothing was changed. The archive brings them as they were: undrop restore --migration, or --table for one of ' +
-      'them. To have what is in the file all the same, run it with psql: the entry then stays open.',
+      'Nothing was changed. To restore the tables as they were, use the archive: undrop restore --migration, or --table for ' +
+      'one table. To create the tables of the file, run it with psql: the entry then stays open.',
   });
 }

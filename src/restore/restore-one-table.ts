@@ -24,25 +24,28 @@ import { findTables } from '../up/find-tables.ts';
 import { check } from '../up/preconditions.ts';
 import { rehearse, survivorChanges } from '../up/rehearse.ts';
 
-/** What stays dropped when one table of an entry comes back. */
+/** What stays dropped when one table of an entry is restored. */
 export interface Rest {
   /** The new open entry. */
   readonly entry: number;
   /** Qualified and quoted. */
   readonly tables: readonly string[];
-  /** What the table that is back lacks as long as these are gone, such as a foreign key to one of them. */
+  /**
+   * Dependent objects that the restored table lacks until these tables are restored, such as a foreign key to one of
+   * them.
+   */
   readonly waiting: readonly { kind: string; identity: string }[];
 }
 
 /**
- * Brings back one table of an open entry: all of them are restored and compared, as `down` does it, and the others
- * dropped again, as `up` does it, into a new entry of the same migration. So the table is exact, and a later `down`
- * brings the rest.
+ * Restores one table of an open entry: restores and compares the whole entry, as `down` does, then drops the other
+ * tables again, as `up` does, into a new entry of the same migration. A later `down` restores those.
  *
- * @param table qualified and quoted, one of the entry's
+ * @param table one of the entry's tables, qualified and quoted
  * @param accept the digest of differences that are accepted; default: none
- * @returns null where there were no others
- * @throws UndropError what restore and drop throw; `prerequisite-gone` where the table cannot be without the others
+ * @returns null where the entry has no other tables
+ * @throws UndropError as `replayEntry` and the drop; `prerequisite-gone` where the table cannot exist without the
+ * others
  */
 export async function splitEntry(
   session: Session,
@@ -59,7 +62,7 @@ export async function splitEntry(
   }
   await ensureArchive(session);
   const survivors = await readSurvivors(session, entry);
-  // What the drop of the others will ask for is asked for first.
+  // Take the locks first that the drop of the other tables will need.
   const locks = await readSurvivorLocks(session, survivors, 'access exclusive');
   const { rest, accepted } = await withLockTries(
     session,
@@ -87,7 +90,7 @@ async function dropRest(
   tables: readonly Table[],
   options: Options,
 ): Promise<Rest> {
-  // All of it is of this transaction, so that no other session changes it.
+  // This transaction has created all of the objects, so no other session can change them.
   const locked = await lockClosure(session, tables, options, async (locked) => {
     await locked.lockSurvivors();
     return locked;
@@ -111,7 +114,7 @@ async function dropRest(
   return { entry, tables: tables.map(({ sql }) => sql), waiting };
 }
 
-/** All that goes again has just been restored from the entry, so whatever goes along was a part of it. */
+/** Options for dropping the other tables again. All dependent objects have just been restored from the entry. */
 function optionsOf({ migration, tables }: Entry, accept: string | undefined): Options {
   return parseOptions(
     { name: migration, tables: tables.map(({ written }) => written), dependents: 'cascade', rows: 'copy' },
@@ -119,7 +122,7 @@ function optionsOf({ migration, tables }: Entry, accept: string | undefined): Op
   );
 }
 
-/** The tables that are to go again, written and reasoned as they were. */
+/** The tables to drop again, with their written names and reasons. */
 async function findRest(session: Session, others: Entry['tables']): Promise<Table[]> {
   const wanted = others.map(({ sql, reason }) => ({ ...parseTableName(sql), reason: reason ?? undefined }));
   const { tables } = await findTables(session, wanted);
@@ -131,8 +134,7 @@ function refusePart({ members }: Closure, table: string): void {
   throw new UndropError('prerequisite-gone', {
     subject: table,
     message: `${table} cannot be restored alone.`,
-    reason:
-      'It is a part of another table of the same entry, which would take it along: its parent, or of its type.',
+    reason: 'It depends on another table of the same entry, which is its parent or defines its type.',
     next: 'Nothing was changed. Restore the whole entry with --migration.',
   });
 }

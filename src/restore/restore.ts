@@ -9,15 +9,15 @@ import { type Rest, splitEntry } from './restore-one-table.ts';
 export interface RestoredArchive {
   readonly migration: string;
   readonly entry: number;
-  /** Qualified and quoted; none where they had been restored before. */
+  /** Qualified and quoted; empty where the entry was restored before. */
   readonly tables: readonly string[];
-  /** What stays dropped, where one table of several was asked for. */
+  /** What stays dropped, where one table of several was restored. */
   readonly rest: Rest | null;
 }
 
 /**
- * Brings back what a migration dropped, or one table of it, without Knex and its ledger: a later rollback finds what
- * is restored, and brings the rest.
+ * Restores an entry of the archive, or one table of it, without Knex. The migrations table is not changed; a later
+ * rollback restores what is still dropped.
  *
  * @param accept the digest of differences that are accepted; default: none
  * @throws UndropError `bad-options`, `archive-missing`; what `down` throws
@@ -63,9 +63,9 @@ export async function planRestore(session: Session, wanted: Wanted): Promise<Res
   const statements = (await readReplay(session, entry)).statements.map(({ sql }) => sql);
   const others = table === undefined ? [] : entry.tables.filter(({ sql }) => sql !== table);
   if (others.length > 0) {
-    // What of the one table needs the others goes along with them.
-    const again = `drop table ${others.map(({ sql }) => sql).join(', ')} cascade`;
-    return { ...about, statements: [...statements, again] };
+    // CASCADE removes what the table has that depends on the others.
+    const dropOthers = `drop table ${others.map(({ sql }) => sql).join(', ')} cascade`;
+    return { ...about, statements: [...statements, dropOthers] };
   }
   const { schemaComment } = entry;
   if (schemaComment === null || (await readComment(session, schemaComment.schema)) !== schemaComment.after) {

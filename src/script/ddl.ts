@@ -9,18 +9,18 @@ import { say } from '../text/log.ts';
 import { printable } from '../text/printable.ts';
 import { findTables } from '../up/find-tables.ts';
 
-/** The statements that bring tables back, without their rows. */
+/** The statements that recreate tables, without their rows. */
 export interface Ddl {
-  /** Where it is from the archive. */
+  /** The migration that dropped the tables; null for existing tables. */
   readonly migration: string | null;
   readonly tables: readonly string[];
   readonly statements: readonly Statement[];
-  /** The tables whose rows the archive keeps, or kept until they were restored. */
+  /** The tables whose rows the archive holds, or held until they were restored. */
   readonly withoutRows: readonly string[];
 }
 
 /**
- * What `up` would capture of tables as they are.
+ * The statements that `up` would capture for existing tables.
  *
  * @throws UndropError `bad-options`, `missing-table`, `not-a-table`, `extension-member`, `not-reproducible`
  */
@@ -28,12 +28,12 @@ export async function liveDdl(session: Session, names: readonly string[]): Promi
   const wanted = names.map((name) => ({ ...parseTableName(name), reason: undefined }));
   const { tables, missing } = await findTables(session, wanted);
   if (missing.length > 0) {
-    const gone = missing.map(({ written }) => written).join(', ');
+    const absent = missing.map(({ written }) => written).join(', ');
     throw new UndropError('missing-table', {
-      subject: gone,
-      message: `${gone} ${missing.length === 1 ? 'does' : 'do'} not exist in ${session.database}.`,
-      reason: `Looked for in the schemas ${session.schemas.join(', ')}.`,
-      next: 'Correct the names; what a migration has dropped is printed with --migration <name>.',
+      subject: absent,
+      message: `${absent} ${missing.length === 1 ? 'does' : 'do'} not exist in ${session.database}.`,
+      reason: `Searched in the schemas ${session.schemas.join(', ')}.`,
+      next: 'Correct the names. To print what a migration has dropped, use --migration <name>.',
     });
   }
   const closure = await readClosure(session, [...new Set(tables.map(({ oid }) => oid))]);
@@ -41,21 +41,21 @@ export async function liveDdl(session: Session, names: readonly string[]): Promi
   if (obstacles.length > 0) throw notReproducible(obstacles);
   const others = dependents(closure).map(({ kind, identity }) => `${kind} ${identity}`);
   if (others.length > 0)
-    say(printable(`Of other tables, what would go along is in it too: ${others.join(', ')}`));
+    say(printable(`The DDL includes dependent objects of other tables: ${others.join(', ')}`));
   return { migration: null, tables: tables.map(({ written }) => written), statements, withoutRows: [] };
 }
 
 /**
- * What the archive keeps of a drop: of a migration its open entry, or else the latest.
+ * The archived statements of an entry: for a migration, of its open entry, or else of its latest.
  *
- * @throws UndropError `archive-missing`, `archive-damaged`; `bad-options` where several drops have the name
+ * @throws UndropError `archive-missing`, `archive-damaged`; `bad-options` where several entries qualify
  */
 export async function archivedDdl(session: Session, wanted: Omit<Wanted, 'table'>): Promise<Ddl> {
   const { entry } = await chooseEntry(session, wanted);
   const { statements, rows } = await loadCapture(session, entry);
   const withoutRows = rows.map(({ table }) => table);
   if (rows.length > 0) {
-    say(printable(`The rows are not in it; what the archive kept is of ${withoutRows.join(', ')}`));
+    say(printable(`The DDL does not include rows; the archive holds rows of ${withoutRows.join(', ')}`));
   }
   return {
     migration: entry.migration,

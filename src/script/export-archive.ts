@@ -9,10 +9,10 @@ export interface ExportedEntry extends Exported {
 }
 
 /**
- * Writes the open entries, or the one that is named, into a folder: one file each, by which they can be restored
- * without the archive. One that was restored with accepted differences has kept all that takes.
+ * Writes the open entries, or the named one, into a folder: one file each, which can be restored without the archive. A
+ * named entry may also be one that was restored with accepted differences, since it still holds its rows.
  *
- * @throws UndropError `archive-missing` where there is none; as `exportEntry`
+ * @throws UndropError `archive-missing` where there is no such entry; as `exportEntry`
  */
 export async function exportArchive(
   session: Session,
@@ -35,7 +35,7 @@ export async function exportArchive(
         last === undefined
           ? 'It has no such entry.'
           : `Entry ${last.id} of ${last.migration} was restored on ${last.restoredAt}.`,
-      next: 'archive --list shows what it holds; undrop ddl --migration prints the structure of what is restored.',
+      next: 'archive --list shows the entries; undrop ddl --migration prints the structure of a restored entry.',
     });
   }
   const exported: ExportedEntry[] = [];

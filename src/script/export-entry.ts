@@ -10,10 +10,10 @@ import { fileName, firstLine } from './ddl-file.ts';
 import { copyStatement } from './insert-rows.ts';
 import { findSeparator, scripted, scriptHead } from './script.ts';
 
-/** Raised when older programs can no longer read such a file. */
+/** To be raised when older versions can no longer read the file. */
 const format = 2;
 
-const words = `-- Structure and rows. It holds data: keep it as the database is kept. One transaction: all of it or nothing.
+const intro = `-- Structure and rows. Protect this file like the database: it holds data. Runs in one transaction.
 -- Run it with: psql -v ON_ERROR_STOP=1 -f <this file>
 -- or: undrop restore --from-ddl <this file>
 `;
@@ -25,15 +25,15 @@ export interface Exported {
 }
 
 /**
- * Writes all that it takes to bring an open entry back without the archive into a file of the folder, which is made
- * where it is missing; both are closed to others. Rows go from the server to the file without being held.
+ * Writes an entry into a file that restores it without the archive. The folder is created where it does not exist;
+ * other users of the machine cannot read either. Rows are streamed from the server to the file.
  *
- * @throws UndropError `archive-damaged`; `name-taken` where the file is there; `bad-options` where it cannot be written
+ * @throws UndropError `archive-damaged`; `name-taken` where the file exists; `bad-options` where it cannot be written
  */
 export async function exportEntry(session: Session, entry: Entry, folder: string): Promise<Exported> {
   const { statements, rows } = await loadCapture(session, entry);
   await checkStores(session, rows);
-  const kept = new Map(rows.map((one) => [one.table, one]));
+  const kept = new Map(rows.map((own) => [own.table, own]));
   const parts: (string | Rows)[] = [];
   for (const { kind, identity, sql } of statements) {
     const own = kind === 'rows' ? kept.get(identity) : undefined;
@@ -55,13 +55,13 @@ const columnsSql = /* sql */ `
   from pg_catalog.pg_attribute as a
   where a.attrelid = pg_catalog.to_regclass($1) and a.attnum > 0 and not a.attisdropped`;
 
-/** A store has the columns that are to be given, under their names. */
+/** The columns of a store, which are those to insert; null where it has none. */
 async function readColumns(session: Session, store: string): Promise<string | null> {
   const [row] = await session.read<{ columns: string | null }>(columnsSql, [store]);
   return row?.columns ?? null;
 }
 
-// As a rollback does it: only where nobody has changed the comment since.
+// As in a rollback: only where the comment was not changed since the drop.
 const commentFormat = /* sql */ `
   select pg_catalog.format('do %L', pg_catalog.format(
     'begin if pg_catalog.obj_description(pg_catalog.to_regnamespace(%L), ''pg_namespace'') = %L then '
@@ -83,13 +83,13 @@ async function writeScript(
   const put = async (data: string | Buffer) => {
     const bytes = Buffer.from(data as string);
     hash.update(bytes);
-    // One write may take a part only.
+    // Not `write`, which may write only a part.
     await handle.writeFile(bytes);
   };
-  // As long as it will be, and no script until it is.
-  const unknown = firstLine(format, separator, '0'.repeat(64));
-  await handle.writeFile(unknown);
-  await put(scriptHead(words));
+  // A placeholder of the same length, with a wrong checksum until the file is complete.
+  const placeholder = firstLine(format, separator, '0'.repeat(64));
+  await handle.writeFile(placeholder);
+  await put(scriptHead(intro));
   for (const part of parts) {
     if (typeof part === 'string') {
       await put(`\n${separator}\n${part}`);
@@ -98,7 +98,7 @@ async function writeScript(
     const lines = part.copy.split('\n').length;
     await put(`\n${separator} copy ${lines}\n${part.copy}\n`);
     const count = await session.copyOut(`copy ${part.store} to stdout`, put);
-    if (String(count) !== part.count) throw notWhatWasKept(entry, part, count);
+    if (String(count) !== part.count) throw countDiffers(entry, part, count);
     await put('\\.');
   }
   await put(`\n${separator}\ncommit;\n`);
@@ -131,16 +131,16 @@ async function writeAside(
 }
 
 async function refuseTaken(file: string): Promise<void> {
-  const there = await access(file).then(
+  const exists = await access(file).then(
     () => true,
     () => false,
   );
-  if (!there) return;
+  if (!exists) return;
   throw new UndropError('name-taken', {
     subject: file,
-    message: `${file} is there already.`,
-    reason: 'It may be the only copy of what it holds.',
-    next: 'Choose another folder, or move it away.',
+    message: `${file} already exists.`,
+    reason: 'It may be the only copy of its contents.',
+    next: 'Choose another folder, or move the file.',
   });
 }
 
@@ -153,16 +153,16 @@ function cannotWrite(file: string, error: Error): UndropError {
     subject: file,
     message: `${file} cannot be written.`,
     reason: error.message,
-    next: 'Choose another folder, or correct the rights on it, or make room.',
+    next: 'Choose another folder, correct its permissions, or free disk space.',
     cause: error,
   });
 }
 
-function notWhatWasKept({ migration }: Entry, { table, store, count }: Rows, found: number): UndropError {
+function countDiffers({ migration }: Entry, { table, store, count }: Rows, found: number): UndropError {
   return new UndropError('archive-damaged', {
     subject: table,
-    message: `What the archive keeps of the rows of ${table} is not what ${migration} dropped.`,
-    reason: `${store} holds ${found} rows; ${count} were kept.`,
+    message: `The archived rows of ${table} differ from those that ${migration} dropped.`,
+    reason: `${store} holds ${found} rows; ${count} were copied.`,
     next: 'Restore the table from a backup.',
   });
 }

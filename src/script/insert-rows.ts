@@ -1,7 +1,7 @@
 import { StringDecoder } from 'node:string_decoder';
 import type { Session } from '../session/session.ts';
 
-/** `copy public.t (a, b) from stdin;`, as a script has it. */
+/** The COPY statement of a script: `copy public.t (a, b) from stdin;` */
 export function copyStatement(table: string, columns: string | null): string {
   return `${prefix}${table}${columns === null ? '' : ` (${columns})`}${suffix}`;
 }
@@ -9,17 +9,17 @@ export function copyStatement(table: string, columns: string | null): string {
 const prefix = 'copy ';
 const suffix = ' from stdin;';
 
-// The protocol counts parameters with sixteen bits.
+// The protocol limits a statement to 65535 parameters.
 const mostValues = 5000;
 
 /**
- * Sends rows in COPY's text format by INSERT, to a server that takes no COPY.
+ * Inserts rows that are in COPY's text format, on a server that does not support COPY FROM STDIN.
  *
- * @param copy what `copyStatement` gave
+ * @param copy a statement of `copyStatement`
  */
 export async function insertRows(session: Session, copy: string, rows: AsyncIterable<Buffer>): Promise<void> {
   const target = copy.slice(prefix.length, -suffix.length);
-  // A name that ends so stands in quotes.
+  // A table name that ends with a parenthesis is quoted, and ends with a quote.
   const hasColumns = target.endsWith(')');
   let batch: (string | null)[][] = [];
   const send = async () => {

@@ -2,24 +2,24 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { UndropError } from '../errors.ts';
 
-/** A statement of a script; with the rows that follow it, where it is `copy … from stdin`. */
+/** A statement of a script, with the rows that follow a `copy … from stdin`. */
 export interface ScriptPart {
   readonly sql: string;
-  /** In COPY's text format. To be read to the end before the next part is asked for. */
+  /** In COPY's text format. Must be read to the end before the next part is requested. */
   readonly rows: AsyncIterable<Buffer> | undefined;
 }
 
-/** The first has no rows. */
+/** The newest known format. Format 1 has no rows. */
 const formats = 2;
 
 const firstLine = /^-- undrop ddl, format (\d+), separator (-{2,}), sha256 ([0-9a-f]{64})\n/;
 const longest = 1024;
 
 /**
- * The statements of a script that `ddl` or `archive --export` wrote, without its settings and its transaction. The
- * file is read through before the first one is given, and never held in memory.
+ * Reads the statements of a script that `ddl` or `archive --export` wrote, without its settings and its transaction.
+ * The checksum of the whole file is checked first. The file is streamed.
  *
- * @throws UndropError `bad-options` where it cannot be read, is something else, was changed, or is of a newer format
+ * @throws UndropError `bad-options` where it cannot be read, is not such a script, was changed, or has a newer format
  */
 export async function readScript<T>(
   file: string,
@@ -37,15 +37,15 @@ export async function readScript<T>(
 }
 
 interface Head {
-  /** Of the first line. */
+  /** The length of the first line. */
   readonly length: number;
   readonly separator: string;
-  /** Whether rows may stand in it. */
+  /** Whether the script may hold rows. */
   readonly copies: boolean;
 }
 
 async function readHead(handle: FileHandle, file: string): Promise<Head> {
-  // A folder can be opened, but not read.
+  // Opening a folder succeeds; reading it fails.
   const { buffer, bytesRead } = await handle
     .read(Buffer.alloc(longest), 0, longest, 0)
     .catch((error: Error) => {
@@ -55,21 +55,25 @@ async function readHead(handle: FileHandle, file: string): Promise<Head> {
   if (head === null) {
     throw unusable(
       file,
-      'It does not begin with the line that undrop ddl writes.',
-      'Run it with psql instead.',
+      'Its first line is not the one that undrop ddl writes.',
+      'Run the file with psql instead.',
     );
   }
   const [line, version, separator = '', checksum] = head;
   if (Number(version) > formats) {
-    throw unusable(file, `Its format is ${version}, newer than ${formats}.`, 'Use a newer knex-undrop.');
+    throw unusable(
+      file,
+      `Its format is ${version}, and this version supports formats up to ${formats}.`,
+      'Use a newer version of knex-undrop.',
+    );
   }
   const hash = createHash('sha256');
   for await (const chunk of read(handle, line.length)) hash.update(chunk);
   if (hash.digest('hex') !== checksum) {
     throw unusable(
       file,
-      'It was changed, or cut off, since undrop wrote it; Git or an editor may have changed its line ends.',
-      'Fetch it again as it was. What was changed on purpose can be run with psql.',
+      'Its checksum does not match: it was changed or truncated after undrop wrote it. Git or an editor may have changed its line endings.',
+      'Fetch the original file again. To run a file that was changed on purpose, use psql.',
     );
   }
   return { length: line.length, separator, copies: Number(version) > 1 };
@@ -79,8 +83,8 @@ function read(handle: FileHandle, start: number): AsyncIterable<Buffer> {
   return handle.createReadStream({ start, autoClose: false, highWaterMark: 1 << 20 });
 }
 
-// Between two lines with the separator stands one statement; before a COPY the separator says how many lines it has,
-// since its rows follow at once. What is before the first separator and after the last one is no statement.
+// A statement is enclosed by two separator lines. The separator before a COPY holds the number of lines of the
+// statement, since its rows follow directly. The text before the first and after the last separator is no statement.
 async function* readParts(lines: Lines, separator: string, copies: boolean): AsyncGenerator<ScriptPart> {
   const copy = new RegExp(`^${separator} copy (\\d+)$`);
   let statement: string[] | undefined;
@@ -109,7 +113,7 @@ class Lines {
     this.#chunks = chunks[Symbol.asyncIterator]();
   }
 
-  /** Without its line feed; undefined at the end. */
+  /** The next line, without its line feed; undefined at the end. */
   async next(): Promise<string | undefined> {
     let at = this.#rest.indexOf('\n');
     for (; at < 0; at = this.#rest.indexOf('\n')) if (!(await this.#more())) return undefined;
@@ -118,9 +122,9 @@ class Lines {
     return line;
   }
 
-  /** All up to the line `\.`, which is taken away. */
+  /** Everything up to the line `\.`, which is consumed. */
   async *rows(): AsyncGenerator<Buffer> {
-    // The end is known by the line feed before it, which that of the statement may be.
+    // Where there are no rows, the line feed before `\.` is that of the statement.
     this.#rest = Buffer.concat([Buffer.from('\n'), this.#rest]);
     let skip = 1;
     for (;;) {
@@ -135,7 +139,7 @@ class Lines {
         this.#rest = this.#rest.subarray(end.length - 1);
         return;
       }
-      if (!(await this.#more())) throw new Error('The rows have no end.');
+      if (!(await this.#more())) throw new Error('The rows of a COPY do not end with a line \\.');
     }
   }
 

@@ -7,11 +7,11 @@ import { readScript, type ScriptPart } from './read.ts';
 export interface RestoredDdl {
   readonly file: string;
   readonly statements: number;
-  /** The tables that were not there before. */
+  /** The tables that the file created. */
   readonly tables: readonly string[];
-  /** The open entries of the archive whose tables are all there now. */
+  /** The open entries of the archive whose tables all exist now. */
   readonly entries: readonly Settled[];
-  /** The tables that were compared with nothing: no open entry has them, or one that is damaged. */
+  /** The tables that could not be compared: no open entry holds them, or the entry is damaged. */
   readonly uncompared: readonly string[];
 }
 
@@ -24,8 +24,8 @@ const tablesSql = /* sql */ `
   order by n.nspname, c.relname`;
 
 /**
- * Replays a file that `ddl` or `archive --export` wrote, all of it or nothing, and compares what it brought with what the
- * archive knows of it.
+ * Replays a file that `ddl` or `archive --export` wrote, and compares the tables that it creates with the open entries
+ * of the archive.
  *
  * @throws UndropError `bad-options`, `name-taken`, `insufficient-privilege`, `restore-failed`, `restore-differs`
  */
@@ -54,26 +54,26 @@ async function runPart(session: Session, { sql, rows }: ScriptPart): Promise<voi
   else await insertRows(session, sql, rows);
 }
 
-// A relation, a function, a schema, a column, or another object of that name.
+// duplicate_table, duplicate_function, duplicate_schema, duplicate_column, duplicate_object
 const taken = new Set(['42P07', '42723', '42P06', '42701', '42710']);
 
-// The detail of what is wrong with a row would be the row.
+// For rows, the detail of the server's error is left out: it would hold the row.
 function explain(error: unknown, file: string, which: string, isOfRows: boolean): UndropError {
   const reason = isOfRows && error instanceof Error ? error.message : serverWords(error);
   const state = sqlState(error) ?? '';
   if (taken.has(state)) {
     return new UndropError('name-taken', {
       subject: file,
-      message: `${which} makes something that is there already.`,
+      message: `${which} creates an object that already exists.`,
       reason,
-      next: 'Nothing was changed. Rename or drop what stands there now, then restore again.',
+      next: 'Nothing was changed. Rename or drop the existing object, then restore again.',
       cause: error,
     });
   }
   if (state === '42501') {
     return new UndropError('insufficient-privilege', {
       subject: file,
-      message: `${which} may not be run by this role.`,
+      message: `This role lacks a privilege for ${which.replace(/^S/, 's')}.`,
       reason,
       next: 'Nothing was changed. Restore as the role that dropped the tables, or as a superuser.',
       cause: error,
@@ -81,7 +81,7 @@ function explain(error: unknown, file: string, which: string, isOfRows: boolean)
   }
   return new UndropError('restore-failed', {
     subject: file,
-    message: `${which} was refused by the server.`,
+    message: `${which} failed.`,
     reason,
     next: 'Nothing was changed. Remove the cause, then restore again.',
     cause: error,

@@ -1,14 +1,14 @@
 import { pins } from '../session/pinned-settings.ts';
 
-/** What stands before the statements of a script: the transaction, and the settings that they rest on. */
-export function scriptHead(words: string): string {
+/** The text before the statements of a script: comments, BEGIN, and the settings that the statements need. */
+export function scriptHead(comments: string): string {
   const settings = Object.entries(pins).map(
     ([name, value]) => `set local ${name} = ${value.split(', ').map(literal).join(', ')};\n`,
   );
-  return `${words}begin;\n${settings.join('')}`.trimEnd();
+  return `${comments}begin;\n${settings.join('')}`.trimEnd();
 }
 
-/** The statement as psql may read it. */
+/** The statement in a form in which psql substitutes no variables. */
 export function scripted(sql: string): string {
   if (!isSubstituted(sql)) return `${sql};`;
   let tag = '$undrop';
@@ -16,7 +16,7 @@ export function scripted(sql: string): string {
   return `do ${tag}_do$ begin execute ${tag}$ ${sql} ${tag}$; end ${tag}_do$;`;
 }
 
-/** A line of comment that no line of the statements begins with. */
+/** A comment line of dashes that no line of the statements begins with. */
 export function findSeparator(parts: readonly string[]): string {
   let separator = '--';
   while (parts.some((part) => `\n${part}`.includes(`\n${separator}`))) separator += '-';
@@ -26,11 +26,11 @@ export function findSeparator(parts: readonly string[]): string {
 const quoted = /'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[\s\S]*?\$\1\$/g;
 
 /**
- * Whether psql would take a part for one of its variables: `:"USER"` in `a[1:"USER"]`.
+ * Whether psql would substitute a variable, such as `:"USER"` in `a[1:"USER"]`.
  * https://www.postgresql.org/docs/current/app-psql.html#APP-PSQL-INTERPOLATION
  */
 function isSubstituted(sql: string): boolean {
-  // What is quoted is left alone, but what it begins with counts.
+  // psql does not substitute inside quotes. The opening quote stays, since it may follow a colon.
   const rest = sql.replace(quoted, (text) => text.slice(0, 1).repeat(2));
   return /(?<!:):(?=['"{\w\u0080-\uffff])/.test(rest);
 }

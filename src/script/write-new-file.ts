@@ -3,10 +3,11 @@ import { dirname } from 'node:path';
 import { UndropError } from '../errors.ts';
 
 /**
- * Writes a file that `--out` has asked for; its folder is made where it is missing.
+ * Writes a file for `--out`. Its folder is created where it does not exist.
  *
- * @param reason why one that is there is not overwritten, unless forced
- * @throws UndropError `name-taken` where the file is there; `bad-options` where it cannot be written
+ * @param force overwrites an existing file
+ * @param reason why an existing file is not overwritten, for the error
+ * @throws UndropError `name-taken` where the file exists; `bad-options` where it cannot be written
  */
 export async function writeNewFile(
   file: string,
@@ -22,7 +23,7 @@ export async function writeNewFile(
     if (code === 'EEXIST' && !force) {
       throw new UndropError('name-taken', {
         subject: file,
-        message: `${file} is there already.`,
+        message: `${file} already exists.`,
         reason,
         next: 'Choose another --out, or overwrite it with --force.',
         cause: error,
@@ -32,7 +33,7 @@ export async function writeNewFile(
       subject: file,
       message: `${file} cannot be written.`,
       reason: message,
-      next: 'Correct --out, or the rights on that folder.',
+      next: 'Correct --out, or the permissions of the folder.',
       cause: error,
     });
   }
