@@ -126,7 +126,7 @@ describe('the lock of the ledger', () => {
     migration('2', '');
     const again = start('migrate:rollback');
     expect(await again.ended, again.said()).to.equal(0);
-    expect(again.said()).to.include('killed; it is free again').and.to.include('Batch 1 rolled back: 2');
+    expect(again.said()).to.include('killed; the lock was released').and.to.include('Batch 1 rolled back: 2');
   });
 
   it('is not freed while its holder lives: a rollback is refused, an upward migration waits', async () => {

@@ -107,7 +107,7 @@ describe('embedded server', () => {
     expect(rows).to.deep.equal([{ timeout: '7s', security: 'on', path: 'public' }]);
     await client.query('begin');
     const error = await refused(server.dump());
-    expect(error).to.include({ code: 'backup-failed', reason: 'A client is inside a transaction.' });
+    expect(error).to.include({ code: 'backup-failed', reason: 'A client is in a transaction.' });
     await client.query('rollback');
     const wrong = await refused(server.dump(['--table=nowhere']));
     expect(wrong.reason).to.equal('pg_dump: error: no matching tables were found');

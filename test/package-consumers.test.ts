@@ -169,7 +169,7 @@ describe('as a dependency', function () {
         writeFileSync(file('knexfile'), kind.adopted(''));
         const refused = await tryInFolder(home, 'node_modules/.bin/knex migrate:latest', env());
         expect(refused.status).to.equal(1);
-        expect(refused.stderr).to.include('has a ledger of migrations already: public.knex_migrations');
+        expect(refused.stderr).to.include('already has a migrations table: public.knex_migrations');
         expect(refused.stderr).to.include("schemaName: 'public'");
 
         writeFileSync(file('knexfile'), kind.adopted(`, schemaName: 'public'`));

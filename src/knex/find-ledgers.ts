@@ -3,8 +3,8 @@ import { findForeignCode } from '../catalog/foreign-code.ts';
 import { withoutExtension } from '../options/migration-name.ts';
 import type { Session } from '../session/session.ts';
 
-// By their shape, since they may have any name. Ours first, then that of the project which had one before: where there is
-// one for each tenant, that of the search path.
+// By their columns, since they may have any name. Ours first, then that of the search path, as where each tenant has
+// one.
 const ledgersSql = /* sql */ `
   select pg_catalog.format('%I.%I', n.nspname, c.relname) as name
   from pg_catalog.pg_class as c
@@ -17,8 +17,8 @@ const ledgersSql = /* sql */ `
     pg_catalog.array_position($1::text[], n.nspname::text), n.nspname <> 'public', n.nspname, c.relname`;
 
 /**
- * The tables in which Knex may have recorded what has run, the likeliest first. Qualified and quoted. Knex makes none of
- * which to plan a query is to run functions of others.
+ * The tables that may be Knex's migrations table, the likeliest first, qualified and quoted. Tables are left out if
+ * planning a query on them would run functions of other roles; Knex creates no such table.
  */
 export async function findLedgers(session: Session): Promise<string[]> {
   const found = await session.read<{ name: string }>(ledgersSql, [session.schemas]);
@@ -27,7 +27,7 @@ export async function findLedgers(session: Session): Promise<string[]> {
   return ledgers.filter((name) => !foreign.has(name));
 }
 
-/** The migrations that any ledger of the database has as completed, without extensions. */
+/** The migrations that any migrations table of the database has recorded as completed, without extensions. */
 export async function readRecorded(session: Session): Promise<ReadonlySet<string>> {
   const recorded = new Set<string>();
   for (const ledger of await findLedgers(session)) {
@@ -50,9 +50,10 @@ const namedSql = /* sql */ `
   limit 1`;
 
 /**
- * The table in which the Knex that runs a migration records it, qualified and quoted. Undefined where it cannot be known:
- * the configuration does not tell, if `migrate.latest` was given another table, or if Knex does not run it at all. While
- * Knex works, it has its ledger locked by a row in a second table. https://knexjs.org/guide/migrations.html#notes-about-locks
+ * The migrations table of the running migration, qualified and quoted: that of Knex's configuration, if it is locked.
+ * While Knex migrates, it locks its migrations table by a row in a second table. Undefined where it is not locked,
+ * because Knex does not run the migration, or `migrate.latest` was called with another table.
+ * https://knexjs.org/guide/migrations.html#notes-about-locks
  */
 export async function findUsedLedger(session: Session, knex: Knex): Promise<string | undefined> {
   const { tableName = 'knex_migrations', schemaName }: Knex.MigratorConfig =

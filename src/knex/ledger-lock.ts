@@ -4,28 +4,32 @@ import { say } from '../text/log.ts';
 import type { Ledger } from './migrations-table.ts';
 
 /*
- * Knex marks its ledger as locked in a row, and commits that for a rollback: whoever is killed leaves it so for good.
- * So every connection that migrates holds an advisory lock beside it, shared, which the server takes back from the
- * dead. https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
+ * Knex locks its migrations table by a row, and commits that row for a rollback: a process that is killed leaves it
+ * locked. Therefore every connection that migrates also holds a shared advisory lock, which the server releases when
+ * the connection ends. https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
  */
 
-/** Of ledgers in other schemas, a Knex that knows nothing of the advisory lock may be at work. */
+/**
+ * Whether only this package uses the migrations table. In other schemas, a Knex without the advisory lock may be
+ * migrating.
+ */
 function isOurs({ schemaName }: Ledger): boolean {
   return schemaName === 'undrop';
 }
 
 const key = `pg_catalog.hashtext('undrop.ledger'), pg_catalog.hashtext($1)`;
 
-/** Says that this connection migrates, for as long as it lives. */
+/** Acquires the advisory lock that marks this connection as migrating, until it ends. */
 export async function holdLedger(client: ClientBase, { tableName }: Ledger): Promise<void> {
   await client.query(`select pg_catalog.pg_advisory_lock_shared(${key})`, [tableName]);
 }
 
 /**
- * Frees the lock of a ledger whose holder has died. Gives those who may hold it and live.
+ * Releases the lock of a migrations table if no connection migrates.
  *
- * @param table that of the lock, quoted
- * @param own process IDs of connections that are this program's, and no reason to wait
+ * @param table the lock table, quoted
+ * @param own process IDs of this program's connections, which are not returned
+ * @returns the connections that may hold the lock; empty where it is free
  */
 export async function healLedger(
   client: ClientBase,
@@ -43,14 +47,15 @@ export async function healLedger(
   if (rows[0]?.alone !== true) return readHolders(client, ledger, own);
   try {
     const freed = await client.query(`update ${table} set is_locked = 0 where is_locked = 1`);
-    if (freed.rowCount) say('The ledger was left locked by a migration that was killed; it is free again.');
+    if (freed.rowCount)
+      say('The migrations table was locked by a migration that was killed; the lock was released.');
   } finally {
     await client.query(`select pg_catalog.pg_advisory_unlock(${key})`, [ledger.tableName]);
   }
   return [];
 }
 
-/** Waits until nobody holds the ledger any more, as a rollback does for all of its time. */
+/** Waits until no other connection holds the lock of the migrations table, which a rollback holds until it ends. */
 export async function waitForLedger(
   client: ClientBase,
   ledger: Ledger,
@@ -58,12 +63,12 @@ export async function waitForLedger(
 ): Promise<void> {
   const table = await findLockTable(client, ledger);
   if (table === undefined) return;
-  for (let said = ''; ; await sleep(200)) {
+  for (let reported = ''; ; await sleep(200)) {
     const holders = await healLedger(client, ledger, table, own);
     if (holders.length === 0) return;
     const line = `Waiting for another migration: ${holders.join(', ')}`;
-    if (line !== said) say(line);
-    said = line;
+    if (line !== reported) say(line);
+    reported = line;
   }
 }
 
@@ -86,7 +91,7 @@ async function readHolders(
   return rows.map(({ holder }) => holder);
 }
 
-/** The table of the lock, quoted. Not where Knex has not made it yet, or where it is not for this role to free. */
+/** The lock table, quoted. Undefined where it does not exist, or this role may not update it. */
 async function findLockTable(
   client: ClientBase,
   { schemaName, tableName }: Ledger,
@@ -102,7 +107,7 @@ async function findLockTable(
   return rows[0]?.name;
 }
 
-/** Whether the role may free what this table says. */
+/** SQL: whether the role may release the lock in this table. */
 export function mayFreeSql(oid: string): string {
   return /* sql */ `(pg_catalog.has_table_privilege(${oid}, 'select') and pg_catalog.has_table_privilege(${oid}, 'update'))`;
 }

@@ -6,15 +6,16 @@ import { healLedger, mayFreeSql } from './ledger-lock.ts';
 import type { Ledger } from './migrations-table.ts';
 
 /**
- * What must be so before Knex reads its ledger: the schema is there, closed to others if this made it; so are the tables,
- * which Knex would not make safely for two who come at the same time; nobody who is dead holds its lock.
+ * Prepares the migrations table before Knex reads it. Creates the schema, without privileges for other roles, and the
+ * tables, which Knex would not create safely in two processes at once. Releases a lock that a killed process has left.
  *
  * @returns the recorded names of completed migrations by their names without extension
- * @throws UndropError `bad-options` for a second ledger, `insufficient-privilege`, `unsupported-server` where it can only be read
+ * @throws UndropError `bad-options` where another migrations table exists, `insufficient-privilege`,
+ * `unsupported-server` where the database is read-only
  */
 export async function prepareLedger(client: ClientBase, ledger: Ledger): Promise<Map<string, string>> {
   let place = await findPlace(client, ledger);
-  // Knex writes into the ledger whatever it is asked, and would say so in the server's words.
+  // Knex writes to its migrations table in every command, and would fail with the server's message.
   if (place.readOnly) throw onlyRead(place.database);
   if (!place.hasTable && !ledger.given) await refuseSecond(client, ledger);
   if (!place.hasSchema) {
@@ -38,7 +39,7 @@ interface Place {
   mayUse: boolean;
   mayCreate: boolean;
   mayRead: boolean;
-  /** May free the lock. */
+  /** Whether the role may release the lock. */
   mayFree: boolean;
   /** Quoted for SQL. */
   schema: string;
@@ -83,21 +84,22 @@ const granteesSql = /* sql */ `
     and e.grantee not in (0, d.defaclrole)`;
 
 async function createSchema(client: ClientBase, ledger: Ledger, { schema }: Place): Promise<void> {
-  // Default privileges open it.
+  // Default privileges may grant privileges on the new schema.
   const { rows } = await client.query<{ others: string }>(granteesSql);
   const grantees = `public${rows[0]?.others ?? ''}`;
   try {
-    // Sent together, both happen or none.
+    // Sent together, they run in one transaction.
     await client.query(`create schema ${schema}; revoke all on schema ${schema} from ${grantees}`);
   } catch (error) {
     const { code } = error as { code?: string };
     if (code === '42501') throw noRight(ledger, await findPlace(client, ledger), error);
-    // Another process made it in the same moment.
+    // Another process created it at the same time.
     if (code !== '42P06' && code !== '23505') throw error;
   }
 }
 
-// As Knex makes them (migrations/migrate/table-creator.js). Sent together, it is one transaction.
+// The same tables as Knex creates (migrations/migrate/table-creator.js). Sent together, the statements run in one
+// transaction.
 async function createTables(client: ClientBase, { table, lockTable }: Place): Promise<void> {
   await client.query(/* sql */ `
     select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('undrop.ledger'));
@@ -132,11 +134,11 @@ async function refuseSecond(client: ClientBase, ledger: Ledger): Promise<void> {
   const all = rows.map(({ schema, name }) => `${schema}.${name}`).join(', ');
   throw new UndropError('bad-options', {
     subject: all,
-    message: `This database has a ledger of migrations already: ${all}.`,
-    reason: `A second one in ${ledger.schemaName} would run every migration of the first again.`,
+    message: `This database already has a migrations table: ${all}.`,
+    reason: `With a second one in ${ledger.schemaName}, Knex would run all migrations again.`,
     next:
-      `Keep it: undropConfig({ schemaName: '${old.schema}', tableName: '${old.name}', … }).\n` +
-      `If it is another application's, say so with schemaName: '${ledger.schemaName}'.`,
+      `Keep using it: undropConfig({ schemaName: '${old.schema}', tableName: '${old.name}', … }).\n` +
+      `If it belongs to another application, set schemaName: '${ledger.schemaName}'.`,
   });
 }
 
@@ -146,12 +148,12 @@ function noRight(ledger: Ledger, place: Place, cause?: unknown): UndropError {
     ? [`create the schema ${schema}`, `create schema ${schema} authorization ${role}`]
     : place.mayUse && place.hasTable
       ? [`read ${table}`, `alter table ${table} owner to ${role} (and its _lock likewise)`]
-      : [`work in the schema ${schema}`, `grant usage, create on schema ${schema} to ${role}`];
+      : [`create tables in the schema ${schema}`, `grant usage, create on schema ${schema} to ${role}`];
   return new UndropError('insufficient-privilege', {
     subject: ledger.schemaName,
     message: `${role} may not ${what}.`,
-    reason: 'Knex keeps its ledger of migrations there.',
-    next: `Let the owner of the database or schema run: ${next}`,
+    reason: 'Knex keeps its migrations table there.',
+    next: `Ask the owner of the database or schema to run: ${next}`,
     ...(cause === undefined ? {} : { cause }),
   });
 }

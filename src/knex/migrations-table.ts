@@ -1,7 +1,7 @@
-/** Where Knex records which migrations have run. */
+/** The table in which Knex records completed migrations. */
 export interface Ledger {
   schemaName: string;
   tableName: string;
-  /** Whether the user named it. If not, a ledger elsewhere is taken for the one to keep. */
+  /** Whether the user configured it. If not, a migrations table in another schema is an error. */
   given: boolean;
 }

@@ -7,21 +7,21 @@ import type { Ledger } from './migrations-table.ts';
 import type { Target } from './target.ts';
 
 export interface Preparation {
-  /** Checks the server, prepares the ledger, and reads it: for the migration source. */
+  /** Checks the server, prepares the migrations table, and reads it: for the migration source. */
   completed(): Promise<ReadonlyMap<string, string>>;
-  /** Does the work on a connection that the pool knows nothing of, and that is closed again. */
+  /** Does the work on a connection outside of the pool, which is closed afterwards. */
   visit<T>(work: (client: Client) => Promise<T>): Promise<T>;
-  /** Process IDs of the connections that the pool has. */
+  /** The server process IDs of the connections in the pool. */
   pids(): number[];
-  /** Settings for the pool, once the server has been checked. */
+  /** Connection settings for the pool. Resolves after the server was checked. */
   connection(): Promise<Knex.PgConnectionConfig>;
   pool: Knex.PoolConfig;
 }
 
 /**
- * Knex asks the source before it has a connection, and asks for its own at the same time. So the source has a
- * client of its own. The pool waits until that one is connected, and hands out none of its own before the ledger is
- * prepared. Where the source is not asked, as for seeds, the server is checked, and no ledger made.
+ * Knex calls the migration source and opens its own connection at the same time. The source therefore uses a separate
+ * client. The pool waits until that client is connected, and returns no connection before the migrations table is
+ * prepared. Where the source is not called, as for seeds, the server is checked, and no migrations table is created.
  */
 export function preparation(
   findTarget: () => Promise<Target>,
@@ -35,7 +35,7 @@ export function preparation(
   const pooled = new Set<Client>();
 
   const visit = async <T>(work: (client: Client) => Promise<T>): Promise<T> => {
-    // The embedded server takes one client at a time.
+    // The embedded server accepts one client at a time.
     if (embedded) for (const client of pooled) await client.end();
     reaching = findTarget().then(connect);
     const client = await reaching;
@@ -62,7 +62,8 @@ export function preparation(
     if (mine) await (embedded ? mine : reaching);
     else if (!checked) await visit(async () => undefined);
     const config = clientConfig(await findTarget()) as Knex.PgConnectionConfig;
-    // A connection from before must not read the ledger meanwhile: Knex asks here again.
+    // While a later preparation runs, pooled connections count as expired, so that they do not read the migrations
+    // table.
     config.expirationChecker = () => preparing !== undefined && preparing !== mine;
     return config;
   };
@@ -76,11 +77,11 @@ export function preparation(
     };
     ready().then(
       () => done(),
-      // Knex forgets it.
+      // Knex does not close the client after an error.
       (error) => client.end(() => done(error)),
     );
   };
-  // The types leave it out.
+  // processID is missing in the types of pg.
   const pids = () => [...pooled].map((client) => (client as unknown as { processID: number }).processID);
 
   return {

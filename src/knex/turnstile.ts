@@ -4,58 +4,60 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 export interface Turnstile {
   /** `host:port` */
   readonly address: string;
-  /** Lets nobody in any more, and puts out who is inside. */
+  /** Stops listening, and disconnects all clients. */
   close(): Promise<void>;
 }
 
 /**
- * Lets clients in to a server of this process, one at a time. The next one waits for the one before to be gone, which
- * takes a moment after that one has said goodbye; where it does not go, the next one is turned away without a word.
+ * A proxy that connects clients to a server of this process, one at a time. The next client waits until the connection
+ * of the one before is closed, which is a moment after that client has disconnected. It is disconnected if it waits too
+ * long.
  *
- * @param port of the server, on loopback; it must take two connections, since it too sees a client go only later
- * @param patience of the next one, in milliseconds
+ * @param port the server's port on loopback; the server must accept two connections, since it too notices a closed one
+ * later
+ * @param patience how long a client waits, in milliseconds
  */
 export async function openTurnstile(port: number, patience = 2_000): Promise<Turnstile> {
   const host = '127.0.0.1';
   const waiting = new Set<Socket>();
-  let inside: Socket | undefined;
+  let connected: Socket | undefined;
 
   const admit = (): void => {
     const [client] = waiting;
-    if (client === undefined || inside !== undefined) return;
+    if (client === undefined || connected !== undefined) return;
     waiting.delete(client);
-    inside = client;
+    connected = client;
     const server = prepare(connect(port, host));
     client.pipe(server).pipe(client);
     client.once('close', () => server.destroy());
     server.once('close', () => {
       client.destroy();
-      inside = undefined;
+      connected = undefined;
       admit();
     });
   };
 
-  const door = createServer({ pauseOnConnect: true }, (client) => {
+  const listener = createServer({ pauseOnConnect: true }, (client) => {
     waiting.add(prepare(client));
     client.once('close', () => waiting.delete(client));
     setTimeout(() => waiting.has(client) && client.destroy(), patience).unref();
     admit();
   });
-  door.listen(0, host);
-  await once(door, 'listening');
+  listener.listen(0, host);
+  await once(listener, 'listening');
   return {
-    address: `${host}:${(door.address() as AddressInfo).port}`,
+    address: `${host}:${(listener.address() as AddressInfo).port}`,
     close: async () => {
-      const closed = once(door, 'close');
-      door.close();
+      const closed = once(listener, 'close');
+      listener.close();
       for (const client of waiting) client.destroy();
-      inside?.destroy();
+      connected?.destroy();
       await closed;
     },
   };
 }
 
-/** One that breaks off, also while it waits, is closed, and that is all there is to it. */
+/** Ignores errors: the socket is closed after one. */
 function prepare(socket: Socket): Socket {
   return socket.setNoDelay(true).on('error', () => undefined);
 }

@@ -11,72 +11,75 @@ type Case = [codes: RegExp, reason: (settings: Settings) => string, next: (setti
 const cases: Case[] = [
   [
     /^(ECONNREFUSED|ENOENT)$/,
-    (s) => `Nothing listens at ${address(s)}.`,
+    (s) => `No server listens at ${address(s)}.`,
     () => 'Start the server, or correct PGHOST and PGPORT or DATABASE_URL.',
   ],
   [
     /^(ENOTFOUND|EAI_AGAIN)$/,
     (s) => `The name ${s.host} cannot be resolved.`,
-    () => 'Correct PGHOST or DATABASE_URL, or see to the network.',
+    () => 'Correct PGHOST or DATABASE_URL, or check the network.',
   ],
   [
     /^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/,
     (s) => `${address(s)} does not answer.`,
-    () => 'Correct PGHOST and PGPORT or DATABASE_URL, or let the firewall pass.',
+    () => 'Correct PGHOST and PGPORT or DATABASE_URL, or check the firewall.',
   ],
   [
     /^28P01$/,
-    (s) => `The server does not accept the password of ${s.user}, or got none.`,
+    (s) => `The server rejected the password of ${s.user}, or none was sent.`,
     () => 'Set PGPASSWORD, ~/.pgpass, or the password in DATABASE_URL.',
   ],
   [
     /^28000$/,
-    (s) => `There is no role ${s.user}, or the server's pg_hba.conf does not let it in this way.`,
+    (s) => `The role ${s.user} does not exist, or the server's pg_hba.conf does not allow the connection.`,
     (s) =>
       `Create the role, add a line for ${s.user} and ${s.database} to pg_hba.conf, ` +
       'or set sslmode=require where the server asks for TLS.',
   ],
   [
     /^3D000$/,
-    (s) => `There is no database ${s.database} on this server.`,
+    (s) => `The database ${s.database} does not exist on this server.`,
     (s) => `Create it (createdb ${s.database}), or correct PGDATABASE or DATABASE_URL.`,
   ],
   [/^57P03$/, () => 'The server is starting up, shutting down or recovering.', () => 'Wait, and try again.'],
-  [/^53300$/, () => 'All connections of the server are taken.', () => 'Close some, and try again.'],
+  [/^53300$/, () => 'The server has no free connection.', () => 'Close some connections, and try again.'],
   [
     /^42501$/,
-    (s) => `${s.user} may not connect to it.`,
-    (s) => `Let the database's owner run: grant connect on database … to … (${s.database}, ${s.user}).`,
+    (s) => `The role ${s.user} has no CONNECT privilege on the database.`,
+    (s) =>
+      `Ask the owner of the database to run: grant connect on database … to … (${s.database}, ${s.user}).`,
   ],
   [
     /^(ERR_TLS|ERR_SSL|ERR_OSSL|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|CERT_|EPROTO)|^no TLS$/,
-    () => 'TLS failed.',
-    () => 'Correct sslmode (PGSSLMODE) and sslrootcert: verify-full wants a certificate of this host name.',
+    () => 'The TLS connection failed.',
+    () => 'Correct sslmode (PGSSLMODE) and sslrootcert: verify-full needs a certificate for this host name.',
   ],
 ];
 
-/** What a failed connection means, in words. The driver's error stays as the cause; neither holds a password. */
+/** The error for a failed connection. The driver's error is its cause. Neither holds a password. */
 export function unreachable(error: unknown, settings: Settings): UndropError {
   const cause = error as Driver;
   const code = codeOf(cause);
   const found = cases.find(([codes]) => codes.test(code));
-  const said = cause.message ? `\n(${cause.message})` : '';
+  const driverMessage = cause.message ? `\n(${cause.message})` : '';
   return new UndropError('no-connection', {
     subject: settings.database,
-    message: `There is no connection to ${settings.database} at ${address(settings)} as ${settings.user}.`,
-    reason: (found ? found[1](settings) : 'The connection failed.') + said,
-    next: found ? found[2](settings) : 'Correct PGHOST, PGPORT and the like, or DATABASE_URL.',
+    message: `Could not connect to ${settings.database} at ${address(settings)} as ${settings.user}.`,
+    reason: (found ? found[1](settings) : 'The connection failed.') + driverMessage,
+    next: found
+      ? found[2](settings)
+      : 'Correct the connection settings: PGHOST, PGPORT and so on, or DATABASE_URL.',
     cause,
   });
 }
 
-/** The embedded server closes a second connection without a word. */
+/** The error for a second connection to the embedded server, which closes it without a message. */
 export function occupied(folder: string, cause: unknown): UndropError {
   return new UndropError('in-use', {
     subject: folder,
-    message: `The embedded PostgreSQL in ${folder} takes no connection.`,
-    reason: 'It has one at a time, and this process holds it already.',
-    next: 'End that one first (knex.destroy()), or set DATABASE_URL to use a server.',
+    message: `The embedded PostgreSQL in ${folder} did not accept the connection.`,
+    reason: 'It accepts one connection at a time, and this process has one already.',
+    next: 'Close that connection first (knex.destroy()), or set DATABASE_URL to use a server.',
     cause,
   });
 }
@@ -87,7 +90,7 @@ export function address({ host, port }: Settings): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** The driver gives some failures words only. */
+/** The code of an error. Some errors of the driver have only a message. */
 function codeOf(error: Driver): string {
   if (error.message === 'timeout expired') return 'ETIMEDOUT';
   if (error.message.startsWith('SASL:')) return '28P01';

@@ -1,5 +1,5 @@
-// Runs embedded-worker.ts in a thread: tsx does not reach into threads by itself. The compiled build, and a Node
-// that strips types, do without this file.
+// Runs embedded-worker.ts in a thread, since tsx does not register itself in threads. Not used by the compiled build,
+// nor by a Node.js that strips types.
 import { register } from 'tsx/esm/api';
 
 register();
