@@ -18,17 +18,21 @@ interface Options {
 
 export default function define(command: Command): void {
   command
-    .option('--list', 'show what the archive keeps (this is the default)')
-    .option('--prune', 'remove the entries that are restored and that nothing asks any more')
-    .option('--older-than <time>', 'with --prune: those restored so long ago, such as 30d', toSeconds)
+    .option('--list', 'list the entries of the archive (default)')
+    .option('--prune', 'remove restored entries that are no longer needed')
+    .option(
+      '--older-than <time>',
+      'with --prune: only entries restored at least this long ago, such as 30d',
+      toSeconds,
+    )
     .option('--export <folder>', 'write open entries, rows included, as SQL files into this folder')
-    .option('--entry <number>', 'with --prune or --export: only this one', toNumber)
-    .option('--migration <name>', 'with --prune or --export: only those of this migration')
+    .option('--entry <number>', 'with --prune or --export: only this entry', toNumber)
+    .option('--migration <name>', 'with --prune or --export: only entries of this migration')
     .action(({ list, prune, export: folder, olderThan, ...which }: Options) => {
       if ([list, prune, folder].filter((one) => one !== undefined).length > 1) {
-        command.error('error: give one of --list, --prune and --export');
+        command.error('error: --list, --prune and --export cannot be used together');
       }
-      if (olderThan !== undefined && !prune) command.error('error: --older-than goes with --prune');
+      if (olderThan !== undefined && !prune) command.error('error: --older-than requires --prune');
       if (prune) {
         const work = () => writing((session) => pruneArchive(session, { ...which, olderThan }));
         return run(command, work, printPruned);
@@ -39,7 +43,7 @@ export default function define(command: Command): void {
         return run(command, work, printExported);
       }
       if (Object.keys(which).some((key) => key === 'entry' || key === 'migration')) {
-        command.error('error: --entry and --migration go with --prune or --export');
+        command.error('error: --entry and --migration require --prune or --export');
       }
       return run(
         command,
@@ -50,7 +54,7 @@ export default function define(command: Command): void {
 }
 
 function printList({ entries }: { entries: readonly ListedEntry[] }): string {
-  if (entries.length === 0) return 'The archive holds nothing.\n';
+  if (entries.length === 0) return 'The archive is empty.\n';
   return entries.map((entry) => `${describe(entry).map(printable).join('\n  ')}\n`).join('');
 }
 
@@ -60,17 +64,15 @@ function describe(entry: ListedEntry): string[] {
     `${entry.id}  ${entry.migration}: ${entry.tables.map(({ sql }) => sql).join(', ')}`,
     `dropped ${moment(entry.droppedAt)} by ${entry.droppedBy}` +
       (entry.ledger === null ? '' : `, recorded in ${entry.ledger}`),
-    entry.restoredAt === null
-      ? 'open: can be rolled back'
-      : `restored ${moment(entry.restoredAt)} by ${entry.restoredBy}`,
+    entry.restoredAt === null ? 'open' : `restored ${moment(entry.restoredAt)} by ${entry.restoredBy}`,
     ...(entry.note === null ? [] : [entry.note]),
     ...(entry.rows === '0' ? [] : [`rows: ${entry.rows}, ${entry.bytes} bytes now`]),
     ...(entry.restorePoint === null ? [] : [`restore point: ${entry.restorePoint}`]),
-    ...(entry.lsn === null ? [] : [`write-ahead log: ${entry.lsn}`]),
+    ...(entry.lsn === null ? [] : [`LSN: ${entry.lsn}`]),
     backup === null
       ? entry.backupId === null
-        ? 'no backup was asked for'
-        : `backup ${entry.backupId}, which is recorded no more`
+        ? 'no backup was required'
+        : `backup ${entry.backupId}, which is no longer recorded`
       : `backup ${backup.id}: ${backup.file ?? backup.attestation}, ${moment(backup.finishedAt)}, proof: ${backup.proof}`,
   ];
 }
@@ -80,7 +82,7 @@ function printPruned({ removed, kept }: Pruned): string {
     ...removed.map(({ id, migration }) => `removed  ${id}  ${migration}`),
     ...kept.map(({ id, migration, reason }) => `kept     ${id}  ${migration}: ${reason}`),
   ];
-  return lines.map((line) => `${printable(line)}\n`).join('') || 'The archive holds nothing.\n';
+  return lines.map((line) => `${printable(line)}\n`).join('') || 'The archive is empty.\n';
 }
 
 function printExported({ files }: { files: readonly ExportedEntry[] }): string {

@@ -11,7 +11,7 @@ import { inSession, type Session } from '../src/session/session.ts';
 import { control, printable } from '../src/text/printable.ts';
 import { interruptible } from './interruptible.ts';
 
-/** A command that leaves its mistakes to `fail`. */
+/** A command whose errors `fail` prints. */
 export function makeCommand(name: string, summary: string): Command {
   return new Command(name)
     .description(summary)
@@ -22,7 +22,7 @@ export function makeCommand(name: string, summary: string): Command {
 /** The options that every command has. */
 export function withFormat(command: Command): Command {
   return command
-    .addOption(new Option('--format <format>', 'what to print').choices(['text', 'json']).default('text'))
+    .addOption(new Option('--format <format>', 'output format').choices(['text', 'json']).default('text'))
     .addOption(new Option('--json', 'the same as --format json').implies({ format: 'json' }));
 }
 
@@ -30,24 +30,25 @@ export function withFormat(command: Command): Command {
 export function withFormats(command: Command, first: Format, ...others: readonly Format[]): Command {
   const format = command.options.find(({ long }) => long === '--format');
   format?.choices([first, ...others]).default(first);
-  // The default that the option had when it was added is in force already.
+  // Commander has applied the former default already.
   return command.setOptionValueWithSource('format', first, 'default');
 }
 
 type Format = 'text' | 'json' | 'markdown' | 'html';
 
-/** What a command gives: with a failure, it has looked and found something that is not as it should be. */
+/** The result of a command. */
 interface Result {
   readonly database: string;
+  /** A failed check, reported after the result is printed. */
   readonly failure?: UndropError | undefined;
 }
 
 type Print<Given> = (given: Given) => string | Promise<string>;
 
 /**
- * Does the work of a command and prints what it gave: as JSON, or as `print` writes it, in text or in other formats.
+ * Does the work of a command and prints its result: as JSON, or in text or another format by `print`.
  *
- * @param work is told by its signal when it is to end
+ * @param work receives a signal that is aborted when the process is to end
  */
 export async function run<Given extends Result>(
   command: Command,
@@ -68,24 +69,27 @@ export async function run<Given extends Result>(
   if (failure !== undefined) report(failure);
 }
 
-/** An argument that is a number of things. */
+/** Parses an argument that is a count. */
 export function toCount(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It takes a number.');
   return Number(text);
 }
 
-/** An argument that is the number of something. */
+/** Parses an argument that is a number of an entry or the like. */
 export function toNumber(text: string): number {
   if (!/^[1-9]\d{0,14}$/.test(text)) throw new InvalidArgumentError('It takes a number from 1.');
   return Number(text);
 }
 
-/** What `--code` names; else what CODE_ROOTS does, which `.env` may set: so not before the connection is made. */
+/** The folders of `--code`, or else of CODE_ROOTS. Call it after `.env` is loaded, which may set CODE_ROOTS. */
 export function codeRoots(code: string | undefined): string[] {
   return parseRoots(code ?? process.env.CODE_ROOTS ?? '');
 }
 
-/** Those beside this program where it is the project, so that a build finds its own; else those of the project. */
+/**
+ * The migrations folder beside this program, if it is part of the project, so that a build finds its own; else the
+ * project's.
+ */
 export function migrationsFolder(): string {
   const program = join(import.meta.dirname, '..');
   const project = projectFolder();
@@ -93,7 +97,7 @@ export function migrationsFolder(): string {
   return join(isProject ? program : project, 'migrations');
 }
 
-/** Works on the database that the environment names. */
+/** Does the work on the database that the environment names. */
 export async function withTarget<T>(work: (knex: Knex, target: Target) => Promise<T>): Promise<T> {
   const root = projectFolder();
   loadEnv(root);
@@ -106,12 +110,12 @@ export async function withTarget<T>(work: (knex: Knex, target: Target) => Promis
   }
 }
 
-/** Works in one transaction, and gives the name of the database along. */
+/** Does the work in one transaction, and adds the name of the database to its result. */
 export function writing<T extends object>(work: (session: Session) => Promise<T>) {
   return withTarget((knex) => inSession(knex, (session) => named(session, work)));
 }
 
-/** As `writing`, but changes nothing. */
+/** Like `writing`, but in a read-only transaction. */
 export function reading<T extends object>(work: (session: Session) => Promise<T>) {
   return withTarget((knex) => inReadOnlySession(knex, (session) => named(session, work)));
 }
@@ -120,7 +124,7 @@ async function named<T extends object>(session: Session, work: (session: Session
   return { database: session.database, ...(await work(session)) };
 }
 
-/** Prints what was thrown, and sets the exit code: 1 failed, 2 wrong usage, 3 refused. */
+/** Prints an error, and sets the exit code: 1 failed, 2 wrong usage, 3 refused. */
 export function fail(thrown: unknown, command: Command, asJson: boolean): void {
   if (thrown instanceof CommanderError && thrown.exitCode === 0) return;
   const error = toUndropError(thrown, command);
@@ -139,7 +143,7 @@ function toStdout(text: string): void {
 }
 
 function toJson(value: object): string {
-  // JSON may hold what steers a terminal, as text; escaped, it means the same.
+  // Control characters in strings could control a terminal. Escaped, they mean the same in JSON.
   const text = JSON.stringify(value, null, 2).replace(control, (character) =>
     character === '\n' ? character : printable(character),
   );
@@ -157,28 +161,27 @@ function toUndropError(thrown: unknown, command: Command): UndropError {
   const state = sqlState(thrown);
   return new UndropError('server-error', {
     subject: command.name(),
-    message: withoutSecrets(message.split('\n')[0] || 'It failed without a word.'),
-    reason:
-      state === undefined ? 'Nothing here expects this.' : `The server answered with SQLSTATE ${state}.`,
-    next: 'DEBUG=1 shows where it comes from.',
+    message: withoutSecrets(message.split('\n')[0] || 'The command failed without a message.'),
+    reason: state === undefined ? 'The error is unexpected.' : `The server reported SQLSTATE ${state}.`,
+    next: 'Run the command with DEBUG=1 to see the stack trace.',
     cause: thrown,
   });
 }
 
 function wrongUsage(error: CommanderError, command: Command): UndropError {
   const name = command.parent === null ? command.name() : `${command.parent.name()} ${command.name()}`;
-  const said =
-    error.code === 'commander.help' ? 'it names no command' : error.message.replace(/^error: /, '');
+  const message =
+    error.code === 'commander.help' ? 'no command was given' : error.message.replace(/^error: /, '');
   return new UndropError('bad-options', {
     subject: command.name(),
-    message: said,
-    reason: `It is used as: ${name} ${command.usage()}`,
-    next: `${name} --help lists what there is.`,
+    message,
+    reason: `Usage: ${name} ${command.usage()}`,
+    next: `For help: ${name} --help`,
     cause: error,
   });
 }
 
-/** The driver prints no password; this is for the day on which it does. */
+/** Removes passwords, although the driver does not print any. */
 function withoutSecrets(text: string): string {
   const { DATABASE_URL = '', PGPASSWORD = '' } = process.env;
   const inUrl = /^[^:]+:\/\/[^:@/]*:([^@]*)@/.exec(DATABASE_URL)?.[1] ?? '';

@@ -5,7 +5,7 @@ import { reading, run } from './command.ts';
 
 export default function define(command: Command): void {
   command
-    .option('--schema <name>', 'the schema to look in', 'public')
+    .option('--schema <name>', 'the schema of the tables', 'public')
     .action(({ schema }: { schema: string }) =>
       run(
         command,

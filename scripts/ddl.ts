@@ -13,15 +13,15 @@ interface Options {
 
 export default function define(command: Command): void {
   command
-    .argument('[tables...]', 'tables as they are now, such as posts or app.posts')
-    .option('--migration <name>', 'instead: what the archive keeps of this migration')
-    .option('--entry <number>', 'instead: what the archive keeps in this entry', toNumber)
+    .argument('[tables...]', 'existing tables, such as posts or app.posts')
+    .option('--migration <name>', 'instead of tables: the archived DDL of this migration')
+    .option('--entry <number>', 'instead of tables: the archived DDL of this entry', toNumber)
     .option('--out <folder>', 'write a file into this folder instead of printing')
-    .option('--force', 'overwrite the file')
+    .option('--force', 'with --out: overwrite an existing file')
     .action((tables: string[], { migration, entry, out, force = false }: Options) => {
       const isLive = migration === undefined && entry === undefined;
       if (isLive === (tables.length === 0)) {
-        command.error('error: name either tables, or a --migration or --entry');
+        command.error('error: name either tables, or --migration or --entry');
       }
       return run(
         command,

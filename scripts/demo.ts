@@ -23,5 +23,5 @@ function print({ shown, seconds }: { shown: readonly Shown[]; seconds: number })
   const lines = shown.map(
     ({ what, found, held }) => `${held ? 'ok    ' : 'FAILED'}  ${what.padEnd(width)}  ${found}\n`,
   );
-  return `\nWhat was shown, in ${seconds.toFixed(0)} s:\n\n${lines.join('')}`;
+  return `\nChecks, in ${seconds.toFixed(0)} s:\n\n${lines.join('')}`;
 }

@@ -23,45 +23,45 @@ interface Options {
 export default function define(command: Command): void {
   command
     .option('--from-ddl <file>', 'replay a file that undrop ddl or archive --export wrote')
-    .option('--mark-restored', 'record drops whose tables are back, by whatever means, as restored')
-    .option('--migration <name>', 'bring back from the archive what this migration dropped')
-    .option('--entry <number>', 'the same of this entry of the archive', toNumber)
-    .option('--table <name>', 'bring back this table alone, with its rows; the others stay dropped')
+    .option('--mark-restored', 'mark open entries as restored whose tables exist, by whatever means')
+    .option('--migration <name>', 'restore what this migration dropped')
+    .option('--entry <number>', 'restore this entry of the archive', toNumber)
+    .option('--table <name>', 'restore only this table, with its rows; the others stay dropped')
     .option(
       '--from-backup <file>',
-      'from a backup instead: --table alone, or the whole --into a new database',
+      'restore from a backup: one table with --table, or everything with --into or --replace',
     )
     .option('--into <database>', 'with --from-backup: a new database on the same server')
     .option(
       '--replace <database>',
-      'with --from-backup: in the place of the live one, which stays under another name',
+      'with --from-backup: replace this database, which is kept under another name',
     )
     .option(
       '--accept-differences <digest>',
-      'accept exactly the differences that an error has printed with this digest',
+      'accept exactly the differences that an error printed with this digest',
       process.env.UNDROP_ACCEPT_DIFFERENCES,
     )
-    .option('--dry-run', 'with these two: print the statements, change nothing')
+    .option('--dry-run', 'with --migration, --entry or --table: print the statements, change nothing')
     .action(({ fromBackup: file, into, replace, ...others }: Options) => {
       if (file !== undefined) return fromBackup(command, { ...others, file, into, replace });
       if (into !== undefined || replace !== undefined) {
-        command.error('error: --into and --replace go with --from-backup');
+        command.error('error: --into and --replace require --from-backup');
       }
       const { fromDdl, markRestored, dryRun, acceptDifferences: accept, ...wanted } = others;
       const fromArchive = [wanted.migration, wanted.entry, wanted.table].some((one) => one !== undefined);
       if ([fromDdl !== undefined, markRestored === true, fromArchive].filter(Boolean).length !== 1) {
         command.error(
-          'error: give --migration, --entry or --table, or --from-backup, or --from-ddl, or --mark-restored',
+          'error: one of --migration, --entry, --table, --from-backup, --from-ddl and --mark-restored is required',
         );
       }
-      if (dryRun && !fromArchive) command.error('error: --dry-run goes with --migration, --entry or --table');
+      if (dryRun && !fromArchive) command.error('error: --dry-run requires --migration, --entry or --table');
       if (fromArchive)
         return dryRun ? planFromArchive(command, wanted) : fromTheArchive(command, wanted, accept);
       if (fromDdl === undefined) {
         return run(
           command,
           () => writing(async (session) => ({ entries: await settleEntries(session, accept) })),
-          ({ entries }) => describe(entries) || 'There is no open drop whose tables are all there.\n',
+          ({ entries }) => describe(entries) || 'The archive has no open entry whose tables all exist.\n',
         );
       }
       return run(
@@ -70,13 +70,12 @@ export default function define(command: Command): void {
         ({ tables, entries, uncompared }) =>
           tables.map((table) => `restored  ${printable(table)}\n`).join('') +
           describe(entries) +
-          uncompared.map((table) => `${printable(table)} ${comparedWithNothing}\n`).join(''),
+          uncompared.map((table) => `${printable(table)} ${notCompared}\n`).join(''),
       );
     });
 }
 
-const comparedWithNothing =
-  'was compared with nothing: the archive has no open drop of it that could be read.';
+const notCompared = 'was not compared: the archive has no open entry for it that could be read.';
 
 function fromTheArchive(command: Command, wanted: Wanted, accept: string | undefined): Promise<void> {
   return run(
@@ -105,8 +104,8 @@ function describe(entries: readonly Settled[]): string {
   return entries
     .map(({ migration, id, reason }) =>
       reason === null
-        ? `${printable(migration)} (entry ${id}) is recorded as restored: its rollback has nothing left to do.\n`
-        : `${printable(migration)} (entry ${id}) stays open, since this is not what it dropped:\n` +
+        ? `${printable(migration)} (entry ${id}) is marked as restored.\n`
+        : `${printable(migration)} (entry ${id}) stays open, since its tables differ from those that were dropped:\n` +
           reason
             .split('\n')
             .map((line) => `  ${printable(line)}\n`)

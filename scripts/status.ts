@@ -12,12 +12,12 @@ export default function define(command: Command): void {
 function print({ ledger, migrations, archive, approvals, backups }: Status): string {
   return [
     section(
-      `Migrations, recorded in ${ledger ?? 'no table yet'}`,
-      migrations.map((one) => [
-        one.state,
-        one.name,
-        one.time === null ? '' : `batch ${one.batch}, ${moment(one.time)}`,
-        one.note ?? '',
+      `Migrations${ledger === null ? '' : `, recorded in ${ledger}`}`,
+      migrations.map(({ state, name, batch, time, note }) => [
+        state,
+        name,
+        time === null ? '' : `batch ${batch}, ${moment(time)}`,
+        note ?? '',
       ]),
     ),
     section(
@@ -26,9 +26,7 @@ function print({ ledger, migrations, archive, approvals, backups }: Status): str
         String(entry.id),
         entry.migration,
         `${moment(entry.droppedAt)} by ${entry.droppedBy}`,
-        entry.restoredAt === null
-          ? 'can be rolled back'
-          : `restored ${moment(entry.restoredAt)} by ${entry.restoredBy}`,
+        entry.restoredAt === null ? 'open' : `restored ${moment(entry.restoredAt)} by ${entry.restoredBy}`,
         entry.tables.map(({ sql }) => sql).join(', ') + (entry.note === null ? '' : ` (${entry.note})`),
       ]),
     ),

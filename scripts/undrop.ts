@@ -2,25 +2,25 @@
 import type { Command } from 'commander';
 import { fail, makeCommand, withFormat } from './command.ts';
 
-/** What a command's file exports: adds the arguments, the options and the action. */
+/** The default export of a command's file: adds its arguments, options and action. */
 type Define = (command: Command) => void;
 
 const commands: Readonly<Record<string, [summary: string, load: () => Promise<{ default: Define }>]>> = {
-  audit: ['judge every table: who needs it, which are ghosts and why', () => import('./audit.ts')],
-  preflight: ['show what up would do, and every gate', () => import('./preflight.ts')],
+  audit: ['judge every table: what uses it, and whether it looks obsolete', () => import('./audit.ts')],
+  preflight: ['show what up would do, and the result of every gate', () => import('./preflight.ts')],
   backup: ['dump the database, prove the file, record it', () => import('./backup.ts')],
-  verify: ['check that the database is as the drops have left it', () => import('./verify.ts')],
-  report: ['write all of this as one page, with pictures', () => import('./report.ts')],
-  restore: ['bring tables back', () => import('./restore.ts')],
-  status: ['show ledger, archive, approvals and backups', () => import('./status.ts')],
-  ddl: ['print the DDL that brings tables back', () => import('./ddl.ts')],
-  archive: ['list, export and prune what the drops have kept', () => import('./archive.ts')],
-  demo: ['tell the whole story on an embedded database', () => import('./demo.ts')],
+  verify: ['check that only the recorded drops have changed the database', () => import('./verify.ts')],
+  report: ['write audit, preflight and verify as one page, with diagrams', () => import('./report.ts')],
+  restore: ['restore dropped tables', () => import('./restore.ts')],
+  status: ['show migrations, archive, approvals and backups', () => import('./status.ts')],
+  ddl: ['print the DDL that recreates tables', () => import('./ddl.ts')],
+  archive: ['list, export and prune the entries of the archive', () => import('./archive.ts')],
+  demo: ['drop and restore tables on an embedded database', () => import('./demo.ts')],
   roundtrip: ['drop and restore every table on copies of a database', () => import('./roundtrip.ts')],
-  'count-tables': ['print the tables, one name a line', () => import('./count-tables.ts')],
+  'count-tables': ['print the names of the tables, one a line', () => import('./count-tables.ts')],
 };
 
-// A reader such as head, which takes some lines and goes, is no failure.
+// A closed pipe is no failure: programs such as head stop reading early.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
@@ -29,7 +29,7 @@ const given = process.argv.slice(2);
 const chosen = given.find((word) => Object.hasOwn(commands, word));
 const undrop = makeCommand(
   'undrop',
-  'Drop PostgreSQL tables from a Knex migration, and get them back exactly.',
+  'Drop PostgreSQL tables from a Knex migration, and restore them exactly.',
 );
 let current = undrop;
 

@@ -12,7 +12,7 @@ import { inReadOnlySession } from './session/read-only.ts';
 import { countTables } from './status/count-tables.ts';
 import { verifyDatabase } from './verify/verify.ts';
 
-/** One thing that the demo has shown. */
+/** A check of the demo. */
 export interface Shown {
   readonly what: string;
   readonly expected: string;
@@ -21,17 +21,17 @@ export interface Shown {
 }
 
 /**
- * Tells the whole story on an embedded database of its own, whatever database the environment names: the turing
- * database is seeded, backed up, cleaned up, verified and restored, once without and once with the optional tables.
+ * Runs a demonstration on a temporary embedded database, whatever database the environment names: seeds the turing
+ * database, backs it up, cleans it up, verifies and restores it, once without and once with the optional tables.
  *
- * @param tell is told each step before it is done
- * @throws UndropError `count-differs` where anything did not hold, beside what the steps themselves throw
+ * @param tell is called with a line before each step, and with one for each check
+ * @throws UndropError as the steps
  */
 export async function demo(tell: (line: string) => void): Promise<Shown[]> {
   forgetSettings();
   const folder = await mkdtemp(join(tmpdir(), 'undrop-demo-'));
   try {
-    tell('A PostgreSQL of its own starts, in this process');
+    tell('An embedded PostgreSQL starts in this process');
     const server = await startEmbedded(folder);
     const stage = makeStage(server, folder);
     try {
@@ -45,7 +45,7 @@ export async function demo(tell: (line: string) => void): Promise<Shown[]> {
   }
 }
 
-/** The demo shows the defaults. */
+/** Removes settings from the environment, so that the demo uses the defaults. */
 function forgetSettings(): void {
   for (const name of Object.keys(process.env)) {
     if (/^(UNDROP_|APPROV|DATABASE_URL$|PG|NODE_ENV$)/.test(name)) delete process.env[name];
@@ -76,12 +76,12 @@ async function play(stage: Stage, tell: (line: string) => void): Promise<Shown[]
   const showCounts = async (what: string, expected: string) => show(what, expected, await readCounts(knex));
   const dump = () => server.dump(['--exclude-schema=undrop']);
 
-  tell('knex seed:run makes the turing database as the proposal found it');
+  tell('knex seed:run creates the turing database as the proposal describes it');
   await knex.seed.run();
   await showCounts('before', '74 tables, 23 empty');
   const before = await dump();
 
-  tell('undrop backup dumps it and proves the file');
+  tell('undrop backup dumps the database and proves the file');
   const { tables, bytes, proof } = await backup(knex, target, { folder: join(folder, 'backups') });
   show('backup', 'proved by contents', `proved by ${proof}`);
   tell(`    ${tables} tables, ${bytes} bytes`);
@@ -98,39 +98,39 @@ async function play(stage: Stage, tell: (line: string) => void): Promise<Shown[]
   const good = checked.filter(({ state }) => state === 'ok');
   show('verified', '5 of 5 checks', `${good.length} of ${checked.length} checks`);
 
-  tell('knex migrate:rollback brings them back');
+  tell('knex migrate:rollback restores them');
   await knex.migrate.rollback();
   await showCounts('after the rollback', '74 tables, 23 empty');
   show('schema and rows, by pg_dump', 'identical', compare(before, await dump()));
 
   process.env.APPROVED_DROPS = 'interaction_lineage,workflow_dependencies,organizations';
-  tell('knex migrate:latest again, with all three optional tables in APPROVED_DROPS');
+  tell('knex migrate:latest runs again, with all three optional tables in APPROVED_DROPS');
   await knex.migrate.latest();
   await showCounts('after 044 and 045', '65 tables, 14 empty');
 
   delete process.env.APPROVED_DROPS;
-  tell('knex migrate:rollback, with no approvals set');
+  tell('knex migrate:rollback restores them, without approvals');
   await knex.migrate.rollback();
   await showCounts('after the rollback', '74 tables, 23 empty');
   show('schema and rows, by pg_dump', 'identical', compare(before, await dump()));
   return shown;
 }
 
-/** What a failed demo ends with. */
+/** The error for failed checks of the demo; undefined where all have passed. */
 export function demoFailure(shown: readonly Shown[]): UndropError | undefined {
   const failed = shown.filter(({ held }) => !held);
   if (failed.length === 0) return undefined;
   return new UndropError('count-differs', {
     subject: 'demo',
-    message: `${failed.length} of ${shown.length} things did not hold.`,
+    message: `${failed.length} of ${shown.length} checks failed.`,
     reason: failed
       .map(({ what, expected, found }) => `${what}: expected ${expected}, found ${found}`)
       .join('\n'),
-    next: 'Please report this, with the version of Node.',
+    next: 'Please report this, with the version of Node.js.',
   });
 }
 
-/** Tables in `public`, and how many of them hold no row. */
+/** The number of tables in `public`, and of the empty ones among them. */
 async function readCounts(knex: Knex): Promise<string> {
   return inReadOnlySession(knex, async (session) => {
     const { count, tables } = await countTables(session, 'public');

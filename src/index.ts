@@ -1,18 +1,18 @@
-// biome-ignore-all assist/source/organizeImports: they are in the order in which one meets them
+// biome-ignore-all assist/source/organizeImports: grouped by use
 
-// What a migration uses.
+// For migrations.
 export type { DropOptions } from './options/options.ts';
 export { type Ready, type ReversibleDrop, reversibleDrop } from './migration/reversible-drop.ts';
 
-// What a knexfile uses.
+// For knexfiles.
 export { type UndropConfigOptions, undropConfig } from './migration/knex-config.ts';
 
-// What a script uses to look before it drops.
+// For scripts that check a drop before it runs.
 export type { Statement } from './capture/capture.ts';
 export type { Obstacle } from './catalog/obstacle.ts';
 export type { Filled } from './up/preconditions.ts';
 export { planDrop } from './migration/plan-drop.ts';
 export type { Plan } from './up/read-plan.ts';
 
-// What all of them throw.
+// Errors.
 export { type ErrorCode, UndropError } from './errors.ts';

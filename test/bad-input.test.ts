@@ -318,7 +318,7 @@ describe('bad input', function () {
       expectOneMessage(await undrop('ddl --migration 044_cleanup_legacy_tables'), {
         status: 1,
         code: 'archive-missing',
-        says: ['It holds nothing'],
+        says: ['The archive is empty'],
       });
     });
 
@@ -503,18 +503,18 @@ describe('bad input', function () {
 
   describe('of the command line', () => {
     const cases: [args: string[], says: string][] = [
-      [[], 'it names no command'],
+      [[], 'no command was given'],
       [['nonsense'], "unknown command 'nonsense'"],
-      [['help', 'nonsense'], 'it names no command'],
+      [['help', 'nonsense'], 'no command was given'],
       [['backup', '--fast'], "unknown option '--fast'"],
       [['backup', '--dump-format', 'tar'], 'Allowed choices are custom, directory, plain'],
       [['verify', '--expect', '6e1'], 'It takes a number'],
       [['verify', '--expect'], 'argument missing'],
       [['verify', '68'], 'too many arguments'],
-      [['restore'], 'give --migration, --entry or --table, or --from-backup'],
-      [['ddl', 'posts', '--migration', '044'], 'name either tables, or a --migration or --entry'],
+      [['restore'], 'one of --migration, --entry, --table, --from-backup'],
+      [['ddl', 'posts', '--migration', '044'], 'name either tables, or --migration or --entry'],
       [['ddl', 'a.b.c'], '"a.b.c" is not a valid table name'],
-      [['count-tables', '--schema', 'no\nsuch'], 'There is no schema'],
+      [['count-tables', '--schema', 'no\nsuch'], 'The schema no'],
     ];
     it('wrong usage: 2, with the way to the help', async () => {
       const all = await Promise.all(cases.map(([args]) => project.undropWith(args, { env })));
@@ -577,7 +577,7 @@ describe('bad input', function () {
       const restored = await undrop(`restore --from-ddl ${file}`);
       expect(restored.stdout).to.equal(
         'restored  public."a""b\\u000a.c"\n' +
-          'public."a""b\\u000a.c" was compared with nothing: the archive has no open drop of it that could be read.\n',
+          'public."a""b\\u000a.c" was not compared: the archive has no open entry for it that could be read.\n',
       );
       expectOneMessage(await undrop(`restore --from-ddl ${file}`), {
         status: 3,

@@ -218,7 +218,9 @@ describe('faults of the world', function () {
     try {
       await run.knex.raw(`update gone set note = 'y'; update gone set note = 'x'`);
       const text = await said(() => run.up(migration));
-      expect(text).to.include('m: the archive is published for all tables by everything: a subscriber');
+      expect(text).to.include(
+        'm: publications for all tables include the archive (everything): replication stops on a subscriber',
+      );
       await run.down(migration);
       expect(await dump()).to.equal(before);
       const [changes] = await sql(`

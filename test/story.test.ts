@@ -129,7 +129,9 @@ describe('the story', function () {
     expect(status.stdout)
       .to.match(/completed +044_cleanup_legacy_tables/)
       .and.match(/waiting +045/);
-    expect(status.stdout).to.include('can be rolled back').and.include(file);
+    expect(status.stdout)
+      .to.match(/ open /)
+      .and.include(file);
 
     const rollback = await knex('migrate:rollback');
     expect(rollback.stdout).to.equal('Batch 1 rolled back: 1 migrations\n');
@@ -176,8 +178,8 @@ describe('the story', function () {
     expect(again.stdout).to.equal('Already up to date\n');
     const list = await knex('migrate:list');
     expect(list.stderr).to.include(
-      '045_cleanup_optional_tables waits for approval: APPROVED_DROPS may name ' +
-        'interaction_lineage, workflow_dependencies, organizations\n',
+      '045_cleanup_optional_tables waits for approval of ' +
+        'interaction_lineage, workflow_dependencies, organizations in APPROVED_DROPS\n',
     );
     expect(list.stdout).to.include('Found 1 Completed').and.include('No Pending Migration files Found.');
   });
@@ -286,7 +288,7 @@ describe('the story', function () {
       'ok  after the rollback  74 tables, 23 empty',
       'ok  schema and rows, by pg_dump  identical',
     ]);
-    expect(stderr).to.include('knex migrate:rollback brings them back').and.not.include('not_for_the_demo');
+    expect(stderr).to.include('knex migrate:rollback restores them').and.not.include('not_for_the_demo');
     const picture = readFileSync(join(import.meta.dirname, '../docs/demo.svg'), 'utf8');
     expect(picture, 'run npm run picture').to.equal(draw(stderr));
   });

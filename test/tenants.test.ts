@@ -172,7 +172,7 @@ describe('entries of one name', () => {
       );
       const error = await refusalOf(two.migrate.rollback(), 'archive-missing');
       expect(error.reason).to.match(
-        /^entry 1: one.a, one.b, dropped on .*\n.*a, b, looked up in the schemas two$/,
+        /^entry 1: one.a, one.b, dropped on .*\n.*a, b, searched in the schemas two$/,
       );
       expect(await tables()).to.deep.equal(['two.a', 'two.b']);
       await one.migrate.rollback();
@@ -266,7 +266,7 @@ describe('entries of one name', () => {
         expect(await at('one')).to.deep.equal(['one.knex_migrations', ['completed', null]]);
         expect(await at('two')).to.deep.equal(['two.knex_migrations', ['pending', null], 'goes']);
         await run.knex.raw('delete from one.knex_migrations');
-        const note = 'its tables are dropped already: migrate:latest records it';
+        const note = 'its tables are dropped already; migrate:latest records this';
         expect(await at('one')).to.deep.equal(['one.knex_migrations', ['pending', note], 'done']);
         await run.knex.raw('create table one.b ()');
         expect((await at('one')).at(-1)).to.equal('refused');
@@ -290,7 +290,7 @@ describe('entries of one name', () => {
       const knex = tenant('one', project);
       const error = await refusalOf(knex.migrate.latest(), 'name-taken');
       expect(error.reason).to.match(
-        /^entry 1: one.b, dropped on \S+, recorded in one.knex_migrations\nthe migration that runs now: a$/,
+        /^entry 1: one.b, dropped on \S+, recorded in one.knex_migrations\nthe migration: a$/,
       );
       expect(await tables()).to.include.members(['one.a', 'one.b']);
       await knex.migrate.up();

@@ -6,32 +6,32 @@ import { findLedgers } from '../knex/find-ledgers.ts';
 import type { Session } from '../session/session.ts';
 import type { FactRecord } from './records.ts';
 
-/** What the objects of the database are, beside what a record says. Identities, sorted. */
+/** The comparison of the objects of the database with a record. Lists hold identities, sorted. */
 export interface RecordComparison {
-  /** How many are as they were. */
+  /** How many objects are unchanged. */
   readonly same: number;
   readonly gone: readonly string[];
   readonly changed: readonly string[];
   readonly added: readonly string[];
   /** `by 044_cleanup_legacy_tables: 12`: the number of differences that a drop, or its restore, has made since. */
   readonly explained: readonly string[];
-  /** The facts were not compared, but only names, since the server prints them in other words. */
+  /** Only names were compared, not facts: the server has another major version, which prints them differently. */
   readonly onlyNames: boolean;
 }
 
 /**
- * Compares the database with a record. What drops took or gave back since then is no difference; nor are the ledgers of
- * Knex, which begin with the first migration.
+ * Compares the database with a record. Differences that drops and restores since then explain are counted only;
+ * migrations tables are left out, since Knex creates them at the first migration.
  *
- * @param entries all of the archive
+ * @param entries all entries of the archive
  */
 export async function compareWithRecord(
   session: Session,
   record: FactRecord,
   entries: readonly KeptEntry[],
 ): Promise<RecordComparison> {
-  const is = await readObjectDigests(session);
-  const was = record.digests;
+  const current = await readObjectDigests(session);
+  const recorded = record.digests;
   const explanations = await explain(session, record, entries);
   const ledgers = await findLedgers(session);
   const onlyNames = Number.parseInt(record.serverVersion, 10) !== session.server.major;
@@ -43,8 +43,8 @@ export async function compareWithRecord(
       return migration === undefined;
     });
 
-  const { gone, changed: differing, added, same: equal } = split(was, is, onlyNames);
-  const changed = await stillDiffering(session, was, differing);
+  const { gone, changed: differing, added, same: equal } = split(recorded, current, onlyNames);
+  const changed = await stillDiffering(session, recorded, differing);
   const same = equal + differing.length - changed.length;
   const rest = { gone: unexplained(gone), changed: unexplained(changed), added: unexplained(added) };
   return {
@@ -57,15 +57,15 @@ export async function compareWithRecord(
   };
 }
 
-function split(was: Digests, is: Digests, onlyNames: boolean) {
-  const before = Object.keys(was).sort();
-  const kept = before.filter((identity) => is[identity] !== undefined);
-  const changed = onlyNames ? [] : kept.filter((identity) => was[identity] !== is[identity]);
+function split(recorded: Digests, current: Digests, onlyNames: boolean) {
+  const before = Object.keys(recorded).sort();
+  const kept = before.filter((identity) => current[identity] !== undefined);
+  const changed = onlyNames ? [] : kept.filter((identity) => recorded[identity] !== current[identity]);
   return {
-    gone: before.filter((identity) => is[identity] === undefined),
+    gone: before.filter((identity) => current[identity] === undefined),
     changed,
-    added: Object.keys(is)
-      .filter((identity) => was[identity] === undefined)
+    added: Object.keys(current)
+      .filter((identity) => recorded[identity] === undefined)
       .sort(),
     same: kept.length - changed.length,
   };
@@ -75,7 +75,7 @@ const identitiesSql = /* sql */ `
   select distinct f.drop_id as id, f.identity from undrop.facts as f where f.drop_id = any ($1)
   order by f.drop_id, f.identity`;
 
-/** Which migration has taken an object since, has given it back, or has changed it. By identity. */
+/** The migrations that have dropped, restored or changed objects since the record, by the identity of the object. */
 async function explain(
   session: Session,
   { standing }: FactRecord,
@@ -105,7 +105,7 @@ function isOfLedger(identity: string, ledgers: readonly string[]): boolean {
 
 const relation = /^(?:table|view|materialized view|foreign table) (?=[^ ]*\.)/;
 
-/** A relation that is gone stands for its columns, its constraints, and whatever else is on it. */
+/** Leaves out columns, constraints and other parts of relations that are in the list themselves. */
 function withoutParts(identities: readonly string[]): string[] {
   const relations = new Set(
     identities
@@ -115,7 +115,9 @@ function withoutParts(identities: readonly string[]): string[] {
   return identities.filter((identity) => !ownersIn(identity).some((owner) => relations.has(owner)));
 }
 
-/** What the object may be a part of, by its identity: quoted names may hold dots and blanks. */
+/**
+ * The relations that the object may be part of, by its identity. Several, since quoted names may hold dots and spaces.
+ */
 function ownersIn(identity: string): string[] {
   const column = / column (.*)$/s.exec(identity)?.[1] ?? '';
   const dots = [...column.matchAll(/\./g)].map(({ index }) => column.slice(0, index));

@@ -4,17 +4,17 @@ import { readObjectDigests } from '../catalog/facts/fact-digests.ts';
 import { inSession, type Session } from '../session/session.ts';
 import { type RecordedFacts, readStanding, writeRecord } from './records.ts';
 
-/** What was recorded, for people. */
 export interface Recorded {
+  /** The number of the record. */
   readonly record: number;
   readonly objects: number;
 }
 
 /**
- * Keeps the facts of all objects as the baseline for `verify`, with no backup. They are read in one snapshot, so that
- * they fit the drops that stand.
+ * Records the facts of all objects as the baseline for `verify`, without a backup. Facts and open entries are read in
+ * one snapshot.
  *
- * @param command by which it is asked for
+ * @param command the command that makes the record
  * @throws UndropError `insufficient-privilege`, `archive-damaged`
  */
 export async function recordFacts(knex: Knex, command: string): Promise<Recorded> {

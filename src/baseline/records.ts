@@ -4,25 +4,25 @@ import type { Digests } from '../catalog/facts/fact-digests.ts';
 import { UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 
-/** What all objects of the database were at one moment, and which drops stood then. */
+/** The digests of all objects of the database in one snapshot, and the numbers of the entries that were open in it. */
 export interface RecordedFacts {
   readonly digests: Digests;
   readonly standing: readonly number[];
 }
 
-/** The same as the archive keeps it. */
+/** A record in the archive. */
 export interface FactRecord extends RecordedFacts {
   readonly id: number;
   /** ISO 8601. */
   readonly madeAt: string;
   readonly madeBy: string;
   readonly command: string;
-  /** File, or words, of the backup that it was made with. */
+  /** The file, or the attestation, of the backup that it was made with. */
   readonly backup: string | null;
   readonly serverVersion: string;
 }
 
-/** The numbers of the drops that have not been restored. */
+/** The numbers of the open entries. */
 export async function readStanding(session: Session): Promise<number[]> {
   if (!(await hasArchive(session))) return [];
   const sql = 'select d.id from undrop.drops as d where d.restored_at is null order by d.id';
@@ -36,7 +36,11 @@ const writeSql = /* sql */ `
   from (${placeSql}) as p
   returning id`;
 
-/** Keeps a record in the archive, which must be there; gives its number. */
+/**
+ * Writes a record into the archive, which must exist.
+ *
+ * @returns the number of the record
+ */
 export async function writeRecord(
   session: Session,
   { digests, standing }: RecordedFacts,
@@ -59,7 +63,7 @@ const newestSql = /* sql */ `
   limit 1`;
 
 /**
- * The newest record of this very database.
+ * The newest record of this database.
  *
  * @throws UndropError `archive-damaged`
  */
@@ -71,11 +75,11 @@ export async function readNewestRecord(session: Session): Promise<FactRecord | u
   return { ...record, digests: unpack(kept, record.id) };
 }
 
-/** Archives of the first two formats have none. */
+/** Whether the archive has the table of records, which the first two formats lack. */
 async function hasRecords(session: Session): Promise<boolean> {
   if (!(await hasArchive(session))) return false;
-  const sql = `select pg_catalog.to_regclass('undrop.records') is not null as there`;
-  return (await session.read<{ there: boolean }>(sql))[0]?.there === true;
+  const sql = `select pg_catalog.to_regclass('undrop.records') is not null as exists`;
+  return (await session.read<{ exists: boolean }>(sql))[0]?.exists === true;
 }
 
 function unpack(kept: string, id: number): Digests {
@@ -84,9 +88,9 @@ function unpack(kept: string, id: number): Digests {
   } catch (cause) {
     throw new UndropError('archive-damaged', {
       subject: `undrop.records ${id}`,
-      message: `Record ${id} of the archive is not what was written.`,
-      reason: 'The facts that it keeps cannot be unpacked.',
-      next: 'Make another one with: undrop preflight --record',
+      message: `Record ${id} of the archive is damaged.`,
+      reason: 'Its facts cannot be decompressed.',
+      next: 'Make a new record with: undrop preflight --record',
       cause,
     });
   }

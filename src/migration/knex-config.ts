@@ -12,36 +12,36 @@ import { say } from '../text/log.ts';
 import { isStorable, shown } from '../text/printable.ts';
 import { UndropMigrationSource } from './migration-source.ts';
 
-/** What `undropConfig` takes. All but `root` have defaults. */
+/** The options of `undropConfig`. All but `root` have defaults. */
 export interface UndropConfigOptions {
   /** The folder of the knexfile: `import.meta.dirname`. */
   root: string;
-  /** The folder of the migrations, seen from `root`. Default `migrations`. */
+  /** The folder of the migrations, relative to `root`. Default `migrations`. */
   migrations?: string;
-  /** The folder of the seeds, seen from `root`. Default `seeds`. */
+  /** The folder of the seeds, relative to `root`. Default `seeds`. */
   seeds?: string;
   /**
-   * A URL. Default: what the environment and `.env` say, and where they say nothing, the embedded server. A target is one
-   * that our own commands have found already.
+   * A URL. Default: the settings in the environment and `.env`, or else the embedded server. A `Target` is a connection
+   * that the commands of this package have resolved already.
    */
   connection?: string | Target;
-  /** The schema in which Knex keeps its ledger. Default `undrop`, which is made where it is missing. */
+  /** The schema of Knex's migrations table. Default `undrop`, which is created where it does not exist. */
   schemaName?: string;
-  /** The table in it. Default `knex_migrations`. */
+  /** The migrations table. Default `knex_migrations`. */
   tableName?: string;
 }
 
 const texts = ['root', 'migrations', 'seeds', 'schemaName', 'tableName'] as const;
 const keys: readonly string[] = [...texts, 'connection'];
 
-const said = new Set<string>();
+const announced = new Set<string>();
 
 /**
- * A Knex configuration: connection, pool, migrations, seeds. What concerns the database is thrown when Knex
- * first asks for it, so that `migrate:make` works without one: `no-connection`, `unsupported-server`, `bad-options` where it
- * would begin a second ledger.
+ * A Knex configuration: connection, pool, migrations, seeds. Errors that concern the database are thrown when Knex
+ * first connects, so that `migrate:make` works without one: `no-connection`, `unsupported-server`, and `bad-options`
+ * where a second migrations table would be created.
  *
- * @param options where things are
+ * @param options folders, connection and migrations table
  * @throws UndropError `bad-options` for unknown keys, a missing root and an unreadable `.env`
  */
 export function undropConfig(options: UndropConfigOptions): Knex.Config {
@@ -60,7 +60,7 @@ export function undropConfig(options: UndropConfigOptions): Knex.Config {
   };
 
   const ledger = (): Ledger => {
-    // The command line of Knex puts its own options into this configuration.
+    // Knex's command line changes this configuration according to its own options.
     if (config.connection !== connection) throw overridden();
     return { schemaName, tableName: config.migrations?.tableName ?? tableName, given };
   };
@@ -72,11 +72,11 @@ export function undropConfig(options: UndropConfigOptions): Knex.Config {
     connection,
     pool,
     migrations: {
-      // No directory or loadExtensions beside the source: Knex would replace it by its own.
+      // With directory or loadExtensions set, Knex would replace the source with its own.
       migrationSource: new UndropMigrationSource({
         folder: resolve(options.root, options.migrations ?? 'migrations'),
         completed,
-        // A misspelt approval is an error when the list is read, not a table that silently stays.
+        // A misspelt approval is an error when migrations are listed, instead of a table that is not dropped.
         get check() {
           return readApprovals().size > 0 ? checkAllApprovals : undefined;
         },
@@ -110,8 +110,8 @@ async function announce({ connection, root }: UndropConfigOptions): Promise<Targ
       ? connection
       : await resolveTarget(connection ? { ...process.env, DATABASE_URL: connection } : process.env, root);
   const line = `Database: ${describeTarget(target)}`;
-  if (!said.has(line)) say(line);
-  said.add(line);
+  if (!announced.has(line)) say(line);
+  announced.add(line);
   return target;
 }
 
@@ -119,30 +119,30 @@ function usesEmbedded({ connection }: UndropConfigOptions): boolean {
   return typeof connection === 'object' ? connection.embedded !== undefined : !connection && isEmbedded();
 }
 
-/** A compiled build has `.d.ts` files beside its `.js`, and Knex would take them for seeds. */
+/** The extensions of seeds. A compiled build has `.d.ts` files beside its `.js`, which Knex would run as seeds. */
 function seedExtensions(folder: string): string[] {
   const files = existsSync(folder) && statSync(folder).isDirectory() ? readdirSync(folder) : [];
   const sources = files.some((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'));
   return sources ? ['.ts'] : ['.js', '.mjs', '.cjs'];
 }
 
-/** Knex would write warnings to stdout, and say these here as well as in what it throws. */
+/** Writes Knex's warnings to stderr instead of stdout, except those that repeat the error it throws. */
 function warn(message: unknown): void {
-  if (!saidTwice.test(String(message))) say(String(message));
+  if (!repeated.test(String(message))) say(String(message));
 }
 
-const saidTwice = /^(Acquire connection error|Connection Error|migration failed with error):/;
+const repeated = /^(Acquire connection error|Connection Error|migration failed with error):/;
 
 function checkKeys(options: UndropConfigOptions): void {
   const given: Partial<Record<string, unknown>> = Object(options);
   const unknown = Object.keys(given).filter((key) => !keys.includes(key));
-  const problems = unknown.map((key) => `It has no option ${JSON.stringify(key)}.`);
-  if (!given.root) problems.push('root is missing: the folder of the knexfile, import.meta.dirname.');
+  const problems = unknown.map((key) => `There is no option ${JSON.stringify(key)}.`);
+  if (!given.root) problems.push('root is missing. It is the folder of the knexfile: import.meta.dirname.');
   for (const key of texts) {
     const value = given[key];
     if (value === undefined || (key === 'root' && !value)) continue;
     if (typeof value !== 'string' || value === '' || !isStorable(value))
-      problems.push(`${key} is ${shown(value)}, not a text.`);
+      problems.push(`${key} is ${shown(value)}, not a non-empty string.`);
   }
   const { connection } = given;
   if (!['undefined', 'string'].includes(typeof connection) && !Object.hasOwn(Object(connection), 'settings'))
@@ -150,9 +150,9 @@ function checkKeys(options: UndropConfigOptions): void {
   if (problems.length === 0) return;
   throw new UndropError('bad-options', {
     subject: 'undropConfig',
-    message: 'The options of undropConfig cannot be used.',
+    message: 'The options of undropConfig are not valid.',
     reason: problems.join('\n'),
-    next: `Its options are ${keys.join(', ')}.`,
+    next: `Correct the options. They are ${keys.join(', ')}.`,
   });
 }
 
@@ -160,7 +160,7 @@ function overridden(): UndropError {
   return new UndropError('bad-options', {
     subject: '--connection',
     message: '--connection cannot be used with this knexfile.',
-    reason: 'The ledger would be read from one database and the migrations run in another.',
+    reason: 'The migrations table would be read from one database, and the migrations would run in another.',
     next: 'Set DATABASE_URL for this run instead.',
   });
 }

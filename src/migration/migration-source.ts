@@ -10,29 +10,29 @@ import type { LoadedFile } from './same-names.ts';
 export interface SourceOptions {
   /** Absolute path. */
   folder: string;
-  /** The recorded names of completed migrations by their names without extension; read for every listing. */
+  /** Reads the recorded names of completed migrations, by their names without extension. Called for every listing. */
   completed: () => Promise<ReadonlyMap<string, string>>;
   /**
-   * Looks at all migrations before any is offered; what it throws reaches the user. Asked for anew for every listing: where
-   * there is none, those that have run are not loaded.
+   * Checks all migrations before a listing returns; its errors reach the user. Read for every listing: where it is
+   * undefined, completed migrations are not loaded.
    */
   check?: ((migrations: { name: string; module: object }[]) => void | Promise<void>) | undefined;
-  /** What takes long and needs no transaction, of a migration that is about to run; once for every listing. */
+  /** Called before a migration runs, outside of Knex's transaction; once for every listing. */
   beforeUp?: ((module: object) => Promise<void>) | undefined;
 }
 
-/** What Knex gets to see of a migration. */
+/** A migration as Knex sees it. */
 export interface MigrationEntry {
-  /** Without extension, unless the ledger holds it with one. */
+  /** Without extension, unless the migrations table holds it with one. */
   name: string;
-  /** The same: what `migrate:list` prints is what `migrate:up` and `migrate:down` take. */
+  /** The same as `name`: `migrate:list` prints it, and `migrate:up` and `migrate:down` take it. */
   file: string;
   /** Absolute. */
   path: string;
 }
 
 /**
- * Whether Knex is offered a migration that has not run. Where it is not, one line says what it waits for:
+ * Whether a pending migration is offered to Knex. If not, the reason is logged:
  * `045_x waits for ${waitsFor}`.
  */
 export interface Ready {
@@ -44,15 +44,15 @@ interface MigrationModule extends Knex.Migration {
   ready?: Ready;
 }
 
-// Of x.ts and x.js beside it, the source counts: the other may be stale.
+// In order of preference: where both x.ts and x.js exist, the build may be out of date.
 const extensions = ['.ts', '.mts', '.js', '.mjs', '.cjs'];
 
-const said = new Set<string>();
+const reported = new Set<string>();
 
-/** The migrations of one folder, under names that sources and their compiled build share. */
+/** The migrations of one folder. Their names have no extension, so that sources and a compiled build share them. */
 export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntry> {
   readonly #options: SourceOptions;
-  /** Names of migrations that have not run and that Knex has not asked for since the last listing. */
+  /** Names of pending migrations that Knex has not loaded since the last listing. */
   #pending = new Set<string>();
 
   constructor(options: SourceOptions) {
@@ -60,11 +60,11 @@ export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntr
   }
 
   /**
-   * @throws UndropError `bad-options` where there is no folder, and where one that has not run drops tables under the name of
-   * another; whatever `completed` and `check` throw
+   * @throws UndropError `bad-options` where the folder cannot be read, and where a pending migration has the archive
+   * name of another one; as `completed` and `check`
    */
   async getMigrations(): Promise<MigrationEntry[]> {
-    // First, and without waiting for anything: the connection of Knex waits for what this starts.
+    // Must be called first, without an await before it: Knex's connection waits for the preparation that this starts.
     const completed = await this.#options.completed();
     const { folder, check } = this.#options;
     this.#pending.clear();
@@ -96,7 +96,7 @@ export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntr
     return entry.name;
   }
 
-  /** Knex asks for those that it is about to run, before it opens the transaction for all of them. */
+  /** Knex calls this for the migrations that it is about to run, before it begins their transaction. */
   async getMigration(entry: MigrationEntry): Promise<MigrationModule> {
     const module = await load(entry);
     if (this.#pending.delete(entry.name)) await this.#options.beforeUp?.(module);
@@ -106,7 +106,7 @@ export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntr
 
 async function load(entry: MigrationEntry): Promise<MigrationModule> {
   const module = await import(pathToFileURL(entry.path).href);
-  // Of a CommonJS file Node finds the named exports only where they are plain to see.
+  // Node does not detect all named exports of a CommonJS file; then they are in the default export.
   return typeof module.up === 'function' ? module : (module.default ?? module);
 }
 
@@ -119,7 +119,7 @@ async function listFiles(folder: string): Promise<{ stem: string; file: string }
       subject: folder,
       message: `The migrations folder ${folder} cannot be read.`,
       reason: (cause as Error).message,
-      next: 'Create the folder, or name the right one: undropConfig({ migrations: … }).',
+      next: 'Create the folder, or set the right one: undropConfig({ migrations: … }).',
       cause,
     });
   }
@@ -137,7 +137,7 @@ async function listFiles(folder: string): Promise<{ stem: string; file: string }
 async function isReady(name: string, ready: Ready | undefined): Promise<boolean> {
   if (!ready || (await ready())) return true;
   const line = ready.waitsFor ? `${name} waits for ${ready.waitsFor}` : `${name} is not ready`;
-  if (!said.has(line)) say(line);
-  said.add(line);
+  if (!reported.has(line)) say(line);
+  reported.add(line);
   return false;
 }

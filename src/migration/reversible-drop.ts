@@ -2,68 +2,73 @@ import type { Knex } from 'knex';
 import { readApprovals } from '../options/approvals.ts';
 import { type DropOptions, type Options, parseOptions } from '../options/options.ts';
 
-// Registered, since a loader may give migrations a copy of this module of their own.
+// A registered symbol, since a loader may give migrations another copy of this module.
 const optionsOf = Symbol.for('knex-undrop.options');
 
-/** What a Knex migration exports. */
+/** The exports of a Knex migration. */
 export interface ReversibleDrop {
   /**
-   * Drops the tables, in Knex's transaction or in one of its own, once the way back has been rehearsed.
+   * Drops the tables and rehearses their restore, in Knex's transaction or in one of its own. Does nothing where they
+   * were dropped already.
    *
-   * @throws UndropError whatever refuses it, with nothing changed; `up` of what has been dropped already does nothing
+   * @throws UndropError of any code that the drop is refused with; nothing is changed then
    */
   up(knex: Knex): Promise<void>;
   /**
-   * Brings the tables back as they were, or throws and changes nothing.
+   * Restores the tables as they were. If it throws, nothing was changed.
    *
-   * @throws UndropError `archive-missing`, `archive-damaged`, `name-taken`, `prerequisite-gone`, `restore-failed`, `restore-differs`
+   * @throws UndropError `archive-missing`, `archive-damaged`, `name-taken`, `prerequisite-gone`, `restore-failed`,
+   * `restore-differs`
    */
   down(knex: Knex): Promise<void>;
-  /** Whether the migration may be offered to Knex: false while it waits for approval of all of its tables. */
+  /** Whether the migration is offered to Knex: false while none of its tables has the approval that it needs. */
   ready: Ready;
 }
 
-/** Asked by the migrations of `undropConfig`; a stock Knex does not know it. */
+/** Used by the migration source of `undropConfig`. Knex's own source ignores it. */
 export interface Ready {
   (): boolean;
-  /** What it waits for, in words. */
+  /** What the migration waits for, for the log. */
   readonly waitsFor: string;
 }
 
 /**
- * A migration that drops tables and can bring them back exactly:
+ * A migration that drops tables and can restore them exactly:
  *
  * ```ts
  * export const { up, down, ready } = reversibleDrop({ name: '044_cleanup', tables: { old_runs: 'Unused since 2023.' } });
  * ```
  *
- * The options are parsed when Knex loads the migration, so a mistake in them stops it before anything runs; the
- * environment is read again by each `up` and `down`.
+ * The options are parsed when Knex loads the migration, so that a mistake stops Knex before it runs anything. Each `up`
+ * and `down` reads the environment again.
  *
- * @param given the options; mistakes in them are all listed in one error
- * @throws UndropError `bad-options`
+ * @param given the options
+ * @throws UndropError `bad-options`, listing all mistakes
  */
 export function reversibleDrop(given: DropOptions): ReversibleDrop {
   const options = parseOptions(given);
   const ready = Object.assign(() => isReady(options), { waitsFor: waitsFor(options) });
-  // What does the work is loaded once there is work: every knexfile that imports this package loads this file.
+  // The implementation is loaded on use: every knexfile that imports this package loads this file.
   const up = async (knex: Knex): Promise<void> => {
-    const now = parseOptions(given);
-    return (await import('../up/up.ts')).up(knex, now);
+    const current = parseOptions(given);
+    return (await import('../up/up.ts')).up(knex, current);
   };
   const down = async (knex: Knex): Promise<void> => {
-    const now = parseOptions(given);
-    return (await import('../down/down.ts')).down(knex, now);
+    const current = parseOptions(given);
+    return (await import('../down/down.ts')).down(knex, current);
   };
   return { up: Object.assign(up, { [optionsOf]: () => parseOptions(given) }), down, ready };
 }
 
-/** The options behind the `up` of a loaded migration, as the environment is now; undefined where it is not one of ours. */
+/**
+ * The options of a loaded migration, by its `up`, with the current environment; undefined where `reversibleDrop` did
+ * not make it.
+ */
 export function dropOptionsOf(up: unknown): Options | undefined {
   return typeof up === 'function' && optionsOf in up ? (up[optionsOf] as () => Options)() : undefined;
 }
 
-/** The tables of loaded migrations that ask for approval, as the migrations write them. */
+/** The tables of loaded migrations that need approval, as the migrations write them. */
 export function tablesToApprove(migrations: readonly { module: object }[]): string[] {
   return migrations.flatMap(({ module }) => {
     const options = 'up' in module ? dropOptionsOf(module.up) : undefined;
@@ -71,7 +76,7 @@ export function tablesToApprove(migrations: readonly { module: object }[]): stri
   });
 }
 
-/** Whether a loaded migration asks for a backup, as the environment is now. */
+/** Whether a loaded migration requires a backup, with the current environment. */
 export function asksForBackup(module: object): boolean {
   const options = 'up' in module ? dropOptionsOf(module.up) : undefined;
   return options?.backup === 'required';
@@ -84,5 +89,5 @@ function isReady({ approval, tables }: Options): boolean {
 }
 
 function waitsFor({ tables }: Options): string {
-  return `approval: APPROVED_DROPS may name ${tables.map(({ written }) => written).join(', ')}`;
+  return `approval of ${tables.map(({ written }) => written).join(', ')} in APPROVED_DROPS`;
 }

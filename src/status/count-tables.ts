@@ -9,7 +9,7 @@ export interface Counted {
 const schemaSql = /* sql */ `
   select exists (select from pg_catalog.pg_namespace as n where n.nspname = $1) as exists`;
 
-// Partitioned tables and their partitions are in it; views and foreign tables are not.
+// Includes partitioned tables and their partitions, but not views and foreign tables.
 const tablesSql = /* sql */ `
   select t.tablename::text as name
   from pg_catalog.pg_tables as t
@@ -17,17 +17,17 @@ const tablesSql = /* sql */ `
   order by t.tablename`;
 
 /**
- * The tables of a schema.
+ * The tables of a schema, sorted.
  *
- * @throws UndropError `bad-options` where there is no such schema
+ * @throws UndropError `bad-options` where the schema does not exist
  */
 export async function countTables(session: Session, schema: string): Promise<Counted> {
   const [found] = await session.read<{ exists: boolean }>(schemaSql, [schema]);
   if (found?.exists !== true) {
     throw new UndropError('bad-options', {
       subject: schema,
-      message: `There is no schema ${schema} in ${session.database}.`,
-      reason: 'A schema that is not there is not one without tables.',
+      message: `The schema ${schema} does not exist in ${session.database}.`,
+      reason: 'Tables can be counted only in an existing schema.',
       next: 'Correct --schema, or the connection.',
     });
   }

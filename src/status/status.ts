@@ -13,12 +13,12 @@ import { parseTableName, quoteName } from '../options/table-name.ts';
 import type { Session } from '../session/session.ts';
 
 export interface Status {
-  /** The table in which Knex records what has run; null where there is none yet. */
+  /** The migrations table; null where it does not exist yet. */
   readonly ledger: string | null;
   readonly migrations: readonly MigrationStatus[];
   readonly archive: readonly KeptEntry[];
   readonly approvals: readonly { table: string; fingerprint: string | null; note: string }[];
-  /** The newest, newest first. */
+  /** The newest three, newest first. */
   readonly backups: readonly BackupRecord[];
 }
 
@@ -27,15 +27,15 @@ export interface MigrationStatus {
   readonly state: 'completed' | 'pending' | 'waiting';
   readonly batch: number | null;
   readonly time: string | null;
-  /** What it waits for, or what is odd about it. */
+  /** What it waits for, or a remark about its state. */
   readonly note: string | null;
 }
 
 /**
- * Ledger, archive, approvals and backups. Makes none of them.
+ * Reads migrations table, archive, approvals and backups. Creates none of them.
  *
- * @param folder of the migrations
- * @throws UndropError `bad-options` for approvals that cannot be read; what a migration throws while it loads
+ * @param folder the folder of the migrations
+ * @throws UndropError `bad-options` for approvals that cannot be parsed; errors of loading a migration
  */
 export async function readStatus(session: Session, folder: string): Promise<Status> {
   const [ledger = null] = await findLedgers(session);
@@ -52,32 +52,32 @@ export async function readStatus(session: Session, folder: string): Promise<Stat
   };
 }
 
-/** A migration that has run. */
+/** A row of the migrations table: a completed migration. */
 export interface LedgerRow {
   name: string;
   batch: number;
   time: string;
 }
 
-/** What has run, in order. */
+/** The completed migrations, in the order in which they ran. */
 export function readLedger(session: Session, ledger: string): Promise<LedgerRow[]> {
   return session.read<LedgerRow>(
     `select l.name, l.batch, l.migration_time as time from ${ledger} as l order by l.id`,
   );
 }
 
-/** A migration, loaded. */
+/** A loaded migration. */
 export interface Loaded {
   readonly name: string;
   readonly offered: boolean;
   readonly waitsFor: string | null;
-  /** Where it is made by `reversibleDrop`. */
+  /** Undefined where `reversibleDrop` did not make it. */
   readonly options: Options | undefined;
 }
 
-/** The migrations of a folder, and which of them Knex would be offered. */
+/** Loads the migrations of a folder, and determines which of them would be offered to Knex. */
 export async function loadMigrations(folder: string, ledger: readonly LedgerRow[]): Promise<Loaded[]> {
-  // The package may be in use from scripts alone.
+  // A project that uses the package without Knex's command line may have no migrations folder.
   if (!existsSync(folder)) return [];
   const completed = new Map(ledger.map(({ name }) => [withoutExtension(name), name]));
   let all: { name: string; module: { up?: unknown; ready?: { waitsFor?: string } } }[] = [];
@@ -99,7 +99,7 @@ export async function loadMigrations(folder: string, ledger: readonly LedgerRow[
 
 type Own = ReadonlyMap<string, readonly Named[]>;
 
-/** The entries of each migration, open ones first: not those that others of the same name have. */
+/** The entries of each migration, open ones first, without those of other migrations of the same name. */
 async function readOwn(session: Session, loaded: readonly Loaded[], ledger: string | null): Promise<Own> {
   const own = new Map<string, readonly Named[]>();
   for (const { name, options } of loaded) {
@@ -119,17 +119,17 @@ function describeMigrations(
   archive: readonly KeptEntry[],
   own: Own,
 ): MigrationStatus[] {
-  const byName = new Map(loaded.map((one) => [one.name, one]));
+  const byName = new Map(loaded.map((migration) => [migration.name, migration]));
   const openOf = (name: string) => own.get(name)?.find(({ restoredAt }) => restoredAt === null);
   const completed = ledger.map(({ name: recorded, batch, time }): MigrationStatus => {
     const name = withoutExtension(recorded);
-    const one = byName.get(name);
+    const migration = byName.get(name);
     const open = openOf(name);
     let note = archive.find(({ id }) => id === open?.id)?.note ?? null;
-    if (one === undefined) note = 'its file is not here';
-    else if (one.options !== undefined && open === undefined) {
+    if (migration === undefined) note = 'its file does not exist';
+    else if (migration.options !== undefined && open === undefined) {
       note = own.get(name)?.length
-        ? 'its tables are restored already: migrate:rollback records it'
+        ? 'its tables are restored already; migrate:rollback records this'
         : 'the archive has no entry for it: it cannot be rolled back';
     }
     return { name: recorded, state: 'completed', batch, time, note };
@@ -139,7 +139,7 @@ function describeMigrations(
     .filter(({ name }) => !recorded.has(name))
     .map(({ name, offered, waitsFor }): MigrationStatus => {
       const note =
-        openOf(name) === undefined ? null : 'its tables are dropped already: migrate:latest records it';
+        openOf(name) === undefined ? null : 'its tables are dropped already; migrate:latest records this';
       return offered
         ? { name, state: 'pending', batch: null, time: null, note }
         : { name, state: 'waiting', batch: null, time: null, note: waitsFor };
@@ -173,21 +173,21 @@ async function approvalNote(
   completed: ReadonlySet<string>,
   own: Own,
 ): Promise<string> {
-  if (migration?.options === undefined) return 'no migration here asks for it';
+  if (migration?.options === undefined) return 'no migration needs it';
   const { name } = migration;
   const open = own.get(name)?.filter(({ restoredAt }) => restoredAt === null) ?? [];
   if (open.some(({ tables }) => tables.some(({ written }) => written === table))) return `dropped by ${name}`;
-  if (!(await isThere(session, table))) return 'it does not exist';
+  if (!(await exists(session, table))) return 'the table does not exist';
   if (!completed.has(name)) return `to be dropped by ${name}`;
   return (
     `${name} has run without it: run knex migrate:down ${name}, ` +
-    'then knex migrate:latest with the names of all tables approved'
+    'then knex migrate:latest with all tables approved'
   );
 }
 
-async function isThere(session: Session, table: string): Promise<boolean> {
+async function exists(session: Session, table: string): Promise<boolean> {
   const { schema, name } = parseTableName(table);
   const schemas = schema === undefined ? session.schemas : [schema];
-  const names = schemas.map((one) => `${quoteName(one)}.${quoteName(name)}`);
+  const names = schemas.map((each) => `${quoteName(each)}.${quoteName(name)}`);
   return (await readPresent(session, names)).length > 0;
 }
