@@ -22,7 +22,7 @@ const schema = `
   create table t (id int primary key, parent int references parents, note text);
   insert into t values (1, null, 'one'), (2, null, 'two')`;
 
-/** Comments on every table that is created from now on. */
+/** Creates an event trigger that comments on every new table. */
 const commenting = (words: string) => `
   create or replace function commented() returns event_trigger language plpgsql as $$
     declare o record;
@@ -36,7 +36,7 @@ const commenting = (words: string) => `
 
 const migration = reversibleDrop({ name: 'm', tables: ['t'], rows: 'copy' });
 
-describe('differences that are accepted', () => {
+describe('accepted differences', () => {
   const up = (run: Runner) => quietly(() => run.up(migration));
   const down = (run: Runner) => quietly(() => run.down(migration));
   const accepting = <T>(digest: string, work: () => Promise<T>) =>
@@ -47,7 +47,7 @@ describe('differences that are accepted', () => {
     quietly(() => inSession(knex, work));
   const digestIn = (text: string) => /UNDROP_ACCEPT_DIFFERENCES=([0-9a-f]{12})/.exec(text)?.[1] ?? '';
 
-  it('are printed all, with a digest that holds for exactly them, in one run', async () => {
+  it('are listed in full, with a digest that accepts exactly these, for one run', async () => {
     await inCase(await testServer(), schema, async (run) => {
       await up(run);
       await run.knex.raw(commenting('new'));
@@ -56,7 +56,7 @@ describe('differences that are accepted', () => {
       const digest = digestIn(first.next);
       expect(digest).to.match(/^[0-9a-f]{12}$/);
 
-      // Values do not count; any further difference does.
+      // The digest does not depend on values, but on the set of differences.
       await run.knex.raw(commenting('newer'));
       expect(digestIn((await refusalOf(down(run), 'restore-differs')).next)).to.equal(digest);
       await run.knex.raw(`create function renamed() returns event_trigger language plpgsql as $$ begin
@@ -69,7 +69,7 @@ describe('differences that are accepted', () => {
       await run.knex.raw('drop event trigger renamed');
 
       const words = await said(() => accepting(digest, () => run.down(migration)));
-      expect(words).to.include(`restored, with 1 accepted differences from what was dropped`);
+      expect(words).to.include(`restored, with 1 accepted difference from what was dropped`);
       expect(words).to.include(`(${digest})`);
       expect(await run.rows('select id, note from t order by id')).to.deep.equal([
         { id: 1, note: 'one' },
@@ -78,7 +78,7 @@ describe('differences that are accepted', () => {
     });
   });
 
-  it('are kept with statements and rows, shown by status and verify, and pruned by hand only', async () => {
+  it('are archived with statements and rows, shown by status and verify, and pruned only by --entry', async () => {
     await inCase(await testServer(), schema, async (run) => {
       await up(run);
       await run.knex.raw(commenting('new'));
@@ -118,7 +118,7 @@ describe('differences that are accepted', () => {
     });
   });
 
-  it('go the same way in up, but never rows', async () => {
+  it('are accepted in up too, except rows', async () => {
     await inCase(await testServer(), schema, async (run) => {
       await run.knex.raw(commenting('new'));
       const refused = await refusalOf(up(run), 'rehearsal-differs');
@@ -145,7 +145,7 @@ describe('differences that are accepted', () => {
     });
   });
 
-  it('of rows are accepted where they are brought back', async () => {
+  it('of rows are accepted in a restore', async () => {
     await inCase(await testServer(), schema, async (run) => {
       await up(run);
       await run.knex.raw(`create function other() returns event_trigger language plpgsql as $$ begin
@@ -165,7 +165,7 @@ describe('differences that are accepted', () => {
     });
   });
 
-  it('let a table be recorded as restored that came back by other means', async () => {
+  it('allow marking a table as restored that was restored by other means', async () => {
     await inCase(await testServer(), schema, async (run) => {
       await up(run);
       await run.knex.raw(`create table t (id int primary key, parent int references parents, note text);
@@ -181,7 +181,7 @@ describe('differences that are accepted', () => {
     });
   });
 
-  it('are given by a digest: anything else is a mistake in the environment', async () => {
+  it('are accepted by a digest; any other value is refused as bad-options', async () => {
     const parse = () => Promise.resolve().then(() => reversibleDrop({ name: 'm', tables: ['t'] }));
     const { reason } = await accepting('yes', () => refusalOf(parse(), 'bad-options'));
     expect(reason).to.include('UNDROP_ACCEPT_DIFFERENCES is "yes", not the 12 hexadecimal digits');

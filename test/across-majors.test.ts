@@ -32,7 +32,7 @@ describe(`an archive of PostgreSQL ${oldMajor}, dumped and loaded here`, () => {
   for (const { name, schema, tables, options } of readSomeCases()) {
     const migration = reversibleDrop({ name, tables, ...options });
 
-    it(`${name}: comes back`, function () {
+    it(`${name}: is restored`, function () {
       needs(this, server, oldMajor + 1);
       return inCase(old, schema, async (run, database) => {
         const roles = await readRoles(database);
@@ -53,7 +53,7 @@ describe(`an archive of PostgreSQL ${oldMajor}, dumped and loaded here`, () => {
     });
   }
 
-  it('a column of type aclitem is refused from 16 on, where it is another type', function () {
+  it('refuses a column of type aclitem since 16, which changed the type', function () {
     needs(this, server, 16);
     const migration = reversibleDrop({ name: 'acl', tables: ['t'] });
     return inCase(old, 'create table t (a aclitem)', async (run, { url }) => {
@@ -65,7 +65,7 @@ describe(`an archive of PostgreSQL ${oldMajor}, dumped and loaded here`, () => {
     });
   });
 
-  it('operators that no text prints are those that were there, or the restore is refused', function () {
+  it('restores operators that expressions do not print, or refuses', function () {
     needs(this, server, oldMajor + 1);
     const migration = reversibleDrop({ name: 'm', tables: ['t'], dependents: 'cascade', rows: 'copy' });
     const schema = `
@@ -103,7 +103,7 @@ describe(`an archive of PostgreSQL ${oldMajor}, dumped and loaded here`, () => {
     });
   });
 
-  /** What pg_dumpall would say of the roles that a case makes. */
+  /** Recreates the roles of a case, as pg_dumpall would. */
   async function readRoles(database: TestDatabase): Promise<string> {
     const rows = await old.sql<{ sql: string }>(
       database.name,
@@ -118,12 +118,12 @@ describe(`an archive of PostgreSQL ${oldMajor}, dumped and loaded here`, () => {
   }
 });
 
-/** The judge is of 18, and sets what servers before 17 do not know. */
+/** The judge's dump is by version 18, which sets parameters that servers before 17 do not have. */
 function loadable(dump: string): string {
   return dump.replace(/^SET transaction_timeout = 0;$/m, '');
 }
 
-/** An owner who has revoked some privileges of its own has MAINTAIN after a dump, and not after a restore. */
+/** An owner with some privileges of its own revoked has MAINTAIN after a dump, but not after a restore. */
 function comparable(dump: string): string[] {
   return statements(dump).map((one) => (one.startsWith('GRANT ') ? one.replace(',MAINTAIN', '') : one));
 }

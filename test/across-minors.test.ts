@@ -25,7 +25,7 @@ import { startServer, type TestDatabase, type TestServer } from './support/serve
 import { askVersion } from './support/server-version.ts';
 import { skip } from './support/skip.ts';
 
-// A server is updated to another minor, and back, with its data in place: what the one has written is read by the other.
+// A server is updated to another minor release and back, with the same data directory. Each reads what the other wrote.
 
 const schema = `
   create type pair as (a int, b text);
@@ -43,14 +43,14 @@ const schema = `
 const tables = ['gone', 'parts'];
 const drop = { name: 'there and back', tables, dependents: 'cascade', rows: 'copy' } as const;
 
-/** The work on the one minor, then on the other, then on the first again. */
+/** Steps on this release, on the other, and on this release again. */
 interface Trial {
   title: string;
   steps: readonly [Step, Step, Step];
 }
 type Step = (run: Runner, database: TestDatabase, context: Mocha.Context) => Promise<unknown>;
 
-describe('minors', function () {
+describe('minor releases', function () {
   this.timeout(60_000);
   let server: TestServer;
   let folder = '';
@@ -227,9 +227,9 @@ describe('minors', function () {
   const databases = new Map<string, TestDatabase>();
   const made = trials.map((make) => make());
   for (const [stage, what] of [
-    'what this server has written',
-    'is read by the other',
-    'and by this one',
+    'data written by this server',
+    'is read by the other release',
+    'is read by this release again',
   ].entries()) {
     describe(what, () => {
       before(async () => {
@@ -254,20 +254,20 @@ describe('minors', function () {
   }
 });
 
-/** All columns are new afterwards. */
+/** Drops and restores the tables, which recreates all columns. */
 function thereAndBack(run: Runner): Promise<void> {
   const migration = reversibleDrop(drop);
   return quietly(() => run.up(migration).then(() => run.down(migration)));
 }
 
-/** Without the line that says which server it is. */
+/** Removes the line with the version of the server. */
 async function see(database: TestDatabase): Promise<Sight> {
   const { text, native } = await look(database);
   const line = /^-- Dumped from .*$/m;
   return { text: text?.replace(line, ''), native: native?.replace(line, '') };
 }
 
-/** The binaries of the same major from elsewhere. */
+/** Binaries of the same major version from another source. */
 function anotherOf(major: number, native: string): string | undefined {
   const system = systemNative(major);
   return native === system ? nativeOf(String(major)) : system;

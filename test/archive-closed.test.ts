@@ -9,7 +9,7 @@ import { skip } from './support/skip.ts';
 
 const [migrator, reader] = [`closed_migrator_${process.pid}`, `closed_reader_${process.pid}`];
 
-describe('an archive', () => {
+describe('privileges on the archive', () => {
   let server: TestServer;
   let database: TestDatabase;
   let run: Runner;
@@ -51,7 +51,7 @@ describe('an archive', () => {
         from pg_class as c join pg_attribute as a on a.attrelid = c.oid where c.relnamespace = to_regnamespace('undrop')
       ) as n cross join lateral aclexplode(n.acl) as e
       where e.grantee <> n.owner order by 1, 2, 3`);
-  /** As the reader. */
+  /** Runs a statement as the reader. */
   const readSecret = async (): Promise<unknown> => {
     const other = runner(server.url(database.name, reader));
     try {
@@ -66,7 +66,7 @@ describe('an archive', () => {
     alter default privileges for role ${migrator} grant all on sequences to ${to}`;
 
   for (const to of ['public', reader]) {
-    it(`is closed as it is made, where default privileges open everything to ${to === reader ? 'a role' : to}`, async () => {
+    it(`are revoked when it is created, where default privileges grant everything to ${to === reader ? 'a role' : to}`, async () => {
       await sql(openAll(to));
       await run.up(make());
       expect(await grants()).to.deep.equal([]);
@@ -80,7 +80,7 @@ describe('an archive', () => {
       await run.down(make());
     });
 
-    it(`is so where the ledger has made its schema: ${to === reader ? 'a role' : to}`, async () => {
+    it(`are revoked where its schema was created with the migrations table: ${to === reader ? 'a role' : to}`, async () => {
       await sql(openAll(to));
       const client = await server.client(database.name, migrator);
       await prepareLedger(client, { schemaName: 'undrop', tableName: 'knex_migrations', given: true });
@@ -92,7 +92,7 @@ describe('an archive', () => {
     });
   }
 
-  it('of an older format is closed where it grows, and else left to whom it was opened', async () => {
+  it('of an older format are revoked on new tables only', async () => {
     await sql(`set role ${migrator}; create schema undrop; ${formats[0]};
       grant usage on schema undrop to ${reader}; grant select on undrop.drops to ${reader};
       reset role; ${openAll(reader)}`);
@@ -105,17 +105,17 @@ describe('an archive', () => {
 
   const leaks: readonly (readonly [what: string, sql: string, says: string[]])[] = [
     ['to a role', `grant select on undrop.rows_1_1 to ${reader}`, [`${reader} may select`]],
-    ['to everybody', `grant select on undrop.rows_1_1 to public`, ['PUBLIC may select']],
-    ['in one column', `grant select (secret) on undrop.rows_1_1 to ${reader}`, [`${reader} may select`]],
+    ['to PUBLIC', `grant select on undrop.rows_1_1 to public`, ['PUBLIC may select']],
+    ['on one column', `grant select (secret) on undrop.rows_1_1 to ${reader}`, [`${reader} may select`]],
     [
-      'by others',
+      'by another role',
       `grant select on undrop.rows_1_1 to ${reader} with grant option;
        set role ${reader}; grant select on undrop.rows_1_1 to public`,
       [`${reader} may select`, 'PUBLIC may select'],
     ],
   ];
   for (const [what, leak, says] of leaks) {
-    it(`takes back the right to read its rows that was given ${what}, and says so`, async () => {
+    it(`revokes SELECT on its rows granted ${what}, and logs this`, async () => {
       await run.up(make());
       await sql(`grant usage on schema undrop to ${reader}; ${leak}`);
       expect(await readSecret()).to.deep.equal([{ secret: 'secret' }]);
@@ -129,14 +129,14 @@ describe('an archive', () => {
     });
   }
 
-  it('is left alone where nobody may enter it', async () => {
+  it('are ignored where no role has USAGE on the schema', async () => {
     await run.up(make());
     await sql(`grant select on undrop.rows_1_1 to ${reader}`);
     expect(await said(() => run.up(other()))).not.to.contain('revoked');
     expect(await readSecret()).to.equal('42501');
   });
 
-  it('is refused where others may read its rows, and this role cannot end that', async () => {
+  it('cause a refusal where other roles may read rows, and this role cannot revoke that', async () => {
     await run.up(make());
     await sql(`grant usage on schema undrop to ${reader}; alter table undrop.rows_1_1 owner to postgres;
       grant select on undrop.rows_1_1 to ${reader}; grant select on undrop.rows_1_1 to ${migrator}`);
@@ -148,7 +148,7 @@ describe('an archive', () => {
     await run.up(other());
   });
 
-  it('may be read but for its rows', async () => {
+  it('may include SELECT, except on rows', async () => {
     await run.up(make());
     await sql(`grant usage on schema undrop to ${reader};
       grant select on undrop.drops, undrop.statements, undrop.facts, undrop.rows to ${reader}`);

@@ -64,7 +64,7 @@ describe('archive', () => {
       expect(await reading(listArchive)).to.deep.equal([]);
     });
 
-    it('has what each entry keeps', async () => {
+    it('describes each entry', async () => {
       await run.up(make());
       await run.knex.raw(`
         insert into undrop.backups (host, proof, server_version, database, database_oid, system_identifier, identity,
@@ -90,7 +90,7 @@ describe('archive', () => {
     const record = (name: string) =>
       run.knex('undrop_ledger').insert({ name, batch: 1, migration_time: new Date() });
 
-    it('loses what is restored, with all that it kept', async () => {
+    it('removes restored entries with their statements, facts and rows', async () => {
       await run.up(make());
       await run.down(make());
       await run.up(make());
@@ -104,7 +104,7 @@ describe('archive', () => {
       await run.down(make());
     });
 
-    it('keeps what is named and open, and says why', async () => {
+    it('keeps a named entry that is open, and reports why', async () => {
       await run.up(make());
       for (const options of [{ entry: 1 }, { migration: 'm' }]) {
         const error = await refusalOf(prune(options), 'bad-options');
@@ -115,7 +115,7 @@ describe('archive', () => {
       expect(await ids()).to.deep.equal([1]);
     });
 
-    it('keeps the entry that a rollback asks, whatever the ledger is called', async () => {
+    it('keeps an entry that a rollback needs, whatever the name of the migrations table', async () => {
       await run.up(make());
       await run.down(make());
       await run.up(make());
@@ -129,7 +129,7 @@ describe('archive', () => {
       expect((await prune()).removed).to.deep.equal([{ id: 2, migration: 'm' }]);
     });
 
-    it('keeps what the rest of its tables came from until these are back too', async () => {
+    it('keeps a split entry until its other tables are restored', async () => {
       await run.up(make());
       await inSession(run.knex, (session) => restoreArchive(session, { table: 'a' }));
       const { kept } = await prune();
@@ -141,7 +141,7 @@ describe('archive', () => {
       expect((await prune()).removed).to.have.length(2);
     });
 
-    it('keeps what is younger than asked for', async () => {
+    it('keeps entries restored after --older-than', async () => {
       await run.up(make());
       await run.down(make());
       await run.up(make({ name: 'n' }));
@@ -214,7 +214,7 @@ begin
     for (const [how, replay] of [
       ['restore --from-ddl', (file: string) => inSession(run.knex, (session) => restoreDdl(session, file))],
       [
-        'it by INSERT, where the server takes no COPY',
+        'restore --from-ddl by INSERT, without COPY',
         (file: string) =>
           inSession(run.knex, (session) =>
             restoreDdl({ ...session, server: { ...session.server, copyIn: false } }, file),
@@ -223,7 +223,7 @@ begin
       [
         'psql',
         async (file: string) => {
-          // Any other style must do.
+          // Settings other than the defaults must not matter.
           await run.knex.raw(`alter database "${database.name}" set standard_conforming_strings = off`);
           const env = { PATH: process.env.PATH, PGCLIENTENCODING: 'LATIN1', PGDATESTYLE: 'German' };
           const args = ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-v', 'x=1', '-v', '2=3', '-d', database.url];
@@ -232,7 +232,7 @@ begin
         },
       ],
     ] as const) {
-      it(`comes back without the archive by ${how}`, async function () {
+      it(`is restored without the archive by ${how}`, async function () {
         this.timeout(60_000);
         if (how === 'psql' && !existsSync(psql)) {
           skip(this, `there is no ${psql}`);
@@ -252,7 +252,7 @@ begin
       });
     }
 
-    it('with the comment that was on the schema, unless somebody has changed it', async () => {
+    it('restores the schema comment, unless it was changed since the drop', async () => {
       const comment = async () =>
         (await run.rows(`select obj_description('public'::regnamespace) as text`))[0]?.text;
       const commenting = make({ schemaComment: `it's :"gone"` });
@@ -269,7 +269,7 @@ begin
       expect(await comment()).to.equal('mine');
     });
 
-    it('and replayed while the archive is there, is known to it as restored', async () => {
+    it('marks the entry as restored when the file is replayed', async () => {
       const before = await look();
       await run.up(make());
       const [exported] = await exporting();
@@ -281,7 +281,7 @@ begin
 
     describe('and replayed', () => {
       const replay = (file: string) => inSession(run.knex, (session) => restoreDdl(session, file));
-      /** With a checksum that fits. */
+      /** Edits a file, and adapts its checksum. */
       const change = (file: string, from: string | RegExp, to: string) => {
         const [head = '', ...lines] = readFileSync(file, 'utf8').split('\n');
         const rest = lines.join('\n').replace(from, to);
@@ -304,9 +304,9 @@ begin
       const changes: readonly (readonly [what: string, from: string | RegExp, to: string, reason: string])[] =
         [
           ['another value', '7\tv7', '7\tv8', 'table public.a: rows.digest was'],
-          ['a row less', '7\tv7\n', '', 'table public.a: rows.count was 50, is 49'],
+          ['one row less', '7\tv7\n', '', 'table public.a: rows.count was 50, is 49'],
           [
-            'rows of a table that was empty',
+            'rows in a table that was empty',
             /\n(-+)\ncommit;/,
             '\n$1\ninsert into public.b values (1);\n$1\ncommit;',
             'table public.b: rows.count was 0, is 1',
@@ -314,7 +314,7 @@ begin
           ['another structure', 'v text', 'v varchar', 'table column public.a.v: pg_attribute.atttypid'],
         ];
       for (const [what, from, to, reason] of changes) {
-        it(`is refused where it brings ${what}`, async () => {
+        it(`is refused where it creates ${what}`, async () => {
           const file = await drop();
           change(file, from, to);
           const error = await refusalOf(replay(file), 'restore-differs');
@@ -327,7 +327,7 @@ begin
         });
       }
 
-      it('is refused where it brings some of the tables only', async () => {
+      it('is refused where it creates only some of the tables', async () => {
         const ddl = await reading((session) => liveDdl(session, ['b']));
         const file = await writeDdl(ddl, folder, false);
         await drop();
@@ -337,7 +337,7 @@ begin
         expect(await there()).to.deep.equal({ a: null, b: null });
       });
 
-      it('is said to be compared with nothing where the archive is lost', async () => {
+      it('is reported as not compared where the archive is lost', async () => {
         const file = await drop();
         await run.knex.raw('drop schema undrop cascade');
         change(file, 'v7', 'v8');
@@ -345,7 +345,7 @@ begin
         expect({ entries, uncompared }).to.deep.equal({ entries: [], uncompared: ['public.a', 'public.b'] });
       });
 
-      it('is so where its entry is damaged, and leaves that open', async () => {
+      it('is reported as not compared where the entry is damaged, which stays open', async () => {
         const file = await drop();
         await run.knex.raw(`update undrop.statements set sql = sql || ' ' where position = 1`);
         const { entries, uncompared } = await replay(file);
@@ -355,7 +355,7 @@ begin
         expect(uncompared).to.deep.equal(['public.a', 'public.b']);
       });
 
-      it('settles one of two entries that have a table of its name', async () => {
+      it('closes one of two entries that hold a table of the same name', async () => {
         const file = await drop({ tables: ['a'] });
         await run.knex.raw('create table a (other int)');
         const later = await drop({ tables: ['a'], name: 'n' });
@@ -371,14 +371,14 @@ begin
       });
     });
 
-    it('overwrites nothing, and leaves nothing half written', async () => {
+    it('overwrites no file, and leaves no partial file', async () => {
       await run.up(make());
       await exporting();
       await refusalOf(exporting(), 'name-taken');
       rmSync(join(folder, 'm_1.sql'));
       await run.knex.raw('delete from undrop.rows_1_1 where id = 7');
       const error = await refusalOf(exporting(), 'archive-damaged');
-      expect(error.reason).to.equal('undrop.rows_1_1 holds 49 rows; 50 were kept.');
+      expect(error.reason).to.equal('undrop.rows_1_1 holds 49 rows; 50 were copied.');
       expect(readdirSync(folder)).to.deep.equal([]);
       const file = join(folder, 'file');
       writeFileSync(file, '');
@@ -388,7 +388,7 @@ begin
       );
     });
 
-    it('is refused where there is nothing open', async () => {
+    it('is refused where no entry is open', async () => {
       await refusalOf(exporting(), 'archive-missing');
       await run.up(make());
       await run.down(make());
@@ -396,7 +396,7 @@ begin
       expect(error.reason).to.match(/^Entry 1 of m was restored on/);
     });
 
-    it('is not replayed where a byte of it was changed, or its tail is gone', async () => {
+    it('is not replayed where a byte was changed, or the end is missing', async () => {
       await run.up(make());
       const [exported] = await exporting();
       await run.knex.raw('drop schema undrop cascade');
@@ -422,7 +422,7 @@ begin
   });
 
   describe('of the first format', () => {
-    /** As the version before wrote it: its tables, made by its statements, with what it put there. */
+    /** Converts the archive to its first format: the tables as its statements create them, with the same rows. */
     async function age(): Promise<void> {
       await run.knex.raw('alter schema undrop rename to newer; create schema undrop');
       await run.knex.raw((formats[0] ?? '').replaceAll('?', '\\?'));
@@ -454,7 +454,7 @@ begin
         drop schema newer cascade`);
     }
 
-    it('is read as it is', async () => {
+    it('is read without an upgrade', async () => {
       const before = await look();
       await run.up(make());
       await age();
@@ -469,7 +469,7 @@ begin
       await run.down(make());
     });
 
-    it('is brought up to date by the next drop, and by a restore of one table', async () => {
+    it('is upgraded by the next drop, and by the restore of one table', async () => {
       const before = await look();
       await run.up(make({ tables: ['a'], name: 'first' }));
       await age();

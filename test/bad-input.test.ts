@@ -33,11 +33,11 @@ const legacy =
 interface Words {
   status: number;
   code: ErrorCode;
-  /** What must be in the message, the reason or the next step. */
+  /** Texts that must be in the message, the reason or the next step. */
   says: (string | RegExp)[];
 }
 
-/** One message with what, why and what next; no stack, no password. */
+/** Expects one message with reason and next step, without a stack or a password. */
 function expectOneMessage(ran: Ran, { status, code, says }: Words): void {
   expect(ran.status, ran.text).to.equal(status);
   const messages = [
@@ -88,7 +88,7 @@ describe('bad input', function () {
   const latest = (more = {}) => knex('migrate:latest', more);
   const dump = () => wholeText(database.url);
 
-  /** The commands are refused one after the other, and the database stays what it was. */
+  /** Expects each command to be refused, and the database to be unchanged. */
   async function refused(commands: (() => Promise<Ran>)[], words: Words): Promise<void> {
     const before = await dump();
     for (const command of commands) expectOneMessage(await command(), words);
@@ -98,7 +98,11 @@ describe('bad input', function () {
   describe('of the connection', () => {
     const port = () => new URL(database.url).port;
     const cases: [what: string, env: () => Record<string, string>, says: Words['says']][] = [
-      ['no URL', () => ({ DATABASE_URL: `no url ${secret}` }), ['DATABASE_URL', 'postgres://user:password@']],
+      [
+        'a DATABASE_URL that is no URL',
+        () => ({ DATABASE_URL: `no url ${secret}` }),
+        ['DATABASE_URL', 'postgres://user:password@'],
+      ],
       ['a URL of another database', () => ({ DATABASE_URL: `mysql://u:${secret}@h/d` }), ['begins neither']],
       [
         'a password with a bare slash',
@@ -111,17 +115,17 @@ describe('bad input', function () {
         ['127.0.0.1:1', 'Start the server'],
       ],
       [
-        'a database that is not there',
+        'a database that does not exist',
         () => ({ DATABASE_URL: server.url('nowhere', undefined, secret) }),
-        ['no database nowhere', 'createdb'],
+        ['database nowhere does not exist', 'createdb'],
       ],
       [
-        'a role that is not there',
+        'a role that does not exist',
         () => ({ DATABASE_URL: server.url(database.name, 'nobody', secret) }),
-        ['no role nobody'],
+        ['role nobody does not exist'],
       ],
       [
-        'PG variables that lead nowhere',
+        'PG variables that name a database that does not exist',
         () => ({
           PGHOST: '127.0.0.1',
           PGPORT: port(),
@@ -129,11 +133,11 @@ describe('bad input', function () {
           PGUSER: 'postgres',
           PGPASSWORD: secret,
         }),
-        ['no database nowhere'],
+        ['database nowhere does not exist'],
       ],
-      ['a port that is none', () => ({ PGHOST: 'localhost', PGPORT: '54321x' }), ['PGPORT', '1 to 65535']],
+      ['an invalid port', () => ({ PGHOST: 'localhost', PGPORT: '54321x' }), ['PGPORT', '1 to 65535']],
       [
-        'nothing at all in production',
+        'no settings in production',
         () => ({ NODE_ENV: 'production' }),
         ['NODE_ENV is production', 'Set DATABASE_URL'],
       ],
@@ -174,13 +178,13 @@ describe('bad input', function () {
     });
   });
 
-  describe('of the rights', () => {
+  describe('of the privileges', () => {
     before(() =>
       server.sql(seeded.name, 'create role bad_input_weak login; create role bad_input_owner login'),
     );
     after(() => server.sql(seeded.name, 'drop role bad_input_weak; drop role bad_input_owner'));
 
-    it('none to create the schema undrop', async () => {
+    it('no CREATE on the database', async () => {
       env.DATABASE_URL = server.url(database.name, 'bad_input_weak');
       const says = [
         'bad_input_weak may not create the schema undrop',
@@ -193,14 +197,14 @@ describe('bad input', function () {
       });
     });
 
-    it('none to drop the tables', async () => {
+    it('a role that does not own the tables', async () => {
       await sql('create schema undrop authorization bad_input_owner');
       env.DATABASE_URL = server.url(database.name, 'bad_input_owner');
       const says = [`does not own ${legacy}`, 'as the owner'];
       await refused([() => latest()], { status: 1, code: 'insufficient-privilege', says });
     });
 
-    it('only to read: what only reads works, the rest says why', async () => {
+    it('only SELECT: commands that only read work, the others report why not', async () => {
       await sql(`alter database ${database.name} set default_transaction_read_only = on`);
       const verify = await undrop('verify --expect 74');
       expect(verify.status, verify.text).to.equal(0);
@@ -210,13 +214,13 @@ describe('bad input', function () {
   });
 
   describe('of the tables', () => {
-    it('all gone already', async () => {
+    it('none of them exists', async () => {
       await sql(`drop table ${legacy}`);
       const says = [legacy, 'the wrong database', 'Check the connection'];
       await refused([() => latest(), () => latest()], { status: 1, code: 'missing-table', says });
     });
 
-    it('some gone already: a line each, and the others go and come back', async () => {
+    it('some do not exist: a line each, and the others are dropped and restored', async () => {
       await sql('drop table workflow_scripts');
       const before = await dump();
       const ran = await latest();
@@ -232,7 +236,7 @@ describe('bad input', function () {
       await refused([() => latest()], { status: 1, code: 'not-empty', says });
     });
 
-    it('that others refer to', async () => {
+    it('with dependent objects', async () => {
       await sql(`create view watching as select count(*) from trigger_executions;
         create table pointing (run_id bigint references production_runs)`);
       const says = [
@@ -267,7 +271,7 @@ describe('bad input', function () {
       });
     }
 
-    it('of a migration: all its mistakes at once, before anything runs', async () => {
+    it('options of a migration: all mistakes at once, before anything runs', async () => {
       const file = join(project.folder, 'migrations/046_mistaken.js');
       writeFileSync(
         file,
@@ -291,7 +295,7 @@ describe('bad input', function () {
       }
     });
 
-    it('seeds on a database that has them, and in production', async () => {
+    it('seeds on a seeded database, and in production', async () => {
       const before = await dump();
       const filled = await knex('seed:run');
       const production = await knex('seed:run', { NODE_ENV: 'production' });
@@ -306,7 +310,7 @@ describe('bad input', function () {
   });
 
   describe('of the archive', () => {
-    it('a ledger row without its entry', async () => {
+    it('a row of the migrations table without its entry', async () => {
       expect((await latest()).status).to.equal(0);
       await sql('truncate undrop.drops cascade');
       const says = ['no entry for 044_cleanup_legacy_tables', 'restore --from-ddl'];
@@ -322,7 +326,7 @@ describe('bad input', function () {
       });
     });
 
-    it('an entry that somebody has touched', async () => {
+    it('an entry that was changed', async () => {
       expect((await latest()).status).to.equal(0);
       await sql(`update undrop.statements set sql = sql || ' ' where position = 1`);
       await refused([() => knex('migrate:rollback')], {
@@ -386,7 +390,7 @@ describe('bad input', function () {
       expect(await recorded()).to.equal(0);
     });
 
-    it('a pg_dump that lies', async () => {
+    it('a pg_dump that succeeds with an incomplete dump', async () => {
       const says = ['the last line of pg_dump is missing'];
       const lying = fake(`head -n 100 '${good}'`);
       expectOneMessage(await undrop('backup --dump-format plain', lying), {
@@ -403,7 +407,7 @@ describe('bad input', function () {
       expect(await recorded()).to.equal(0);
     });
 
-    it('a folder that is none, or that cannot be written to', async () => {
+    it('a folder that is a file, or is not writable', async () => {
       const writing = fake(`cat '${good}'`);
       const none = await undrop('backup --folder package.json', writing);
       expectOneMessage(none, {
@@ -442,7 +446,7 @@ describe('bad input', function () {
       }
     });
 
-    describe('that migrations ask for', () => {
+    describe('that migrations require', () => {
       beforeEach(() => {
         env = { DATABASE_URL: database.url };
       });
@@ -452,7 +456,7 @@ describe('bad input', function () {
         await refused([() => latest()], { status: 1, code: 'backup-missing', says });
       });
 
-      it('one that was cut off, one that was deleted, one that is too old; then a good one', async () => {
+      it('a truncated one, a deleted one, one that is too old; then a good one', async () => {
         const file = await take();
         expect(statSync(file).mode & 0o777).to.equal(0o600);
         const before = await dump();
@@ -516,14 +520,14 @@ describe('bad input', function () {
       [['ddl', 'a.b.c'], '"a.b.c" is not a valid table name'],
       [['count-tables', '--schema', 'no\nsuch'], 'The schema no'],
     ];
-    it('wrong usage: 2, with the way to the help', async () => {
+    it('wrong usage: exit code 2, with the command for help', async () => {
       const all = await Promise.all(cases.map(([args]) => project.undropWith(args, { env })));
       for (const [index, ran] of all.entries()) {
         expectOneMessage(ran, { status: 2, code: 'bad-options', says: [cases[index]?.[1] ?? ''] });
       }
     });
 
-    it('--help of everything: 0, on standard output, without a database', async () => {
+    it('--help of every command: exit code 0, on standard output, without a database', async () => {
       const down = { env: { DATABASE_URL: 'postgres://127.0.0.1:1/x' } };
       const ran = await project.undrop('--help', down);
       const names = [...ran.stdout.matchAll(/^ {2}([a-z][a-z-]+) .* {2}\S/gm)].map(([, name = '']) => name);
@@ -544,7 +548,7 @@ describe('bad input', function () {
       }
     });
 
-    it('--json: one document on standard output, whatever happens', async () => {
+    it('--json: one document on standard output in every case', async () => {
       const json = async (args: string) => {
         const ran = await undrop(`${args} --json`);
         return { status: ran.status, ...JSON.parse(ran.stdout) };
@@ -605,7 +609,7 @@ describe('bad input', function () {
       }
     }
 
-    it('is said just the same, and it goes on as if nothing had been tried', async () => {
+    it('gives the same messages, and later commands work', async () => {
       const off = { env: { UNDROP_BACKUP: 'off' } };
       expect((await project.knex('seed:run')).status).to.equal(0);
       await embedded('insert into trigger_executions (trigger_id) values (1)', async () => {
@@ -620,7 +624,7 @@ describe('bad input', function () {
       await embedded('delete from trigger_executions');
       expect((await project.knex('migrate:latest', off)).status).to.equal(0);
 
-      // A query with values that fails inside a savepoint: PGlite answers it once too often.
+      // A query with parameters that fails in a savepoint, to which PGlite sends one answer too many.
       await embedded('alter function public.refuse_change() rename to away');
       const says = ['function public.refuse_change()', 'Recreate these objects'];
       expectOneMessage(await project.knex('migrate:rollback'), {

@@ -15,7 +15,7 @@ describe('deferred constraints of a transaction', function () {
     server = await testServer();
   });
 
-  // `note_down` writes down under which settings it runs, in a table that is found only in the user's search path.
+  // `note_down` records the settings that it runs under, in a table that is found only along the user's search path.
   beforeEach(async () => {
     ({ database, run } = await freshDatabase(
       server,
@@ -52,7 +52,7 @@ describe('deferred constraints of a transaction', function () {
   const settings = `set local timezone = 'Asia/Kathmandu'; set local datestyle = 'German'; set local search_path = app`;
   const found = 'Asia/Kathmandu German, DMY app';
 
-  /** A transaction of the application, under settings of its own. */
+  /** Runs work in a transaction of the application, with its own settings. */
   const transaction = (work: (given: Knex) => Promise<unknown>) =>
     run.knex.transaction(async (given) => {
       await given.raw(settings);
@@ -65,7 +65,7 @@ describe('deferred constraints of a transaction', function () {
   const isThere = async () =>
     (await run.rows<{ there: boolean }>(`select to_regclass('app.gone') is not null as there`))[0]?.there;
 
-  it('of the tables that go are checked before, as the commit would have done', async () => {
+  it('of the dropped tables are checked before the drop, as by the commit', async () => {
     await transaction(async (given) => {
       await given.raw('insert into app.gone values (1)');
       await migration().up(given);
@@ -75,12 +75,12 @@ describe('deferred constraints of a transaction', function () {
     expect(await run.rows('select id from app.gone')).to.deep.equal([{ id: 1 }]);
   });
 
-  it('of other tables wait for the commit', async () => {
+  it('of other tables stay deferred until the commit', async () => {
     await transaction(async (given) => {
       await given.raw('insert into app.other values (1, 7)');
       await migration().up(given);
       expect(await lines(given)).to.deep.equal([]);
-      // The key is deferred still.
+      // The key is still deferred.
       await given.raw('insert into app.other values (2, 8); insert into app.kept values (7), (8)');
     });
     expect(await lines()).to.deep.equal(
@@ -88,7 +88,7 @@ describe('deferred constraints of a transaction', function () {
     );
   });
 
-  it('of tables that lose something are checked before, and deferred again', async () => {
+  it('of survivors are checked before the drop, and deferred again', async () => {
     await transaction(async (given) => {
       await given.raw('insert into app.kept values (1); insert into app.other values (1, 1)');
       await migration().up(given);
@@ -100,7 +100,7 @@ describe('deferred constraints of a transaction', function () {
     expect(await lines()).to.have.length(5);
   });
 
-  it('of tables that a restore alters are checked before, and deferred again', async () => {
+  it('of tables that a restore alters are checked before the restore, and deferred again', async () => {
     await run.knex.raw(`
       create table app.numbers (id serial);
       alter table app.kept alter sort set default nextval('app.numbers_id_seq')`);
@@ -116,7 +116,7 @@ describe('deferred constraints of a transaction', function () {
     expect(await run.rows('select sort from app.kept where id = 2')).to.deep.equal([{ sort: 1 }]);
   });
 
-  it('keep nothing from being dropped where row-level security is forced', async () => {
+  it('do not prevent a drop under forced row-level security', async () => {
     await run.knex.raw('alter table app.gone enable row level security, force row level security');
     await transaction(async (given) => {
       await given.raw('insert into app.gone values (1)');
@@ -126,7 +126,7 @@ describe('deferred constraints of a transaction', function () {
     expect(await run.rows('select id from app.gone')).to.deep.equal([{ id: 1 }]);
   });
 
-  it('are checked also where others are deferred by SET CONSTRAINTS', async () => {
+  it('are checked where others are deferred by SET CONSTRAINTS', async () => {
     await run.knex.raw('alter table app.gone alter constraint gone_kept_fkey deferrable initially immediate');
     await transaction(async (given) => {
       await given.raw(
@@ -138,7 +138,7 @@ describe('deferred constraints of a transaction', function () {
     expect(await run.rows('select kept from app.gone')).to.deep.equal([{ kept: 1 }]);
   });
 
-  it('are named where a trigger fails, with what it says', async () => {
+  it('are named where a trigger fails, with its message', async () => {
     const failing = transaction(async (given) => {
       await given.raw('insert into app.gone values (-1)');
       await migration().up(given);
@@ -151,7 +151,7 @@ describe('deferred constraints of a transaction', function () {
     expect(await isThere()).to.equal(true);
   });
 
-  it('are named where a key is broken, with its detail', async () => {
+  it('are named where a key is violated, with the detail', async () => {
     await run.knex.raw('alter table app.gone alter constraint gone_kept_fkey deferrable initially deferred');
     const failing = transaction(async (given) => {
       await given.raw('insert into app.gone values (1, 1)');
@@ -163,7 +163,7 @@ describe('deferred constraints of a transaction', function () {
     expect(await isThere()).to.equal(true);
   });
 
-  it('of another table are left alone also where they have the same name', async () => {
+  it('of another table with the same name stay deferred', async () => {
     await run.knex.raw(`
       create table app.third (id int);
       create constraint trigger gone_noted after insert on app.third deferrable initially deferred
@@ -178,11 +178,11 @@ describe('deferred constraints of a transaction', function () {
     expect(error).to.include({ subject: '55006' });
     expect(error.next).to.include('knex migrate:up');
     expect(await isThere()).to.equal(true);
-    // Where nothing waits, it is no obstacle.
+    // Without deferred checks, it does not matter.
     await transaction((given) => migration().up(given));
   });
 
-  it('leave the settings as they were', async () => {
+  it('leave the settings unchanged', async () => {
     await transaction(async (given) => {
       await given.raw('insert into app.gone values (1)');
       await migration().up(given);

@@ -18,13 +18,13 @@ import { pgDump } from './support/pg-dump.ts';
 import { type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
-// Written by version 0.1 on PostgreSQL 15.18, before a server wrote options of its own: the database of `schema.sql` with
-// its record and its drop, dumped; the manifest of a backup of it.
+// Written by version 0.1 on PostgreSQL 15.18, before servers wrote internal options: a dump of the database of
+// `schema.sql` with a record and an entry, and the manifest of a backup of it.
 const folder = join(import.meta.dirname, 'fixtures/version-0.1');
 const read = (file: string) => readFileSync(join(folder, file), 'utf8');
 const major = 15;
 
-/** Without the archive, which the schema does not have. */
+/** The tables without the archive, which `schema.sql` does not create. */
 async function manifestOfUsers(): Promise<Manifest> {
   const { manifest } = await readManifest(join(folder, 'backup.dump'));
   return { ...manifest, tables: manifest.tables.filter(({ schema }) => schema !== 'undrop') };
@@ -38,7 +38,7 @@ const migration = reversibleDrop({
   rows: 'copy',
 });
 
-describe('what version 0.1 has written', () => {
+describe('data written by version 0.1', () => {
   let server: TestServer;
   before(async function () {
     server = await testServer();
@@ -51,13 +51,13 @@ describe('what version 0.1 has written', () => {
       skip(context, `digests of facts are compared within PostgreSQL ${major} only`);
   };
 
-  /** A dump keeps no OIDs, so the record is made to be of the database that it was loaded into. */
+  /** Binds the record to the database that the dump was loaded into, since a dump does not keep OIDs. */
   const adopt = `
     update undrop.records set database = current_database(),
       database_oid = (select oid from pg_database where datname = current_database()),
       system_identifier = (select system_identifier::text from pg_control_system())`;
 
-  it('an archive with rows is restored', async () => {
+  it('restores an archive with rows', async () => {
     let wanted = '';
     await inCase(server, read('schema.sql'), async (_, { url }) => {
       wanted = await pgDump(url);
@@ -68,7 +68,7 @@ describe('what version 0.1 has written', () => {
     });
   });
 
-  it('a record is compared with the database as the drop left it', async function () {
+  it('compares a record with the database after the drop', async function () {
     only15(this);
     await inCase(server, read('archive.sql') + adopt, async ({ knex }) => {
       const { checks } = await inSession(knex, (session) => verifyDatabase(session, { strict: true }));
@@ -77,7 +77,7 @@ describe('what version 0.1 has written', () => {
     });
   });
 
-  it('a manifest is compared with a database that a backup was restored into', async function () {
+  it('compares a manifest with a database restored from a backup', async function () {
     only15(this);
     const manifest = await manifestOfUsers();
     await inCase(server, read('schema.sql'), async ({ knex, rows }) => {
@@ -88,20 +88,20 @@ describe('what version 0.1 has written', () => {
         `select attoptions as options from pg_attribute where attrelid = 'kept'::regclass and attname = 'label'`,
       );
       const [said] = await compare();
-      // The digest in the manifest could hold what a newer server writes by itself.
+      // The digest in the manifest may include internal options of a newer server.
       if (column?.options === null) expect(said).to.equal('differs: table column public.kept.label');
       else expect(said).to.match(/^not compared: 1 columns, because /);
     });
   });
 });
 
-// A server from November 2026 writes them whenever a column is created; superusers can write them on any server.
+// Servers since November 2026 write them for every new column; superusers can set them on any server.
 const internal = (number: number) => `
   set allow_system_table_mods = on;
   update pg_attribute set attoptions = coalesce(attoptions, '{}') || array['pg_attver=${number}']
   where attrelid in ('old_runs'::regclass, 'kept'::regclass) and attnum > 0 and not attisdropped`;
 
-describe('options that the server keeps for itself', () => {
+describe('internal options of the server', () => {
   let server: TestServer;
   before(async () => {
     server = await testServer();
@@ -110,7 +110,7 @@ describe('options that the server keeps for itself', () => {
   const withInternal = (number: number, work: Parameters<typeof inCase>[2]) =>
     inCase(server, `${read('schema.sql')};${internal(number)}`, work);
 
-  it('are neither facts nor DDL', async () => {
+  it('are left out of facts and DDL', async () => {
     const [facts, plans] = [new Set<string>(), new Set<string>()];
     const look: Parameters<typeof inCase>[2] = async ({ knex }) => {
       facts.add(JSON.stringify(await inSession(knex, (session) => readFactDigests(session))));
@@ -124,7 +124,7 @@ describe('options that the server keeps for itself', () => {
     expect([...plans][0]).not.to.include('pg_attver');
   });
 
-  it('do not void an approval, a record or a manifest that holds them', async () => {
+  it('do not invalidate an approval, a record or a manifest that holds them', async () => {
     await withInternal(1, async ({ knex, up, rows }) => {
       const drop = { name: 'm', tables: ['notes', 'old_runs'], approval: 'each-table' } as const;
       const approved = await inSession(knex, async (session) => {
@@ -156,7 +156,7 @@ describe('options that the server keeps for itself', () => {
     });
   });
 
-  it('do not make columns differ from a manifest that holds them: they are not compared', async () => {
+  it('are not compared with a manifest that holds them', async () => {
     const manifest = await manifestOfUsers();
     await withInternal(1, async ({ knex }) => {
       const facts = await inSession(knex, (session) => readFactDigests(session, 1));

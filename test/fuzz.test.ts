@@ -23,10 +23,10 @@ import { type TestServer, testServer } from './support/server.ts';
 
 const parameters = runs(300, 10_000);
 const secret = 'geheim-99';
-/** How many of the runs were refused: where all are, or none, the generator is at fault. */
+/** Counts refused runs. If all or none are refused, the generator is wrong. */
 let refused = 0;
 
-/** Undefined where it was refused in our words; everything else that is thrown is a crash. */
+/** The result, or undefined for an UndropError; any other error is thrown. */
 function orRefused<T>(work: () => T): T | undefined {
   try {
     return work();
@@ -35,7 +35,7 @@ function orRefused<T>(work: () => T): T | undefined {
     refused++;
     expect(error.message, 'message').to.be.a('string').that.is.not.empty;
     expect(error.next, 'next').to.be.a('string').that.is.not.empty;
-    // A line of its own for each part, and nothing that steers the terminal.
+    // A line for each part, and no control characters.
     expect(String(error).replaceAll('\n', '')).not.to.match(control);
     expect(String(error)).not.to.include(secret);
     return undefined;
@@ -96,7 +96,7 @@ describe(`fuzz (UNDROP_SEED=${parameters.seed})`, function () {
   const count = (what: string) =>
     console.log(`      ${parameters.numRuns} ${what}, ${refused} of them refused`);
 
-  it('names are read as they were quoted, or refused', () => {
+  it('parses names as quoted, or refuses them', () => {
     fc.assert(
       fc.property(name, name, text, (schema, table, any) => {
         expect(parseTableName(quoteName(table))).to.include({ schema: undefined, name: table });
@@ -108,7 +108,7 @@ describe(`fuzz (UNDROP_SEED=${parameters.seed})`, function () {
         expect(identifier(table)).to.match(/^(U&)?"(?:[^"]|"")*"$|^[a-z_][a-z0-9_$]*$/);
         expect(identifier(table)).not.to.match(control);
         const read = orRefused(() => parseTableName(any));
-        // What is taken says the same as what was written, but for the quotes.
+        // A parsed name equals the written one without its quotes.
         if (read !== undefined && !any.includes('"')) {
           expect([read.schema, read.name].filter((part) => part !== undefined).join('.')).to.equal(any);
         }
@@ -118,7 +118,7 @@ describe(`fuzz (UNDROP_SEED=${parameters.seed})`, function () {
     count('names');
   });
 
-  it('options and environment are taken, or refused with all mistakes', () => {
+  it('accepts options and environment, or refuses them with all mistakes', () => {
     fc.assert(
       fc.property(mostly(options, fc.anything()), environment, (given, env) => {
         const read = orRefused(() => parseOptions(given as unknown as DropOptions, env));
@@ -183,7 +183,7 @@ describe(`fuzz (UNDROP_SEED=${parameters.seed})`, function () {
     { requiredKeys: [] },
   );
 
-  it('URLs and PG variables are read, or refused without the password', () => {
+  it('accepts URLs and PG variables, or refuses them without showing the password', () => {
     fc.assert(
       fc.property(settings, (env) => {
         const read = orRefused(() => readSettings(env));
@@ -192,7 +192,7 @@ describe(`fuzz (UNDROP_SEED=${parameters.seed})`, function () {
         expect(read.port).to.be.within(1, 65535);
         for (const part of [read.host, read.user, read.database]) {
           expect(part).to.be.a('string').that.is.not.empty;
-          // Where it is not, no message shows the password.
+          // If it is refused, the message does not show the password.
           expect(part).not.to.include(secret);
         }
         for (const value of Object.values(libpqVariables(read))) expect(value).to.be.a('string');
@@ -202,7 +202,7 @@ describe(`fuzz (UNDROP_SEED=${parameters.seed})`, function () {
     count('connections');
   });
 
-  it('configurations are taken, or refused', () => {
+  it('accepts configurations, or refuses them', () => {
     const root = mkdtempSync(join(tmpdir(), 'undrop-fuzz-'));
     try {
       writeFileSync(join(root, 'package.json'), '{}');
@@ -230,7 +230,7 @@ describe(`fuzz (UNDROP_SEED=${parameters.seed})`, function () {
     count('configurations');
   });
 
-  it('files of DDL are taken apart as they were put together', async () => {
+  it('parses DDL files into the statements that were written', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'undrop-fuzz-'));
     const file = join(folder, 'file.sql');
     const read = (content: string): Promise<string[]> => {
@@ -297,7 +297,7 @@ describe(`fuzz (UNDROP_SEED=${parameters.seed})`, function () {
     const quote = pg.escapeIdentifier;
     const literal = pg.escapeLiteral;
 
-    /** A table with everything that a name or a text goes into. */
+    /** A table that uses a name or a text in every possible place. */
     function ddl({ schema, table, columns, other, words }: Hostile): string {
       const [key = '', second = '', third] = columns.map(quote);
       const own = `${quote(schema)}.${quote(table)}`;
@@ -318,13 +318,13 @@ describe(`fuzz (UNDROP_SEED=${parameters.seed})`, function () {
         insert into ${own} (${second}) values (${literal(`x${words}`)});`;
     }
 
-    it('every name comes back, and nothing that a name says is run', async function () {
+    it('restores every name, and runs no SQL in a name', async function () {
       this.timeout(3_600_000);
       let names = 0;
       const batch = fc.uniqueArray(table, {
         minLength: perBatch,
         maxLength: perBatch,
-        // Names of the indexes and sequences stand beside those of the tables.
+        // Indexes and sequences share their namespace with tables.
         selector: ({ schema }) => schema,
       });
       await fc.assert(

@@ -56,8 +56,8 @@ describe('hostile input', function () {
     schemaComment: 'One is gone',
   });
 
-  describe('a search path with functions, operators and types that pass for built-in ones', () => {
-    // Each fails when it is run: exact matches for what stands in pg_catalog, in a schema that is searched before it.
+  describe('a search path with functions, operators and types named like built-in ones', () => {
+    // Each raises an error when it is run. They have the signatures of objects in pg_catalog, in a schema searched before it.
     const shadows = /* sql */ `
       create schema evil;
       do $do$
@@ -113,7 +113,7 @@ describe('hostile input', function () {
       const before = await dump();
       await sql(`alter database "${database.name}" set search_path = evil, public, pg_catalog`);
       await open();
-      // They do what they are there for.
+      // Check that they do raise errors.
       const trap = await run.knex
         .raw(`select 1 where 'a'::pg_catalog.text = 'a'::pg_catalog.text`)
         .catch(String);
@@ -130,7 +130,7 @@ describe('hostile input', function () {
     });
   });
 
-  it('temporary tables named like catalogs are not read', async () => {
+  it('does not read temporary tables named like catalogs', async () => {
     await sql(schema);
     const before = await dump();
     const catalogs = [
@@ -154,10 +154,10 @@ describe('hostile input', function () {
     expect(await dump()).to.equal(before);
   });
 
-  describe('tables written to run code as whoever looks at them', () => {
+  describe('tables that run code in the session that reads them', () => {
     const mallory = `hostile_mallory_${process.pid}`;
 
-    // Whatever it is asked, it writes down who asked.
+    // The function records the role that calls it.
     const traps = /* sql */ `
       create table traps (who text, what text);
       grant insert on traps to public;
@@ -195,7 +195,7 @@ describe('hostile input', function () {
       await sql(`drop role ${mallory}`);
     });
 
-    it('run nothing when they are looked at, nor when they are refused', async () => {
+    it('run nothing when they are read, nor when they are refused', async () => {
       const plan = await planDrop(run.knex, { name: '1', tables: ['m.bait'], dependents: 'cascade' });
       expect(plan.statements.length).to.be.greaterThan(5);
       const error = await refusalOf(
@@ -215,7 +215,7 @@ describe('hostile input', function () {
     });
   });
 
-  it('rows that row-level security hides are no emptiness', async () => {
+  it('a table does not count as empty if row-level security hides rows', async () => {
     const owner = `hostile_owner_${process.pid}`;
     await sql(
       `create role ${owner} login; create schema o authorization ${owner}; create schema undrop authorization ${owner}`,
@@ -238,16 +238,16 @@ describe('hostile input', function () {
     }
   });
 
-  describe('an archive that somebody else wrote in', () => {
+  describe('an archive that was changed', () => {
     beforeEach(async () => {
       await sql(schema);
       await run.up(migration);
     });
 
-    // What became of an entry is written later, and is looked at by nobody who restores it.
+    // The columns about the restore are not covered by the checksum, and a restore does not read them.
     const later = ['restored_at', 'restored_by', 'restored_oids', 'split_into'];
 
-    it('is archive-damaged, whichever of its values was changed', async () => {
+    it('is archive-damaged for a change of any value', async () => {
       const columns = await sql<{ table: string; column: string; type: string }>(`
         select c.relname as table, a.attname as column, format_type(a.atttypid, null) as type
         from pg_class as c join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -281,7 +281,7 @@ describe('hostile input', function () {
       expect(unseen).to.deep.equal([]);
     });
 
-    /** A database can be copied while nobody is connected. */
+    /** Closes all connections, so that the database can be copied. Returns its name. */
     async function closed(): Promise<string> {
       await run.end();
       run = runner(database.url);
@@ -305,13 +305,13 @@ describe('hostile input', function () {
       }
     });
 
-    it('comes back where it was written before entries had a checksum of their own', async () => {
+    it('is restored where entries had no checksum of their own yet', async () => {
       await sql(`update undrop.drops set digest = split_part(digest, '.', 1)`);
       await run.down(migration);
     });
   });
 
-  it('an archive is not used while others than its owner may write there', async () => {
+  it('does not use an archive that other roles may write to', async () => {
     const [owner, other] = [`hostile_owner_${process.pid}`, `hostile_other_${process.pid}`];
     const named = (text: string) => text.replaceAll('OTHER', other).replaceAll('OWNER', owner);
     await sql(
@@ -358,13 +358,13 @@ describe('hostile input', function () {
           expect(error.reason).to.equal(named(says));
           next = error.next;
         }
-        // What it says to run is enough.
+        // The statements in the error message are sufficient.
         await sql(/^Run: (.*)$/m.exec(next)?.[1] ?? '');
         await run.up(second);
         await run.down(second);
         await sql(named(revoke));
       }
-      // To read it harms nobody, and without the schema a right on its tables is none.
+      // SELECT on definitions is allowed, and privileges on tables have no effect without USAGE on the schema.
       await sql(named('grant insert on undrop.statements to OTHER'));
       await run.up(second);
       await sql(
@@ -378,7 +378,7 @@ describe('hostile input', function () {
     }
   });
 
-  it('DDL that was exported is safe to run in psql', async function () {
+  it('exports DDL that is safe to run in psql', async function () {
     const pgDump = await systemPgDump();
     const psql = pgDump && join(dirname(pgDump.path), 'psql');
     if (!psql || !existsSync(psql)) return skip(this, 'there is no psql');

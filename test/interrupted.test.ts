@@ -5,7 +5,7 @@ import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, refusal } from './support/migrate.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
-describe('a statement that the server breaks off', function () {
+describe('an interrupted statement', function () {
   this.timeout(60_000);
   let server: TestServer;
   let database: TestDatabase;
@@ -15,7 +15,7 @@ describe('a statement that the server breaks off', function () {
     server = await testServer();
   });
 
-  // Each of the two functions takes its time where `pace` says so, once for each time that it says so.
+  // `slow` sleeps as many seconds as `pace` holds. A generated column and an index call it for each row.
   beforeEach(async () => {
     ({ database, run } = await freshDatabase(
       server,
@@ -42,7 +42,7 @@ describe('a statement that the server breaks off', function () {
   const slow = (what: string, seconds: number) =>
     sql(`update pace set seconds = ${seconds} where what = '${what}'`);
 
-  /** What it ends with where the server is told to end its statement once that takes long. */
+  /** Cancels or terminates the session while its statement sleeps, and returns the error. */
   async function whenSlow(work: Promise<unknown>, call: string) {
     const refused = refusal(work);
     const asleep = `from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`;
@@ -58,7 +58,7 @@ describe('a statement that the server breaks off', function () {
         (select restored_at is not null from undrop.drops) as restored`)
     )[0];
 
-  it('while rows come back is not run again, and brings nothing back', async () => {
+  it('is not repeated while rows are restored, and the restore is rolled back', async () => {
     await run.up(migration);
     await slow('rows', 60);
     const error = await whenSlow(run.down(migration), 'pg_cancel_backend');
@@ -71,7 +71,7 @@ describe('a statement that the server breaks off', function () {
     expect(await state()).to.deep.equal({ there: true, restored: true });
   });
 
-  it('among many is not run again either, and all of them are named', async () => {
+  it('is not repeated in a batch, and all of its objects are named', async () => {
     await run.up(migration);
     await slow('index', 60);
     const error = await whenSlow(run.down(migration), 'pg_cancel_backend');
@@ -80,7 +80,7 @@ describe('a statement that the server breaks off', function () {
     expect(await state()).to.deep.equal({ there: false, restored: false });
   });
 
-  it('by a timeout is not run again', async () => {
+  it('is not repeated after a timeout', async () => {
     await run.up(migration);
     await slow('rows', 2);
     const error = await refusal(
@@ -93,7 +93,7 @@ describe('a statement that the server breaks off', function () {
     expect(await state()).to.deep.equal({ there: false, restored: false });
   });
 
-  it('in the rehearsal is not run again, and nothing is dropped', async () => {
+  it('is not repeated in the rehearsal, and nothing is dropped', async () => {
     await slow('index', 60);
     const error = await whenSlow(run.up(migration), 'pg_cancel_backend');
     expect(error.code).to.equal('server-error');
@@ -102,7 +102,7 @@ describe('a statement that the server breaks off', function () {
     ]);
   });
 
-  it('with its connection is not run again', async () => {
+  it('is not repeated after its connection was lost', async () => {
     await run.up(migration);
     await slow('rows', 60);
     const error = await whenSlow(migration.down(run.knex), 'pg_terminate_backend');
@@ -110,7 +110,7 @@ describe('a statement that the server breaks off', function () {
     expect(await state()).to.deep.equal({ there: false, restored: false });
   });
 
-  it('by a refusal is found among many', async () => {
+  it('is found in a batch if the server rejects it', async () => {
     await run.up(migration);
     await sql(`drop function slow cascade; create function slow(what text, id int) returns int immutable
       language plpgsql as 'begin if what = ''index'' then raise ''no''; end if; return id; end'`);

@@ -5,10 +5,10 @@ import { undropConfig } from '../src/migration/knex-config.ts';
 import { type TestServer, testServer } from './support/server.ts';
 import { makeSmallProject, type SmallProject, type Started } from './support/small-project.ts';
 
-/** How often several come at once: twenty times with UNDROP_ROUNDS=all. */
+/** The number of rounds of concurrent processes: twenty with UNDROP_ROUNDS=all. */
 const rounds = process.env.UNDROP_ROUNDS === 'all' ? 20 : 1;
 
-describe('the lock of the ledger', () => {
+describe('the lock of the migrations table', () => {
   let server: TestServer;
   let project: SmallProject;
   let database: string;
@@ -37,7 +37,7 @@ describe('the lock of the ledger', () => {
     );
   }
 
-  /** As in another process: a configuration and a pool of their own. */
+  /** A separate configuration and pool, as in another process. */
   function deployer(): Knex {
     const knex = knexFactory(undropConfig({ root: project.folder, connection: server.url(database) }));
     open.push(knex);
@@ -57,13 +57,13 @@ describe('the lock of the ledger', () => {
     while (!(await met())) await sleep(50);
   };
 
-  /** Starts so many processes at once, and gives what each has said and how it ended. */
+  /** Starts this many processes at once, and returns the output and the exit code of each. */
   async function atOnce(count: number, command: string): Promise<{ said: string; status: number | null }[]> {
     const all = Array.from({ length: count }, () => start(command));
     return Promise.all(all.map(async ({ said, ended }) => ({ status: await ended, said: said() })));
   }
 
-  it('lets one of ten who come at once migrate, on a database without a ledger, and the others find it done', async function () {
+  it('lets one of ten concurrent processes migrate on a new database, and the others find it done', async function () {
     this.timeout(rounds * 60_000);
     const figures = { migrated: 0, done: 0, failed: 0 };
     for (let round = 1; round <= rounds; round++) {
@@ -87,7 +87,7 @@ describe('the lock of the ledger', () => {
     console.log(`      ten at once, ${rounds} times: ${JSON.stringify(figures)}`);
   });
 
-  it('lets one of two rollbacks that come at once roll back one batch, and refuses the other', async function () {
+  it('lets one of two concurrent rollbacks roll back a batch, and refuses the other', async function () {
     this.timeout(rounds * 60_000);
     const figures = { rolledBack: 0, refused: 0 };
     migration('2', `await knex.raw('select pg_sleep(1)')`);
@@ -109,7 +109,7 @@ describe('the lock of the ledger', () => {
     console.log(`      two rollbacks at once, ${rounds} times: ${JSON.stringify(figures)}`);
   });
 
-  it('is freed where a rollback was killed, and says so', async () => {
+  it('is released after a rollback was killed, and this is logged', async () => {
     await deployer().migrate.latest();
     await Promise.all(open.splice(0).map((knex) => knex.destroy()));
     migration('2', `await knex.raw('select pg_sleep(60)')`);
@@ -118,7 +118,7 @@ describe('the lock of the ledger', () => {
     rollback.child.kill('SIGKILL');
     await rollback.ended;
     expect(await rows('select is_locked from undrop.knex_migrations_lock')).to.deep.equal([{ is_locked: 1 }]);
-    // The server goes on with a statement whose client is gone.
+    // The server continues a statement after its client was killed.
     await rows(`select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(60)%'
       and pid <> pg_backend_pid()`);
     await until(async () => (await sleepers()) === 0);
@@ -129,7 +129,7 @@ describe('the lock of the ledger', () => {
     expect(again.said()).to.include('killed; the lock was released').and.to.include('Batch 1 rolled back: 2');
   });
 
-  it('is not freed while its holder lives: a rollback is refused, an upward migration waits', async () => {
+  it('is not released while its holder is connected: a rollback is refused, and up waits', async () => {
     await deployer().migrate.latest();
     await Promise.all(open.splice(0).map((knex) => knex.destroy()));
     migration('2', `await knex.raw('select pg_sleep(60)')`);
@@ -152,7 +152,7 @@ describe('the lock of the ledger', () => {
     ]);
   });
 
-  it('does not wait for itself where transactions are disabled', async () => {
+  it('is not waited for by its holder where transactions are disabled', async () => {
     const knex = deployer();
     await knex.migrate.latest({ disableTransactions: true });
     expect((await knex.migrate.rollback({ disableTransactions: true }))[1]).to.deep.equal(['2', '1']);

@@ -18,7 +18,7 @@ const schema = `
   insert into kept values (1);
   insert into gone (kept_id, note) values (1, 'x');`;
 
-describe('faults of the world', function () {
+describe('external faults', function () {
   this.timeout(180_000);
   let server: TestServer;
   let database: TestDatabase;
@@ -26,7 +26,7 @@ describe('faults of the world', function () {
   let project: Project;
 
   before(async () => {
-    // One of its own: it is restarted, and short of locks.
+    // A separate server, which is restarted, and has few locks.
     const settings = { max_locks_per_transaction: '10', max_connections: '20' };
     server = await startServer({
       native: testNative(),
@@ -53,7 +53,7 @@ describe('faults of the world', function () {
   const sql = <Row = Record<string, unknown>>(text: string) => server.sql<Row>(database.name, text);
   const dump = () => wholeText(database.url);
 
-  /** Refused, with nothing left of it; once the fault is over, it goes through and back. */
+  /** Expects a refusal that changes nothing; after the fault is removed, `up` and `down` succeed. */
   async function survives(fault: () => Promise<unknown>, over: () => Promise<unknown>): Promise<void> {
     const before = await dump();
     await fault();
@@ -67,7 +67,7 @@ describe('faults of the world', function () {
     expect(await dump()).to.equal(before);
   }
 
-  it('no shared memory for so many locks', async () => {
+  it('out of shared memory for locks', async () => {
     const names = Array.from({ length: 600 }, (_, index) => `many_${index}`);
     for (let start = 0; start < names.length; start += 50) {
       await sql(
@@ -86,7 +86,7 @@ describe('faults of the world', function () {
     ]);
   });
 
-  it('a disk of the server that is full', async function () {
+  it('a full disk on the server', async function () {
     const place = mkdtempSync('/tmp/undrop-full-');
     const mounted =
       spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=16m,mode=0777', 'tmpfs', place]).status === 0;
@@ -122,10 +122,10 @@ describe('faults of the world', function () {
     }
   });
 
-  it('a statement that takes longer than statement_timeout allows', () =>
+  it('a statement that exceeds statement_timeout', () =>
     survives(
       async () => {
-        // One of ours: Knex has its own to begin with.
+        // A statement of this package: Knex runs its own first.
         await sql(`
           create function doze() returns event_trigger language plpgsql as 'begin perform pg_sleep(5); end';
           create event trigger doze on ddl_command_start execute function doze();
@@ -143,7 +143,7 @@ describe('faults of the world', function () {
       },
     ));
 
-  it('a session that the server ends for being idle in a transaction', () =>
+  it('a session that exceeds idle_in_transaction_session_timeout', () =>
     survives(
       async () => {
         const blocker = await server.client(database.name);
@@ -158,7 +158,7 @@ describe('faults of the world', function () {
       () => sql(`alter database ${database.name} reset idle_in_transaction_session_timeout`),
     ));
 
-  it('a database that can only be read, from Knex and from our migrations', () =>
+  it('a read-only database, from Knex and from the migrations', () =>
     survives(
       async () => {
         await sql(`alter database ${database.name} set default_transaction_read_only = on`);
@@ -176,7 +176,7 @@ describe('faults of the world', function () {
       () => server.sql('postgres', `alter database ${database.name} reset default_transaction_read_only`),
     ));
 
-  it('a standby: what changes something is refused, what only looks works', async () => {
+  it('a standby: commands that write are refused, commands that read work', async () => {
     await run.up(migration);
     const admin = await server.client('postgres');
     const standby = await startStandby(server.folder as string, {
@@ -244,7 +244,7 @@ describe('faults of the world', function () {
     expect(await dump()).to.equal(before);
   });
 
-  it('a session that an administrator ends', () =>
+  it('a session terminated by an administrator', () =>
     survives(
       async () => {
         const blocker = await server.client(database.name);

@@ -11,8 +11,8 @@ import { startServer, type TestDatabase, type TestServer } from './support/serve
 import { makeSmallProject, packageUrl, type SmallProject, type Started } from './support/small-project.ts';
 
 /**
- * How many statements of each direction are struck, by each fault: all of them with UNDROP_KILLS=all, or so many as it
- * says; and besides, for every ten of these, one at a random time.
+ * The number of statements of each direction at which each fault is injected: UNDROP_KILLS, or all of them with
+ * UNDROP_KILLS=all. For every ten of these, one more is injected at a random time.
  */
 const { UNDROP_KILLS: asked = '1' } = process.env;
 const perFault = asked === 'all' ? Number.POSITIVE_INFINITY : Number(asked);
@@ -39,7 +39,7 @@ const directions = {
 } as const;
 type Direction = keyof typeof directions;
 
-/** What a run is struck by, and where its client is: a process of its own, if that is what is struck. */
+/** A fault, and where the client runs: in a separate process if the fault kills it. */
 interface Fault {
   readonly signal?: 'SIGKILL' | 'SIGTERM' | 'SIGINT';
   strike(database: string, client: Started | undefined): unknown;
@@ -52,7 +52,7 @@ interface Total {
   after: number;
 }
 
-/** False where it has ended by itself. */
+/** Returns false if the process has ended by itself. */
 function crash(pid: number): boolean {
   try {
     return process.kill(pid, 'SIGKILL');
@@ -71,7 +71,7 @@ describe('a kill between any two statements', function () {
   const totals: Record<string, Total> = {};
 
   before(async () => {
-    // One of its own: some of the faults bring it down. Nothing that was committed may then be lost.
+    // A separate server, which some faults crash. Committed data must not be lost then.
     server = await startServer({ native: testNative(), settings: { synchronous_commit: 'on' } });
     proxy = await startProxy(server.config('postgres'));
     project = makeSmallProject();
@@ -103,7 +103,7 @@ describe('a kill between any two statements', function () {
     console.log(`      ${all} kills in all`);
   });
 
-  /** In this process, which is not what is struck. */
+  /** Runs in this process, which the fault does not kill. */
   async function run(direction: Direction, url: string): Promise<void> {
     const config = undropConfig({ root: project.folder, connection: url });
     const knex: Knex = knexFactory({ ...config, log: { warn() {}, error() {} } });
@@ -149,7 +149,7 @@ describe('a kill between any two statements', function () {
       strike: async (database) => {
         const another = await server.client('postgres');
         const killed = (await backends(database, 'null')).filter(({ pid }) => crash(pid));
-        // The postmaster ends all the others, and recovers from the write-ahead log: it takes a moment to notice.
+        // The postmaster terminates all sessions and starts crash recovery, after a short delay.
         if (killed.length > 0) await new Promise((resolve) => another.once('end', resolve));
         else await another.end();
       },
@@ -157,7 +157,7 @@ describe('a kill between any two statements', function () {
     'the server is shut down at once': { strike: () => server.restart('immediate') },
   };
 
-  /** The server may be in recovery. */
+  /** Waits for the server, which may be in recovery. */
   async function answering(): Promise<void> {
     for (;;) {
       const up = await server.sql('postgres', 'select 1').then(
@@ -178,11 +178,11 @@ describe('a kill between any two statements', function () {
   interface Point {
     readonly statement: number;
     readonly when: 'before' | 'after';
-    /** After the statement, in milliseconds: else right there. */
+    /** The delay after the statement, in milliseconds. Default: none. */
     readonly later?: number;
   }
 
-  /** Strikes one run, looks at what is left, and lets the next run get there. Undefined where it was over already. */
+  /** Injects a fault into one run, checks the state, and completes the next run. Undefined if the run was over already. */
   async function kill(
     direction: Direction,
     fault: Fault,
@@ -224,7 +224,7 @@ describe('a kill between any two statements', function () {
       total[isDone ? 'after' : 'before']++;
       if (client !== undefined) {
         const code = client.child.exitCode ?? client.child.signalCode;
-        // What was over before the signal came ends as it would have.
+        // A run that was over before the signal arrived ends normally.
         const ends = [fault.signal, ...(isDone ? [0] : [])];
         expect(ends, `${about}\n${client.said()}`).to.include(code);
       }
@@ -236,7 +236,7 @@ describe('a kill between any two statements', function () {
     await server.dropDatabase(database.name);
   }
 
-  /** Statements and milliseconds of a run that nothing strikes. */
+  /** The statements and the duration in milliseconds of a run without a fault. */
   async function measure(direction: Direction, fault: Fault): Promise<{ statements: number; ms: number }> {
     const { from } = directions[direction];
     const { name, url } = await server.createDatabase(undefined, { template: templates[from] });
@@ -259,7 +259,7 @@ describe('a kill between any two statements', function () {
 
   for (const direction of Object.keys(directions) as Direction[]) {
     for (const [name, fault] of Object.entries(faults)) {
-      it(`of migrate:${direction}, where ${name}, leaves the state before or after, and the next run gets there`, async () => {
+      it(`of migrate:${direction}, where ${name}, leaves the state before or after, and the next run completes`, async () => {
         await answering();
         const kind = `${direction} ${fault.signal === undefined ? 'here' : 'in a process'}`;
         if (!measured.has(kind)) measured.set(kind, measure(direction, fault));

@@ -10,16 +10,16 @@ import { quietly } from '../src/text/log.ts';
 import { type Runner, runner, withEnvironment } from './support/migrate.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
-/** How often 044 and 045 go up and down: twenty times with UNDROP_LOAD=all. */
+/** How often 044 and 045 run up and down: twenty times with UNDROP_LOAD=all. */
 const rounds = process.env.UNDROP_LOAD === 'all' ? 20 : 2;
 const clients = 8;
 const dropped = [...legacyTables, ...optionalTables];
 
-/** What the clients met with. Times in milliseconds. */
+/** Measurements of the clients. Times are in milliseconds. */
 interface Met {
   statements: number;
   waits: number[];
-  /** Of statements that name a dropped table. */
+  /** Errors of statements that name a dropped table. */
   expected: number;
   victims: number;
   errors: string[];
@@ -31,7 +31,7 @@ describe('under load', function () {
   let database: TestDatabase;
   let run: Runner;
   let referenced: string[];
-  /** A column of each that is in no key. */
+  /** For each table, a column that is in no key. */
   const columns = new Map<string, string>();
 
   before(async () => {
@@ -60,7 +60,7 @@ describe('under load', function () {
     if (database) await server.dropDatabase(database.name);
   });
 
-  /** Eight that read and write, now and then slowly, until the work is done. */
+  /** Runs eight clients that read and write, at times slowly, until the work is done. */
   async function meanwhile(work: () => Promise<void>): Promise<Met> {
     const met: Met = { statements: 0, waits: [], expected: 0, victims: 0, errors: [] };
     let going = true;
@@ -74,7 +74,7 @@ describe('under load', function () {
       }
     };
     const any = <T>(list: readonly T[]) => list[Math.floor(Math.random() * list.length)] as T;
-    // What writes locks: the row itself stays as it is.
+    // The update locks the row without changing it.
     const write = (table: string) => `
       update ${table} as t set ${columns.get(table)} = t.${columns.get(table)}
       where t.ctid = (select r.ctid from ${table} as r order by random() limit 1 for no key update skip locked)`;
@@ -85,7 +85,7 @@ describe('under load', function () {
         return query(client, `select count(*) from (select * from ${any(referenced)} limit 50) as r`);
       if (chance < 0.55) return query(client, `select count(*) from ${any(dropped)}`);
       await query(client, 'begin');
-      // In one order, as an application that knows what it does.
+      // Always in the same order, as in a well-written application.
       for (const table of referenced.filter(() => Math.random() < 0.5)) await query(client, write(table));
       if (Math.random() < 0.03) await sleep(400);
       await query(client, 'commit');
@@ -125,13 +125,13 @@ describe('under load', function () {
         `${met.errors.length} errors, ${met.victims} deadlock victims, ${met.expected} named a dropped table`,
     );
 
-  it(`goes up and down ${rounds} times: nobody fails, nobody is made a victim, nobody waits long`, async () => {
+  it(`goes up and down ${rounds} times: no client fails, is a deadlock victim, or waits long`, async () => {
     describeMet('nothing else going on', await meanwhile(() => sleep(rounds * 500)));
 
     const environment = { UNDROP_BACKUP: 'off', APPROVED_DROPS: optionalTables.join(',') };
     let done = 0;
     let again = 0;
-    // Where the locks were not to be had, nothing has changed: an operator runs it again.
+    // If the locks could not be acquired, nothing has changed, and the migration is run again.
     const insist = async (work: () => Promise<void>): Promise<void> => {
       try {
         await work();

@@ -20,11 +20,11 @@ const docs = readFileSync(join(import.meta.dirname, '../docs/privileges.md'), 'u
 
 interface Grant {
   sql: string;
-  /** The code of the refusal without it. */
+  /** The error code without this privilege. */
   code: string;
 }
 
-/** The statements under a heading, one a line. */
+/** The statements under a heading of the document, one a line. */
 function grantsOf(heading: string): Grant[] {
   const [, section = ''] = docs.split(`\n## ${heading}`);
   const [, block = ''] = /```sql\n([\s\S]*?)```/.exec(section.split('\n## ')[0] ?? '') ?? [];
@@ -71,7 +71,7 @@ describe('the privileges of docs/privileges.md', function () {
   const named = (sql: string) =>
     sql.replaceAll(/\bmigrator\b/g, roles.migrator).replaceAll(/\breader\b/g, roles.reader);
 
-  /** A copy of the seeded database with these grants. */
+  /** Creates a copy of the seeded database with these grants. */
   async function withGrants(
     grants: readonly Grant[],
     work: (database: string) => Promise<void>,
@@ -86,7 +86,7 @@ describe('the privileges of docs/privileges.md', function () {
     }
   }
 
-  /** Calls the migrations as Knex does. */
+  /** Runs the migrations like Knex. */
   async function migrate(database: string): Promise<void> {
     const run = runner(server.url(database, roles.migrator));
     try {
@@ -101,7 +101,7 @@ describe('the privileges of docs/privileges.md', function () {
     }
   }
 
-  /** What preflight says that the migrations would be refused with. */
+  /** The error codes that preflight reports for the migrations. */
   async function foreseen(database: string): Promise<string> {
     const run = runner(server.url(database, roles.migrator));
     try {
@@ -120,7 +120,7 @@ describe('the privileges of docs/privileges.md', function () {
     expect(status, text).to.equal(0);
   };
 
-  it('are read from there', () => {
+  it('are found in the document', () => {
     expect(migrating).to.have.lengthOf.above(10);
     expect([backingUp.length, reading.length]).to.deep.equal([1, 2]);
   });
@@ -181,7 +181,7 @@ describe('the privileges of docs/privileges.md', function () {
     });
   });
 
-  it('the comment on the schema is refused to who does not own it, with the way out', async () => {
+  it('the schema comment is refused to a role that does not own the schema, with the next step', async () => {
     await withGrants(migrating, async (name) => {
       const { UNDROP_SCHEMA_COMMENT, ...others } = env;
       const ran = await project.knex('migrate:latest', {

@@ -12,7 +12,7 @@ import { skip } from './support/skip.ts';
 
 interface Step {
   readonly command: string;
-  /** What it prints, on both streams; `[…]` for lines that are left out. */
+  /** The output on both streams; `[…]` stands for omitted lines. */
   readonly lines: readonly string[];
 }
 
@@ -88,7 +88,7 @@ describe('docs/runbook.md', function () {
     });
   }
 
-  /** Without what is different each time, and elsewhere. */
+  /** Replaces what differs between runs and machines. */
   function plain(said: string): string {
     return said
       .replaceAll(project.folder, '/srv/turing')
@@ -105,7 +105,7 @@ describe('docs/runbook.md', function () {
   }
 });
 
-/** What was said, less the lines that the document leaves out: equal to it where all is as it says. */
+/** The output without the lines that the document omits: equal to the document if it is right. */
 function shorten(said: readonly string[], wanted: readonly string[]): string[] {
   const rest = [...said];
   const shown = wanted.map((line, index) => {

@@ -206,7 +206,7 @@ describe('operators that the text of an expression does not name', () => {
       await asEarlier(run);
       const { reason, next } = await refusalOf(down(run), 'restore-differs');
       expect(reason).to.include(
-        'rule "_RETURN" on public.joined: pg_rewrite.ev_action.resolved was not written down',
+        'rule "_RETURN" on public.joined: pg_rewrite.ev_action.resolved was not recorded',
       );
       const digest = /UNDROP_ACCEPT_DIFFERENCES=([0-9a-f]{12})/.exec(next)?.[1] ?? '';
       await withEnvironment({ UNDROP_ACCEPT_DIFFERENCES: digest }, () => down(run));

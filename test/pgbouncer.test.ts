@@ -24,7 +24,7 @@ describe(`behind PgBouncer${program === undefined ? ' (it is not installed)' : '
     if (!server.own) return skip(this, 'not with UNDROP_TEST_URL');
     database = await server.createDatabase();
     project = makeProject();
-    // PgBouncer refuses to run as root, and the user that it runs as must get in.
+    // PgBouncer refuses to run as root, and its user must be able to enter the folder.
     folder = mkdtempSync('/tmp/undrop-pgbouncer-');
     chmodSync(folder, 0o777);
   });
@@ -60,8 +60,8 @@ describe(`behind PgBouncer${program === undefined ? ' (it is not installed)' : '
   }
 
   for (const poolMode of ['transaction', 'session']) {
-    // One cannot be told from the other.
-    it(`with pool_mode ${poolMode}, knex and our commands refuse at the start`, async () => {
+    // The pool modes cannot be distinguished from outside.
+    it(`with pool_mode ${poolMode}, Knex and the commands refuse at the start`, async () => {
       const env = { DATABASE_URL: await start(poolMode) };
       const commands = [
         project.knex('migrate:latest', { env }),

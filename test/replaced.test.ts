@@ -10,7 +10,7 @@ import { inSession } from '../src/session/session.ts';
 import { type Runner, refusalOf, runner, said, withEnvironment } from './support/migrate.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
-describe('what was replaced meanwhile', () => {
+describe('objects replaced since the drop', () => {
   let server: TestServer;
   let database: TestDatabase;
   let run: Runner;
@@ -45,12 +45,12 @@ describe('what was replaced meanwhile', () => {
   const digestIn = (text: string) => /UNDROP_ACCEPT_DIFFERENCES=([0-9a-f]{12})/.exec(text)?.[1] ?? '';
   const isThere = async (name: string) =>
     (await run.rows<{ there: boolean }>(`select to_regclass('${name}') is not null as there`))[0]?.there;
-  /** Rolls back without being refused, and gives what was said. */
+  /** Rolls back, and returns the log. */
   const down = (options: Partial<DropOptions> = {}) => said(() => run.down(drop(options)));
   const replaced = 'replaced since the drop by other objects of the same name: ';
 
   describe('a referenced table', () => {
-    it('is not what old rows are tied to unsaid: accepted, they go when it deletes', async () => {
+    it('is refused unless accepted; its deletes then cascade to the restored rows', async () => {
       await run.up(drop());
       await run.knex.raw(anew);
       let words = '';
@@ -72,7 +72,7 @@ describe('what was replaced meanwhile', () => {
       expect(await run.rows('select * from children')).to.deep.equal([{ id: 11, parent_id: 2 }]);
     });
 
-    it('is refused with what has become of the old one', async () => {
+    it('is refused with the present name of the old table', async () => {
       await run.up(drop());
       await run.knex.raw(`
         alter table parents rename to parents_of_old;
@@ -80,7 +80,7 @@ describe('what was replaced meanwhile', () => {
         insert into parents values (1), (2)`);
       const error = await refusalOf(run.down(drop()), 'restore-differs');
       expect(error.reason).to.match(
-        /pg_class.oid was \d+, now table public.parents_of_old, is \d+, another one/,
+        /pg_class.oid was \d+, now table public.parents_of_old, is \d+, another object/,
       );
       await run.knex.raw('drop table parents; alter table parents_of_old rename to parents');
       expect(await down())
@@ -88,7 +88,7 @@ describe('what was replaced meanwhile', () => {
         .and.not.contain(replaced);
     });
 
-    it('is said, and no more, where no row refers to it', async () => {
+    it('is only logged where no row refers to it', async () => {
       await run.knex.raw('update children set parent_id = null');
       await run.up(drop());
       await run.knex.raw(anew);
@@ -99,13 +99,13 @@ describe('what was replaced meanwhile', () => {
       expect(await down({ name: 'n' })).to.contain(`n: ${replaced}table public.parents\n`);
     });
 
-    it('that has not the rows of old is refused by the server', async () => {
+    it('fails on the server where it lacks referenced rows', async () => {
       await run.up(drop());
       await run.knex.raw(`${anew}; delete from parents`);
       await refusalOf(run.down(drop()), 'restore-failed');
     });
 
-    it('is the same after whatever gives it another file or other keys', async () => {
+    it('is not replaced by commands that rewrite it or its keys', async () => {
       await run.up(drop());
       await run.knex.raw('alter table parents drop constraint parents_pkey');
       await run.knex.raw('alter table parents add constraint parents_pkey primary key (id)');
@@ -118,7 +118,7 @@ describe('what was replaced meanwhile', () => {
         .and.not.contain(replaced);
     });
 
-    it('is refused by its column where only that is another one', async () => {
+    it('is refused where only its column was replaced', async () => {
       await run.up(drop());
       await run.knex.raw('alter table parents drop id; alter table parents add id serial primary key');
       const error = await refusalOf(run.down(drop()), 'restore-differs');
@@ -132,7 +132,7 @@ describe('what was replaced meanwhile', () => {
       await refusalOf(run.down(drop()), 'prerequisite-gone');
     });
 
-    it('is refused, said and accepted alike by the commands', async () => {
+    it('is refused, logged and accepted by all commands alike', async () => {
       await run.up(drop({ tables: ['children', 'others'] }));
       await run.knex.raw(anew);
       const restore = (wanted: object, accept?: string) =>
@@ -146,11 +146,11 @@ describe('what was replaced meanwhile', () => {
       await restore({ table: 'others' }, digestIn(error.next));
       expect(await isThere('others')).to.equal(true);
       expect(await isThere('children')).to.equal(false);
-      // The rest is an entry of its own, which knows the new table.
+      // The other table is in a new entry, which holds the OID of the new table.
       expect(await down({ tables: ['children', 'others'] })).to.contain('identical to what was dropped');
     });
 
-    it('is told where the tables came back by other means', async () => {
+    it('is reported where the tables were restored by other means', async () => {
       await run.up(drop());
       await run.knex.raw(`${anew};
         create table children (id int primary key, parent_id int references parents on delete cascade);
@@ -164,11 +164,11 @@ describe('what was replaced meanwhile', () => {
     });
   });
 
-  describe('what another drop took and brought back', () => {
+  describe('a table that another migration dropped and restored', () => {
     const parents = drop({ name: 'n', tables: ['parents'] });
     const equal = 'identical to what was dropped';
 
-    it('is what it was, as often as that happens', async () => {
+    it('is not replaced, however often', async () => {
       const prune = async () => (await inSession(run.knex, (session) => pruneArchive(session, {}))).removed;
       await run.up(drop());
       for (const _ of [1, 2]) {
@@ -187,7 +187,7 @@ describe('what was replaced meanwhile', () => {
       await refusalOf(run.down(drop()), 'restore-differs');
     });
 
-    it('is what it was where it came back alone, or by other means', async () => {
+    it('is not replaced where it was restored alone, or by other means', async () => {
       const several = drop({ name: 'n', tables: ['parents', 'others'] });
       await run.up(drop());
       await run.up(several);
@@ -207,7 +207,7 @@ describe('what was replaced meanwhile', () => {
         .and.not.contain(replaced);
     });
 
-    it('is what it was where it refers to what comes back', async () => {
+    it('is not replaced where it refers to a restored table', async () => {
       await run.up(parents);
       await run.up(drop());
       await run.down(drop());
@@ -219,8 +219,8 @@ describe('what was replaced meanwhile', () => {
     });
   });
 
-  describe('its relatives', () => {
-    it('a table that refers to the dropped one is refused, with rows that do', async () => {
+  describe('related objects', () => {
+    it('refuses a table that refers to the dropped one, if rows do', async () => {
       await run.knex.raw(`
         create table grandchildren (child_id int references children on delete cascade);
         insert into grandchildren values (10)`);
@@ -238,7 +238,7 @@ describe('what was replaced meanwhile', () => {
         .and.contain('tied to rows of table public.children');
     });
 
-    it('a partitioned table or a parent is refused, with rows that would become its own', async () => {
+    it('refuses a partitioned table or a parent, if rows would belong to it', async () => {
       await run.knex.raw(`
         create table whole (id int) partition by list (id);
         create table part partition of whole for values in (1, 2) partition by list (id);
@@ -263,7 +263,7 @@ describe('what was replaced meanwhile', () => {
       ]);
     });
 
-    it('types, functions, schemas, roles and sequences are said', async () => {
+    it('logs types, functions, schemas, roles and sequences', async () => {
       await run.knex.raw(`
         create role case_replaced;
         create schema app;
@@ -298,8 +298,8 @@ describe('what was replaced meanwhile', () => {
     });
   });
 
-  describe('is not known', () => {
-    it('of an entry of an older version', async () => {
+  describe('are not detected', () => {
+    it('in an entry of an older version', async () => {
       await run.up(drop());
       await run.knex.raw(`
         update undrop.drops as d set identity = null, database_oid = null, system_identifier = null, archive_oid = null,
@@ -312,9 +312,9 @@ describe('what was replaced meanwhile', () => {
         .and.not.contain(replaced);
     });
 
-    it('where all of it went through a dump, into the same database too', async () => {
+    it('after a dump, even into the same database', async () => {
       await run.up(drop());
-      // As a dump does it: other OIDs for all, the same identity and the same rows.
+      // Like restoring a dump: new OIDs, the same identity and the same rows.
       await run.knex.raw(`
         alter schema undrop rename to before;
         create schema undrop;

@@ -68,8 +68,8 @@ describe('restore from the archive', () => {
   const comment = async () =>
     (await run.rows<{ text: string }>(`select obj_description('public'::regnamespace) as text`))[0]?.text;
 
-  describe('all of a migration', () => {
-    it('comes back, and a rollback finds it restored', async () => {
+  describe('a whole migration', () => {
+    it('is restored, and a rollback finds it restored', async () => {
       const before = await look();
       await run.up(make());
       const { tables: restored, rest } = await restore({ migration: 'm' });
@@ -81,7 +81,7 @@ describe('restore from the archive', () => {
       expect((await restore({ migration: 'm' })).tables).to.deep.equal([]);
     });
 
-    it('is refused as the rollback would refuse it', async () => {
+    it('is refused like a rollback', async () => {
       await refusalOf(restore({ migration: 'm' }), 'archive-missing');
       await run.up(make());
       const unknown = await refusalOf(restore({ migration: 'n' }), 'archive-missing');
@@ -94,7 +94,7 @@ describe('restore from the archive', () => {
   });
 
   describe('one table', () => {
-    it('comes back with its rows while the others stay dropped; a rollback brings the rest', async () => {
+    it('is restored with its rows while the others stay dropped; a rollback restores the others', async () => {
       const before = await look();
       await run.up(make());
       const [dropped] = await entries();
@@ -131,7 +131,7 @@ describe('restore from the archive', () => {
       );
       expect(stores).to.have.length(2);
 
-      // Whoever uses it meanwhile changes what a key that waits has to get past.
+      // A client changes rows that the missing key will have to accept.
       await run.knex.raw('insert into c values (101, 400, 300)');
       await run.down(make());
       await run.knex.raw('delete from c where id = 101');
@@ -139,7 +139,7 @@ describe('restore from the archive', () => {
       await run.down(make());
     });
 
-    it('after another, until none is left, is the same as all at once', async () => {
+    it('after another gives the same result as all at once', async () => {
       const before = await look();
       await run.up(make());
       for (const table of ['b', 'a', 'c']) await restore({ table });
@@ -153,7 +153,7 @@ describe('restore from the archive', () => {
       expect(await look()).to.equal(before);
     });
 
-    it('keeps how the others were used, approved and backed up', async () => {
+    it('keeps usage, approvals and backup of the others', async () => {
       await run.up(make());
       await run.knex.raw(`
         update undrop.drops set approvals = '[{"table": "a"}]', backup_id = 7, overrides = '["X=1"]', dropped_by = 'who',
@@ -172,7 +172,7 @@ describe('restore from the archive', () => {
       expect(usage).to.deep.equal([{ usage: { of: 'public.b' } }, { usage: { of: 'public.c' } }]);
     });
 
-    it('leaves the comment on the schema to the rest, after a later drop too', async () => {
+    it('leaves the schema comment to the restore of the others, after a later drop too', async () => {
       await run.up(make({ tables: ['a', 'b'] }));
       await run.knex.raw('create table d ()');
       await run.up(make({ name: 'n', tables: ['d'], schemaComment: 'and another' }));
@@ -194,7 +194,7 @@ describe('restore from the archive', () => {
       expect(await comment()).to.equal('as it was');
     });
 
-    it('is the whole entry where there is but one', async () => {
+    it('is the whole entry where it is the only one', async () => {
       const before = await look();
       const one = make({ tables: ['c'] });
       await run.up(one);
@@ -203,7 +203,7 @@ describe('restore from the archive', () => {
       await run.down(one);
     });
 
-    it('can be settled with the rest, where that came back by other means', async () => {
+    it('can be marked as restored with the others, if they were restored by other means', async () => {
       await run.knex.raw('create table d (id int); create table e (id int)');
       await run.up(make({ tables: ['d', 'e'] }));
       await restore({ table: 'd' });
@@ -213,7 +213,7 @@ describe('restore from the archive', () => {
       expect(await comment()).to.equal('as it was');
     });
 
-    it('of several drops needs to be told apart', async () => {
+    it('of several entries must be chosen', async () => {
       await run.knex.raw('create schema app; create table app.c (); create table d ()');
       await run.up(make({ tables: ['c'] }));
       await run.up(reversibleDrop({ name: 'n', tables: ['app.c', 'd'] }));
@@ -224,7 +224,7 @@ describe('restore from the archive', () => {
       expect(await tables()).to.deep.equal(['a', 'b', 'c', 'kept']);
     });
 
-    it('that no open entry has is refused, with what became of it', async () => {
+    it('that no open entry holds is refused, with the reason', async () => {
       const none = await refusalOf(restore({ table: 'a' }), 'archive-missing');
       expect(none.reason).to.equal('The archive has no open entry.');
       await run.up(make());
@@ -237,7 +237,7 @@ describe('restore from the archive', () => {
       expect(restored.reason).to.match(/^It was restored on 2\S+ by postgres \(entry 1 of m\)\.$/);
     });
 
-    it('that is a part of another one is refused', async () => {
+    it('that is part of another one is refused', async () => {
       await run.knex.raw(`
         create table p (id int) partition by list (id);
         create table p1 partition of p for values in (1);
@@ -254,7 +254,7 @@ describe('restore from the archive', () => {
       await run.down(parted);
     });
 
-    it('is refused where its name is taken, or what the others rest on is gone: nothing has changed', async () => {
+    it('is refused where its name is taken, or a prerequisite of the others no longer exists; nothing changes', async () => {
       await run.up(make());
       await run.knex.raw('create view b as select 1 as x');
       await refusalOf(restore({ table: 'a' }), 'name-taken');
@@ -264,7 +264,7 @@ describe('restore from the archive', () => {
       expect((await entries()).map(({ restoredAt }) => restoredAt)).to.deep.equal([null]);
     });
 
-    it('waits for locks as the drop does, and gives them up', async () => {
+    it('waits for locks like the drop, and releases them after a timeout', async () => {
       await run.up(make());
       const other = await server.client(database.name);
       await other.query('begin; select * from kept');
@@ -275,7 +275,7 @@ describe('restore from the archive', () => {
       expect(await tables()).to.deep.equal(['c', 'kept']);
     });
 
-    it('comes back by one of two who want it at once', async () => {
+    it('is restored by one of two concurrent sessions', async () => {
       await run.up(make());
       const both = await Promise.allSettled([restore({ table: 'c' }), restore({ table: 'c' })]);
       expect(both.map(({ status }) => status).sort()).to.deep.equal(['fulfilled', 'rejected']);
@@ -289,7 +289,7 @@ describe('restore from the archive', () => {
   describe('a plan', () => {
     const plan = (wanted: Wanted) => inReadOnlySession(run.knex, (session) => planRestore(session, wanted));
 
-    it('of all prints what would run, which does it', async () => {
+    it('of a whole migration prints statements that restore it when run', async () => {
       await run.up(make());
       const { statements } = await plan({ migration: 'm' });
       expect(statements.at(-1)).to.equal(`comment on schema public is 'as it was'`);
@@ -310,14 +310,14 @@ describe('restore from the archive', () => {
       expect(await entries()).to.have.length(1);
     });
 
-    it('is refused where the restore would be', async () => {
+    it('is refused like the restore', async () => {
       await run.up(make());
       await run.knex.raw('create table a ()');
       await refusalOf(plan({ table: 'c' }), 'name-taken');
     });
   });
 
-  describe('the place in the write-ahead log', () => {
+  describe('the position in the write-ahead log', () => {
     const plainly = reversibleDrop({ name: 'm', tables: ['plain'] });
 
     it('is a named restore point where the role may set one', async () => {
@@ -329,7 +329,7 @@ describe('restore from the archive', () => {
       expect(row).to.deep.equal({ past: true });
     });
 
-    it('is a number only where it may not', async () => {
+    it('is an LSN only where it may not', async () => {
       await run.knex.raw(`
         create role case_plain login;
         grant create on database "${database.name}" to case_plain;
@@ -350,7 +350,7 @@ describe('restore from the archive', () => {
       }
     });
 
-    it('is left out where the server does not tell, and the drop goes on', async () => {
+    it('is null where the server does not return it, and the drop continues', async () => {
       await run.knex.raw(`
         create role case_plain login;
         grant create on database "${database.name}" to case_plain;
@@ -371,7 +371,7 @@ describe('restore from the archive', () => {
       }
     });
 
-    it('has a name of 63 bytes at the most', () => {
+    it('has a name of at most 63 bytes', () => {
       expect(restorePointName('044_cleanup_legacy_tables', 12)).to.equal(
         'undrop 044_cleanup_legacy_tables #12',
       );
@@ -413,7 +413,7 @@ describe('restore by command', () => {
   const cleanup = '044_cleanup_legacy_tables';
   const env = () => ({ DATABASE_URL: database.url, UNDROP_BACKUP: 'off' });
 
-  it('brings one table of 044 back alone, and the rollback the rest', async function () {
+  it('restores one table of 044 alone, and the rollback restores the others', async function () {
     this.timeout(300_000);
     const done = async (work: Promise<{ status: number | null; text: string; stdout: string }>) => {
       const ran = await work;
@@ -433,7 +433,7 @@ describe('restore by command', () => {
     const restored = await undrop('restore --table career_analyses');
     expect(restored.split('\n')[0]).to.equal('restored  public.career_analyses');
     await undrop('verify --expect 69');
-    expect(await undrop('status')).to.match(/1 of 6 tables restored, the last on \S+; 5 wait/);
+    expect(await undrop('status')).to.match(/1 of 6 tables restored, the last on \S+; 5 still dropped/);
 
     const list = await undrop('archive');
     expect(list)

@@ -42,7 +42,7 @@ describe('rows', () => {
         `select relname as name from pg_class where relname ~ '^rows_' and relkind = 'r' order by 1`,
       )
     ).map(({ name }) => name);
-  /** Runs as the owner of the database, who is no superuser. */
+  /** Runs statements as the owner of the database, who is no superuser. */
   const asOwner = async (sql: string): Promise<Runner> => {
     await run.knex.raw(`
       create role case_owner login;
@@ -68,7 +68,7 @@ describe('rows', () => {
 
     const all = make({ tables: ['t', 'Other', 'empty', 'deleted'] });
 
-    it('are a table each, which goes when they are back', async () => {
+    it('are copied into one table each, which the restore removes', async () => {
       await run.up(all);
       const kept = await run.rows('select table_name, store, count::int from undrop.rows order by position');
       expect(kept).to.deep.equal([
@@ -82,7 +82,7 @@ describe('rows', () => {
       await run.down(all);
     });
 
-    it('are looked for where the size of the file does not tell whether there are any', async () => {
+    it('are searched for where the file size does not show whether there are any', async () => {
       await run.knex.raw(`create access method other type table handler heap_tableam_handler;
         create table a (id int) using other;
         create table b (id int) using other;
@@ -99,7 +99,7 @@ describe('rows', () => {
       expect(await look()).to.equal(before);
     });
 
-    it('are kept by every entry apart', async () => {
+    it('are copied into separate tables for each entry', async () => {
       const before = await look();
       for (let round = 0; round < 3; round++) {
         await run.up(all);
@@ -110,7 +110,7 @@ describe('rows', () => {
       expect(digests).to.have.length(3);
     });
 
-    it('can be read by nobody else', async () => {
+    it('cannot be read by other roles', async () => {
       await run.up(all);
       const [row] = await run.rows(`
         select has_schema_privilege('pg_monitor', 'undrop', 'usage') as schema,
@@ -118,7 +118,7 @@ describe('rows', () => {
       expect(row).to.deep.equal({ schema: false, table: false });
     });
 
-    it('leave no trace of a refusal', async () => {
+    it('leave no copy after a refusal', async () => {
       const before = await look();
       await run.knex.raw('create table elsewhere (t t)');
       await refusalOf(run.up(make({ dependents: 'cascade' })), 'not-reproducible');
@@ -128,20 +128,20 @@ describe('rows', () => {
     });
 
     for (const [what, damage, code] of [
-      ['is gone', 'drop table undrop.rows_1_1', 'archive-damaged'],
+      ['was dropped', 'drop table undrop.rows_1_1', 'archive-damaged'],
       ['has lost a row', `delete from undrop.rows_1_1 where id = 3`, 'restore-differs'],
-      ['has a row too many', `insert into undrop.rows_1_1 values (6, 'v6')`, 'restore-differs'],
+      ['has an additional row', `insert into undrop.rows_1_1 values (6, 'v6')`, 'restore-differs'],
       ['has another value', `update undrop.rows_1_1 set v = 'x' where id = 3`, 'restore-differs'],
       [
-        'has values exchanged',
+        'has values swapped between rows',
         `update undrop.rows_1_1 set v = 'v' || (9 - id) where id > 3`,
         'restore-differs',
       ],
-      ['has a row that breaks a key', 'insert into undrop.rows_1_1 values (1)', 'restore-failed'],
+      ['has a row that violates a key', 'insert into undrop.rows_1_1 values (1)', 'restore-failed'],
       ['has lost a column', 'alter table undrop.rows_1_1 drop v', 'restore-failed'],
-      ['is said to hold less', 'update undrop.rows set count = 4', 'archive-damaged'],
+      ['is recorded with fewer rows', 'update undrop.rows set count = 4', 'archive-damaged'],
     ] as const) {
-      it(`are not restored where their table ${what}`, async () => {
+      it(`are not restored where the archive's table ${what}`, async () => {
         await run.up(make());
         await run.knex.raw(damage);
         const error = await refusalOf(run.down(make()), code);
@@ -150,7 +150,7 @@ describe('rows', () => {
       });
     }
 
-    it('protect the types that they are of', async () => {
+    it('keep their types from being dropped', async () => {
       await run.knex.raw(`create type mood as enum ('ok'); alter table t add m mood default 'ok'`);
       await run.up(make());
       await run.knex.raw('drop type mood').then(
@@ -159,7 +159,7 @@ describe('rows', () => {
       );
     });
 
-    it('keep an entry open whose tables came back without them', async () => {
+    it('keep an entry open whose tables were restored without them', async () => {
       await run.up(make());
       await run.knex.raw('create table t (id int constraint t_pkey primary key, v text)');
       const [open] = await inSession(run.knex, settleEntries);
@@ -171,7 +171,7 @@ describe('rows', () => {
       expect(await stores()).to.deep.equal([]);
     });
 
-    it('are not in a file of DDL, which says so', async () => {
+    it('are left out of a DDL file, which notes this', async () => {
       await run.up(make());
       const folder = mkdtempSync(join(tmpdir(), 'undrop-rows-'));
       try {
@@ -189,7 +189,7 @@ describe('rows', () => {
       }
     });
 
-    it('are kept in tables that a publication of all tables does not mind', async () => {
+    it('are copied into tables that work with a FOR ALL TABLES publication', async () => {
       await run.knex.raw('create publication everything for all tables');
       await run.up(make());
       await run.down(make());
@@ -197,8 +197,8 @@ describe('rows', () => {
     });
   });
 
-  describe('of other sessions', () => {
-    it('that come while the lock is waited for are kept', async () => {
+  describe('inserted by other sessions', () => {
+    it('while the lock is waited for are copied', async () => {
       await run.knex.raw('create table t (id int)');
       const other = await server.client(database.name);
       await other.query('begin; insert into t values (1), (2)');
@@ -211,7 +211,7 @@ describe('rows', () => {
     });
 
     for (const rows of ['refuse', 'copy'] as const) {
-      it(`that come so into a table whose owner has no right to lock it: ${rows}`, async () => {
+      it(`into a table whose owner may not lock it: ${rows}`, async () => {
         const owner = await asOwner(`
           create table t (id int);
           revoke update, delete, truncate on t from case_owner`);
@@ -236,7 +236,7 @@ describe('rows', () => {
   });
 
   describe('under row-level security', () => {
-    it('that is forced on the owner come back all', async () => {
+    it('that is forced on the owner are all restored', async () => {
       const owner = await asOwner(`
         create table t (id int primary key, who text default current_user);
         insert into t select g, 'r' || g % 3 from generate_series(1, 10) as g;
@@ -260,7 +260,7 @@ describe('rows', () => {
       }
     });
 
-    it('or without the right to read are refused', async () => {
+    it('or without SELECT are refused', async () => {
       const owner = await asOwner('create table t (id int); insert into t values (1)');
       try {
         await run.knex.raw('revoke all on t from case_owner');
@@ -275,7 +275,7 @@ describe('rows', () => {
     });
   });
 
-  it('are looked for in vain without the right to read, unless the file tells that there are none', async () => {
+  it('cannot be counted without SELECT, unless the file is empty', async () => {
     const owner = await asOwner('create table t (id int)');
     try {
       await run.knex.raw(`create access method other type table handler heap_tableam_handler;
@@ -290,10 +290,10 @@ describe('rows', () => {
     }
   });
 
-  describe('as they lie', () => {
+  describe('in physical order', () => {
     const order = () => run.rows('select id from t');
 
-    it('come back in the order of their pages, where an index would be read first', async () => {
+    it('are restored in page order where an index would be read first', async () => {
       await run.knex.raw(`
         create table t (id int, a name, b name, c name);
         insert into t select (g * 7919) % 20011, 'a', 'b', 'c' from generate_series(1, 20000) as g;
@@ -307,7 +307,7 @@ describe('rows', () => {
       expect(await run.rows('select id from t order by ctid')).to.deep.equal(before);
     });
 
-    it('come back in that order where another scan is half through', async () => {
+    it('are restored in page order during another sequential scan', async () => {
       await run.knex.raw(`
         create table t (id int, a name, b name, c name, d name);
         insert into t select g, 'a', 'b', 'c', 'd' from generate_series(1, 60000) as g`);
@@ -321,7 +321,7 @@ describe('rows', () => {
       expect((await order()).slice(0, 3)).to.deep.equal([{ id: 1 }, { id: 2 }, { id: 3 }]);
     });
 
-    it('come back stored as they were', async () => {
+    it('are stored as they were', async () => {
       await run.knex.raw(`
         create table t (id int, e text, x text);
         alter table t alter e set storage external;

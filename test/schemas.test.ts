@@ -11,7 +11,7 @@ import { skip } from './support/skip.ts';
 
 const folder = join(import.meta.dirname, '../../shared/schemas');
 
-// pagila.sql comes without rows.
+// pagila.sql holds no rows.
 const pagilaRows = /* sql */ `
   set session_replication_role = replica;
   insert into country (country) select 'country ' || i from generate_series(1, 3) i;
@@ -45,7 +45,7 @@ const schemas = [
   { file: 'chinook.sql', tables: 11, more: '' },
 ];
 
-describe('schemas of others', () => {
+describe('published schemas', () => {
   for (const { file, tables: expected, more } of schemas) {
     describe(file, () => {
       let server: TestServer;
@@ -77,12 +77,12 @@ describe('schemas of others', () => {
         if (database !== undefined) await server.dropDatabase(database.name);
       });
 
-      it('comes back, one table at a time', async () => {
+      it('is restored, one table at a time', async () => {
         for (const table of tables) await dropAndRestore(run, [table]);
         expectSame(original, await wholeText(database.url));
       });
 
-      it('comes back, all tables at once', async () => {
+      it('is restored, all tables at once', async () => {
         await dropAndRestore(run, tables, () =>
           run.rows(`select from pg_tables where schemaname = 'public'`).then((left) => {
             expect(left).to.have.length(0);
@@ -94,7 +94,7 @@ describe('schemas of others', () => {
   }
 });
 
-/** `down` itself compares the facts, and the rows with what the archive kept. */
+/** Drops and restores the tables; `down` compares facts and rows. */
 async function dropAndRestore(run: Runner, tables: string[], between = async () => {}): Promise<void> {
   const name = tables.length === 1 ? `only ${tables[0]}` : 'all';
   const migration = reversibleDrop({ name, tables, dependents: 'cascade', rows: 'copy' });
@@ -110,7 +110,7 @@ function expectSame(before: string, after: string): void {
   expect(differences).to.deep.equal([]);
 }
 
-/** What psql takes and the server does not: its own commands. */
+/** Removes psql's own commands, which the server does not accept. */
 function schemaOf(path: string): string {
   return readFileSync(path, 'utf8').replace(/^\\.*$/gm, '');
 }

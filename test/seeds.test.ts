@@ -47,7 +47,7 @@ describe('seeds', () => {
       () => undefined,
       (thrown: Error & { original?: unknown }) => thrown.original, // Knex wraps what a seed throws
     );
-    // Not instanceOf: mocha requires and Knex imports, so that there are two of this class.
+    // Not instanceOf: mocha requires and Knex imports the module, so there are two copies of the class.
     expect(error).to.include({ name: 'UndropError', code: 'not-seedable' });
     return error as UndropError;
   }
@@ -57,8 +57,8 @@ describe('seeds', () => {
     return (await server.sql(name, text)).map((row) => Object.values(row)[0]);
   }
 
-  describe('make the database that the proposal describes', () => {
-    it('has 74 tables, all of one plain owner', async () => {
+  describe('create the database of the proposal', () => {
+    it('has 74 tables, all with the same owner, who is no superuser', async () => {
       const found = await values(tablesQuery);
       expect(found).to.have.lengthOf(74);
       expect(found).to.have.members(tables);
@@ -95,7 +95,7 @@ describe('seeds', () => {
       expect(await values('select count(*)::int from public.stored_scripts')).to.eql([1]);
     });
 
-    it('has the columns that replace the old tables', async () => {
+    it('has the columns that replace the legacy tables', async () => {
       const filled = /* sql */ `
         select (select count(company_name) from public.postings) > 0
           and (select count(input) from public.interactions) > 0
@@ -114,8 +114,8 @@ describe('seeds', () => {
     });
   });
 
-  describe('say of the nine what the proposal says', () => {
-    it('comments, word for word', async () => {
+  describe('give the nine tables what the proposal describes', () => {
+    it('comments, verbatim', async () => {
       const rows = await server.sql<{ name: string; comment: string | null }>(database, commentsQuery);
       const comments = Object.fromEntries(rows.map((row) => [row.name, row.comment]));
       expect(comments).to.include({
@@ -132,7 +132,7 @@ describe('seeds', () => {
       });
     });
 
-    it('names of tables that are gone, in integers without a foreign key', async () => {
+    it('integer columns without a foreign key, named after tables that no longer exist', async () => {
       expect(await values(ghostColumnsQuery)).to.eql([
         'career_analyses.recipe_id integer',
         'dialogue_step_placeholders.dialogue_step_id integer',
@@ -144,7 +144,7 @@ describe('seeds', () => {
       expect(tables.filter((name) => gone.includes(name))).to.eql([]);
     });
 
-    it('foreign keys that only go out', async () => {
+    it('foreign keys to other tables only', async () => {
       expect(await values(outgoingQuery)).to.eql([
         'career_analyses → profiles',
         'interaction_lineage → interactions',
@@ -156,7 +156,7 @@ describe('seeds', () => {
     });
 
     for (const names of [legacyTables, nine]) {
-      it(`nothing in the way of dropping ${names.length} of them`, async () => {
+      it(`no dependent objects of ${names.length} of them`, async () => {
         const list = names.map((name) => `public.${name}`).join(', ');
         const gone = `begin; drop table ${list} restrict; ${tablesQuery}`;
         expect(await server.sql(database, gone)).to.have.lengthOf(74 - names.length);
@@ -164,7 +164,7 @@ describe('seeds', () => {
       });
     }
 
-    it('sequences that were used, and one that was not', async () => {
+    it('used sequences, and an unused one', async () => {
       const rows = await server.sql<{ name: string; last_value: string | null }>(database, sequencesQuery);
       expect(Object.fromEntries(rows.map((row) => [row.name, row.last_value]))).to.eql({
         career_analyses_analysis_id_seq: '12',
@@ -179,11 +179,11 @@ describe('seeds', () => {
       });
     });
 
-    it('every kind of index that the rest can have', async () => {
+    it('every kind of index', async () => {
       expect(await values(indexKindsQuery)).to.eql(['brin', 'btree', 'gin', 'hash']);
     });
 
-    it('grants, where there is a role to have them', async () => {
+    it('grants, where the role exists', async () => {
       expect(await values(grantsQuery)).to.eql([readerWasThere]);
     });
   });
@@ -207,7 +207,7 @@ describe('seeds', () => {
       expect(await server.sql(database, contentQuery)).to.eql(before);
     });
 
-    it('a database where one name is taken, be it a function’s', async () => {
+    it('a database where one name is taken, even by a function', async () => {
       const other = await ownedDatabase();
       await server.sql(
         other,
@@ -217,7 +217,7 @@ describe('seeds', () => {
       expect(await values(tablesQuery, other)).to.eql([]);
     });
 
-    it('production, before they connect', async () => {
+    it('production, before connecting', async () => {
       const environment = process.env.NODE_ENV;
       process.env.NODE_ENV = 'production';
       try {
@@ -230,7 +230,7 @@ describe('seeds', () => {
     });
   });
 
-  it('leave nothing behind when they fail half-way', async () => {
+  it('leave nothing behind when they fail', async () => {
     const other = await ownedDatabase();
     await server.sql(
       other,

@@ -29,7 +29,7 @@ describe('servers', () => {
     });
   }
 
-  it('know what their major brought', () => {
+  it('have the features of their major version', () => {
     const features = (major: number) =>
       Object.entries(featuresOf(major)).flatMap(([name, has]) => (has ? [name] : []));
     const with16 = [
@@ -64,7 +64,7 @@ describe('servers', () => {
     });
   }
 
-  it('that are newer are accepted by name only', () => {
+  it('that are newer are accepted only by UNDROP_ALLOW_SERVER', () => {
     expect(describeServer('19beta1', 190000, '', { UNDROP_ALLOW_SERVER: '19' }).major).to.equal(19);
     for (const [number, allowed] of [
       [190000, '20'],
@@ -77,7 +77,7 @@ describe('servers', () => {
   });
 });
 
-describe('what speaks the protocol of PostgreSQL', () => {
+describe('products that use the PostgreSQL protocol', () => {
   for (const [name, banner] of [
     [
       'CockroachDB',
@@ -115,11 +115,11 @@ describe('what speaks the protocol of PostgreSQL', () => {
     'PostgreSQL 16.4 on aarch64-unknown-linux-gnu, compiled by aarch64-unknown-linux-gnu-gcc (GCC) 9.5.0, 64-bit',
     'PostgreSQL 14.9 (EnterpriseDB Advanced Server 14.9.0) on x86_64-pc-linux-gnu, compiled by gcc, 64-bit',
   ]) {
-    it(`may be PostgreSQL itself: ${banner.slice(0, 28)}`, () => refuseOtherProducts(banner));
+    it(`accepts PostgreSQL itself: ${banner.slice(0, 28)}`, () => refuseOtherProducts(banner));
   }
 });
 
-describe('tables that an extension has spread', () => {
+describe('tables distributed by an extension', () => {
   it('are refused with the reason', () => {
     const obstacles = describeSpreadTables([
       { identity: 'public.events', by: 'citus' },

@@ -29,7 +29,7 @@ function write(path: string, text: string): void {
   writeFileSync(join(root, path), text);
 }
 
-/** As in a new process: a configuration and a pool of their own. */
+/** A separate configuration and pool, as in a new process. */
 async function open(options: Partial<UndropConfigOptions> = {}): Promise<Knex> {
   await knex?.destroy();
   knex = knexFactory(undropConfig({ root, connection: server.url(database), ...options }));
@@ -109,17 +109,17 @@ describe('Knex', () => {
       ]);
     });
 
-    it('keeps a name that the ledger holds with its extension', async () => {
+    it('keeps a name that the migrations table holds with its extension', async () => {
       write('migrations/1.ts', '');
       expect(await list([['1', '1.js']])).to.deep.equal([['1.ts', '1.js']]);
     });
 
-    it('loads no migration that has run, where there is nothing to check', async () => {
+    it('loads no completed migration without a check', async () => {
       write('migrations/1.cjs', `throw new Error('loaded')`);
       expect(await list([['1', '1']])).to.deep.equal([['1.cjs', '1']]);
     });
 
-    it('refuses two migrations that drop tables under one name, unless both have run', async () => {
+    it('refuses two migrations of one name option, unless both have run', async () => {
       const index = pathToFileURL(join(import.meta.dirname, '../src/index.ts')).href;
       const drop = (name: string) =>
         `import { reversibleDrop } from ${JSON.stringify(index)};
@@ -130,7 +130,7 @@ describe('Knex', () => {
       const error = await failure(() => list());
       expect(error.code).to.equal('bad-options');
       expect(error.reason).to.contain('1_a.mjs and 3_c.mjs');
-      // It is not loaded: what its entry holds tells `up` the rest.
+      // The completed one is not loaded; `up` finds its entry in the archive.
       expect(await list([['1_a', '1_a']])).to.have.length(3);
       const folder = join(root, 'migrations');
       const look = (completed: [string, string][]) =>
@@ -148,7 +148,7 @@ describe('Knex', () => {
       ).to.have.length(3);
     });
 
-    it('has the long work before a migration done once, before there is a transaction', async () => {
+    it('calls beforeUp once for each migration, before the transaction', async () => {
       write('migrations/1.cjs', table('1_one'));
       write('migrations/2.cjs', table('2_two'));
       const inTransaction: string[] = [];
@@ -178,14 +178,14 @@ describe('Knex', () => {
       expect(inTransaction).to.have.length(2);
     });
 
-    it('says which folder is not there', async () => {
+    it('names a folder that does not exist', async () => {
       rmSync(join(root, 'migrations'), { recursive: true });
       const error = await failure(() => list());
       expect(error.code).to.equal('bad-options');
       expect(error.subject).to.equal(join(root, 'migrations'));
     });
 
-    it('shows all migrations to the check, and passes on what it throws', async () => {
+    it('passes all migrations to the check, and throws its errors', async () => {
       write('migrations/1.cjs', table('one'));
       write('migrations/2.cjs', `${table('two')} exports.ready = () => false;`);
       const seen: string[] = [];
@@ -214,7 +214,7 @@ describe('Knex', () => {
       expect((await first.migrate.list())[1]).to.have.nested.property('[0].file', '1');
     });
 
-    it('offers what is not ready only for rolling back, and says what it waits for', async () => {
+    it('offers a migration that is not ready for rollback only, and reports what it waits for', async () => {
       write('migrations/1.cjs', table('one'));
       write(
         'migrations/2.cjs',
@@ -235,7 +235,7 @@ describe('Knex', () => {
       expect(await third.migrate.rollback()).to.deep.equal([2, ['2']]);
     });
 
-    it('says once which database it talks to', async () => {
+    it('logs the database once', async () => {
       const lines = await said(async () => {
         await (await open()).migrate.list();
         await (await open()).migrate.list();
@@ -244,7 +244,7 @@ describe('Knex', () => {
       expect(lines).to.equal(`Database: ${database} at ${host}:${port} as ${server.config(database).user}\n`);
     });
 
-    it('makes no schema for seeds, and closes the one it makes', async () => {
+    it('creates no schema for seeds, and no privileges on the one for migrations', async () => {
       write('seeds/1.cjs', `exports.seed = (knex) => knex.raw('create table seeded ()');`);
       await (await open()).seed.run();
       expect(await hasSchema()).to.deep.equal([]);
@@ -262,7 +262,7 @@ describe('Knex', () => {
       expect(await db.migrate.latest()).to.deep.equal([1, ['1']]);
     });
 
-    it('does all that on the embedded server, which takes one connection at a time', async () => {
+    it('does the same on the embedded server, with one connection at a time', async () => {
       write('seeds/1.cjs', `exports.seed = (knex) => knex.raw('select 1');`);
       write('migrations/1.cjs', table('one'));
       const embedded = await startEmbedded(join(root, '.undrop'));
@@ -280,7 +280,7 @@ describe('Knex', () => {
       }
     });
 
-    it('refuses a second ledger, and keeps the first where told', async () => {
+    it('refuses a second migrations table, and uses the first if configured', async () => {
       write('migrations/1.cjs', table('one'));
       await server.sql(
         database,
@@ -297,7 +297,7 @@ describe('Knex', () => {
       expect(await (await open({ schemaName: 'undrop' })).migrate.latest()).to.deep.equal([1, ['1']]);
     });
 
-    it('names what is missing to a role without rights', async () => {
+    it('names the privilege that a role lacks', async () => {
       const role = `plain_${process.pid}`;
       await server.sql(database, `create role ${role} login`);
       const ask = () =>
@@ -318,14 +318,14 @@ describe('Knex', () => {
       }
     });
 
-    it('lists all options that it does not know', async () => {
+    it('lists all unknown options', async () => {
       const options = { dir: 1, scheme: 2 } as unknown as UndropConfigOptions;
       const error = await failure(async () => undropConfig(options));
       expect(error.code).to.equal('bad-options');
       expect(error.reason).to.contain('"dir"').and.contain('"scheme"').and.contain('root');
     });
 
-    it('takes compiled seeds without their declarations, and sources alone where there are any', () => {
+    it('takes compiled seeds without declarations, and only sources where there are any', () => {
       const extensions = () => undropConfig({ root }).seeds?.loadExtensions;
       write('seeds/1.d.ts', '');
       write('seeds/1.js', '');
@@ -336,7 +336,7 @@ describe('Knex', () => {
   });
 
   describe('prepareLedger', () => {
-    it('makes one schema for all who come at the same time', async () => {
+    it('creates one schema for concurrent processes', async () => {
       const target = await resolveTarget({ DATABASE_URL: server.url(database) });
       const clients = await Promise.all(Array.from({ length: 8 }, () => connect(target)));
       const ledger = { schemaName: 'undrop', tableName: 'knex_migrations', given: false };
@@ -363,7 +363,7 @@ describe('Knex', () => {
       return spawnSync(process.execPath, [cli, ...command.split(' ')], { encoding: 'utf8', env });
     }
 
-    it('ends at once with the error’s own text, said once', () => {
+    it('ends at once, and prints the error once', () => {
       const { status, stdout, stderr } = run('migrate:latest', 'postgres://u:geheim@127.0.0.1:1/turing');
       expect(status).to.equal(1);
       expect(stdout).to.equal('');
@@ -374,7 +374,7 @@ describe('Knex', () => {
         .and.not.contain('    at ');
     });
 
-    it('refuses --connection, which would part ledger and migrations', () => {
+    it('refuses --connection, under which migrations table and migrations would be in two databases', () => {
       const { status, stderr } = run(
         `migrate:latest --connection ${server.url('postgres')}`,
         server.url(database),

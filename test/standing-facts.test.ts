@@ -10,9 +10,9 @@ import { inCase } from './support/case-folders.ts';
 import { testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
-// Approvals, archives and records of earlier versions hold them.
-describe('facts that were written down', () => {
-  it('are still the same: sums over rows, in three forms', async () => {
+// Approvals, archives and records of earlier versions hold these values, so they must not change.
+describe('recorded facts', () => {
+  it('do not change: sums over rows, in three forms', async () => {
     const schema = `
       create table t (id int, at timestamptz, note text);
       insert into t values (1, '2026-01-02Z', 'a "b"'), (2, null, null), (2, null, null)`;
@@ -35,7 +35,7 @@ describe('facts that were written down', () => {
     });
   });
 
-  it('are still the same: hashes of all types that have one of their own', async () => {
+  it('do not change: hashes of all types with a hash function', async () => {
     const schema = `
       create table t as select true as a, 'a'::"char" as b, 1::int2 as c, 2::int4 as d, 4294967297::int8 as e, 3::oid as f,
         'text'::text as g, 'varchar'::varchar as h, 'bytea'::bytea as i, repeat('01', 16)::uuid as j, date '2026-01-02' as k,
@@ -47,7 +47,7 @@ describe('facts that were written down', () => {
     });
   });
 
-  it('are still the same: fingerprints and digests', async function () {
+  it('do not change: fingerprints and digests', async function () {
     const server = await testServer();
     if (server.major !== 15) skip(this, 'they are known of PostgreSQL 15 alone');
     const schema = `
@@ -83,7 +83,7 @@ describe('facts that were written down', () => {
         '4890bf2276b3',
       ]);
       expect(await read(2), 'without').to.deep.equal(['016a5f24ef8e', 32, 'e23e6791b900']);
-      // A server from November 2026 on has options of its own there.
+      // Servers since November 2026 have internal options there.
       if (server.version === '15.18')
         expect(await read(1)).to.deep.equal(['016a5f24ef8e', 32, 'e23e6791b900']);
     });

@@ -51,7 +51,7 @@ describe('stopped by a signal', function () {
     while (!(await met())) await sleep(50);
   }
 
-  /** Ends a command; the server rolls back what it was at, without any other sign from it. */
+  /** Ends a command by a signal, and waits until its session has ended. Returns the exit code. Expects no stack trace. */
   async function stop(command: Started, signal: 'SIGINT' | 'SIGTERM'): Promise<number | null> {
     const begun = performance.now();
     command.child.kill(signal);
@@ -62,7 +62,7 @@ describe('stopped by a signal', function () {
     return code;
   }
 
-  it('migrate:latest ends as Node does, and is rolled back; until then it shows its phase, and how far it is', async () => {
+  it('migrate:latest ends by the signal and is rolled back; before that it shows its phase and its progress', async () => {
     await pace(60);
     const latest = knex('migrate:latest');
     await until(async () => (await phases()).includes('knex-undrop: rehearse'));
@@ -77,7 +77,7 @@ describe('stopped by a signal', function () {
     expect(await there()).to.equal(false);
   });
 
-  it('migrate:rollback and restore are rolled back, and what comes next needs no hand', async () => {
+  it('migrate:rollback and restore are rolled back, and the next run needs no manual step', async () => {
     expect(await knex('migrate:latest').ended).to.equal(0);
     await pace(60);
     const rollback = knex('migrate:rollback');
@@ -98,7 +98,7 @@ describe('stopped by a signal', function () {
     expect(await there()).to.equal(true);
   });
 
-  it('an application that handles it is left to do so', async () => {
+  it('the handler of an application is not replaced', async () => {
     await pace(12);
     const application = project.node(
       `import createKnex from 'knex';

@@ -21,16 +21,16 @@ const legacy = [
 const optional = ['interaction_lineage', 'workflow_dependencies', 'organizations'];
 const all = optional.join(',');
 
-describe('the story', function () {
+describe('the whole procedure', function () {
   this.timeout(180_000);
   let project: Project;
   let server: TestServer;
   let seeded: TestDatabase;
   let database: TestDatabase;
-  /** UNDROP_BACKUP=off but for the tests of backups, which not every machine can take. */
+  /** UNDROP_BACKUP=off, except in tests of backups, which need pg_dump. */
   let env: Record<string, string>;
   let untouched: string;
-  // On the embedded server, hence beside the rest.
+  // On the embedded server, while the other tests run.
   let demo: Promise<Ran>;
   let embedded: ReturnType<typeof tellEmbedded>;
 
@@ -98,7 +98,7 @@ describe('the story', function () {
     expect(await dump(database)).to.equal(untouched);
   }
 
-  it('is backup, latest, verify, rollback, and nothing has changed', async function () {
+  it('is backup, latest, verify, rollback, after which nothing has changed', async function () {
     await nativeOrSkip(this, server.major);
     env = { DATABASE_URL: database.url };
     const where = `Database: ${database.name} at 127.0.0.1:`;
@@ -138,7 +138,7 @@ describe('the story', function () {
     await expectUntouched();
   });
 
-  it('counts 74 tables, 68 and 65, with ledger and archive in undrop alone', async () => {
+  it('counts 74, 68 and 65 tables, with migrations table and archive only in undrop', async () => {
     const count = async () => (await project.undrop('count-tables', { env })).stdout.split('\n').length - 1;
     const before = await tables();
     expect(await count()).to.equal(74);
@@ -161,7 +161,7 @@ describe('the story', function () {
     await expectUntouched();
   });
 
-  it('drops of the three only the one that is approved, and brings it back from a shell without approvals', async () => {
+  it('drops only the approved one of three tables, and restores it without approvals in the environment', async () => {
     const before = await tables();
     await knex('migrate:latest', { APPROVED_DROPS: 'organizations' });
     const gone = before.filter((name) => !legacy.includes(name) && name !== 'organizations');
@@ -172,7 +172,7 @@ describe('the story', function () {
     await expectUntouched();
   });
 
-  it('has nothing to do twice, and says what 045 waits for', async () => {
+  it('does nothing the second time, and reports what 045 waits for', async () => {
     await knex('migrate:latest');
     const again = await knex('migrate:latest');
     expect(again.stdout).to.equal('Already up to date\n');
@@ -184,7 +184,7 @@ describe('the story', function () {
     expect(list.stdout).to.include('Found 1 Completed').and.include('No Pending Migration files Found.');
   });
 
-  it('works under --disable-transactions, in a transaction of its own', async () => {
+  it('works with --disable-transactions, in a transaction of its own', async () => {
     await server.sql(database.name, 'insert into organizations (organization_name) values ($$in the way$$)');
     const refused = await project.knex('migrate:latest --disable-transactions', {
       env: { ...env, APPROVED_DROPS: all },
@@ -204,7 +204,7 @@ describe('the story', function () {
     expect(await ledger()).to.deep.equal([]);
   });
 
-  it('goes up and down a step at a time', async () => {
+  it('goes up and down one migration at a time', async () => {
     const list = await knex('migrate:list');
     const [, name = ''] = /Found 1 Pending .*\n(\S+)\n/.exec(list.stdout) ?? [];
     await knex(`migrate:up ${name}`);
@@ -218,7 +218,7 @@ describe('the story', function () {
     await expectUntouched();
   });
 
-  it('undoes 044 too where 045, pending with it, is refused', async () => {
+  it('rolls back 044 too where 045, pending with it, is refused', async () => {
     await server.sql(database.name, 'insert into organizations (organization_name) values ($$in the way$$)');
     const before = await dump(database);
     const refused = await project.knex('migrate:latest', {
@@ -230,7 +230,7 @@ describe('the story', function () {
     expect(await ledger()).to.deep.equal([]);
   });
 
-  it('carries on where a rollback was killed between the restore and the ledger', async () => {
+  it('continues after a rollback was killed between the restore and the migrations table', async () => {
     await knex('migrate:latest');
     const killed = runner(database.url);
     await killed.down({ up: down044, down: down044 });
@@ -245,7 +245,7 @@ describe('the story', function () {
     await expectUntouched();
   });
 
-  it('carries on where latest was killed between the drop and the ledger', async () => {
+  it('continues after latest was killed between the drop and the migrations table', async () => {
     await withEnvironment({ UNDROP_BACKUP: 'off', APPROVED_DROPS: 'organizations' }, async () => {
       const killed = runner(database.url);
       await killed.up({ up: up045, down: up045 });
@@ -258,7 +258,7 @@ describe('the story', function () {
     await expectUntouched();
   });
 
-  it('is the same without any server at all', async () => {
+  it('is the same on the embedded server', async () => {
     const { seed, backup, latest, verify, rollback, count } = await embedded;
     expect(seed.stderr).to.equal('Database: embedded PostgreSQL in .undrop\n');
     expect(backup.stdout).to.include('proved').and.include(project.folder);
@@ -268,7 +268,7 @@ describe('the story', function () {
     expect(count.stdout.split('\n')).to.have.length(75);
   });
 
-  it('is told by the demo, which shows every number', async () => {
+  it('is run by the demo, which prints every number', async () => {
     const { status, stdout, stderr, text } = await demo;
     expect(status, text).to.equal(0);
     const [, table = ''] = stdout.split(' s:\n\n');

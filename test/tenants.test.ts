@@ -22,7 +22,7 @@ import { onEmbedded, type TestDatabase, type TestServer, testServer } from './su
 import { skip } from './support/skip.ts';
 import { makeStockProject, type StockProject } from './support/stock-project.ts';
 
-/** The migrations of a project, loaded: what `reversibleDrop` takes, by the names that Knex records. */
+/** The migrations of a project: options of `reversibleDrop`, by the names that Knex records. */
 type Project = Readonly<Record<string, DropOptions>>;
 
 function sourceOf(project: Project): Knex.MigrationSource<string> {
@@ -33,7 +33,7 @@ function sourceOf(project: Project): Knex.MigrationSource<string> {
   };
 }
 
-describe('entries of one name', () => {
+describe('entries of the same name', () => {
   let server: TestServer;
   let database: TestDatabase;
   let run: Runner;
@@ -61,7 +61,7 @@ describe('entries of one name', () => {
     await server.dropDatabase(database.name);
   });
 
-  /** Knex as a project configures it. */
+  /** A Knex instance with the configuration of a project. */
   const open = (project: Project, searchPath: string[], migrations: Knex.MigratorConfig = {}): Knex => {
     const knex = knexLib({
       client: 'pg',
@@ -89,7 +89,7 @@ describe('entries of one name', () => {
     (await run.rows<{ tenant: string }>(`select distinct tenant from ${schema}.a`)).map((row) => row.tenant);
   const entries = () => inReadOnlySession(run.knex, readEntries);
   const openEntries = async () => (await entries()).filter(({ restoredAt }) => restoredAt === null);
-  /** The archive as the version before left it, sealed. */
+  /** Converts the archive to that of an earlier version, with checksums. */
   const age = () =>
     run.knex.raw(`
       drop table undrop.acceptances;
@@ -102,7 +102,7 @@ describe('entries of one name', () => {
       update undrop.identity set format = 3`);
 
   describe('of two tenants', () => {
-    it('are two, each with its own way back', async () => {
+    it('are separate, and each is restored on its own', async () => {
       const [one, two] = [tenant('one'), tenant('two')];
       await one.migrate.latest();
       await two.migrate.latest();
@@ -122,7 +122,7 @@ describe('entries of one name', () => {
       expect(await tables()).to.deep.equal(['one.a', 'one.b', 'two.a', 'two.b']);
     });
 
-    it('are two where their ledgers are tables of one schema', async () => {
+    it('are separate where their migrations tables are in one schema', async () => {
       const [one, two] = ['one', 'two'].map((name) =>
         open(cleanup(), [name], { tableName: `${name}_migrations` }),
       );
@@ -134,7 +134,7 @@ describe('entries of one name', () => {
       expect(await tables()).to.deep.equal(['one.a', 'one.b', 'two.a', 'two.b']);
     });
 
-    it('are two where only the call says which ledger it is, and another one is in the path', async () => {
+    it('are separate where only the call names the migrations table, and another one is in the search path', async () => {
       await open({}, ['public']).migrate.latest();
       await run.knex.raw('create schema ledger_one; create schema ledger_two');
       const [one, two] = ['one', 'two'].map((name) => open(cleanup(), [name, 'public']));
@@ -148,7 +148,7 @@ describe('entries of one name', () => {
       expect(await tables()).to.deep.equal(['one.a', 'one.b', 'two.a', 'two.b']);
     });
 
-    it('are two where the version before has dropped those of the first', async () => {
+    it('are separate where an earlier version dropped the first', async () => {
       await tenant('one').migrate.latest();
       await age();
       const two = tenant('two');
@@ -162,7 +162,7 @@ describe('entries of one name', () => {
       expect(await tables()).to.deep.equal(['one.a', 'one.b', 'two.a', 'two.b']);
     });
 
-    it('are not confused where the version before has left one of them out', async () => {
+    it('are separate where an earlier version dropped only some of the tables', async () => {
       const [one, two] = [tenant('one'), tenant('two')];
       await one.migrate.latest();
       await age();
@@ -179,7 +179,7 @@ describe('entries of one name', () => {
       expect(await tables()).to.deep.equal(['one.a', 'one.b', 'two.a', 'two.b']);
     });
 
-    it('are not those of a table that both see', async () => {
+    it('do not conflict over a table that both tenants see', async () => {
       await run.knex.raw('create table shared ()');
       const project = cleanup({ tables: ['shared'] });
       const [one, two] = ['one', 'two'].map((name) => open(project, [name, 'public'], { schemaName: name }));
@@ -194,7 +194,7 @@ describe('entries of one name', () => {
       expect(await tables()).to.include('public.shared');
     });
 
-    it('are told apart by every command', async () => {
+    it('are distinguished by every command', async () => {
       const [one, two] = [tenant('one'), tenant('two')];
       await one.migrate.latest();
       await two.migrate.latest();
@@ -226,7 +226,7 @@ describe('entries of one name', () => {
       await inSession(run.knex, (session) => restoreArchive(session, { entry: 1 }));
       expect(await tables()).to.deep.equal(['one.a', 'one.b', 'two.b']);
 
-      // Each rollback finds its own: restored, or the rest.
+      // Each rollback finds its own entry: the restored one, or the one with the other tables.
       const prune = () => inSession(run.knex, (session) => pruneArchive(session, {}));
       expect((await prune()).removed).to.deep.equal([]);
       await one.migrate.rollback();
@@ -235,7 +235,7 @@ describe('entries of one name', () => {
       expect((await prune()).removed).to.have.length(3);
     });
 
-    it('are settled each by itself', async () => {
+    it('are marked as restored separately', async () => {
       for (const name of ['one', 'two']) await tenant(name, cleanup({ tables: ['b'] })).migrate.latest();
       await run.knex.raw('create table two.b (a_id int references two.a)');
       const settled = await inSession(run.knex, settleEntries);
@@ -243,7 +243,7 @@ describe('entries of one name', () => {
       expect((await openEntries()).map(({ id }) => id)).to.deep.equal([1]);
     });
 
-    it('are told apart by status and preflight, by the search path', async () => {
+    it('are distinguished by status and preflight, by the search path', async () => {
       const folder = mkdtempSync(join(tmpdir(), 'undrop-tenants-'));
       const index = pathToFileURL(join(import.meta.dirname, '../src/index.ts')).href;
       writeFileSync(
@@ -281,7 +281,7 @@ describe('entries of one name', () => {
     });
   });
 
-  describe('of one ledger', () => {
+  describe('of one migrations table', () => {
     it('are refused where a second migration has the name of the first, and nothing is recorded', async () => {
       const project: Project = {
         '001_first': { name: 'cleanup', tables: ['b'] },
@@ -301,7 +301,7 @@ describe('entries of one name', () => {
       expect(await tables()).to.include.members(['one.a', 'one.b']);
     });
 
-    it('are refused where the migration was edited after it ran, until that is undone', async () => {
+    it('are refused where the migration was edited after it ran, until it is restored', async () => {
       await tenant('one', cleanup({ tables: ['b'] })).migrate.latest();
       await run.knex.raw('delete from one.knex_migrations');
       const edited = tenant('one', cleanup({ tables: ['a'] }));
@@ -315,13 +315,13 @@ describe('entries of one name', () => {
       expect(await tables()).to.include('one.a');
     });
 
-    it('come back by a rollback also where the migration was edited since', async () => {
+    it('are restored by a rollback even if the migration was edited', async () => {
       await tenant('one', cleanup({ tables: ['b'] })).migrate.latest();
       await tenant('one', cleanup({ tables: ['a'] })).migrate.rollback();
       expect(await tables()).to.include('one.b');
     });
 
-    it('are one where up runs again after a crash: nothing is left to do', async () => {
+    it('are one where up runs again after a crash, and does nothing', async () => {
       const knex = tenant('one');
       await knex.migrate.latest();
       await run.knex.raw('delete from one.knex_migrations');
@@ -331,7 +331,7 @@ describe('entries of one name', () => {
       expect(await rowsOf('one')).to.deep.equal(['one']);
     });
 
-    it('are refused where not all that is to go has gone', async () => {
+    it('are refused where not all tables of the migration were dropped', async () => {
       const project = cleanup({ approval: 'each-table' });
       const knex = tenant('one', project);
       await withEnvironment({ APPROVED_DROPS: 'b' }, () => knex.migrate.latest());
@@ -349,7 +349,7 @@ describe('entries of one name', () => {
       expect(await tables()).to.deep.equal(['two.a', 'two.b']);
     });
 
-    it('are one whatever has become of its name', async () => {
+    it('are one even if the migrations table was renamed', async () => {
       const knex = tenant('one');
       await knex.migrate.latest();
       await run.knex.raw(`
@@ -361,7 +361,7 @@ describe('entries of one name', () => {
       expect(await tables()).to.include.members(['one.a', 'one.b']);
     });
 
-    it('are refused where a name means another table by now', async () => {
+    it('are refused where a name resolves to another table now', async () => {
       const project = cleanup({ tables: ['c'] });
       await run.knex.raw('create table public.c ()');
       const knex = open(project, ['one', 'public'], { schemaName: 'one' });
@@ -377,14 +377,14 @@ describe('entries of one name', () => {
     });
   });
 
-  describe('of which no ledger is known', () => {
+  describe('without a known migrations table', () => {
     const direct = (options: DropOptions, path: string, way: 'up' | 'down') =>
       run.knex.transaction(async (transaction) => {
         await transaction.raw(`set local search_path = ${path}`);
         await reversibleDrop(options)[way](transaction);
       });
 
-    it('are told apart by their tables', async () => {
+    it('are distinguished by their tables', async () => {
       const options: DropOptions = { name: 'm', tables: ['b'] };
       await direct(options, 'one', 'up');
       await direct(options, 'two', 'up');
@@ -397,7 +397,7 @@ describe('entries of one name', () => {
       expect(await tables()).to.deep.equal(['one.a', 'one.b', 'two.a', 'two.b']);
     });
 
-    it('are refused where two may be meant, and chosen by number', async () => {
+    it('are refused where two qualify, and can be chosen by number', async () => {
       const options: DropOptions = { name: 'm', tables: ['b'] };
       await direct(options, 'two', 'up');
       await direct(options, 'one, two', 'up');
@@ -408,7 +408,7 @@ describe('entries of one name', () => {
       expect(await tables()).to.deep.equal(['one.a', 'one.b', 'two.a']);
     });
 
-    it('are refused where other tables have the name', async () => {
+    it('are refused where they hold other tables', async () => {
       await direct({ name: 'm', tables: ['b'] }, 'one', 'up');
       await refusalOf(direct({ name: 'm', tables: ['a'], rows: 'copy' }, 'one', 'up'), 'name-taken');
       await refusalOf(direct({ name: 'm', tables: ['a'] }, 'one', 'down'), 'archive-missing');
@@ -417,7 +417,7 @@ describe('entries of one name', () => {
   });
 });
 
-describe('a stock project that migrates each tenant', () => {
+describe('a Knex project that migrates each tenant', () => {
   let server: TestServer;
   let database: TestDatabase;
   let project: StockProject;
@@ -450,7 +450,7 @@ describe('a stock project that migrates each tenant', () => {
     if (database !== undefined) await server.dropDatabase(database.name);
   });
 
-  it('drops and brings back those of each', async function () {
+  it('drops and restores the tables of each', async function () {
     this.timeout(120_000);
     for (const name of ['one', 'two'])
       await run.knex.raw(

@@ -20,11 +20,11 @@ export interface KeptApproval {
   readonly at: string;
 }
 
-/** One `up`, as the archive keeps it. */
+/** The archived drop of one `up`. */
 export interface Entry {
   readonly id: number;
   readonly migration: string;
-  /** The table in which Knex had recorded what has run, qualified and quoted; null where that was not known. */
+  /** The migrations table, qualified and quoted; null where it was unknown. */
   readonly ledger: string | null;
   /** The tables, qualified and quoted. */
   readonly tables: readonly { written: string; sql: string; reason: string | null }[];

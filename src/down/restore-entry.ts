@@ -68,7 +68,9 @@ export async function restoreEntry(
 export function describeOutcome({ droppedAt }: Entry, accepted: Accepted | null): string {
   if (accepted === null) return `identical to what was dropped on ${droppedAt}`;
   const { digest, differences } = accepted;
-  return `with ${differences.length} accepted differences from what was dropped on ${droppedAt} (${digest})`;
+  const count =
+    differences.length === 1 ? '1 accepted difference' : `${differences.length} accepted differences`;
+  return `with ${count} from what was dropped on ${droppedAt} (${digest})`;
 }
 
 /** Marks an entry as restored. Where differences were accepted, the archive keeps them and the rows. */
