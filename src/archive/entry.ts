@@ -3,6 +3,7 @@ import type { Difference } from '../capture/compare.ts';
 import type { Prerequisite } from '../capture/prerequisites.ts';
 import type { SchemaComment } from '../capture/schema-comment.ts';
 import type { Fact } from '../catalog/facts/facts.ts';
+import { withoutColumnName } from '../catalog/index-columns.ts';
 import { dropInternalOptions } from '../catalog/internal-options.ts';
 import { UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
@@ -109,7 +110,7 @@ export async function loadCapture(
   // Older entries have a checksum of the capture only.
   const [capture, head = kept?.head] = kept?.digest.split('.') ?? [];
   if (capture === digestOf(statements, facts, rows) && head === kept?.head)
-    return { statements: refreshLast(statements), facts: facts.map(withoutInternal), rows };
+    return { statements: refreshLast(statements), facts: facts.map(inCurrentForm), rows };
   throw damaged(entry.migration);
 }
 
@@ -123,8 +124,9 @@ export function damaged(migration: string): UndropError {
   });
 }
 
-function withoutInternal({ columns, ...fact }: Fact): Fact {
-  return { ...fact, columns: dropInternalOptions(columns) };
+/** Earlier versions wrote facts that are no longer facts. */
+function inCurrentForm({ columns, ...fact }: Fact): Fact {
+  return withoutColumnName({ ...fact, columns: dropInternalOptions(columns) });
 }
 
 const rowsSql = /* sql */ `

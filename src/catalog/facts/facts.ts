@@ -1,6 +1,7 @@
 import type { Session } from '../../session/session.ts';
 import type { Closure, Member, Survivor } from '../closure.ts';
 import { type Address, withoutMadeUpNumber } from '../identity.ts';
+import { withoutColumnName } from '../index-columns.ts';
 import { readSequenceStates } from '../sequence-states.ts';
 import { rows } from './normal.ts';
 import {
@@ -66,7 +67,8 @@ export async function takeOwnFacts(
   const takeRows = async () => {
     for (const members of queue) {
       const query = await queryOver(session, wanted, version);
-      take(await select(session, query, parameters(members), namesOf(members)));
+      const facts = await select(session, query, parameters(members), namesOf(members));
+      take(version < 3 ? facts : facts.map(withoutColumnName));
     }
   };
   // Two at a time, so that the server reads one batch while another is named here.

@@ -1,0 +1,23 @@
+create table t (id serial primary key, a int unique, b text, c int, d int, "Old" int);
+create index on t (b) where b <> '';
+create index on t (lower(b), c) include (d);
+create index on t ("Old");
+alter table t add exclude using btree (d with =);
+alter table t rename column id to key;
+alter table t rename column a to "A b";
+alter table t rename column b to c2;
+alter table t rename column d to "a.""d""";
+alter table t rename column "Old" to new;
+create table p (id int, at date, primary key (id, at)) partition by range (at);
+create table p1 partition of p for values from ('2024-01-01') to ('2025-01-01');
+create index on p (at desc);
+alter table p rename column id to number;
+alter table p rename column at to day;
+create materialized view m as select key, c2 from t;
+create unique index on m (key);
+alter materialized view m rename column key to id;
+alter index t_lower_c_d_idx alter column 1 set statistics 200;
+-- renamed, and a new column takes the old name
+create table again (a int primary key);
+alter table again rename column a to b;
+alter table again add column a int unique;
