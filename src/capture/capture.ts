@@ -9,6 +9,7 @@ import { readUnprinted } from '../catalog/search-paths.ts';
 import { findUnsafe } from '../catalog/strangers.ts';
 import { UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
+import { withArrayTypes } from './array-types.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { printUnderPaths } from './print-under-path.ts';
 
@@ -95,7 +96,7 @@ export async function captureStatements(
     .map(({ kind, identity }) => ({ identity, reason: `objects of type ${kind} cannot be recreated` }));
   const { order, cycle } = sort(pieces, maker, edges);
   const statements = order.flatMap(({ kind, identity, sql }) =>
-    sql.map((text) => ({ kind, identity, sql: text })),
+    sql.map((text) => ({ kind, identity, sql: withArrayTypes(text) })),
   );
   return {
     statements,
