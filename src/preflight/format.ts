@@ -37,7 +37,7 @@ function migrationLines(one: MigrationPreflight, withDdl: boolean): string[] {
       const mark = approved === null ? '' : approved ? 'approved  ' : 'not approved  ';
       return wrap(`  ${pad(printable(table), widest)}  ${fingerprint}  ${mark}`, reason ?? '');
     }),
-    ...gates.flatMap(({ gate, state, found }) => wrap(`  ${pad(state, 7)}  ${pad(gate, 9)}  `, found)),
+    ...gates.flatMap(({ gate, state, found }) => wrap(`  ${pad(state, 7)}  ${pad(gate, 10)}  `, found)),
     ...gates.flatMap(({ refusals }) =>
       refusals.flatMap(({ code, message, reason, next }) => [
         ...wrap('  ', `${code}: ${message}`, 4),
