@@ -2,6 +2,7 @@ import type { Session } from '../../session/session.ts';
 import { type Closure, type Member, membersIn, type ObjectKey } from '../closure.ts';
 import { withoutInternalOptions } from '../internal-options.ts';
 import { makes, type Phase, type Piece } from '../piece.ts';
+import { definitionSql, olderIndexesSql } from './referenced-indexes.ts';
 
 interface ConstraintRow {
   oid: number;
@@ -53,7 +54,7 @@ const constraintsSql = /* sql */ `
         else 'key' end
     end as type,
     pg_catalog.format('%I.%I', k.nspname, k.relname) as table,
-    pg_catalog.format('constraint %I %s', k.conname, pg_catalog.pg_get_constraintdef(k.oid)) as definition,
+    pg_catalog.format('constraint %I %s', k.conname, ${definitionSql}) as definition,
     case k.contype
       when 'c' then k.has_children and not k.connoinherit
       when 'n' then k.has_children and not k.connoinherit
@@ -103,6 +104,9 @@ const constraintsSql = /* sql */ `
       from pg_catalog.pg_partition_tree(k.confrelid) as p
       join pg_catalog.pg_inherits as h on h.inhrelid = p.relid
       where k.contype = 'f' and (k.conparentid = 0 or k.conparentid = any ($1))
+      union all
+      -- the indexes that foreign keys would reference otherwise
+      ${olderIndexesSql(`case when k.contype in ('p', 'u') then k.conindid end`)}
     ) as needs,
     pg_catalog.format($rename$do $undrop$
 declare

@@ -1,6 +1,7 @@
 import type { Session } from '../../session/session.ts';
 import { type Closure, keyOf, membersIn, type ObjectKey, readAbout } from '../closure.ts';
 import { addsTo, makes, type Piece } from '../piece.ts';
+import { olderIndexesSql } from './referenced-indexes.ts';
 
 interface IndexRow {
   oid: number;
@@ -27,7 +28,10 @@ const indexesSql = /* sql */ `
     end as tablespace,
     array(
       select h.tableoid::bigint || '/' || h.inhrelid::bigint
-      from pg_catalog.pg_inherits as h where h.inhparent = i.indrelid) as needs,
+      from pg_catalog.pg_inherits as h where h.inhparent = i.indrelid
+      union all
+      -- the indexes that foreign keys would reference otherwise
+      ${olderIndexesSql('i.indexrelid')}) as needs,
     p.oid::bigint as parent, h.tableoid::bigint as inherits,
     case when p.oid is not null and not i.indisexclusion and not coalesce((pg_catalog.to_jsonb(k) ->> 'conperiod')::boolean, false) then
       pg_catalog.format('alter index %I.%I attach partition %I.%I', pn.nspname, p.relname, n.nspname, c.relname)

@@ -1,0 +1,22 @@
+-- each of these referenced tables has two unique indexes on the same columns
+create table a (id int unique, note text);
+create table a_ref (a int references a (id));
+alter table a add primary key (id);
+create table a_ref_2 (a int references a);
+create table b (id int not null, k int not null, constraint z_unique unique (k, id));
+create table b_ref (k int, id int, foreign key (k, id) references b (k, id));
+alter table b add primary key (id, k);
+create table b_ref_2 (k int, id int, foreign key (id, k) references b);
+create table c (id int not null);
+create unique index z on c (id);
+create table c_ref (id int references c (id));
+alter table c add constraint a_key unique (id);
+create table d (id int not null);
+alter table d add constraint z_key unique (id);
+create unique index a_index on d (id);
+create table d_ref (id int references d (id) on delete cascade deferrable);
+create table e ("Id" int unique, mother int references e ("Id"));
+alter table e add primary key ("Id");
+alter table e add father int references e;
+create table f (id int primary key, unique (id));
+create table f_ref (id int references f);
