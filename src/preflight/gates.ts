@@ -25,7 +25,7 @@ export interface GateState {
     | 'rights'
     | 'dependents'
     | 'rows'
-    | 'way back'
+    | 'restore'
     | 'locks';
   /** `held`: `up` would wait for locks of other sessions; `off`: the condition does not apply. */
   readonly state: 'ok' | 'off' | 'waits' | 'held' | 'refused';
@@ -83,7 +83,7 @@ export async function checkGates(session: Session, input: GateInput): Promise<Ga
     await checkGate(session, 'rows', describeRows(plan), () =>
       check(session, closure, { ...options, dependents: 'cascade' }),
     ),
-    await checkGate(session, 'way back', `${plan.statements.length} statements`, async () => {
+    await checkGate(session, 'restore', `${plan.statements.length} statements`, async () => {
       if (plan.obstacles.length > 0) throw notReproducible(plan.obstacles);
     }),
     await lockGate(session, closure),
