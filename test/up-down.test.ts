@@ -3,7 +3,7 @@ import type { Knex } from 'knex';
 import { ensureArchive } from '../src/archive/schema.ts';
 import { planDrop, reversibleDrop } from '../src/index.ts';
 import { inSession } from '../src/session/session.ts';
-import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
+import { type Runner, refusalOf, runner, said, withEnvironment } from './support/migrate.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
 describe('up and down', () => {
@@ -200,10 +200,28 @@ describe('up and down', () => {
       expect(await tables()).to.deep.equal(['b', 'kept']);
     });
 
-    it('of missing tables only are refused even with missing: skip', async () => {
-      const migration = reversibleDrop({ name: 'm', tables: ['gone', 'lost'], missing: 'skip' });
-      const error = await refusalOf(run.up(migration), 'missing-table');
+    it('of missing tables only are refused, or recorded as an entry without tables with missing: skip', async () => {
+      const names = { name: 'm', tables: ['gone', 'lost'] };
+      const error = await refusalOf(run.up(reversibleDrop(names)), 'missing-table');
       expect(error.reason).to.contain('wrong database');
+      const skipping = reversibleDrop({ ...names, missing: 'skip', schemaComment: 'Dropped gone.' });
+      expect(await said(() => run.up(skipping))).to.equal(
+        'm: gone does not exist; skipped\nm: lost does not exist; skipped\n' +
+          'm: none of the tables exists, nothing to drop (entry 1)\n',
+      );
+      expect(await said(() => run.up(skipping))).to.match(/already dropped on .* \(entry 1\); nothing to do/);
+      expect(await tables()).to.deep.equal(['a', 'b', 'kept']);
+      expect(await said(() => run.down(skipping))).to.equal(
+        'm: nothing was dropped, nothing to restore (entry 1)\n',
+      );
+      expect(await said(() => run.down(skipping))).to.match(
+        /already restored on .* \(entry 1\); nothing to do/,
+      );
+      expect(await tables()).to.deep.equal(['a', 'b', 'kept']);
+      const [comment] = await run.rows<{ text: string | null }>(
+        `select obj_description('public'::regnamespace) as text`,
+      );
+      expect(comment?.text).not.to.equal('Dropped gone.');
     });
 
     it('of tables of an extension are refused', async () => {

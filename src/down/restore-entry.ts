@@ -37,6 +37,11 @@ export async function restoreEntry(
   options: RestoreOptions,
   command: 'down' | 'restore',
 ): Promise<void> {
+  if (entry.tables.length === 0) {
+    await markRestored(session, entry.id);
+    say(`${entry.migration}: nothing was dropped, nothing to restore (entry ${entry.id})`);
+    return;
+  }
   await checkKeepers(session);
   // The restore locks referenced tables. They are locked first, with a timeout, so that other sessions do not queue
   // behind it.

@@ -23,7 +23,7 @@ export interface DropOptions {
    * only then removes the copy from the archive, in the same transaction.
    */
   rows?: 'refuse' | 'copy';
-  /** Tables that do not exist. Default `refuse`; `skip` logs a message and continues, unless none of the tables exists. */
+  /** Tables that do not exist. Default `refuse`; `skip` logs a message and continues, even if none of the tables exists. */
   missing?: 'refuse' | 'skip';
   /** Default `off`; `required` requires a backup of this database with a sufficient proof and age. */
   backup?: 'off' | 'required';

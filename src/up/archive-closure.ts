@@ -1,6 +1,6 @@
 import type { KeptApproval } from '../archive/entry.ts';
 import { type KeptRows, keepRows } from '../archive/kept-rows.ts';
-import { newEntry, writeEntry } from '../archive/write-entry.ts';
+import { amendEntry, newEntry, writeEntry } from '../archive/write-entry.ts';
 import { type Capture, captureClosure } from '../capture/capture.ts';
 import { readPrerequisites } from '../capture/prerequisites.ts';
 import type { Closure } from '../catalog/closure.ts';
@@ -37,7 +37,7 @@ export type Judge = (closure: Closure) => Promise<readonly KeptApproval[]>;
 export async function archiveClosure(
   session: Session,
   tables: readonly Table[],
-  locked: Locked,
+  locked: Pick<Locked, 'closure' | 'renew'>,
   options: Options,
   judge: Judge,
   { ledger, backup }: Known,
@@ -63,6 +63,16 @@ export async function archiveClosure(
   const kept = { ...captured, rows };
   const digest = await writeEntry(session, entry, tables, kept, circumstances, options);
   return { entry, digest, closure, capture: kept };
+}
+
+/** Writes the entry of a migration of which no table exists, and returns its number. */
+export async function archiveNothing(session: Session, options: Options, known: Known): Promise<number> {
+  const closure: Closure = { tables: [], members: [], survivors: [] };
+  const locked = { closure, renew: async () => closure };
+  const { entry, digest } = await archiveClosure(session, [], locked, options, async () => [], known);
+  const place = { lsn: null, restorePoint: null };
+  await amendEntry(session, entry, { digest, survivorChanges: [], schemaComment: undefined, place });
+  return entry;
 }
 
 function relationsOf({ members }: Closure): Closure['members'] {

@@ -17,8 +17,7 @@ export async function gate(session: Session, options: Options): Promise<Table[]>
   const { tables, missing } = await findTables(session, wanted);
   if (missing.length === 0) return tables;
   await refuseClosed(session, missing);
-  if (options.missing === 'refuse' || tables.length === 0)
-    throw missingTables(session, missing, tables.length === 0);
+  if (options.missing === 'refuse') throw missingTables(session, missing, tables.length === 0);
   for (const { written } of missing) say(`${options.name}: ${written} does not exist; skipped`);
   return tables;
 }
@@ -170,7 +169,7 @@ function missingTables(session: Session, missing: readonly TableName[], all: boo
       ? 'None of the tables exists, and the archive has no entry for them: this may be the wrong database.'
       : `Searched in the schemas ${session.schemas.join(', ')}.`,
     next: all
-      ? 'Check the connection and the search path.'
+      ? "Check the connection and the search path, or set missing: 'skip' if the tables need not exist."
       : "Correct the names, or set missing: 'skip' if the tables need not exist.",
   });
 }

@@ -16,7 +16,7 @@ import { checkDeferred } from '../session/deferred-constraints.ts';
 import { inSession, type Session } from '../session/session.ts';
 import { countTables, say } from '../text/log.ts';
 import { approvedTables, checkFingerprints } from './approve.ts';
-import { archiveClosure, type Known } from './archive-closure.ts';
+import { archiveClosure, archiveNothing, type Known } from './archive-closure.ts';
 import { drop } from './drop.ts';
 import { gate } from './find-tables.ts';
 import { check } from './preconditions.ts';
@@ -51,6 +51,11 @@ async function dropTables(
   const published = await describePublished(session);
   if (published !== undefined) say(`${options.name}: ${published}`);
   const tables = await gate(session, options);
+  if (tables.length === 0) {
+    const entry = await archiveNothing(session, options, { ledger, backup: null });
+    say(`${options.name}: none of the tables exists, nothing to drop (entry ${entry})`);
+    return;
+  }
   const backup = await requireBackup(session, tables, options);
   await checkDeferred(session, `${options.name} drops tables`, () => findReach(session, tables));
   const committed = await opened;
