@@ -107,7 +107,7 @@ describe('oracles', () => {
         await inUndone(one.schema, async (session) => {
           const missed: string[] = [];
           await leaveOneOut(session, one.tables, ({ sql }, by) => {
-            if (by !== 'nobody') caught[by] += 1;
+            if (by !== 'neither') caught[by] += 1;
             else if (!noOps.some(({ statement }) => statement.test(sql))) missed.push(sql);
           });
           expect(missed).to.deep.equal([]);
@@ -115,7 +115,7 @@ describe('oracles', () => {
       });
     }
 
-    it('and both have noticed some', () => {
+    it('each of them notices more than 50 statements', () => {
       expect(caught.replay).to.be.above(50);
       expect(caught.facts).to.be.above(50);
     });
@@ -141,7 +141,7 @@ describe('oracles', () => {
 
 function choose(names: readonly string[]): Case[] {
   const chosen = cases.filter(({ name }) => names.includes(name));
-  if (chosen.length !== names.length) throw new Error('a case that is chosen by name is not there');
+  if (chosen.length !== names.length) throw new Error('a chosen case does not exist');
   return chosen;
 }
 
@@ -149,18 +149,21 @@ const pagilaTables = `select schemaname || '.' || tablename as name from pg_tabl
 
 /** Statements that have no effect in these cases, and why they are needed. */
 const noOps = [
-  { statement: /owner to postgres$/, why: 'whoever restores owns what it makes, unless told otherwise' },
+  {
+    statement: /owner to postgres$/,
+    why: 'objects belong to the role that restores unless the owner is set',
+  },
   {
     statement: /^(do \$undrop\$|revoke all on )/,
-    why: 'takes away what default privileges give; here they give nothing',
+    why: 'removes the effects of default privileges, of which there are none here',
   },
   {
     statement: /alter column \w+ (set (not null|storage \w+|compression default)|drop default)$/,
-    why: 'an inherited or typed column has all of it said, where it may be so anyway',
+    why: 'all attributes of an inherited or typed column are set, even if they are the default',
   },
   {
     statement: /^alter table (only )?public\.p\w+ add constraint p_o_fkey FOREIGN KEY/,
-    why: 'a partition gets its own key first, which the key of the parent then takes over instead of a clone',
+    why: 'a partition gets its own key first, which the key of the parent then uses instead of a clone',
   },
 ];
 
@@ -168,7 +171,7 @@ const noOps = [
 async function leaveOneOut(
   session: Session,
   names: readonly string[],
-  tell: (left: Statement, by: 'replay' | 'facts' | 'nobody') => void,
+  report: (left: Statement, by: 'replay' | 'facts' | 'neither') => void,
 ): Promise<void> {
   const sql = await namesOf(session, names);
   const closure = await readClosure(session, await oidsOf(session, names));
@@ -186,8 +189,8 @@ async function leaveOneOut(
       const same =
         compareFacts(facts.own, restored.facts.own).length === 0 &&
         compareFacts(facts.survivors, restored.facts.survivors).length === 0;
-      return same ? 'nobody' : 'facts';
+      return same ? 'neither' : 'facts';
     });
-    tell(left, by);
+    report(left, by);
   }
 }

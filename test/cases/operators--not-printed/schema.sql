@@ -1,4 +1,4 @@
--- Text to whoever does not find its operators, which are in another schema.
+-- If its operators, which are in another schema, are not found, those of text are used.
 create schema ops;
 create type label;
 create function label_in(cstring) returns label language internal immutable strict as 'textin';

@@ -11,7 +11,7 @@ create function e(t) returns record language plpgsql as $body$
 declare
   "$$" text := 'a $function$ b';
 begin
-  -- refers to what is not there
+  -- refers to an object that does not exist
   return (select nothing from nowhere where x = $1.id);
 end
 $body$;

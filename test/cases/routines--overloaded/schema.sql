@@ -8,7 +8,7 @@ create function f(t, variadic t[]) returns setof t language sql as 'select $1 un
 create function f(x t, y int default 7, z t default null) returns table (a t, b int) language sql as 'select x, y';
 create function f(int) returns setof t language sql rows 7 cost 3 as 'select * from t';
 create function f(inout x t, inout n bool) language plpgsql as 'begin n := true; end';
--- untouched: its argument stays
+-- not dropped, because its argument type stays
 create function f(u) returns int language sql as 'select 2';
 comment on function f(t) is 'one';
 comment on function f(t, variadic t[]) is 'it''s variadic';

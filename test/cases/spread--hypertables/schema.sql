@@ -1,4 +1,4 @@
--- The catalogs of TimescaleDB 2, as far as they name its tables.
+-- The parts of the catalogs of TimescaleDB 2 that name its tables.
 create schema _timescaledb_catalog;
 create table _timescaledb_catalog.hypertable (id int primary key, schema_name name, table_name name);
 create table _timescaledb_catalog.chunk (id int primary key, hypertable_id int, schema_name name, table_name name);
