@@ -110,7 +110,10 @@ export function exitCodeOf(error: unknown): 1 | 2 | 3 {
   return refusals.has(error.code) ? 3 : 1;
 }
 
-/** Returns the SQLSTATE of an error that the driver threw, or undefined. https://www.postgresql.org/docs/current/errcodes-appendix.html */
+/**
+ * Returns the SQLSTATE of an error that the driver threw, or undefined.
+ * https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
 export function sqlState(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;

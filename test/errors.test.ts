@@ -178,8 +178,8 @@ describe('each error', function () {
 
   /**
    * A digest of the rows of all tables, catalogs included, by their locations and transactions: a row that is written
-   * again differs, even if its values are the same. Only rows of pg_class are updated in place, with statistics, which may
-   * change. Sequences are not rolled back, so those of the archive are left out.
+   * again differs, even if its values are the same. Only rows of pg_class are updated in place, with statistics, which
+   * may change. Sequences are not rolled back, so those of the archive are left out.
    */
   async function everything(): Promise<string[]> {
     const tables = await server.sql<{ query: string }>(

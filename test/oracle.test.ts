@@ -56,7 +56,9 @@ describe('oracles', () => {
     await server.dropDatabase(database.name);
   });
 
-  /** Does work in a transaction that creates the schema and is rolled back, which is faster than creating a database. */
+  /**
+   * Does work in a transaction that creates the schema and is rolled back, which is faster than creating a database.
+   */
   const inUndone = async (schema: string, work: (session: Session) => Promise<void>): Promise<void> => {
     const transaction = await run.knex.transaction();
     try {

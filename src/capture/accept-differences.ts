@@ -48,7 +48,9 @@ function howToAccept(digest: string): string {
   );
 }
 
-/** Returns the first 12 hexadecimal digits of the SHA-256 over objects, catalogs and columns. Values are not included. */
+/**
+ * Returns the first 12 hexadecimal digits of the SHA-256 over objects, catalogs and columns. Values are not included.
+ */
 function digestOf(differences: readonly Difference[]): string {
   const places = differences.map(({ object, catalog, column }) => JSON.stringify([object, catalog, column]));
   return createHash('sha256')

@@ -17,8 +17,8 @@ const operatorsSql = /* sql */ `
   where p.type = 'operator'`;
 
 /**
- * Checks the schemas that statements add to the search path. Another role may have created a function or operator in them
- * that could be taken for a built-in one. It would run with the privileges of the role that restores.
+ * Checks the schemas that statements add to the search path. Another role may have created a function or operator in
+ * them that could be taken for a built-in one. It would run with the privileges of the role that restores.
  *
  * @param prerequisites the objects that the statements depend on, all of which exist
  * @throws UndropError `restore-failed`

@@ -15,8 +15,8 @@ export interface Prerequisite {
   readonly column?: number;
 }
 
-// The objects outside the closure that a member depends on: schemas, types, functions, referenced tables and their keys,
-// and roles. https://www.postgresql.org/docs/current/functions-info.html (pg_identify_object_as_address)
+// The objects outside the closure that a member depends on: schemas, types, functions, referenced tables and their
+// keys, and roles. https://www.postgresql.org/docs/current/functions-info.html (pg_identify_object_as_address)
 const prerequisitesSql = /* sql */ `
   with members as (
     select m.classid, m.objid from unnest($1::oid[], $2::oid[]) as m (classid, objid)

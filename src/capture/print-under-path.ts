@@ -12,9 +12,9 @@ export interface Captured {
 }
 
 /**
- * Captures pieces again under a search path of their own if their expressions use operators that the text does not print.
- * They are replayed under the same path, so that each name resolves to the same object. Names that would resolve to another
- * object under this path are qualified in the text.
+ * Captures pieces again under a search path of their own if their expressions use operators that the text does not
+ * print. They are replayed under the same path, so that each name resolves to the same object. Names that would resolve
+ * to another object under this path are qualified in the text.
  *
  * @param unprinted the objects with such expressions
  * @param makers the piece that creates each object
@@ -40,7 +40,9 @@ export async function printUnderPaths(
   return all;
 }
 
-/** Returns one path for each piece. A piece may create several of the objects, such as the generated columns of a table. */
+/**
+ * Returns one path for each piece. A piece may create several of the objects, such as the generated columns of a table.
+ */
 function pathsOf(unprinted: readonly Unprinted[], makers: ReadonlyMap<ObjectKey, Piece>): Map<Piece, string> {
   const needed = new Map<Piece, Set<string>>();
   for (const { key, schemas } of unprinted) {
@@ -58,7 +60,8 @@ function under(
   printed: ReadonlyMap<string, ReadonlyMap<ObjectKey, Piece>>,
 ): Piece {
   const [key] = piece.creates;
-  // A clone of a parent's object takes its expressions from the parent; its own statements must not look up names elsewhere.
+  // A clone of a parent's object takes its expressions from the parent; its own statements must not look up names
+  // elsewhere.
   if (path === undefined || key === undefined || piece.phase === 'clone') return piece;
   const again = printed.get(path)?.get(key);
   if (again === undefined) throw new Error(`${piece.kind} ${piece.identity} was not captured again`);

@@ -63,7 +63,9 @@ export function membersIn(closure: Closure, catalog: string): Map<number, Member
   return new Map(members.map((member) => [member.objid, member]));
 }
 
-/** Runs a query whose only parameter is the OIDs of some members. Without members, returns no rows and runs no query. */
+/**
+ * Runs a query whose only parameter is the OIDs of some members. Without members, returns no rows and runs no query.
+ */
 export async function readAbout<Row extends object>(
   session: Session,
   sql: string,
@@ -76,8 +78,8 @@ export function dependents(closure: Closure): Member[] {
   return closure.members.filter((member) => !member.own && member.partOf === null);
 }
 
-// Dependent objects are followed through every type of dependency. An object that is internal to another one, or belongs
-// to an extension, adds that object too. https://www.postgresql.org/docs/current/catalog-pg-depend.html
+// Dependent objects are followed through every type of dependency. An object that is internal to another one, or
+// belongs to an extension, adds that object too. https://www.postgresql.org/docs/current/catalog-pg-depend.html
 // Objects that are reached without a normal dependency belong to the tables: a plain DROP TABLE removes them.
 const reachSql = /* sql */ `
   with recursive closure (classid, objid, objsubid) as (

@@ -1,7 +1,7 @@
 import type { Session } from '../session/session.ts';
 
-// The planner evaluates constant parts of the expressions of indexes and extended statistics, with the privileges of the
-// role that runs the query. Functions owned by superusers or by this role are not foreign code.
+// The planner evaluates constant parts of the expressions of indexes and extended statistics, with the privileges of
+// the role that runs the query. Functions owned by superusers or by this role are not foreign code.
 // https://www.postgresql.org/docs/current/xfunc-volatility.html
 const callersSql = /* sql */ `
   with tables as (

@@ -1,6 +1,6 @@
 /**
- * Options whose names begin with `pg_` are internal to the server: DDL cannot set them, and their values change whenever
- * the object is created. https://www.postgresql.org/docs/current/catalog-pg-attribute.html (attoptions)
+ * Options whose names begin with `pg_` are internal to the server: DDL cannot set them, and their values change
+ * whenever the object is created. https://www.postgresql.org/docs/current/catalog-pg-attribute.html (attoptions)
  */
 const prefix = 'pg_';
 

@@ -11,7 +11,10 @@ export interface Unprinted {
   readonly operators: readonly number[];
 }
 
-/** Catalogs with expressions that may contain operators, with the column of the object's OID and those of the expressions. */
+/**
+ * Catalogs with expressions that may contain operators, with the column of the object's OID and those of the
+ * expressions.
+ */
 const trees: readonly (readonly [catalog: string, objectCatalog: string, oid: string, columns: string[]])[] =
   [
     ['pg_rewrite', 'pg_rewrite', 'oid', ['ev_action', 'ev_qual']],

@@ -2,7 +2,9 @@ import type { Session } from '../session/session.ts';
 import type { Obstacle } from './obstacle.ts';
 import type { Unprinted } from './search-paths.ts';
 
-/** An operator or function of another role that could be taken for a built-in one if its schema is in the search path. */
+/**
+ * An operator or function of another role that could be taken for a built-in one if its schema is in the search path.
+ */
 export interface Stranger {
   /** Quoted. */
   readonly schema: string;
@@ -10,8 +12,9 @@ export interface Stranger {
   readonly owner: string;
 }
 
-// An operator of the same name whose argument types match better is preferred to a built-in one, whatever the order of the
-// path. Owners of the schema or of an operator used in it are trusted, because they could replace that operator anyway.
+// An operator of the same name whose argument types match better is preferred to a built-in one, whatever the order of
+// the path. Owners of the schema or of an operator used in it are trusted, because they could replace that operator
+// anyway.
 // https://www.postgresql.org/docs/current/typeconv-oper.html
 const strangersSql = /* sql */ `
   with schemas as (
@@ -43,8 +46,8 @@ const strangersSql = /* sql */ `
   order by s.nspname, i.type, i.identity`;
 
 /**
- * Finds operators and functions that other roles than the schema's owner created in schemas to be added to the search path,
- * and that could run with the privileges of the role that restores.
+ * Finds operators and functions that other roles than the schema's owner created in schemas to be added to the search
+ * path, and that could run with the privileges of the role that restores.
  *
  * @param schemas quoted names
  * @param operators the OIDs of the operators that are meant to be found in these schemas

@@ -69,7 +69,10 @@ const longSql = /* sql */ `
   group by l.pid, a.usename, a.application_name, t.seconds
   order by t.seconds desc`;
 
-/** Returns a line of text for each transaction that is at least five seconds old and holds a lock on these relations, oldest first. */
+/**
+ * Returns a line of text for each transaction that is at least five seconds old and holds a lock on these relations,
+ * oldest first.
+ */
 export async function readLongTransactions(session: Session, oids: readonly number[]): Promise<string[]> {
   const rows = await session.read<{ line: string }>(longSql, [oids]);
   return rows.map(({ line }) => line);

@@ -6,10 +6,10 @@ import { Changed, LetGo, type Lock, type Patience, withLockTries } from './lock-
 import type { ReadCommitted } from './second-connection.ts';
 import { type Watch, watchClosure } from './watch-closure.ts';
 
-// The locks that DROP acquires on the closure and its survivors, acquired beforehand in one stable order. LOCK TABLE on a
-// view would lock its base tables, does not accept sequences, and requires privileges that an owner may have revoked:
-// ALTER ... OWNER TO the current owner locks exactly that object.
-// Objects that the role may not lock here are locked by DROP itself, under the same timeout and within the same attempt.
+// The locks that DROP acquires on the closure and its survivors, acquired beforehand in one stable order. LOCK TABLE on
+// a view would lock its base tables, does not accept sequences, and requires privileges that an owner may have revoked:
+// ALTER ... OWNER TO the current owner locks exactly that object. Objects that the role may not lock here are locked by
+// DROP itself, under the same timeout and within the same attempt.
 // https://www.postgresql.org/docs/current/sql-lock.html
 const locksSql = /* sql */ `
   select c.oid::bigint as oid,
@@ -32,21 +32,25 @@ const locksSql = /* sql */ `
 /** Modes of LOCK TABLE. https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES */
 export type LockMode = 'access exclusive' | 'share row exclusive' | 'share update exclusive';
 
-/** A locked closure whose survivors may still have to be locked. It is watched for changes that the locks do not prevent. */
+/**
+ * A locked closure whose survivors may still have to be locked. It is watched for changes that the locks do not
+ * prevent.
+ */
 export interface Locked extends Watch {
   /** Locks the survivors as DROP will do; until then they are locked only against changes of their structure. */
   lockSurvivors(): Promise<void>;
 }
 
 /**
- * Locks all objects that a drop affects, reads the closure under the locks, and does the work. Other sessions can read and
- * write the survivors until the work locks them: a capture takes time, and only needs their structure to stay the same. If
- * another session has changed the closure, the attempt releases all locks and starts again.
+ * Locks all objects that a drop affects, reads the closure under the locks, and does the work. Other sessions can read
+ * and write the survivors until the work locks them: a capture takes time, and only needs their structure to stay the
+ * same. If another session has changed the closure, the attempt releases all locks and starts again.
  *
- * @param committed reads the changes that other sessions committed; by default there are none, as for a closure that this
- * transaction created
- * @throws UndropError `lock-timeout`, which names the sessions that hold the locks; `drop-differs`, which names the objects
- * that other sessions changed; `insufficient-privilege` for tables that cannot be locked; whatever `work` throws
+ * @param committed reads the changes that other sessions committed; by default there are none, as for a closure that
+ * this transaction created
+ * @throws UndropError `lock-timeout`, which names the sessions that hold the locks; `drop-differs`, which names the
+ * objects that other sessions changed; `insufficient-privilege` for tables that cannot be locked; whatever `work`
+ * throws
  */
 export async function lockClosure<T>(
   session: Session,
@@ -131,7 +135,8 @@ function refuseUnlocked(session: Session, { members }: Closure, locks: readonly 
   });
 }
 
-// Whether a session waits for a relation that is locked already ($1) and holds a lock on one that is not locked yet ($2).
+// Whether a session waits for a relation that is locked already ($1) and holds a lock on one that is not locked yet
+// ($2).
 const circleSql = /* sql */ `
   select exists (
     select from pg_catalog.pg_locks as w
@@ -141,8 +146,8 @@ const circleSql = /* sql */ `
         select d.oid, d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())) as closed`;
 
 /**
- * Does not wait for a session that waits for this one: the server could end that session because of a deadlock. A session
- * that starts to wait later checks for deadlocks only after this attempt has ended.
+ * Does not wait for a session that waits for this one: the server could end that session because of a deadlock. A
+ * session that starts to wait later checks for deadlocks only after this attempt has ended.
  */
 async function lockSurvivors(
   session: Session,

@@ -41,8 +41,8 @@ const startSql = /* sql */ `
 
 /**
  * Does work that acquires locks. If a lock cannot be acquired in time, or another session changes the objects, the
- * attempt is rolled back, which releases all its locks, and repeated after a pause. Attempts are short. Before each of the
- * last two, the function waits for a held lock for up to `lockTimeoutMs`, while it holds no other lock.
+ * attempt is rolled back, which releases all its locks, and repeated after a pause. Attempts are short. Before each of
+ * the last two, the function waits for a held lock for up to `lockTimeoutMs`, while it holds no other lock.
  *
  * @param asked returns the locks that the work acquires
  * @throws UndropError `lock-timeout`, which names the sessions that hold the locks; `drop-differs`, which names the
@@ -109,8 +109,8 @@ const behindSql = /* sql */ `
   ) as holds`;
 
 /**
- * Waits for one lock. Releases it again if a session that waits behind it holds a lock on another relation: an attempt to
- * acquire that one would fail, and the server could end the application because of a deadlock.
+ * Waits for one lock. Releases it again if a session that waits behind it holds a lock on another relation: an attempt
+ * to acquire that one would fail, and the server could end the application because of a deadlock.
  */
 async function waitFor(session: Session, { oid, sql }: Lock, ms: number): Promise<void> {
   try {

@@ -7,16 +7,18 @@ import { pins } from '../session/pinned-settings.ts';
 import { explain } from '../session/server-errors.ts';
 import type { Session } from '../session/session.ts';
 
-/** Reads the committed versions of the catalog rows of some objects, without the changes of the migration's transaction. */
+/**
+ * Reads the committed versions of the catalog rows of some objects, without the changes of the migration's transaction.
+ */
 export type ReadCommitted = (reach: Reach) => Promise<Versions>;
 
 /**
- * Does work while a second connection is open, with the settings of the first. A transaction sees its own changes, and so
- * cannot tell whether another session has changed the same rows. The connection is opened while the work starts.
+ * Does work while a second connection is open, with the settings of the first. A transaction sees its own changes, and
+ * so cannot tell whether another session has changed the same rows. The connection is opened while the work starts.
  *
  * @param work must await `opened` before it changes anything
- * @throws UndropError `no-connection` if a second connection cannot be opened, `unsupported-server` if it reaches another
- * server; whatever `work` throws
+ * @throws UndropError `no-connection` if a second connection cannot be opened, `unsupported-server` if it reaches
+ * another server; whatever `work` throws
  */
 export async function withSecondConnection<T>(
   knex: Knex,

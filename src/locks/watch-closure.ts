@@ -3,7 +3,10 @@ import { changedBetween } from '../catalog/facts/row-versions.ts';
 import { Changed } from './lock-retries.ts';
 import type { ReadCommitted } from './second-connection.ts';
 
-/** A closure that is watched for changes by other sessions: table locks do not prevent GRANT, COMMENT, renaming an index and others. */
+/**
+ * A closure that is watched for changes by other sessions: table locks do not prevent GRANT, COMMENT, renaming an index
+ * and others.
+ */
 export interface Watch {
   readonly closure: Closure;
   /** Returns the current closure: the same JavaScript object unless another session has changed it. */
@@ -16,9 +19,10 @@ export interface Watch {
 }
 
 /**
- * Reads a closure and watches it. Once DROP has deleted catalog rows, their committed state no longer changes: a session
- * that changes one of them, or adds to its object, waits for the drop and then fails. A check after the drop therefore
- * finds all earlier changes. Only a new dependency on a type or a function takes no lock, and needs a last check at the end.
+ * Reads a closure and watches it. Once DROP has deleted catalog rows, their committed state no longer changes: a
+ * session that changes one of them, or adds to its object, waits for the drop and then fails. A check after the drop
+ * therefore finds all earlier changes. Only a new dependency on a type or a function takes no lock, and needs a last
+ * check at the end.
  *
  * @param reach all objects that the closure may consist of
  */

@@ -6,8 +6,8 @@ import { parseTableName, type TableName } from './table-name.ts';
 /** The options of `reversibleDrop`. All except `name` and `tables` have defaults. */
 export interface DropOptions {
   /**
-   * The migration's name, the key of its entries in the archive. It must be unique in the project. With an absolute path,
-   * such as `import.meta.filename` or `__filename`, the name is that of the file without its extension.
+   * The migration's name, the key of its entries in the archive. It must be unique in the project. With an absolute
+   * path, such as `import.meta.filename` or `__filename`, the name is that of the file without its extension.
    */
   name: string;
   /**
@@ -15,12 +15,15 @@ export interface DropOptions {
    * `app.posts` are taken literally, as in Knex; double quotes work as in SQL: `"odd.name"`.
    */
   tables: Readonly<Record<string, string>> | readonly string[];
-  /** Dependent objects, which do not belong to the named tables. Default `refuse`; `cascade` drops and restores them too. */
+  /**
+   * Dependent objects, which do not belong to the named tables. Default `refuse`; `cascade` drops and restores them
+   * too.
+   */
   dependents?: 'refuse' | 'cascade';
   /**
-   * Tables that are not empty. Default `refuse`; `copy` copies the rows of all dropped tables, including their children,
-   * into the schema `undrop` of the same database. `down` restores the rows, compares them with the dropped ones, and
-   * only then removes the copy from the archive, in the same transaction.
+   * Tables that are not empty. Default `refuse`; `copy` copies the rows of all dropped tables, including their
+   * children, into the schema `undrop` of the same database. `down` restores the rows, compares them with the dropped
+   * ones, and only then removes the copy from the archive, in the same transaction.
    */
   rows?: 'refuse' | 'copy';
   /** Tables that do not exist. Default `refuse`; `skip` logs a message and continues, even if none of the tables exists. */
@@ -40,7 +43,9 @@ export interface DropOptions {
   schemaComment?: string;
   /** The maximum time that an attempt waits for a lock: a number with `ms` or `s`. Default `2s`. */
   lockTimeout?: string;
-  /** The number of attempts to acquire all locks before `lock-timeout` is thrown, with a pause between them. Default 8. */
+  /**
+   * The number of attempts to acquire all locks before `lock-timeout` is thrown, with a pause between them. Default 8.
+   */
   lockTries?: number;
 }
 

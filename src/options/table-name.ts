@@ -36,7 +36,9 @@ export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** Returns a name as an SQL identifier on one line, quoted only if needed: `posts`, `"My Table"`, `U&"two\000Alines"`. */
+/**
+ * Returns a name as an SQL identifier on one line, quoted only if needed: `posts`, `"My Table"`, `U&"two\000Alines"`.
+ */
 export function identifier(name: string): string {
   if (/^[a-z_][a-z0-9_$]*$/.test(name)) return name;
   if (name.search(control) < 0) return quoteName(name);

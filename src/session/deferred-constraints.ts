@@ -2,7 +2,8 @@ import type { DatabaseError } from 'pg';
 import { isVerdict, UndropError } from '../errors.ts';
 import type { Session } from './session.ts';
 
-// A transaction that changes rows holds this lock on their table until its end. Other tables have no pending trigger events.
+// A transaction that changes rows holds this lock on their table until its end. Other tables have no pending trigger
+// events.
 const changedSql = /* sql */ `
   select distinct l.relation::bigint as oid
   from pg_catalog.pg_locks as l
@@ -10,8 +11,8 @@ const changedSql = /* sql */ `
   where l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation' and l.mode = 'RowExclusiveLock'
     and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())`;
 
-// SET CONSTRAINTS applies to all constraints of the schema with that name. Names are left out if a constraint of another
-// table has the same name, or if the constraints of that name are declared with different modes.
+// SET CONSTRAINTS applies to all constraints of the schema with that name. Names are left out if a constraint of
+// another table has the same name, or if the constraints of that name are declared with different modes.
 const namesSql = /* sql */ `
   select pg_catalog.format('%I.%I', n.nspname, k.conname) as name, pg_catalog.bool_or(k.condeferred) as deferred
   from pg_catalog.pg_constraint as k
@@ -31,10 +32,10 @@ const namesSql = /* sql */ `
   order by 1`;
 
 /**
- * Checks deferred constraints and triggers of some relations now, instead of at commit: PostgreSQL neither drops nor alters
- * a table with pending trigger events. Does nothing unless this transaction has changed rows of these relations. The checks
- * run with the settings that the session had before, as at commit. Afterwards the constraints have the mode that they are
- * declared with, because a mode set by SET CONSTRAINTS cannot be read.
+ * Checks deferred constraints and triggers of some relations now, instead of at commit: PostgreSQL neither drops nor
+ * alters a table with pending trigger events. Does nothing unless this transaction has changed rows of these relations.
+ * The checks run with the settings that the session had before, as at commit. Afterwards the constraints have the mode
+ * that they are declared with, because a mode set by SET CONSTRAINTS cannot be read.
  * https://www.postgresql.org/docs/current/sql-set-constraints.html
  *
  * @param purpose what the checks must precede, for the message

@@ -5,9 +5,10 @@ import { together } from '../text/together.ts';
  * Settings that the deparsing functions and the replay depend on.
  *
  * Settings that only affect planning, waiting, logging or storage are not pinned. Nor are settings that user code may
- * depend on when it runs in a replay (`lc_time`, `default_text_search_config`, `xmlbinary`, `plpgsql.variable_conflict`):
- * it runs with the caller's values, as it does elsewhere. `backslash_quote` and `escape_string_warning` concern string
- * literals that this package does not write, and `timezone_abbreviations` concerns time zone names that are never printed.
+ * depend on when it runs in a replay (`lc_time`, `default_text_search_config`, `xmlbinary`,
+ * `plpgsql.variable_conflict`): it runs with the caller's values, as it does elsewhere. `backslash_quote` and
+ * `escape_string_warning` concern string literals that this package does not write, and `timezone_abbreviations`
+ * concerns time zone names that are never printed.
  * https://www.postgresql.org/docs/current/runtime-config-client.html
  */
 export const pins: Readonly<Record<string, string>> = {
@@ -39,8 +40,8 @@ export const pins: Readonly<Record<string, string>> = {
 };
 
 /**
- * Rows are read in physical order, as by pg_dump. Planning a query over thirty catalogs takes longer than running it, so
- * generic plans are used.
+ * Rows are read in physical order, as by pg_dump. Planning a query over thirty catalogs takes longer than running it,
+ * so generic plans are used.
  */
 const howToRead = {
   synchronize_seqscans: 'off',
@@ -49,8 +50,8 @@ const howToRead = {
 };
 
 /**
- * With other values of these settings the server skips checks that an exact restore depends on: of foreign keys, damaged
- * pages and damaged values. Setting them requires a privilege, so they are set only if they have another value.
+ * With other values of these settings the server skips checks that an exact restore depends on: of foreign keys,
+ * damaged pages and damaged values. Setting them requires a privilege, so they are set only if they have another value.
  * https://www.postgresql.org/docs/current/runtime-config-developer.html
  */
 const safe: Readonly<Record<string, string>> = {
@@ -60,7 +61,9 @@ const safe: Readonly<Record<string, string>> = {
   composite_type_mismatch: 'error',
 };
 
-/** Sets the settings of a JSON object until the transaction ends. Settings that the server does not have are skipped. */
+/**
+ * Sets the settings of a JSON object until the transaction ends. Settings that the server does not have are skipped.
+ */
 export const setAll = /* sql */ `
   select pg_catalog.set_config(s.key, s.value, true)
   from pg_catalog.jsonb_each_text($1::jsonb) as s
@@ -107,9 +110,9 @@ const foundSql = /* sql */ `
      where pg_catalog.current_setting(s.key, true) <> s.value) as unsafe`;
 
 /**
- * Pins the settings and returns their previous values. No name may be looked up in the user's search path, where a function
- * or operator could be taken for a built-in one. This includes the query that reads the settings, so the path is read first,
- * by a query in which all names are qualified.
+ * Pins the settings and returns their previous values. No name may be looked up in the user's search path, where a
+ * function or operator could be taken for a built-in one. This includes the query that reads the settings, so the path
+ * is read first, by a query in which all names are qualified.
  */
 export async function pin(run: Run): Promise<Found> {
   const [[encoding], , [path], , [found]] = await together([

@@ -23,8 +23,8 @@ interface Relation {
 
 /**
  * Reads the behaviour of the objects of a database: the rows of relations, also for a role that policies restrict; the
- * effects of changes, with triggers, rules, checks and indexes; results of functions. Errors are compared by class: which
- * of two indexes is checked first is up to the server. All changes are rolled back.
+ * effects of changes, with triggers, rules, checks and indexes; results of functions. Errors are compared by class:
+ * which of two indexes is checked first is up to the server. All changes are rolled back.
  */
 export async function readBehaviour(client: pg.Client): Promise<string[]> {
   const { rows: relations } = await client.query<Relation>(relationsSql);

@@ -22,7 +22,8 @@ export interface Step {
   readonly name: string;
 }
 
-// Plain names, quoted names with quotes, dots, newlines and comments, names with non-ASCII characters, and SQL keywords.
+// Plain names, quoted names with quotes, dots, newlines and comments, names with non-ASCII characters, and SQL
+// keywords.
 const names = fc.oneof(
   { weight: 6, arbitrary: fc.constant('') },
   { weight: 2, arbitrary: fc.constantFrom('Upper', 'select', 'a b', '1', 'ö', '名', '😀', 'x'.repeat(55)) },

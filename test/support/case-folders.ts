@@ -7,8 +7,8 @@ import type { TestDatabase, TestServer } from './server.ts';
 import { skip } from './skip.ts';
 
 /**
- * `test/cases/<family>--<case>/`: `schema.sql` creates the database, `case.json` contains the tables, the options, and the
- * code of the expected refusal, if any.
+ * `test/cases/<family>--<case>/`: `schema.sql` creates the database, `case.json` contains the tables, the options, and
+ * the code of the expected refusal, if any.
  */
 export interface Case {
   name: string;

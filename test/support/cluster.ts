@@ -58,9 +58,9 @@ const keeper = /* sh */ `
 `;
 
 /**
- * Creates a new cluster with server binaries and starts it on a free port of 127.0.0.1, superuser `postgres`, no password.
- * The server stops when this process ends, even if it is killed.
- * Throws with the server's log if it does not start.
+ * Creates a new cluster with server binaries and starts it on a free port of 127.0.0.1, superuser `postgres`, no
+ * password. The server stops when this process ends, even if it is killed. Throws with the server's log if it does not
+ * start.
  */
 export async function startCluster(
   native: string,

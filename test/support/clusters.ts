@@ -1,6 +1,6 @@
 /**
- * Returns SQL for a database with this number of tables, in groups of 25 that reference a common hub. Every third table is
- * empty and not referenced; the others have one row.
+ * Returns SQL for a database with this number of tables, in groups of 25 that reference a common hub. Every third table
+ * is empty and not referenced; the others have one row.
  */
 export function clusters(tables: number): string {
   const parts: string[] = [];

@@ -8,8 +8,8 @@ declare const WebAssembly: { compile(bytes: Uint8Array): Promise<object> };
 const kept: object[] = [];
 
 /**
- * Compiles a WebAssembly file of a package, and keeps it. V8 shares the machine code with all threads that compile the same
- * bytes while one of the modules exists, which saves a second each time.
+ * Compiles a WebAssembly file of a package, and keeps it. V8 shares the machine code with all threads that compile the
+ * same bytes while one of the modules exists, which saves a second each time.
  */
 export async function keepCompiled(packageName: string, file: string): Promise<void> {
   const folder = dirname(createRequire(import.meta.url).resolve(packageName));

@@ -105,7 +105,10 @@ export function cut(given: string, bytes: number): string {
 
 const seed = Number(process.env.UNDROP_SEED ?? Math.trunc(Math.random() * 2 ** 31));
 
-/** Returns the number of runs, given that of the full run (`UNDROP_FUZZ=all`), and the seed, which `UNDROP_SEED` repeats. */
+/**
+ * Returns the number of runs, given that of the full run (`UNDROP_FUZZ=all`), and the seed, which `UNDROP_SEED`
+ * repeats.
+ */
 export function runs(short: number, full: number): { numRuns: number; seed: number; endOnFailure: boolean } {
   const { UNDROP_FUZZ = '' } = process.env;
   const numRuns = UNDROP_FUZZ === 'all' ? full : Number(UNDROP_FUZZ) || short;

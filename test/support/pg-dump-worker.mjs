@@ -1,5 +1,5 @@
-// Owns the sockets to servers while the thread that runs pg_dump is blocked. Plain JavaScript, because tsx does not apply
-// to threads.
+// Owns the sockets to servers while the thread that runs pg_dump is blocked. Plain JavaScript, because tsx does not
+// apply to threads.
 import { connect } from 'node:net';
 import { parentPort } from 'node:worker_threads';
 
@@ -64,7 +64,9 @@ function open({ port, flag, server }) {
     return at === sent.length ? type : undefined;
   }
 
-  /** An answer ends with ReadyForQuery or CopyInResponse; during start-up also with an error or a request (not `R` 0). */
+  /**
+   * An answer ends with ReadyForQuery or CopyInResponse; during start-up also with an error or a request (not `R` 0).
+   */
   function isWholeAnswer() {
     let at = 0;
     let end = false;

@@ -12,8 +12,9 @@ import { skip } from './skip.ts';
 let compiled: Promise<void> | undefined;
 
 /**
- * The independent judge: a native pg_dump if the machine has one that can read the server, otherwise that of `wasmPgDump`,
- * which takes five times as long. Rows are printed as INSERTs. The `\restrict` lines, which differ each time, are removed.
+ * The independent judge: a native pg_dump if the machine has one that can read the server, otherwise that of
+ * `wasmPgDump`, which takes five times as long. Rows are printed as INSERTs. The `\restrict` lines, which differ each
+ * time, are removed.
  *
  * The server must trust the URL's user. Throws with the message of pg_dump.
  */
@@ -53,7 +54,8 @@ export async function wasmPgDump(url: string, args: string[] = []): Promise<stri
       return withoutInternalOptions(await file.text());
     } catch (error) {
       const { message } = error as Error;
-      // About once in a thousand dumps it reports a lost connection that was not lost. There is no output that could be wrong.
+      // About once in a thousand dumps it reports a lost connection that was not lost. There is no output that could be
+      // wrong.
       const isSpurious =
         bridge.lost() === '' && message.includes('server closed the connection unexpectedly');
       if (!isSpurious || tries === 3) throw new Error(`${message} ${bridge.lost()}`.trim(), { cause: error });
@@ -146,8 +148,8 @@ interface Server {
 }
 
 /**
- * Returns an object in place of PGlite. The reads of pg_dump cannot await a promise, so this thread blocks while another one
- * communicates with the server.
+ * Returns an object in place of PGlite. The reads of pg_dump cannot await a promise, so this thread blocks while
+ * another one communicates with the server.
  */
 function openBridge(server: Server): { pg: PGlite; lost(): string; close(): void } {
   let lost = '';

@@ -52,7 +52,8 @@ export async function startProxy(target: { host: string; port: number }): Promis
     const forward = async (chunk: Buffer): Promise<void> => {
       rest = Buffer.concat([rest, chunk]);
       for (;;) {
-        // The first message of a connection has no type byte. https://www.postgresql.org/docs/current/protocol-message-formats.html
+        // The first message of a connection has no type byte.
+        // https://www.postgresql.org/docs/current/protocol-message-formats.html
         const at = begun ? 1 : 0;
         if (rest.length < at + 4) return;
         const end = at + rest.readUInt32BE(at);

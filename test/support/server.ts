@@ -19,10 +19,15 @@ export interface TestServer {
   createDatabase(name?: string, options?: { template?: string; owner?: string }): Promise<TestDatabase>;
   /** Ends its connections and drops it, if it exists. */
   dropDatabase(name: string): Promise<void>;
-  /** Returns a connection URL. `pg` does not accept `?` or `#` in the database name of a URL: use `config` for those. */
+  /**
+   * Returns a connection URL. `pg` does not accept `?` or `#` in the database name of a URL: use `config` for those.
+   */
   url(database: string, user?: string, password?: string): string;
   config(database: string, user?: string, password?: string): ConnectionConfig;
-  /** Returns a connected client. It is closed with the server at the latest; a connection ended by the server is not an error. */
+  /**
+   * Returns a connected client. It is closed with the server at the latest; a connection ended by the server is not an
+   * error.
+   */
   client(database: string, user?: string, password?: string): Promise<pg.Client>;
   /** Runs statements in a new connection as superuser. Returns the rows of the last one. */
   sql<Row = Record<string, unknown>>(database: string, text: string): Promise<Row[]>;
@@ -66,9 +71,9 @@ if (typeof globalThis.after === 'function') {
 }
 
 /**
- * Starts a server: the one that npm installed; or the one that UNDROP_TEST_SERVER names: a major of an npm package, `system`
- * for the newest among the packages of the system, or `embedded`; or other binaries (`native`: their folder). With
- * UNDROP_TEST_URL (a superuser's URL) and no `native`, that server is used and none is started.
+ * Starts a server: the one that npm installed; or the one that UNDROP_TEST_SERVER names: a major of an npm package,
+ * `system` for the newest among the packages of the system, or `embedded`; or other binaries (`native`: their folder).
+ * With UNDROP_TEST_URL (a superuser's URL) and no `native`, that server is used and none is started.
  */
 export async function startServer({
   native,

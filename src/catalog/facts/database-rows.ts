@@ -4,8 +4,8 @@ import type { Rows } from './normal.ts';
 import { type Notation, pointerSql } from './normal-rows.ts';
 import { resolvedSql } from './resolved.ts';
 
-// The facts of a whole database. Looking up each name separately, as for a closure, would take minutes. Instead, the names
-// of relations are computed once and joined, as are the names of other objects that many rows refer to.
+// The facts of a whole database. Looking up each name separately, as for a closure, would take minutes. Instead, the
+// names of relations are computed once and joined, as are the names of other objects that many rows refer to.
 
 // Objects that initdb creates have lower OIDs. https://www.postgresql.org/docs/current/system-catalog-initial-data.html
 const firstOfUsers = 16384;
@@ -169,7 +169,8 @@ export const databaseRows: Readonly<Record<string, Rows>> = {
   }),
   // The declared number of array dimensions has no effect, and pg_dump does not preserve it.
   pg_attribute: ofRelation('attrelid', ['attname', 'attndims'], {
-    // The columns of sequences are always the same. Columns of indexes are facts only with options or a statistics target.
+    // The columns of sequences are always the same. Columns of indexes are facts only with options or a statistics
+    // target.
     where: /* sql */ `t.attnum > 0 and not t.attisdropped and r.relkind <> 'S'
       and (r.relkind not in ('i', 'I') or ${withoutInternalOptions('t.attoptions')} is not null or coalesce(t.attstattarget, -1) <> -1)`,
     identity: `case when r.relkind in ('i', 'I') then ${relation} else ${columnOf('t.attname')} end`,

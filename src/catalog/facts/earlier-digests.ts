@@ -3,8 +3,8 @@ import { type Digests, readObjectDigests } from './fact-digests.ts';
 import { earlierFacts } from './normal-rows.ts';
 
 /**
- * Returns those of the differing objects whose recorded digest does not match the facts of any earlier version either. An
- * object that an earlier version recorded may be unchanged.
+ * Returns those of the differing objects whose recorded digest does not match the facts of any earlier version either.
+ * An object that an earlier version recorded may be unchanged.
  */
 export async function stillDiffering(
   session: Session,

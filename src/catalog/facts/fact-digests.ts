@@ -12,9 +12,9 @@ interface Digest {
 export type Digests = Readonly<Record<string, string>>;
 
 /**
- * Returns, for every user object, the first 12 hexadecimal digits of the SHA-256 over its facts. Objects that are created
- * with another one are included in its digest: its row type, the triggers of a key. The comment on a schema has a digest of
- * its own.
+ * Returns, for every user object, the first 12 hexadecimal digits of the SHA-256 over its facts. Objects that are
+ * created with another one are included in its digest: its row type, the triggers of a key. The comment on a schema has
+ * a digest of its own.
  *
  * Not included are the archive, temporary objects, objects of extensions, large objects, and user mappings and
  * subscriptions, which not every role may read.
@@ -26,8 +26,8 @@ export async function readObjectDigests(session: Session, version?: FactsVersion
 }
 
 /**
- * Returns the same, and for each sequence a second digest of its state, `sequence state public.posts_id_seq`. Requires the
- * privilege to read all sequences.
+ * Returns the same, and for each sequence a second digest of its state, `sequence state public.posts_id_seq`. Requires
+ * the privilege to read all sequences.
  *
  * @throws UndropError `unsupported-server` if a catalog has an unknown expression column
  */

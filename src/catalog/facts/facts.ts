@@ -15,7 +15,7 @@ import {
 } from './normal-rows.ts';
 import { resolvedSql } from './resolved.ts';
 
-/** A catalog row, with OIDs and column numbers replaced by names, and without columns that describe physical storage. */
+/** A catalog row with names instead of OIDs and column numbers, and without columns about physical storage. */
 export interface Fact {
   readonly catalog: string;
   /** The object that the row describes, as `pg_identify_object` names it. */
@@ -31,8 +31,8 @@ export interface Facts {
 }
 
 /**
- * Reads the catalog rows of all objects in the closure. It is generic over catalogs and does not depend on object types: a
- * feature that the captured DDL omits, or that a later server adds, appears here as a difference.
+ * Reads the catalog rows of all objects in the closure. It is generic over catalogs and does not depend on object
+ * types: a feature that the captured DDL omits, or that a later server adds, appears here as a difference.
  *
  * @throws UndropError `unsupported-server` if a catalog has an unknown expression column
  */
@@ -255,7 +255,7 @@ function compareText(a: string, b: string): number {
 const addressSql = ([classid, objid, objsubid]: Address) => /* sql */ `
   case when ${objid}::oid <> 0 then pg_catalog.concat(${classid}::oid, '/', ${objid}::oid, '/', ${objsubid}) end`;
 
-/** Writes addresses, or OIDs if a column refers to one catalog, separated by spaces; `nameAll` replaces them by names. */
+/** Writes addresses separated by spaces, or only OIDs for columns with one catalog; `nameAll` replaces them by names. */
 const addressed: Notation = {
   name: addressSql,
   pointer: ({ column, isArray }) => {
@@ -271,7 +271,7 @@ const addressed: Notation = {
     resolvedSql(tree, (classid, objid) => `pg_catalog.concat(${classid}, '/', ${objid}, '/0')`, `' '`),
 };
 
-/** Returns the parameters: `$1` OIDs of members in pg_class; `$2` and `$3` class OIDs and object OIDs of all members. */
+/** Returns the parameters: `$1` OIDs of members in pg_class; `$2`, `$3` class and object OIDs of all members. */
 function parameters(members: readonly Member[]): unknown[] {
   return [
     members.filter((member) => member.catalog === 'pg_class').map((member) => member.objid),

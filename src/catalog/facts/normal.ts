@@ -1,6 +1,6 @@
 /**
- * The normal form of catalog rows: which rows belong to a closure, which columns are left out, and how columns with other
- * than plain values are printed. https://www.postgresql.org/docs/current/catalogs.html
+ * The normal form of catalog rows: which rows belong to a closure, which columns are left out, and how columns with
+ * other than plain values are printed. https://www.postgresql.org/docs/current/catalogs.html
  */
 
 import { type Address, withoutMadeUpNumbers } from '../identity.ts';
@@ -9,7 +9,9 @@ import { withoutInternalOptions } from '../internal-options.ts';
 export interface Rows {
   /** The catalog of the members that have such rows; undefined if objects of any catalog may have them. */
   readonly of?: string;
-  /** The condition for rows: `$1` is the OIDs of the relations, `$2` and `$3` are class and object OIDs of all members. */
+  /**
+   * The condition for rows: `$1` is the OIDs of the relations, `$2` and `$3` are class and object OIDs of all members.
+   */
   readonly where: string;
   /** The object that the row describes: its address, or SQL for its name. */
   readonly identity: Address | string;
@@ -100,8 +102,9 @@ export const rows = {
 } satisfies Readonly<Record<string, Rows>>;
 
 /**
- * Columns that are not facts, each with the reason. All other columns of these catalogs are facts, including columns that a
- * later server adds. If the server fills such a column by itself, the difference is refused, and nothing is lost.
+ * Columns that are not facts, each with the reason. All other columns of these catalogs are facts, including columns
+ * that a later server adds. If the server fills such a column by itself, the difference is refused, and nothing is
+ * lost.
  */
 export const noise: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   pg_class: {
@@ -188,9 +191,9 @@ function accessList(column: string, kind: string, owner: string): string {
 /**
  * SQL for options without internal ones.
  *
- * Other columns look internal but are facts: attlen, attbyval and attalign come from the type, and a column cannot be read
- * without them; attstattarget, indisvalid, indisready, indislive, inhdetachpending, convalidated, relispopulated and
- * tgenabled are states that users see or set; relchecks, atthasdef and pronargs are counts of other facts.
+ * Other columns look internal but are facts: attlen, attbyval and attalign come from the type, and a column cannot be
+ * read without them; attstattarget, indisvalid, indisready, indislive, inhdetachpending, convalidated, relispopulated
+ * and tgenabled are states that users see or set; relchecks, atthasdef and pronargs are counts of other facts.
  */
 export const options: Readonly<Record<string, string>> = {
   'pg_attribute.attoptions': withoutInternalOptions('t.attoptions'),

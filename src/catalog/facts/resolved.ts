@@ -1,16 +1,16 @@
 /**
- * The objects that an expression resolves to. The text of JOIN USING, CASE x WHEN, IS DISTINCT FROM, NULLIF, IN (SELECT)
- * and row comparisons names no operator: the parser looks it up in the search path, and stores its OID in the expression
- * tree. https://www.postgresql.org/docs/current/querytree.html; the fields of a tree are those of `primnodes.h` and
- * `parsenodes.h` in the sources of the server, with the same names from 14 to 18.
+ * The objects that an expression resolves to. The text of JOIN USING, CASE x WHEN, IS DISTINCT FROM, NULLIF, IN
+ * (SELECT) and row comparisons names no operator: the parser looks it up in the search path, and stores its OID in the
+ * expression tree. https://www.postgresql.org/docs/current/querytree.html; the fields of a tree are those of
+ * `primnodes.h` and `parsenodes.h` in the sources of the server, with the same names from 14 to 18.
  */
 
 /**
  * The fields that contain OIDs of objects that the parser has chosen, by the catalog of the objects.
  *
- * Not included are objects that the text names or that follow from other facts: the types of constants (printed with them),
- * of columns (VAR; a join also lists columns that were added to its tables later), of parameters, and of the results of
- * functions and operators; relations, sequences and constraints.
+ * Not included are objects that the text names or that follow from other facts: the types of constants (printed with
+ * them), of columns (VAR; a join also lists columns that were added to its tables later), of parameters, and of the
+ * results of functions and operators; relations, sequences and constraints.
  */
 const fields: Readonly<Record<string, readonly string[]>> = {
   pg_operator: [
@@ -77,8 +77,8 @@ const values = Object.entries(fields)
   .join(', ');
 
 /**
- * Returns SQL for the objects in an expression tree, in order. A field is written as ` :opno 98` or ` :opnos (o 98 664)`.
- * Spaces in names are escaped, so that no name can be taken for a field.
+ * Returns SQL for the objects in an expression tree, in order. A field is written as ` :opno 98` or
+ * ` :opnos (o 98 664)`. Spaces in names are escaped, so that no name can be taken for a field.
  *
  * @param tree a column of the type `pg_node_tree`
  * @param name returns SQL for the name of an object, given SQL for its catalog and its OID

@@ -1,22 +1,22 @@
 import type { Session } from '../../session/session.ts';
 
 /**
- * Types whose equal values have equal representations, and whose hashes depend on every bit. For example, numeric is not
- * one of them, because 1.0 and 1.00 are equal.
+ * Types whose equal values have equal representations, and whose hashes depend on every bit. For example, numeric is
+ * not one of them, because 1.0 and 1.00 are equal.
  */
 const exact = ['bool', '"char"', 'int2', 'int4', 'oid', 'text', 'varchar', 'bytea', 'uuid', 'date'];
 
 /**
- * Types whose hash functions first combine 64 bits into 32, so that 0 and 4294967297 have the same hash. The binary send
- * format contains all bits.
+ * Types whose hash functions first combine 64 bits into 32, so that 0 and 4294967297 have the same hash. The binary
+ * send format contains all bits.
  */
 const folded = ['int8', 'time', 'timestamp', 'timestamptz'];
 
 const listOf = (types: readonly string[]) =>
   types.map((type) => `'pg_catalog.${type}'::pg_catalog.regtype`).join(', ');
 
-// The hash function of the type is fastest; all other columns are hashed together as text. Hash functions are the same in
-// all major versions, because hash partitions depend on them.
+// The hash function of the type is fastest; all other columns are hashed together as text. Hash functions are the same
+// in all major versions, because hash partitions depend on them.
 const recordSql = /* sql */ `
   select pg_catalog.format('row(%s)',
     pg_catalog.concat_ws(', ', a.exact, 'row(' || a.others || ')::text collate pg_catalog."C"')) as record

@@ -2,12 +2,14 @@ import type { Session } from '../../session/session.ts';
 import type { ObjectKey, Reach, Reached } from '../closure.ts';
 import { type Rows, rows } from './normal.ts';
 
-/** The versions of the catalog rows of each object, by its key: a text that changes whenever one of the rows changes. */
+/**
+ * The versions of the catalog rows of each object, by its key: a text that changes whenever one of the rows changes.
+ */
 export type Versions = ReadonlyMap<ObjectKey, string>;
 
 /**
- * Reads the versions of all catalog rows that describe these objects, including survivors. The contents of the rows are not
- * read, so that the query does not wait for locks on the objects.
+ * Reads the versions of all catalog rows that describe these objects, including survivors. The contents of the rows are
+ * not read, so that the query does not wait for locks on the objects.
  */
 export async function readVersions(session: Pick<Session, 'read'>, reach: Reach): Promise<Versions> {
   const members = reach.members.filter(({ objsubid }) => objsubid === 0);
@@ -26,8 +28,8 @@ export function changedBetween(before: Versions, after: Versions): ObjectKey[] {
   return [...keys].filter((key) => before.get(key) !== after.get(key));
 }
 
-// A row version is identified by the transaction that wrote it, because each transaction leaves one version of a row. VACUUM
-// and ANALYZE update catalog rows in place.
+// A row version is identified by the transaction that wrote it, because each transaction leaves one version of a row.
+// VACUUM and ANALYZE update catalog rows in place.
 // https://www.postgresql.org/docs/current/ddl-system-columns.html
 function versionsSql(members: readonly Reached[]): string {
   const specs: Readonly<Record<string, Rows>> = rows;

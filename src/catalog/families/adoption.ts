@@ -10,8 +10,8 @@ export interface Adoption {
   readonly constraints: readonly string[];
 }
 
-// CREATE TABLE puts inherited columns first, in the order of the parents, but a parent may have got a column later. And a
-// constraint that is not valid on a parent that stays would be valid on a new child.
+// CREATE TABLE puts inherited columns first, in the order of the parents, but a parent may have got a column later. And
+// a constraint that is not valid on a parent that stays would be valid on a new child.
 const adoptionsSql = /* sql */ `
   with columns as (
     select a.attrelid, a.attnum,

@@ -15,8 +15,8 @@ interface AggregateRow {
 const modify = (column: string) => /* sql */ `
   case ${column} when 'r' then 'read_only' when 's' then 'shareable' when 'w' then 'read_write' end`;
 
-// PostgreSQL prints the `order by` of an ordered-set aggregate with its arguments. finalfunc_modify is written even without
-// a final function: the catalog contains it, and its default depends on the kind of aggregate.
+// PostgreSQL prints the `order by` of an ordered-set aggregate with its arguments. finalfunc_modify is written even
+// without a final function: the catalog contains it, and its default depends on the kind of aggregate.
 // https://www.postgresql.org/docs/current/catalog-pg-aggregate.html
 const aggregatesSql = /* sql */ `
   select p.oid::bigint as oid,

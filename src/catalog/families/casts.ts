@@ -21,8 +21,8 @@ const castsSql = /* sql */ `
   order by 2`;
 
 /**
- * Captures casts, except those that are created with a range type. An expression depends on the function of a cast, not on
- * the cast, but cannot be parsed without the cast. Casts are therefore created as early as possible.
+ * Captures casts, except those that are created with a range type. An expression depends on the function of a cast, not
+ * on the cast, but cannot be parsed without the cast. Casts are therefore created as early as possible.
  */
 export async function captureCasts(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_cast');

@@ -17,7 +17,7 @@ interface ConstraintRow {
   /** The objects that must exist first, if they are in the closure. */
   needs: ObjectKey[];
   rename: string | null;
-  /** The parents' constraints that are restored as not valid although this one is valid, so that it must be validated. */
+  /** The constraints of parents that are not valid although this one is valid, so that it must be validated. */
   unproved: ObjectKey[] | null;
   validate: string;
   /** Statements for options and tablespace of the index, which `pg_get_constraintdef` does not print. */
@@ -25,10 +25,10 @@ interface ConstraintRow {
 }
 
 // Which statement creates which constraint:
-// - A check constraint that is only inherited is created with the parent's, which recurses, or with the table if the parent
-//   stays. But a partition must have it before it is attached to a parent that stays.
-// - Keys are created one by one, and their indexes attached. Exclusion constraints and keys without overlaps can only be
-//   created on the parent, which clones them.
+// - A check constraint that is only inherited is created with the parent's, which recurses, or with the table if the
+//   parent stays. But a partition must have it before it is attached to a parent that stays.
+// - Keys are created one by one, and their indexes attached. Exclusion constraints and keys without overlaps can only
+//   be created on the parent, which clones them.
 // - Foreign keys of partitions are created first; adding the parent's foreign key then links them.
 // - A foreign key that references a partitioned table has a clone for each of that table's partitions.
 // Clones get names that the server chooses, and are renamed afterwards.
@@ -172,8 +172,8 @@ const phaseOf: Partial<Record<ConstraintRow['type'], Phase>> = {
 };
 
 /**
- * Captures keys with their indexes, check constraints and foreign keys. NOT NULL constraints are captured with the columns,
- * constraint triggers with the triggers.
+ * Captures keys with their indexes, check constraints and foreign keys. NOT NULL constraints are captured with the
+ * columns, constraint triggers with the triggers.
  */
 export async function captureConstraints(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_constraint');

@@ -33,8 +33,8 @@ const exists = /* sql */ `case m.word
     else m.name in (select p.oid::pg_catalog.regprocedure::text from pg_catalog.pg_proc as p)
   end`;
 
-// The names are passed in a setting, so that the body is always the same and no name can end its quotes. Planning the query
-// takes longer than the rest of the block, so it is skipped if there are no default privileges.
+// The names are passed in a setting, so that the body is always the same and no name can end its quotes. Planning the
+// query takes longer than the rest of the block, so it is skipped if there are no default privileges.
 const forget = /* sql */ `do $undrop$
 declare
   remembered constant jsonb := pg_catalog.current_setting('undrop.made');

@@ -15,9 +15,9 @@ interface ConstraintRow {
   valid: boolean;
 }
 
-// The default is an attribute of the domain; a constraint is a separate object, from 17 on also NOT NULL.
-// Constraints are created before the tables, because they cannot be added once a column has an array of the domain. Those
-// that are not valid are created after the rows, which may violate them.
+// The default is an attribute of the domain; a constraint is a separate object, from 17 on also NOT NULL. Constraints
+// are created before the tables, because they cannot be added once a column has an array of the domain. Those that are
+// not valid are created after the rows, which may violate them.
 const domainsSql = /* sql */ `
   select t.oid::bigint as oid,
     pg_catalog.concat(

@@ -11,9 +11,9 @@ interface GrantRow {
 }
 
 // An access list that was never changed is null, which means the default list: no statement is needed. If a list begins
-// with the default items, the others are granted. For any other list, all privileges are revoked, also from the owner and
-// public, and then granted item by item in the order of the list. A grant comes after those that give its grantor the
-// privilege. https://www.postgresql.org/docs/current/ddl-priv.html
+// with the default items, the others are granted. For any other list, all privileges are revoked, also from the owner
+// and public, and then granted item by item in the order of the list. A grant comes after those that give its grantor
+// the privilege. https://www.postgresql.org/docs/current/ddl-priv.html
 const grantsSql = /* sql */ `
   with objects as (
     select c.tableoid as classid, c.oid as objid, 0 as attnum, c.relowner as owner,
@@ -102,8 +102,8 @@ export async function captureGrants(session: Session, closure: Closure): Promise
 }
 
 /**
- * Returns a statement that runs as another role. Afterwards the previous role is set again instead of RESET ROLE, because
- * the application may have set a role that is neither the session user nor its default.
+ * Returns a statement that runs as another role. Afterwards the previous role is set again instead of RESET ROLE,
+ * because the application may have set a role that is neither the session user nor its default.
  */
 function as(role: string, sql: string): string {
   return [

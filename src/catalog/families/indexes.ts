@@ -17,8 +17,8 @@ interface IndexRow {
   marks: string[];
 }
 
-// If the parent of a partition stays, ATTACH PARTITION links the first index that matches. The indexes are therefore created
-// in the order of the parent's. Exclusion constraints are cloned with their index.
+// If the parent of a partition stays, ATTACH PARTITION links the first index that matches. The indexes are therefore
+// created in the order of the parent's. Exclusion constraints are cloned with their index.
 const indexesSql = /* sql */ `
   select i.indexrelid::bigint as oid,
     case when k.oid is null then pg_catalog.pg_get_indexdef(i.indexrelid) end as create,
@@ -61,7 +61,10 @@ const indexesSql = /* sql */ `
   where i.indexrelid = any ($1) and n.nspname <> 'pg_toast'
   order by h.inhparent, n.nspname, c.relname`;
 
-/** Captures indexes and their marks: clustered, replica identity, statistics targets. Constraints create the indexes of keys. */
+/**
+ * Captures indexes and their marks: clustered, replica identity, statistics targets. Constraints create the indexes of
+ * keys.
+ */
 export async function captureIndexes(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_class');
   const rows = await readAbout<IndexRow>(session, indexesSql, members);

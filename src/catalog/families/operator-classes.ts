@@ -36,8 +36,8 @@ const classesSql = /* sql */ `
   where c.oid = any ($1)
   order by n.nspname, c.opcname, m.amname`;
 
-// An item with an internal dependency on a class is created with the class. All others depend on the family only, even if
-// they were declared with a class, because the access method decides that.
+// An item with an internal dependency on a class is created with the class. All others depend on the family only, even
+// if they were declared with a class, because the access method decides that.
 const itemsSql = /* sql */ `
   select i.classid::bigint as classid, i.oid::bigint as oid, i.item,
     (select pg_catalog.format('%s/%s', d.refclassid::bigint, d.refobjid::bigint)

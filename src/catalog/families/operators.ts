@@ -13,8 +13,8 @@ interface OperatorRow {
   namedBy: number[];
 }
 
-// If two operators name each other, creating the first one adds a shell operator (a row without a function) for the second
-// one, which is then filled in. A shell operator that was never filled in stays one.
+// If two operators name each other, creating the first one adds a shell operator (a row without a function) for the
+// second one, which is then filled in. A shell operator that was never filled in stays one.
 // https://www.postgresql.org/docs/current/sql-createoperator.html
 const operatorsSql = /* sql */ `
   select o.tableoid::bigint as classid, o.oid::bigint as oid,

@@ -35,9 +35,9 @@ const partitionsSql = /* sql */ `
   order by n.nspname, c.relname`;
 
 /**
- * Captures the attachment of partitions. To a parent that is restored, partitions are attached before it has indexes, keys
- * or triggers, which would be cloned. To a parent that stays, they are attached after their own indexes and constraints were
- * created.
+ * Captures the attachment of partitions. To a parent that is restored, partitions are attached before it has indexes,
+ * keys or triggers, which would be cloned. To a parent that stays, they are attached after their own indexes and
+ * constraints were created.
  */
 export async function capturePartitions(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_class');

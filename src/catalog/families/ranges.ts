@@ -9,8 +9,9 @@ interface RangeRow {
   owner: string;
 }
 
-// The multirange type, array types and constructors are created with the range type. A range type with a canonical function
-// requires a shell type that the function is created on first. It is not supported here, and therefore refused.
+// The multirange type, array types and constructors are created with the range type. A range type with a canonical
+// function requires a shell type that the function is created on first. It is not supported here, and therefore
+// refused.
 // https://www.postgresql.org/docs/current/catalog-pg-range.html
 const rangesSql = /* sql */ `
   select t.oid::bigint as oid,

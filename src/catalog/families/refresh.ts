@@ -8,9 +8,9 @@ const settings = `
     'lc_numeric', 'lc_time', 'quote_all_identifiers', 'row_security', 'standard_conforming_strings', 'timezone',
     'timezone_abbreviations', 'transform_null_equals', 'xmlbinary', 'xmloption'`;
 
-// The search path is set last and reset first, so that only the query itself looks up names in it. It stays pinned if the
-// owner's search path is unknown, or if an event trigger would look up names in it with the privileges of the role that
-// restores. From 17 on REFRESH sets the search path itself.
+// The search path is set last and reset first, so that only the query itself looks up names in it. It stays pinned if
+// the owner's search path is unknown, or if an event trigger would look up names in it with the privileges of the role
+// that restores. From 17 on REFRESH sets the search path itself.
 // https://www.postgresql.org/docs/current/sql-refreshmaterializedview.html
 // https://www.postgresql.org/docs/current/view-pg-settings.html (source)
 const block = /* sql */ `do $undrop$
@@ -101,10 +101,10 @@ end
 $undrop$`;
 
 /**
- * Returns statements that fill a materialized view as a session of its owner would. REFRESH runs the query as the owner and
- * only with the owner's privileges. The settings are those of the role in this database, of the role, of the database, of
- * all roles, or of the server, in this order. They are read when the statement runs. If the owner is the session user, they
- * are the initial settings of the session.
+ * Returns statements that fill a materialized view as a session of its owner would. REFRESH runs the query as the owner
+ * and only with the owner's privileges. The settings are those of the role in this database, of the role, of the
+ * database, of all roles, or of the server, in this order. They are read when the statement runs. If the owner is the
+ * session user, they are the initial settings of the session.
  *
  * @param view qualified and quoted name
  */

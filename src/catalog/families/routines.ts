@@ -9,9 +9,9 @@ interface RoutineRow {
 }
 
 /**
- * Returns SQL for the name of a row of pg_proc in `alter routine`, `comment on routine` and `grant … on routine`. It includes
- * argument modes, because overloads of a procedure may differ only in them. An aggregate is named by its argument types
- * alone, without `order by`.
+ * Returns SQL for the name of a row of pg_proc in `alter routine`, `comment on routine` and `grant … on routine`. It
+ * includes argument modes, because overloads of a procedure may differ only in them. An aggregate is named by its
+ * argument types alone, without `order by`.
  */
 export function routineSql(routine: string): string {
   return /* sql */ `(
@@ -38,7 +38,10 @@ const routinesSql = /* sql */ `
   where p.oid = any ($1)
   order by p.pronamespace::pg_catalog.regnamespace::text, p.proname, p.oid`;
 
-/** Captures functions, window functions and procedures, except those created with their type: the constructors of a range. */
+/**
+ * Captures functions, window functions and procedures, except those created with their type: the constructors of a
+ * range.
+ */
 export async function captureRoutines(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_proc');
   const rows = await readAbout<RoutineRow>(session, routinesSql, members);

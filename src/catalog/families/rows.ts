@@ -22,14 +22,14 @@ interface RowsRow {
 }
 
 /**
- * SQL for whether a relation, alias `c`, may contain rows. An empty file contains none. The size is meaningful only for the
- * access method heap.
+ * SQL for whether a relation, alias `c`, may contain rows. An empty file contains none. The size is meaningful only for
+ * the access method heap.
  */
 export const mayHoldRowsSql = /* sql */ `(pg_catalog.pg_relation_size(c.oid) > 0
     or c.relam <> (select m.oid from pg_catalog.pg_am as m where m.amname = 'heap'))`;
 
-// Values of types that are dropped with the tables are stored as text, because the drop would also drop the column of the
-// store. The store uses storage external, so that it does not compress values.
+// Values of types that are dropped with the tables are stored as text, because the drop would also drop the column of
+// the store. The store uses storage external, so that it does not compress values.
 const tablesSql = /* sql */ `
   select c.oid::bigint as oid, pg_catalog.format('%I.%I', n.nspname, c.relname) as name,
     a.columns, a.kept, a.brought, a.storage

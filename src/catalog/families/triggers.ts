@@ -8,12 +8,14 @@ interface TriggerRow {
   create: string | null;
   needs: ObjectKey[];
   state: string;
-  /** Whether its state is the one that it is created with: the default, or that of the trigger that it is a clone of. */
+  /**
+   * Whether its state is the one that it is created with: the default, or that of the trigger that it is a clone of.
+   */
   asMade: boolean;
 }
 
-// Attached partitions get clones of the row triggers of their parent. Before 15, clones are internal, like the triggers of
-// foreign keys, which are created with their constraint.
+// Attached partitions get clones of the row triggers of their parent. Before 15, clones are internal, like the triggers
+// of foreign keys, which are created with their constraint.
 const triggersSql = /* sql */ `
   select t.oid::bigint as oid,
     case when t.tgparentid = 0 then pg_catalog.pg_get_triggerdef(t.oid) end as create,
