@@ -59,6 +59,27 @@ describe('archive', () => {
   const reading = <T>(work: (session: Session) => Promise<T>) => inReadOnlySession(run.knex, work);
   const look = async () => (await wholeText(database.url)).split(';\n').sort().join(';\n');
 
+  describe('a schema undrop that was not created by knex-undrop', () => {
+    for (const table of ['things (id int)', 'identity (id int)', 'drops (id int)']) {
+      it(`is refused if it contains ${table}`, async () => {
+        await run.knex.raw(`create schema undrop; create table undrop.${table}`);
+        const before = await wholeText(database.url);
+        const error = await refusalOf(run.up(make()), 'name-taken');
+        expect(error.reason).to.equal(`It contains undrop.${table.split(' ')[0]}.`);
+        expect(await wholeText(database.url)).to.equal(before);
+      });
+    }
+
+    it('is used if it is empty, or contains migrations tables only', async () => {
+      await run.knex.raw(`
+        create schema undrop;
+        create table undrop.my_migrations (id serial primary key, name text, batch int, migration_time timestamptz);
+        create table undrop.my_migrations_lock (index serial primary key, is_locked int)`);
+      await run.up(make());
+      expect(await reading(listArchive)).to.have.length(1);
+    });
+  });
+
   describe('a list', () => {
     it('is empty where there is no archive', async () => {
       expect(await reading(listArchive)).to.deep.equal([]);

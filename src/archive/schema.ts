@@ -1,5 +1,6 @@
 import { UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
+import { refuseForeignSchema } from './foreign-schema.ts';
 import { checkKeepers } from './keepers.ts';
 import { closeRelations, closeSchema } from './revoke-rights.ts';
 
@@ -187,15 +188,17 @@ export const backupsSql = /* sql */ `
 
 const stateSql = /* sql */ `
   select pg_catalog.to_regnamespace('undrop') is not null as schema,
-    pg_catalog.to_regclass('undrop.identity') is not null as tables,
+    exists (
+      select from pg_catalog.pg_attribute as a
+      where a.attrelid = pg_catalog.to_regclass('undrop.identity') and a.attname = 'format') as tables,
     pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create') as "mayCreate"`;
 
 /**
  * Creates the archive where it does not exist: a schema owned by the migrating role, without privileges for other
  * roles. Upgrades an archive of an older format.
  *
- * @throws UndropError `insufficient-privilege`; `archive-damaged` where its format is newer, or other roles may write
- * to it
+ * @throws UndropError `insufficient-privilege`; `name-taken` where the schema has another purpose; `archive-damaged` where
+ * its format is newer, or other roles may write to it
  */
 export async function ensureArchive(session: Session): Promise<void> {
   // Two migrations that start on a new database must not both create it.
@@ -208,6 +211,7 @@ export async function ensureArchive(session: Session): Promise<void> {
     await session.run('create schema undrop');
     await closeSchema(session);
   }
+  if (state?.schema === true && !state.tables) await refuseForeignSchema(session);
   const [, known] = await session.together([
     checkKeepers(session),
     state?.tables === true ? checkFormat(session) : 0,
