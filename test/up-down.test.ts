@@ -138,6 +138,18 @@ describe('up and down', () => {
       expect(await tables()).to.deep.equal(['a', 'after_the_refusal', 'b', 'kept']);
     });
 
+    it('of its own runs at READ COMMITTED, whatever the default of the database', async () => {
+      await run.knex.raw(
+        `alter database ${database.name} set default_transaction_isolation = 'serializable'`,
+      );
+      await run.end();
+      run = runner(database.url);
+      const { next } = await refusalOf(run.up(both), 'unsupported-server');
+      expect(next).to.include('transaction: false');
+      await both.up(run.knex);
+      await both.down(run.knex);
+    });
+
     for (const isolationLevel of ['repeatable read', 'serializable'] as const) {
       it(`is refused at ${isolationLevel}`, async () => {
         const work = run.knex.transaction((transaction) => both.up(transaction), { isolationLevel });

@@ -1,4 +1,5 @@
 import { findDone, type Named, type Running } from '../archive/entry-of-migration.ts';
+import { refuseForeignSchema } from '../archive/foreign-schema.ts';
 import { hasArchive } from '../archive/schema.ts';
 import type { Statement } from '../capture/capture.ts';
 import { isUndropError, UndropError } from '../errors.ts';
@@ -105,8 +106,11 @@ async function findInArchive(
   session: Session,
   running: Running,
 ): Promise<{ done?: Named | undefined; refusal?: Refusal }> {
-  if (!(await hasArchive(session))) return {};
   try {
+    if (!(await hasArchive(session))) {
+      await refuseForeignSchema(session);
+      return {};
+    }
     return { done: await findDone(session, running) };
   } catch (error) {
     if (!isUndropError(error)) throw error;

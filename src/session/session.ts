@@ -270,7 +270,7 @@ function checkKind(found: Found, kind: SessionKind): void {
       subject: found.isolation,
       message: `The transaction runs at isolation level ${found.isolation}.`,
       reason: 'There the snapshot is older than the locks, so what is checked is not what is dropped.',
-      next: 'Run the migration at READ COMMITTED.',
+      next: `Run the migration at READ COMMITTED. If this level is the default of the database or role, let the migration export const config = { transaction: false }, so that knex-undrop begins the transaction.`,
     });
   }
   if (found.readOnly === 'on' && !isReading(kind)) throw onlyRead(found.database);
