@@ -67,7 +67,9 @@ describe('objects replaced since the drop', () => {
       expect(await isThere('children')).to.equal(false);
 
       words = await withEnvironment({ UNDROP_ACCEPT_DIFFERENCES: digestIn(error.next) }, () => down());
-      expect(words).to.contain(`m: ${replaced}table public.parents\n`).and.contain('1 accepted differences');
+      expect(words)
+        .to.contain(`m: ${replaced}table public.parents\n`)
+        .and.contain('1 accepted difference from');
       await run.knex.raw('delete from parents where id = 1');
       expect(await run.rows('select * from children')).to.deep.equal([{ id: 11, parent_id: 2 }]);
     });

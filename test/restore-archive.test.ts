@@ -441,7 +441,9 @@ describe('restore by command', () => {
       .and.match(/^2 {2}044_cleanup_legacy_tables: .*\n {2}dropped .*\n {2}open$/m);
     const exported = await undrop('archive --export kept');
     expect(exported).to.contain('kept/044_cleanup_legacy_tables_2.sql');
-    expect(await undrop('archive --prune')).to.match(/^kept {5}1 {2}044_cleanup_legacy_tables: the others/);
+    expect(await undrop('archive --prune')).to.match(
+      /^kept {5}1 {2}044_cleanup_legacy_tables: its other tables/,
+    );
     const wrong = [
       'restore --dry-run --mark-restored',
       'restore',

@@ -179,7 +179,7 @@ describe('rows', () => {
         expect(ddl.withoutRows).to.deep.equal(['public.t']);
         const file = await writeDdl(ddl, folder, false);
         expect(readFileSync(file, 'utf8'))
-          .to.contain('-- Its tables were not empty')
+          .to.contain('-- The tables were not empty')
           .and.not.to.contain('rows_1_1');
         const replay = inSession(run.knex, (session) => restoreDdl(session, file));
         const error = await refusalOf(replay, 'restore-differs');
@@ -282,7 +282,7 @@ describe('rows', () => {
         create table odd (id int) using other; alter table odd owner to case_owner;
         revoke all on t, odd from case_owner`);
       const error = await refusalOf(owner.up(make({ tables: ['t', 'odd'], rows: 'refuse' })), 'not-empty');
-      expect(error.reason).to.match(/^public.odd: not to be known/);
+      expect(error.reason).to.match(/^public.odd: unknown/);
       await owner.up(make({ rows: 'refuse' }));
     } finally {
       await owner.end();
