@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import knexLib, { type Knex } from 'knex';
 import type pg from 'pg';
@@ -101,17 +102,71 @@ describe('a change that another session commits during a drop', function () {
     expect(await state()).to.deep.equal(changed());
   });
 
+  it('is restored under its new name, although the caches of the server may hold the old one', async () => {
+    // After the last statement before the closure is read again: no new lock is acquired from here on.
+    strike(/^B[\s\S]*undrop\.rows_/, 'after', 'alter function about(gone) rename to told');
+    await migration().up(knex);
+    expect(await entry()).to.equal(1);
+    await migration().down(knex);
+    expect(await sql('select told(gone) from gone')).to.deep.equal([{ told: 'first' }]);
+  });
+
   it('invalidates an approval with a fingerprint, also while rows are copied', async () => {
     const bound = migration({ approval: 'each-table' });
     process.env.APPROVED_DROPS = 'gone@000000000000';
     try {
       const { reason } = await refusalOf(bound.up(knex), 'approval-stale');
-      process.env.APPROVED_DROPS = `gone@${/gone is (\w+)/.exec(reason)?.[1]}`;
+      process.env.APPROVED_DROPS = `gone@${/now (\w+)/.exec(reason)?.[1]}`;
       strike(/insert into undrop\.rows/, 'after', changes());
       await refusalOf(bound.up(knex), 'approval-stale');
     } finally {
       delete process.env.APPROVED_DROPS;
     }
+  });
+
+  const ownerOf = (name: string) =>
+    sql(`select relowner::regrole::text as owner from pg_class where relname = '${name}'`);
+
+  it('is restored if a lock would undo it', async () => {
+    await sql('create view seen as select id from gone');
+    strike(/alter view public\.seen owner/, 'before', 'alter view seen owner to changes_reader');
+    await migration().up(knex);
+    await migration().down(knex);
+    expect(await ownerOf('seen')).to.deep.equal([{ owner: 'changes_reader' }]);
+    await sql('drop owned by changes_reader');
+  });
+
+  it('is restored if such a lock was waited for', async () => {
+    await sql('create view seen as select id from gone');
+    // The first migration creates the archive, whose locks exclude waiting.
+    await migration().up(knex);
+    await migration().down(knex);
+    const other = await server.client(database.name);
+    others.push(other);
+    await other.query(`begin; comment on view seen is 'locked'`);
+    const up = migration({ lockTries: 3, lockTimeout: '10s' }).up(knex);
+    // The second attempt waits for the view alone.
+    const waits = `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%lock_timeout = 10000;%'`;
+    while ((await sql(waits)).length === 0) await sleep(10);
+    await other.query('alter view seen owner to changes_reader; commit');
+    await up;
+    await migration().down(knex);
+    expect(await ownerOf('seen')).to.deep.equal([{ owner: 'changes_reader' }]);
+    await sql('drop owned by changes_reader');
+  });
+
+  it('of a name that a lock does not find leads to another attempt', async () => {
+    await sql('create view seen as select id from gone');
+    strike(/alter view public\.seen owner/, 'before', 'alter view seen rename to looked');
+    await migration().up(knex);
+    await migration().down(knex);
+    expect(await sql(`select to_regclass('looked')::text as name`)).to.deep.equal([{ name: 'looked' }]);
+  });
+
+  it('of the name of a table is refused', async () => {
+    strike(/lock table only public\.gone/, 'before', 'alter table gone rename to left_over');
+    await refusalOf(migration().up(knex), 'missing-table');
+    expect(await sql('select id from left_over')).to.deep.equal([{ id: 1 }]);
   });
 
   it('is named if there is no further attempt', async () => {

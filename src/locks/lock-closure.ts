@@ -1,10 +1,11 @@
-import { type Closure, type Reach, readClosure, readReach } from '../catalog/closure.ts';
+import { type Closure, keyOf, type Reach, readClosure, readReach } from '../catalog/closure.ts';
+import { changedBetween } from '../catalog/facts/row-versions.ts';
 import { isUndropError, isVerdict, sqlState, UndropError } from '../errors.ts';
 import type { Table } from '../options/table.ts';
 import type { Session } from '../session/session.ts';
 import { Changed, LetGo, type Lock, type Patience, withLockTries } from './lock-retries.ts';
 import type { ReadCommitted } from './second-connection.ts';
-import { type Watch, watchClosure } from './watch-closure.ts';
+import { refuseChanged, type Watch, watchClosure } from './watch-closure.ts';
 
 // The locks that DROP acquires on the closure and its survivors, acquired beforehand in one stable order. LOCK TABLE on
 // a view would lock its base tables, does not accept sequences, and requires privileges that an owner may have revoked:
@@ -49,8 +50,8 @@ export interface Locked extends Watch {
  * @param committed reads the changes that other sessions committed; by default there are none, as for a closure that
  * this transaction created
  * @throws UndropError `lock-timeout`, which names the sessions that hold the locks; `drop-differs`, which names the
- * objects that other sessions changed; `insufficient-privilege` for tables that cannot be locked; whatever `work`
- * throws
+ * objects that other sessions changed; `missing-table` for tables that another session renamed; `insufficient-privilege`
+ * for tables that cannot be locked; whatever `work` throws
  */
 export async function lockClosure<T>(
   session: Session,
@@ -62,15 +63,15 @@ export async function lockClosure<T>(
   const oids = tables.map(({ oid }) => oid);
   const plan = async () => {
     const reach = await readReach(session, oids);
+    // Planning this query takes longer than running it, so it is planned before other sessions wait for the locks.
+    const versions = await committed(reach);
     const [first, ofSurvivors] = await session.together([
       readLocks(session, reach),
       readSurvivorLocks(session, reach.survivors, 'access exclusive'),
-      // Planning this query takes longer than running it, so it is planned before other sessions wait for the locks.
-      committed(reach),
     ]);
     const exclusive = new Map(ofSurvivors.map((lock) => [lock.oid, lock]));
     const locks = first.map((lock) => exclusive.get(lock.oid) ?? lock);
-    return { reach, first, locks };
+    return { reach, versions, first, locks };
   };
   let planned = await plan();
   return withLockTries(
@@ -79,40 +80,72 @@ export async function lockClosure<T>(
     () => planned.locks,
     async ({ number, ms }) => {
       if (number > 1) planned = await plan();
-      const { reach, first, locks } = planned;
-      await takeLocks(session, first, ms);
-      const watch = await watchClosure(reach, committed, async () => {
+      const { reach, versions, first, locks } = planned;
+      // The locks name objects and owners. If an owner has changed since, such a lock would undo that change.
+      const check = async () => refuseChanged(changedBetween(versions, await committed(reach)));
+      await takeLocks(session, first, ms).catch((error: unknown) => throwCause(check, error));
+      await check();
+      const watch = await watchClosure(reach, versions, committed, async () => {
+        await refuseRenamed(session, tables);
         const closure = await readClosure(session, oids);
         refuseGrown(closure, reach);
         refuseUnlocked(session, closure, first);
         return closure;
       });
       const locked = { ...watch, lockSurvivors: () => lockSurvivors(session, watch.closure, locks, ms) };
-      return work(locked).catch((error: unknown) => throwCause(watch, error));
+      return work(locked).catch((error: unknown) => throwCause(() => watch.check(true), error));
     },
   );
 }
 
 /** Throws `Changed`, which leads to another attempt, if a change by another session may have caused the error. */
-async function throwCause(watch: Watch, error: unknown): Promise<never> {
+async function throwCause(check: () => Promise<void>, error: unknown): Promise<never> {
   const { cause = error } = isUndropError(error) ? error : {};
   if (isUndropError(cause) || isVerdict(cause)) {
-    await watch.check(true).catch((second: unknown) => {
+    await check().catch((second: unknown) => {
       if (second instanceof Changed) throw second;
     });
   }
   throw error;
 }
 
-function refuseGrown(closure: Closure, planned: Reach): void {
-  const known = new Set(keysOf(planned));
-  const { members, survivors } = closure;
-  const grown = [
-    ...members.filter(({ key }) => !known.has(key)),
-    ...survivors.filter(({ oid }) => !known.has(String(oid))),
-  ];
-  if (grown.length > 0) throw new Changed(grown.map(({ kind, identity }) => `${kind} ${identity}`));
+// The server prints objects from its caches, and only processes invalidations when it acquires a lock. The catalogs and the
+// relations are locked already, so this locks an object that is not a relation.
+// https://www.postgresql.org/docs/current/functions-info.html (pg_get_object_address)
+const renamedSql = /* sql */ `
+  select pg_catalog.pg_get_object_address('schema', array['pg_catalog'], array[]::text[]) as fresh, array(
+    select t.name
+    from unnest($1::text[], $2::oid[]) with ordinality as t (name, oid, position)
+    where pg_catalog.to_regclass(t.name) is distinct from t.oid
+    order by t.position) as renamed`;
+
+/** @throws UndropError `missing-table` */
+async function refuseRenamed(session: Session, tables: readonly Table[]): Promise<void> {
+  const [names, oids] = [tables.map(({ sql }) => sql), tables.map(({ oid }) => oid)];
+  const [row] = await session.read<{ renamed: string[] }>(renamedSql, [names, oids]);
+  const { renamed = names } = row ?? {};
+  if (renamed.length === 0) return;
+  const subject = renamed.join(', ');
+  throw new UndropError('missing-table', {
+    subject,
+    message: `${subject} no longer ${renamed.length === 1 ? 'exists' : 'exist'}.`,
+    reason: 'Another session has dropped or renamed them since they were looked up.',
+    next: 'Nothing was changed. Correct the names, or run it again.',
+  });
 }
+
+/** @throws Changed if the closure has objects that the locks were not planned for */
+function refuseGrown({ members, survivors }: Closure, planned: Reach): void {
+  const known = new Set(planned.members.map(({ key }) => key));
+  const knownSurvivors = new Set(planned.survivors.map(({ oid }) => oid));
+  refuseChanged([
+    ...members.map(({ key }) => key).filter((key) => !known.has(key)),
+    ...survivors.filter(({ oid }) => !knownSurvivors.has(oid)).map(({ oid }) => keyOf(pgClass, oid)),
+  ]);
+}
+
+// The OID of pg_class, which is the same in every database.
+const pgClass = 1259;
 
 /**
  * Refuses tables that are not locked: rows inserted after the check for rows, or after the copy, would be lost.
@@ -204,9 +237,4 @@ function readLocks(session: Session, { members, survivors }: Reach): Promise<Loc
   const own = relations.map((member) => member.objid);
   const all = [...own, ...survivors.map(({ oid }) => oid)];
   return session.read<Lock>(locksSql, [all, own, 'share update exclusive']);
-}
-
-/** Returns the keys of members and survivors. */
-function keysOf({ members, survivors }: Reach): string[] {
-  return [...members.map(({ key }) => key), ...survivors.map(({ oid }) => String(oid))];
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sqlState, UndropError } from '../errors.ts';
+import type { ObjectKey } from '../catalog/closure.ts';
+import { isVerdict, sqlState, UndropError } from '../errors.ts';
 import type { Options } from '../options/options.ts';
 import type { Session } from '../session/session.ts';
 import { say } from '../text/log.ts';
@@ -78,7 +79,7 @@ export async function withLockTries<T>(
     }
   }
   throw last instanceof Changed
-    ? changedMeanwhile(last.objects, options)
+    ? changedMeanwhile(await nameObjects(session, last.objects), options)
     : await lockTimeout(session, oids(), options);
 }
 
@@ -117,10 +118,12 @@ async function waitFor(session: Session, { oid, sql }: Lock, ms: number): Promis
     await session.attempt(async () => {
       await session.run(`set local lock_timeout = ${ms}; ${sql}`);
       const [behind] = await session.read<{ holds: boolean }>(behindSql, [oid]);
-      if (behind?.holds !== false) throw new LetGo();
+      // ALTER … OWNER TO names the owner before the wait, who may have changed since: only LOCK TABLE changes nothing.
+      if (behind?.holds !== false || !sql.startsWith('lock table')) throw new LetGo();
     });
   } catch (error) {
-    if (!(error instanceof LetGo)) throw error;
+    // If the lock cannot be acquired at all, the attempt itself fails with the reason.
+    if (!(error instanceof LetGo) && !isVerdict(error)) throw error;
   }
 }
 
@@ -129,10 +132,9 @@ export class LetGo extends Error {}
 
 /** Another session has changed objects that were read under the locks. */
 export class Changed extends Error {
-  /** Names of the objects, with their kinds. */
-  readonly objects: readonly string[];
+  readonly objects: readonly ObjectKey[];
 
-  constructor(objects: readonly string[]) {
+  constructor(objects: readonly ObjectKey[]) {
     super('changed meanwhile');
     this.objects = objects;
   }
@@ -156,6 +158,19 @@ async function lockTimeout(
     reason: lines.join('\n') || 'The sessions that held them have released them since.',
     next: 'Run it again when these sessions have ended, or end them with pg_terminate_backend(pid).',
   });
+}
+
+const namesSql = /* sql */ `
+  select coalesce(i.type || ' ' || i.identity, 'an object that no longer exists') as name
+  from pg_catalog.unnest($1::text[]) with ordinality as k (key, position)
+  cross join lateral pg_catalog.pg_identify_object(
+    pg_catalog.split_part(k.key, '/', 1)::oid, pg_catalog.split_part(k.key, '/', 2)::oid, 0) as i
+  order by k.position`;
+
+/** Returns the current names of objects, with their types. */
+async function nameObjects(session: Session, keys: readonly ObjectKey[]): Promise<string[]> {
+  const named = await session.read<{ name: string }>(namesSql, [keys]);
+  return named.map(({ name }) => name);
 }
 
 function changedMeanwhile(objects: readonly string[], options: Patience): UndropError {

@@ -1,5 +1,5 @@
 import type { Closure, ObjectKey, Reach } from '../catalog/closure.ts';
-import { changedBetween } from '../catalog/facts/row-versions.ts';
+import { changedBetween, type Versions } from '../catalog/facts/row-versions.ts';
 import { Changed } from './lock-retries.ts';
 import type { ReadCommitted } from './second-connection.ts';
 
@@ -25,14 +25,16 @@ export interface Watch {
  * check at the end.
  *
  * @param reach all objects that the closure may consist of
+ * @param before the versions before it is read, so that any later change is noticed, whether or not the closure already
+ * reflects it
  */
 export async function watchClosure(
   reach: Reach,
+  before: Versions,
   committed: ReadCommitted,
   read: () => Promise<Closure>,
 ): Promise<Watch> {
-  // The versions are read first, so that any later change is noticed, whether or not the closure already reflects it.
-  let versions = await committed(reach);
+  let versions = before;
   const first = await read();
   let closure = first;
   const own = new Set(reach.members.filter(({ objsubid }) => objsubid === 0).map(({ key }) => key));
@@ -45,14 +47,12 @@ export async function watchClosure(
     },
     check: async (survivors) => {
       const changed = changedBetween(versions, await committed(reach));
-      const counting = survivors ? changed : changed.filter((key) => own.has(key));
-      if (counting.length > 0) throw new Changed(counting.map((key) => nameOf(closure, key)));
+      refuseChanged(survivors ? changed : changed.filter((key) => own.has(key)));
     },
   };
 }
 
-function nameOf({ members, survivors }: Closure, key: ObjectKey): string {
-  const member = members.find((candidate) => candidate.key === key && candidate.objsubid === 0);
-  const { kind, identity } = member ?? survivors.find(({ oid }) => key.endsWith(`/${oid}`)) ?? {};
-  return identity === undefined ? `object ${key}` : `${kind} ${identity}`;
+/** @throws Changed if there are any objects */
+export function refuseChanged(changed: readonly ObjectKey[]): void {
+  if (changed.length > 0) throw new Changed(changed);
 }

@@ -1,0 +1,247 @@
+import { expect } from 'chai';
+import knexFactory, { type Knex } from 'knex';
+import { isUndropError } from '../src/errors.ts';
+import { reversibleDrop } from '../src/index.ts';
+import { readSettings } from '../src/knex/settings.ts';
+import { dumpedStatements } from '../src/roundtrip/dump.ts';
+import { compareWitnesses, readWitness, type Witness } from '../src/roundtrip/witness.ts';
+import { quietly } from '../src/text/log.ts';
+import { wholeText } from './support/pg-dump.ts';
+import { type FaultProxy, startProxy } from './support/proxy.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+const schema = `
+  create table kept (id int primary key, note text);
+  create table gone (id serial primary key, kept int references kept, note text default 'x', check (id > 0));
+  create index gone_note on gone (note);
+  create table child (id int primary key, gone int references gone);
+  create view seen as select id, note from gone;
+  create function about(gone) returns text language sql as $$ select 'first' $$;
+  create function touch() returns trigger language plpgsql as 'begin return new; end';
+  create trigger touch before insert on gone for each row execute function touch();
+  create policy mine on gone using (id > 1);
+  comment on column gone.note is 'first';
+  grant select, delete on gone to long_changes_other;`;
+const data = `
+  insert into kept select generate_series(1, 3);
+  insert into gone (kept) select generate_series(1, 3);
+  insert into child values (1, 2);`;
+
+/** The changes that the other session commits. */
+const changes: Readonly<Record<string, string>> = {
+  'a grant on a table': 'grant update on gone to long_changes_other',
+  'a grant on a column': 'grant insert (note) on gone to long_changes_other with grant option',
+  'a revoke': 'revoke select on gone from long_changes_other',
+  'an index with another name': 'alter index gone_note rename to gone_by_note',
+  'a comment on a table': `comment on table gone is 'second'`,
+  'a comment on a column': `comment on column gone.note is 'second'`,
+  'a removed comment': 'comment on column gone.note is null',
+  'another default': `alter table gone alter note set default 'y'`,
+  'another owner of a table': 'alter table gone owner to long_changes_other',
+  'another name of a table': 'alter table gone rename to left_over',
+  'another row': `insert into gone values (7, null, 'seventh')`,
+  'another body of a function': `create or replace function about(gone) returns text language sql as $$ select 'second' $$`,
+  'another name of a function': 'alter function about(gone) rename to told',
+  'another owner of a function': 'alter function about(gone) owner to long_changes_other',
+  'another owner of a view': 'alter view seen owner to long_changes_other',
+  'a grant on a view': 'grant select (note) on seen to long_changes_other',
+  'a grant on a survivor': 'grant references on kept to long_changes_other',
+  'other default privileges': `alter default privileges grant all on tables to long_changes_other;
+    alter default privileges grant all on sequences to long_changes_other;
+    alter default privileges revoke execute on functions from public`,
+};
+const kinds = Object.keys(changes);
+
+/** Changes that are a reason to refuse a drop, whenever they are made. */
+const reasons: Readonly<Record<string, string>> = {
+  'another name of a table': 'missing-table',
+  'another row': 'not-empty',
+};
+
+/** The change waits for a lock of the drop, or its object no longer exists. */
+const refused = new Set(['55P03', '42P01', '42703', '42704', '42883']);
+
+/** The phases of `up`, as pg_stat_activity shows them, and the times before and after. */
+const stages = ['begin', 'gate', 'lock', 'capture', 'drop', 'rehearse', 'end'] as const;
+type Stage = (typeof stages)[number];
+
+interface Point {
+  readonly statement: number;
+  readonly when: 'before' | 'after';
+}
+
+describe('a change that another session commits between any two statements', function () {
+  this.timeout(1_800_000);
+  let server: TestServer;
+  let proxy: FaultProxy;
+  const counts = new Map<string, number>();
+  const count = (what: string) => counts.set(what, (counts.get(what) ?? 0) + 1);
+  /** The number of changes made in each phase; they take turns. */
+  const turns = new Map<Stage, number>(stages.map((stage) => [stage, 0]));
+
+  before(async () => {
+    server = await testServer();
+    proxy = await startProxy(server.config('postgres'));
+    await server.sql('postgres', 'create role long_changes_other');
+  });
+
+  after(async () => {
+    await proxy.stop();
+    await server.sql('postgres', 'drop role long_changes_other');
+    for (const [what, number] of counts) console.log(`      ${what}: ${number}`);
+  });
+
+  function nextFor(stage: Stage): string {
+    const turn = turns.get(stage) ?? 0;
+    turns.set(stage, turn + 1);
+    return kinds[turn % kinds.length] as string;
+  }
+
+  async function stateOf({ url }: TestDatabase): Promise<Witness> {
+    const knex = knexFactory({ client: 'pg', connection: url, pool: { min: 0, max: 1 } });
+    const copy = { knex, settings: readSettings({ DATABASE_URL: url }), drop: async () => undefined };
+    try {
+      return await readWitness(copy, async () => dumpedStatements(await wholeText(url)));
+    } finally {
+      await knex.destroy();
+    }
+  }
+
+  function through({ url }: TestDatabase): Knex {
+    const changed = new URL(url);
+    changed.port = String(proxy.port);
+    return knexFactory({ client: 'pg', connection: String(changed), pool: { min: 0, max: 1 } });
+  }
+
+  /** Returns whether the change was committed: it does not wait for locks of the drop. */
+  async function change(database: string, kind: string): Promise<boolean> {
+    try {
+      await server.sql(database, `set lock_timeout = '20ms'; begin; ${changes[kind]}; commit`);
+      return true;
+    } catch (error) {
+      if (refused.has((error as { code?: string }).code ?? '')) return false;
+      throw error;
+    }
+  }
+
+  async function stageOf(database: string): Promise<Stage | undefined> {
+    const [found] = await server.sql<{ stage: Stage }>(
+      database,
+      `select substr(application_name, length('knex-undrop: x')) as stage from pg_stat_activity
+      where datname = current_database() and application_name like 'knex-undrop: %'`,
+    );
+    return found?.stage;
+  }
+
+  for (const rows of ['refuse', 'copy'] as const) {
+    describe(`of an up with rows: '${rows}'`, () => {
+      const migration = reversibleDrop({ name: 'm', tables: ['gone'], dependents: 'cascade', rows });
+      const controls = new Map<string | undefined, Promise<Witness>>();
+      let template: string;
+      let statements: number;
+
+      before(async () => {
+        ({ name: template } = await server.createDatabase());
+        await server.sql(template, rows === 'copy' ? schema + data : schema);
+        await inCopy(async (database) => {
+          const knex = through(database);
+          proxy.arm();
+          await quietly(() => migration.up(knex));
+          statements = proxy.statements();
+          await knex.destroy();
+        });
+      });
+
+      after(() => server.dropDatabase(template));
+
+      async function inCopy<T>(work: (database: TestDatabase) => Promise<T>): Promise<T> {
+        const database = await server.createDatabase(undefined, { template });
+        try {
+          return await work(database);
+        } finally {
+          await server.dropDatabase(database.name);
+        }
+      }
+
+      /** The state without a drop, with a change or without. */
+      function control(kind: string | undefined): Promise<Witness> {
+        const make = () =>
+          inCopy(async (database) => {
+            if (kind !== undefined) expect(await change(database.name, kind)).to.equal(true);
+            return stateOf(database);
+          });
+        const state = controls.get(kind) ?? make();
+        controls.set(kind, state);
+        return state;
+      }
+
+      const allows = (kind: string, code: string) =>
+        code === 'done' || (code === reasons[kind] && !(code === 'not-empty' && rows === 'copy'));
+
+      async function strike(database: TestDatabase, point: Point): Promise<Stage | undefined> {
+        let struck: { stage: Stage; kind: string; isCommitted: boolean } | undefined;
+        let failure: unknown;
+        const act = async () => {
+          const isLate = point.statement > statements / 2;
+          const stage = (await stageOf(database.name)) ?? (isLate ? 'end' : 'begin');
+          const kind = nextFor(stage);
+          struck = { stage, kind, isCommitted: await change(database.name, kind) };
+        };
+        proxy.arm({
+          ...point,
+          fault: () =>
+            act().catch((error: unknown) => {
+              failure = error;
+            }),
+        });
+        const knex = through(database);
+        try {
+          const code = await quietly(() => migration.up(knex)).then(
+            () => 'done',
+            (error: unknown) => (isUndropError(error) ? `${error.code}: ${error.reason}` : String(error)),
+          );
+          proxy.arm();
+          expect(failure).to.equal(undefined);
+          // Sometimes up needs one statement less.
+          if (struck === undefined) return undefined;
+          const { stage, kind, isCommitted } = struck;
+          const about = `${point.when} statement ${point.statement} of ${statements}, at ${stage}: ${kind}, ${isCommitted ? 'committed' : 'refused'}, up: ${code}`;
+          const outcome = code.replace(/:.*/s, '');
+          expect(isCommitted ? allows(kind, outcome) : outcome === 'done', about).to.equal(true);
+          if (outcome === 'done') await quietly(() => migration.down(knex));
+          const is = await stateOf(database);
+          const { differences } = compareWitnesses(await control(isCommitted ? kind : undefined), is);
+          expect(differences, about).to.deep.equal([]);
+          const archive = `select from pg_namespace where nspname = 'undrop'`;
+          expect(await server.sql(database.name, archive), about).to.have.length(outcome === 'done' ? 1 : 0);
+          count(`rows: '${rows}', at ${stage}: ${isCommitted ? 'committed' : 'refused'}, up: ${outcome}`);
+          return stage;
+        } finally {
+          await knex.destroy();
+        }
+      }
+
+      it('is part of what down restores', async () => {
+        const places = new Map<Stage, Point[]>(stages.map((stage) => [stage, []]));
+        for (let statement = 1; statement <= statements; statement++) {
+          // To the server, the time after a statement is the time before the next one.
+          for (const when of statement === statements
+            ? (['before', 'after'] as const)
+            : (['before'] as const)) {
+            const stage = await inCopy((database) => strike(database, { statement, when }));
+            if (stage !== undefined) places.get(stage)?.push({ statement, when });
+          }
+        }
+        if (rows === 'refuse') return;
+        // If a phase has fewer statements than there are changes, the remaining changes.
+        for (const [stage, points] of places) {
+          for (let next = 0; (turns.get(stage) ?? 0) < kinds.length; next++) {
+            const point = points[next % points.length] as Point;
+            expect(next).to.be.lessThan(10 * kinds.length);
+            await inCopy((database) => strike(database, point));
+          }
+        }
+      });
+    });
+  }
+});
