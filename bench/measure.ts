@@ -15,7 +15,7 @@ export interface Measured {
   readonly ratio: number;
 }
 
-/** Runs both until V8 has compiled the code and the connection has cached its plans. */
+/** Runs both until V8 has compiled the code and the server has cached the catalogs. */
 export async function warmUp(up: () => Promise<unknown>, down: () => Promise<unknown>): Promise<void> {
   for (let turn = 0; turn < 15; turn++) {
     await up();

@@ -116,6 +116,8 @@ export function exitCodeOf(error: unknown): 1 | 2 | 3 {
  */
 export function sqlState(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
+  // EPIPE is a code of the operating system.
+  if ('syscall' in error) return undefined;
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
 }
 

@@ -4,6 +4,10 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import knexLib from 'knex';
+import { reversibleDrop } from '../src/index.ts';
+import { quietly } from '../src/text/log.ts';
+import { refusalOf } from './support/migrate.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
@@ -38,17 +42,17 @@ describe(`behind PgBouncer${program === undefined ? ' (it is not installed)' : '
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   });
 
-  async function start(poolMode: string): Promise<string> {
+  async function start(poolMode: string, settings = ''): Promise<string> {
     const { host, port } = server.config('postgres');
     const listen = await freePort();
-    const [users, config, log] = ['users', `${poolMode}.ini`, `${poolMode}.log`].map((name) =>
+    const [users, config, log] = ['users', `${listen}.ini`, `${listen}.log`].map((name) =>
       join(folder, name),
     );
     writeFileSync(users as string, '"postgres" ""\n');
     writeFileSync(
       config as string,
       `[databases]\n* = host=${host} port=${port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${listen}\n` +
-        `unix_socket_dir =\nauth_type = trust\nauth_file = ${users}\npool_mode = ${poolMode}\nlogfile = ${log}\n`,
+        `unix_socket_dir =\nauth_type = trust\nauth_file = ${users}\npool_mode = ${poolMode}\nlogfile = ${log}\n${settings}\n`,
     );
     const runAs = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
     bouncer = spawn(program as string, ['-q', config as string], { ...runAs, stdio: 'ignore' });
@@ -58,6 +62,46 @@ describe(`behind PgBouncer${program === undefined ? ' (it is not installed)' : '
     }
     return `postgres://postgres@127.0.0.1:${listen}/${database.name}`;
   }
+
+  it('with pool_mode transaction, a knexfile of the project works', async () => {
+    const url = await start('transaction', 'server_round_robin = 1');
+    await server.sql(database.name, 'create table gone (id int primary key); create table stays (id int)');
+    const { up, down } = reversibleDrop({ name: 'behind_a_pooler', tables: ['gone'] });
+    const knex = knexLib({ client: 'pg', connection: url, pool: { min: 0, max: 4 } });
+    const isThere = async () =>
+      (await knex.raw(`select pg_catalog.to_regclass('gone') is not null as there`)).rows[0].there;
+    try {
+      for (let turn = 0; turn < 3; turn++) {
+        // Other transactions, so that each one here has another connection to the server.
+        const others = [1, 2].map(() => knex.transaction((other) => other.raw('select pg_sleep(0.1)')));
+        await quietly(() => knex.transaction(up));
+        expect(await isThere()).to.equal(false);
+        await quietly(() => knex.transaction(down));
+        expect(await isThere()).to.equal(true);
+        await Promise.all(others);
+      }
+    } finally {
+      await knex.destroy();
+      await server.sql(database.name, 'drop schema undrop cascade; drop table gone, stays');
+    }
+  });
+
+  it('with room for one connection, up is refused', async () => {
+    const url = await start('transaction', 'default_pool_size = 1');
+    await server.sql(database.name, 'create table gone (id int primary key)');
+    const { up } = reversibleDrop({ name: 'behind_a_narrow_pooler', tables: ['gone'] });
+    const knex = knexLib({ client: 'pg', connection: url });
+    try {
+      const error = await refusalOf(
+        quietly(() => knex.transaction(up)),
+        'no-connection',
+      );
+      expect(error.message).to.contain('second connection');
+    } finally {
+      await knex.destroy();
+      await server.sql(database.name, 'drop table gone');
+    }
+  });
 
   for (const poolMode of ['transaction', 'session']) {
     // The pool modes cannot be distinguished from outside.

@@ -82,7 +82,7 @@ const strangersSql = /* sql */ `
  * @throws UndropError `archive-damaged`, listing the other privileges
  */
 export async function checkKeepers(session: Session): Promise<void> {
-  const strangers = await session.read<Stranger>(strangersSql, []);
+  const strangers = await session.read<Stranger>(strangersSql);
   const healed = strangers.filter((stranger) => stranger.healed);
   const left = healed.length === 0 ? strangers : await revoke(session, healed);
   if (left.length === 0) return;
@@ -99,7 +99,7 @@ export async function checkKeepers(session: Session): Promise<void> {
 /** @returns the privileges that are left, such as those that another role has granted */
 async function revoke(session: Session, readers: readonly Stranger[]): Promise<Stranger[]> {
   await session.run(readers.map(({ sql }) => sql).join(';\n'));
-  const left = await session.read<Stranger>(strangersSql, []);
+  const left = await session.read<Stranger>(strangersSql);
   const lines = new Set(left.map(({ line }) => line));
   for (const { line } of readers) if (!lines.has(line)) say(`${line}, which holds dropped rows: revoked`);
   return left;

@@ -203,8 +203,8 @@ const stateSql = /* sql */ `
 export async function ensureArchive(session: Session): Promise<void> {
   // Two migrations that start on a new database must not both create it.
   const [, [state]] = await session.together([
-    session.write(`select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('undrop.archive'))`, []),
-    session.read<{ schema: boolean; tables: boolean; mayCreate: boolean }>(stateSql, []),
+    session.write(`select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('undrop.archive'))`),
+    session.read<{ schema: boolean; tables: boolean; mayCreate: boolean }>(stateSql),
   ]);
   if (state?.schema === false) {
     if (!state.mayCreate) throw mayNotCreate(session);
@@ -241,14 +241,14 @@ async function readRelations(session: Session): Promise<string[]> {
  * @throws UndropError `archive-damaged` where its format is newer
  */
 export async function hasArchive(session: Session): Promise<boolean> {
-  const [state] = await session.read<{ tables: boolean }>(stateSql, []);
+  const [state] = await session.read<{ tables: boolean }>(stateSql);
   if (state?.tables !== true) return false;
   await checkFormat(session);
   return true;
 }
 
 async function checkFormat(session: Session): Promise<number> {
-  const [identity] = await session.read<{ format: number }>('select format from undrop.identity', []);
+  const [identity] = await session.read<{ format: number }>('select format from undrop.identity');
   if (identity !== undefined && identity.format <= formats.length) return identity.format;
   throw new UndropError('archive-damaged', {
     subject: 'undrop',

@@ -37,7 +37,6 @@ interface Circumstances {
 export async function newEntry(session: Session): Promise<number> {
   const [next] = await session.read<{ id: number }>(
     `select pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('undrop.drops', 'id')) as id`,
-    [],
   );
   return Number(next?.id);
 }

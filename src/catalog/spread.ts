@@ -34,7 +34,7 @@ const selects: Readonly<Record<SpreadTable['by'], string>> = {
 
 /** Finds the tables of the closure that an extension distributes. */
 export async function findSpreadTables(session: Session, closure: Closure): Promise<Obstacle[]> {
-  const [installed] = await session.read<Record<SpreadTable['by'], boolean>>(catalogsSql, []);
+  const [installed] = await session.read<Record<SpreadTable['by'], boolean>>(catalogsSql);
   const present = (['citus', 'hypertable', 'chunk'] as const).filter((by) => installed?.[by]);
   if (present.length === 0) return [];
   const sql = /* sql */ `

@@ -3,7 +3,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import pg from 'pg';
 import { UndropError } from '../errors.ts';
-import { describeServer, refuseOtherProducts } from '../session/server.ts';
+import { describeServer, readBanner } from '../session/server.ts';
 import { printable } from '../text/printable.ts';
 import { namesServer, readSettings } from './settings.ts';
 import type { Target } from './target.ts';
@@ -88,9 +88,7 @@ export async function connect(target: Target): Promise<pg.Client> {
 }
 
 async function checkServer(client: pg.Client): Promise<{ pid: number }> {
-  // Asked first: some other products do not know the rest.
-  const { rows: banners } = await client.query<{ version: string }>('select pg_catalog.version() as version');
-  refuseOtherProducts(banners[0]?.version ?? '');
+  await readBanner(client);
   const { rows } = await client.query<{ version: string; number: number; pid: number }>(/* sql */ `
     select pg_catalog.current_setting('server_version') as version,
       pg_catalog.current_setting('server_version_num')::int as number,

@@ -2,10 +2,10 @@ import createKnex, { type Knex } from 'knex';
 import type { Reach } from '../catalog/closure.ts';
 import { readVersions, type Versions } from '../catalog/facts/row-versions.ts';
 import { UndropError } from '../errors.ts';
-import { type Connection, Conversation } from '../session/conversation.ts';
 import { pins } from '../session/pinned-settings.ts';
 import { explain } from '../session/server-errors.ts';
 import type { Session } from '../session/session.ts';
+import { type Connection, statementsOn } from '../session/statements.ts';
 
 /**
  * Reads the committed versions of the catalog rows of some objects, without the changes of the migration's transaction.
@@ -67,12 +67,12 @@ type Reading = Pick<Session, 'read'>;
 
 /** Returns a function that reads in a new transaction each time, and so sees everything committed until then. */
 function reader(connection: Connection): <T>(read: (other: Reading) => Promise<T>) => Promise<T> {
-  const conversation = new Conversation(connection);
+  const statements = statementsOn(connection);
   return async (read) => {
     try {
-      await conversation.run(`begin isolation level read committed; ${setSql}`);
-      const result = await read(conversation);
-      await conversation.run('commit');
+      await statements.run(`begin isolation level read committed; ${setSql}`);
+      const result = await read(statements);
+      await statements.run('commit');
       return result;
     } catch (error) {
       throw explain(error);
@@ -90,7 +90,7 @@ const identitySql = /* sql */ `
   where d.datname = pg_catalog.current_database()`;
 
 async function identify(session: Reading): Promise<string | undefined> {
-  const [row] = await session.read<{ identity: string }>(identitySql, []);
+  const [row] = await session.read<{ identity: string }>(identitySql);
   return row?.identity;
 }
 

@@ -47,7 +47,7 @@ export async function checkDeferred(
   purpose: string,
   find: () => Promise<readonly number[]>,
 ): Promise<void> {
-  const changed = await session.read<{ oid: number }>(changedSql, []);
+  const changed = await session.read<{ oid: number }>(changedSql);
   if (changed.length === 0) return;
   const relations = await find();
   if (!changed.some(({ oid }) => relations.includes(oid))) return;

@@ -40,8 +40,7 @@ export const pins: Readonly<Record<string, string>> = {
 };
 
 /**
- * Rows are read in physical order, as by pg_dump. Planning a query over thirty catalogs takes longer than running it,
- * so generic plans are used.
+ * Rows are read in physical order, as by pg_dump. Parameters are mostly lists of OIDs, on whose values plans do not depend.
  */
 const howToRead = {
   synchronize_seqscans: 'off',
@@ -87,7 +86,7 @@ export interface Found {
 }
 
 /** Runs a statement. Statements passed at the same time run one after the other. */
-type Run = (text: string, values: readonly unknown[]) => Promise<Record<string, string | null>[]>;
+type Run = (text: string, values?: readonly unknown[]) => Promise<Record<string, string | null>[]>;
 
 const encodingSql = `select pg_catalog.current_setting('client_encoding') as setting`;
 
@@ -116,10 +115,10 @@ const foundSql = /* sql */ `
  */
 export async function pin(run: Run): Promise<Found> {
   const [[encoding], , [path], , [found]] = await together([
-    run(encodingSql, []),
-    run(`set local client_encoding = ${pins.client_encoding}`, []),
-    run(pathSql, []),
-    run(`set local search_path = ${pins.search_path}`, []),
+    run(encodingSql),
+    run(`set local client_encoding = ${pins.client_encoding}`),
+    run(pathSql),
+    run(`set local search_path = ${pins.search_path}`),
     run(foundSql, [
       [...Object.keys(JSON.parse(pinned)), 'lock_timeout', 'application_name'],
       JSON.stringify(safe),

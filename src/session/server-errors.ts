@@ -9,7 +9,8 @@ type Explanation = readonly [code: ErrorCode, message: string, next: string];
  */
 export function explain(error: unknown, about?: { subject: string; words: string }): unknown {
   if (isUndropError(error) || !(error instanceof Error)) return error;
-  const state = sqlState(error) ?? (brokenOff.test(error.message) ? 'no answer' : undefined);
+  const state =
+    sqlState(error) ?? Object.keys(driverWords).find((what) => driverWords[what]?.test(error.message));
   if (state === undefined) return error;
   const [code, message, next] = explanations[state] ?? [
     'server-error',
@@ -25,9 +26,12 @@ export function explain(error: unknown, about?: { subject: string; words: string
   });
 }
 
-// Messages of the driver for a lost connection, which has no SQLSTATE.
-const brokenOff =
-  /^(Connection terminated|Client has encountered a connection error|read ECONNRESET|write EPIPE)/;
+// Messages of the driver, which has no codes for a lost connection and for its option query_timeout.
+const driverWords: Readonly<Record<string, RegExp>> = {
+  'no answer':
+    /^(Connection terminated|Client has encountered a connection error|Client was closed|read ECONNRESET|write EPIPE)/,
+  'no time': /^Query read timeout/,
+};
 
 const lost: Explanation = [
   'no-connection',
@@ -38,6 +42,11 @@ const lost: Explanation = [
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 const explanations: Readonly<Record<string, Explanation>> = {
   'no answer': lost,
+  'no time': [
+    'no-connection',
+    'A statement took longer than the option query_timeout of the connection; the open transaction is rolled back.',
+    'Increase or remove query_timeout, and run it again: it finds out what has been done.',
+  ],
   // Terminated by an administrator, a shutdown, a crash or an idle timeout.
   '57P01': lost,
   '57P02': lost,

@@ -113,6 +113,37 @@ const products: readonly { name: string; pattern: RegExp; reason: string }[] = [
   },
 ];
 
+/** What a client of `pg` asks with. */
+interface Asking {
+  query(config: { text: string; types: object }): Promise<{ rows: { banner: unknown }[] }>;
+}
+
+/**
+ * What `version()` gives. It is asked before anything else, since some other products do not even know savepoints.
+ *
+ * @throws UndropError `unsupported-server` where it is not PostgreSQL itself, or where the driver is pg-native
+ */
+export async function readBanner(client: Asking): Promise<string> {
+  // pg-native does not use the type parsers of a query. https://node-postgres.com/features/queries#types
+  const types = { getTypeParser: () => (text: string) => ({ text }) };
+  const { rows } = await client.query({ text: 'select pg_catalog.version() as banner', types });
+  const banner = rows[0]?.banner;
+  if (typeof banner !== 'object' || banner === null) throw native();
+  const { text } = banner as { text: string };
+  refuseOtherProducts(text);
+  return text;
+}
+
+// https://node-postgres.com/features/native
+function native(): UndropError {
+  return new UndropError('unsupported-server', {
+    subject: 'pg-native',
+    message: 'The driver pg-native is not supported.',
+    reason: 'It has no COPY and no type parsers for a single query.',
+    next: 'Use pg itself: the Knex client "pg", without the environment variable NODE_PG_FORCE_NATIVE.',
+  });
+}
+
 /**
  * Refuses servers that are not PostgreSQL itself.
  *

@@ -5,10 +5,10 @@ import { type CopyToStreamQuery, from as copyFrom, to as copyTo } from 'pg-copy-
 import { isUndropError, UndropError } from '../errors.ts';
 import { say } from '../text/log.ts';
 import { type Results, together } from '../text/together.ts';
-import { asJson, type Connection, Conversation } from './conversation.ts';
 import { type Found, makeSafe, pin, pins, setAll } from './pinned-settings.ts';
-import { describeServer, refuseOtherProducts, type Server } from './server.ts';
+import { describeServer, readBanner, type Server } from './server.ts';
 import { explain, onlyRead } from './server-errors.ts';
+import { asJson, type Connection, rowsOf, statementsOn } from './statements.ts';
 import { type Cancellable, stoppable } from './stoppable.ts';
 
 /** One transaction on one connection, with every setting pinned that changes what PostgreSQL prints or does. */
@@ -18,25 +18,22 @@ export interface Session {
   /** The role that acts, and the schemas that an unqualified name is looked up in. */
   readonly role: string;
   readonly schemas: readonly string[];
-  /**
-   * Rows of one query, every value as JSON carries it: cast to text in the query what a number cannot hold. One that comes
-   * again is planned once where it has a list of values, which may be empty.
-   */
+  /** Rows of one query, every value as JSON carries it: cast to text in the query what a number cannot hold. */
   read<Row extends object>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
   /**
    * The same of a query that runs under another search path, for what is printed then. It is parsed under the pinned one:
    * nothing in the query itself is looked up in the other schemas.
    */
   readUnder<Row extends object>(path: string, sql: string, values: readonly unknown[]): Promise<Row[]>;
-  /** An insert or update that comes again, with what it returns. */
-  write<Row extends object>(sql: string, values: readonly unknown[]): Promise<Row[]>;
+  /** An insert or update, with what it returns. */
+  write<Row extends object>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
   /** Statements sent as they are: many without values, or one with some. */
   run(sql: string, values?: readonly unknown[]): Promise<void>;
   /** The same, under the settings that the session was found with: for what runs code of the user. */
   asFound(sql: string): Promise<void>;
   /**
-   * Works that go on at the same time, so that what they ask for at one moment goes in one message. None of them may make
-   * a savepoint. All have ended before the first error is thrown, and ask for nothing while it is rolled back.
+   * Works that go on at the same time. None of them may make a savepoint. All have ended before the first error is thrown,
+   * and ask for nothing while it is rolled back.
    */
   together<Works extends readonly unknown[]>(works: readonly [...Works]): Promise<Results<Works>>;
   /** `copy … from stdin`, in the text format; the embedded server takes none. */
@@ -74,7 +71,7 @@ export async function inSession<T>(
   kind: SessionKind = {},
 ): Promise<T> {
   const dialect = knex.client.config.client;
-  if (knex.client.driverName !== 'pg' || knex.client.dialect !== 'postgresql') {
+  if (!/^pg(native)?$/.test(knex.client.driverName) || knex.client.dialect !== 'postgresql') {
     throw new UndropError('unsupported-server', {
       subject: String(dialect),
       message: `The Knex client ${JSON.stringify(dialect)} is not supported.`,
@@ -128,73 +125,68 @@ async function withPins<T>(
   kind: SessionKind,
   check: () => void,
 ): Promise<T> {
-  const conversation = new Conversation(connection);
-  const query = async (text: string) => {
+  const banner = await readBanner(connection);
+  const statements = statementsOn(connection);
+  const run = async (text: string, values?: readonly unknown[]) => {
     check();
-    return conversation.run(text);
-  };
-
-  const prepared = async (text: string, values: readonly unknown[], comesAgain = true) => {
-    check();
-    return conversation.prepared(text, values, comesAgain);
+    return statements.run(text, values);
   };
 
   // A connection that is gone cannot roll back; the server has done it, and the first error tells why.
   const undo = async (error: unknown): Promise<never> => {
-    await query('rollback to savepoint undrop; release savepoint undrop').catch(() => undefined);
+    await run('rollback to savepoint undrop; release savepoint undrop').catch(() => undefined);
     throw error;
   };
 
   const attempt = async <R>(inner: () => Promise<R>): Promise<R> => {
-    await query('savepoint undrop');
+    await run('savepoint undrop');
     let result: R;
     try {
       result = await inner();
     } catch (error) {
       return undo(error);
     }
-    await query('release savepoint undrop');
+    await run('release savepoint undrop');
     return result;
   };
 
   const attemptRun = async (text: string): Promise<void> => {
     // By itself: of a message that it cannot parse the server does nothing at all.
-    await query('savepoint undrop');
-    await query(`${text};\nrelease savepoint undrop`).catch(undo);
+    await run('savepoint undrop');
+    await run(`${text};\nrelease savepoint undrop`).catch(undo);
   };
 
-  const write = async <Row>(text: string, values: readonly unknown[]): Promise<Row[]> =>
-    (await prepared(text, values)) as Row[];
+  const write = async <Row>(text: string, values?: readonly unknown[]): Promise<Row[]> =>
+    (await run(text, values)) as Row[];
 
   const read = async <Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]> => {
     check();
-    return conversation.read<Row>(text, values);
+    return statements.read<Row>(text, values);
   };
 
   // Asked for at one moment, so that nothing else is read in between. A cursor is parsed and planned when it is declared.
   // https://www.postgresql.org/docs/current/sql-declare.html
-  const readUnder = async <Row>(path: string, text: string, values: readonly unknown[]): Promise<Row[]> => {
-    const [, , [row]] = await together([
-      prepared(`declare undrop no scroll cursor for ${asJson(text)}`, values, false),
-      prepared(`set local search_path = ${path}`, [], false),
-      prepared('fetch undrop', [], false),
-      prepared('close undrop', [], false),
-      prepared(`set local search_path = ${pins.search_path}`, [], false),
+  const readUnder = async <Row extends object>(
+    path: string,
+    text: string,
+    values: readonly unknown[],
+  ): Promise<Row[]> => {
+    const [, , rows] = await together([
+      run(`declare undrop no scroll cursor for ${asJson(text)}`, values),
+      run(`set local search_path = ${path}`),
+      run('fetch undrop'),
+      run('close undrop'),
+      run(`set local search_path = ${pins.search_path}`),
     ]);
-    return JSON.parse(row?.rows ?? '[]');
+    return rowsOf(rows);
   };
 
-  // Asked first: some of them do not even know savepoints.
-  const [row] = await query('select pg_catalog.version() as banner');
-  const banner = row?.banner ?? '';
-  refuseOtherProducts(banner);
-
   const act = async (): Promise<T> => {
-    const found = await pin(prepared);
+    const found = await pin(run);
     checkKind(found, kind);
-    const settings = isReading(kind) ? found.settings : await makeSafe(prepared, found);
+    const settings = isReading(kind) ? found.settings : await makeSafe(run, found);
     const server = describeServer(found.version, Number(found.versionNumber), banner);
-    const [look] = server.looksForClients ? await prepared(lookSql, []) : [];
+    const [look] = server.looksForClients ? await run(lookSql) : [];
     const session: Session = {
       server,
       database: found.database,
@@ -204,32 +196,34 @@ async function withPins<T>(
       readUnder,
       write,
       run: async (text, values) => {
-        await (values === undefined ? query(text) : prepared(text, values, false));
+        await run(text, values);
       },
       asFound: async (text) => {
-        const [row] = await prepared(nowSql, [found.settings]);
-        await prepared(setAll, [found.settings]);
-        await query(text);
+        const [row] = await run(nowSql, [found.settings]);
+        await run(setAll, [found.settings]);
+        await run(text);
         // As in `pin`: nothing is looked up in the user's path.
-        await query(`set local search_path = ${pins.search_path}`);
-        await prepared(setAll, [row?.settings]);
+        await run(`set local search_path = ${pins.search_path}`);
+        await run(setAll, [row?.settings]);
       },
       together,
-      copyIn: (text, rows) => pipeline(Readable.from(rows), connection.query(copyFrom(text))),
-      copyOut: (text, put) => drain(connection.query(copyTo(text)), put),
-      phase: (name) => conversation.mention(phaseSql, [`knex-undrop: ${name}`]),
+      copyIn: (text, rows) =>
+        statements.copy((to) => pipeline(Readable.from(rows), to.query(copyFrom(text)))),
+      copyOut: (text, put) => statements.copy((from) => drain(from.query(copyTo(text)), put)),
+      // Where it fails, so does the next statement, which somebody waits for.
+      phase: (name) => void statements.run(phaseSql, [`knex-undrop: ${name}`]).catch(() => undefined),
       attempt,
       attemptRun,
       rehearse: async (inner) => {
-        await query('savepoint undrop_rehearsal');
+        await run('savepoint undrop_rehearsal');
         const result = await inner();
-        await query('rollback to savepoint undrop_rehearsal; release savepoint undrop_rehearsal');
+        await run('rollback to savepoint undrop_rehearsal; release savepoint undrop_rehearsal');
         return result;
       },
     };
     const result = await work(session);
-    if (look !== undefined) conversation.mention(lookNoMoreSql, [look.before]);
-    await prepared(setAll, [settings]);
+    await run(setAll, [settings]);
+    if (look !== undefined) await run(lookNoMoreSql, [look.before]);
     return result;
   };
   // A savepoint could not export its snapshot, and has nothing to take back.

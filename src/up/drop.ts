@@ -58,7 +58,7 @@ export async function drop(session: Session, tables: readonly Table[], closure: 
 }
 
 async function readDeleted(session: Session): Promise<Map<string, number>> {
-  const rows = await session.read<{ catalog: string; rows: number; counts: boolean }>(deletedSql, []);
+  const rows = await session.read<{ catalog: string; rows: number; counts: boolean }>(deletedSql);
   if (rows.every(({ counts }) => !counts)) {
     throw new UndropError('unsupported-server', {
       subject: 'track_counts',

@@ -12,7 +12,7 @@ const publicationsSql = /* sql */ `
  * https://www.postgresql.org/docs/current/logical-replication-restrictions.html
  */
 export async function describePublished(session: Session): Promise<string | undefined> {
-  const publications = await session.read<{ name: string }>(publicationsSql, []);
+  const publications = await session.read<{ name: string }>(publicationsSql);
   if (publications.length === 0) return undefined;
   const names = publications.map(({ name }) => name).join(', ');
   return `publications for all tables include the archive (${names}): replication stops on a subscriber without the schema undrop`;
