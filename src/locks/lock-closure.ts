@@ -5,7 +5,7 @@ import type { Table } from '../options/table.ts';
 import type { Session } from '../session/session.ts';
 import { Changed, LetGo, type Lock, type Patience, withLockTries } from './lock-retries.ts';
 import type { ReadCommitted } from './second-connection.ts';
-import { refuseChanged, type Watch, watchClosure } from './watch-closure.ts';
+import { committedVersions, refuseChanged, type Watch, watchClosure } from './watch-closure.ts';
 
 // The locks that DROP acquires on the closure and its survivors, acquired beforehand in one stable order. LOCK TABLE on
 // a view would lock its base tables, does not accept sequences, and requires privileges that an owner may have revoked:
@@ -47,8 +47,7 @@ export interface Locked extends Watch {
  * and write the survivors until the work locks them: a capture takes time, and only needs their structure to stay the
  * same. If another session has changed the closure, the attempt releases all locks and starts again.
  *
- * @param committed reads the changes that other sessions committed; by default there are none, as for a closure that
- * this transaction created
+ * @param committed reads committed data; not needed if there are no other sessions, or this transaction created the tables
  * @throws UndropError `lock-timeout`, which names the sessions that hold the locks; `drop-differs`, which names the
  * objects that other sessions changed; `missing-table` for tables that another session renamed; `insufficient-privilege`
  * for tables that cannot be locked; whatever `work` throws
@@ -58,13 +57,13 @@ export async function lockClosure<T>(
   tables: readonly Table[],
   options: Patience,
   work: (locked: Locked) => Promise<T>,
-  committed: ReadCommitted = async () => new Map(),
+  committed?: ReadCommitted,
 ): Promise<T> {
   const oids = tables.map(({ oid }) => oid);
   const plan = async () => {
     const reach = await readReach(session, oids);
     // Planning this query takes longer than running it, so it is planned before other sessions wait for the locks.
-    const versions = await committed(reach);
+    const versions = await committedVersions(committed, reach);
     const [first, ofSurvivors] = await session.together([
       readLocks(session, reach),
       readSurvivorLocks(session, reach.survivors, 'access exclusive'),
@@ -82,7 +81,8 @@ export async function lockClosure<T>(
       if (number > 1) planned = await plan();
       const { reach, versions, first, locks } = planned;
       // The locks name objects and owners. If an owner has changed since, such a lock would undo that change.
-      const check = async () => refuseChanged(changedBetween(versions, await committed(reach)));
+      const check = async () =>
+        refuseChanged(changedBetween(versions, await committedVersions(committed, reach)));
       await takeLocks(session, first, ms).catch((error: unknown) => throwCause(check, error));
       await check();
       const watch = await watchClosure(reach, versions, committed, async () => {
@@ -93,7 +93,7 @@ export async function lockClosure<T>(
         return closure;
       });
       const locked = { ...watch, lockSurvivors: () => lockSurvivors(session, watch.closure, locks, ms) };
-      return work(locked).catch((error: unknown) => throwCause(() => watch.check(true), error));
+      return work(locked).catch((error: unknown) => throwCause(watch.check, error));
     },
   );
 }

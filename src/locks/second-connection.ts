@@ -1,44 +1,41 @@
 import createKnex, { type Knex } from 'knex';
-import type { Reach } from '../catalog/closure.ts';
-import { readVersions, type Versions } from '../catalog/facts/row-versions.ts';
 import { UndropError } from '../errors.ts';
 import { pins } from '../session/pinned-settings.ts';
 import { explain } from '../session/server-errors.ts';
 import type { Session } from '../session/session.ts';
 import { type Connection, statementsOn } from '../session/statements.ts';
 
-/**
- * Reads the committed versions of the catalog rows of some objects, without the changes of the migration's transaction.
- */
-export type ReadCommitted = (reach: Reach) => Promise<Versions>;
+/** Reads committed data, without the changes of the migration's transaction. */
+export type ReadCommitted = <T>(read: (other: Pick<Session, 'read'>) => Promise<T>) => Promise<T>;
 
 /**
  * Does work while a second connection is open, with the settings of the first. A transaction sees its own changes, and
  * so cannot tell whether another session has changed the same rows. The connection is opened while the work starts.
  *
- * @param work must await `opened` before it changes anything
+ * @param work must await `opened` before it changes anything; undefined on an embedded server, which has no other sessions
  * @throws UndropError `no-connection` if a second connection cannot be opened, `unsupported-server` if it reaches
  * another server; whatever `work` throws
  */
 export async function withSecondConnection<T>(
   knex: Knex,
   session: Session,
-  work: (opened: Promise<ReadCommitted>) => Promise<T>,
+  work: (opened: Promise<ReadCommitted | undefined>) => Promise<T>,
 ): Promise<T> {
-  // An embedded server has no other sessions.
-  if (!session.server.shared) return work(Promise.resolve(async () => new Map()));
+  if (!session.server.shared) return work(Promise.resolve(undefined));
   const identity = await identify(session);
   const pool = createKnex(secondConfig(knex));
   const opening: Promise<Connection> = pool.client.acquireConnection();
   const opened = opening.then(
     async (connection) => {
-      const committed = reader(connection);
-      if ((await committed(identify)) !== identity) throw anotherServer(session);
-      return (reach: Reach) => committed((other) => readVersions(other, reach));
+      const committed = reader(connection, (other) => {
+        if (other !== identity) throw anotherServer(session);
+      });
+      await committed(async () => undefined);
+      return committed;
     },
     (error: unknown) => Promise.reject(noSecond(session, error)),
   );
-  // The work receives the error when it awaits `opened`.
+  // The error is thrown where `work` awaits the connection.
   opened.catch(() => undefined);
   try {
     return await work(opened);
@@ -56,21 +53,32 @@ export async function withSecondConnection<T>(
 function secondConfig(knex: Knex): Knex.Config {
   const { config } = knex.client as { config: Knex.Config };
   // The one connection stays open until the work has ended.
-  const pool = { ...config.pool, min: 0, max: 1, idleTimeoutMillis: 2 ** 31 - 1 };
-  return { ...config, pool, acquireConnectionTimeout: 10_000, log: { warn: silent, error: silent } };
+  const pool = {
+    ...config.pool,
+    min: 0,
+    max: 1,
+    idleTimeoutMillis: 2 ** 31 - 1,
+    createTimeoutMillis: patience,
+  };
+  return { ...config, pool, acquireConnectionTimeout: patience, log: { warn: silent, error: silent } };
 }
+
+const patience = 10_000;
 
 /** Errors that Knex would log are thrown as well. */
 const silent = () => undefined;
 
-type Reading = Pick<Session, 'read'>;
-
-/** Returns a function that reads in a new transaction each time, and so sees everything committed until then. */
-function reader(connection: Connection): <T>(read: (other: Reading) => Promise<T>) => Promise<T> {
+/**
+ * Returns a function that reads in a new transaction each time, and so sees everything committed until then.
+ *
+ * @param check receives the identity of the server, which a pooler may change from one transaction to the next
+ */
+function reader(connection: Connection, check: (identity: string | undefined) => void): ReadCommitted {
   const statements = statementsOn(connection);
   return async (read) => {
     try {
       await statements.run(`begin isolation level read committed; ${setSql}`);
+      check(await identify(statements));
       const result = await read(statements);
       await statements.run('commit');
       return result;
@@ -89,7 +97,7 @@ const identitySql = /* sql */ `
   from pg_catalog.pg_database as d
   where d.datname = pg_catalog.current_database()`;
 
-async function identify(session: Reading): Promise<string | undefined> {
+async function identify(session: Pick<Session, 'read'>): Promise<string | undefined> {
   const [row] = await session.read<{ identity: string }>(identitySql);
   return row?.identity;
 }

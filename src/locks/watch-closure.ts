@@ -1,5 +1,5 @@
 import type { Closure, ObjectKey, Reach } from '../catalog/closure.ts';
-import { changedBetween, type Versions } from '../catalog/facts/row-versions.ts';
+import { changedBetween, readNeeding, readVersions, type Versions } from '../catalog/facts/row-versions.ts';
 import { Changed } from './lock-retries.ts';
 import type { ReadCommitted } from './second-connection.ts';
 
@@ -11,11 +11,10 @@ export interface Watch {
   readonly closure: Closure;
   /** Returns the current closure: the same JavaScript object unless another session has changed it. */
   renew(): Promise<Closure>;
-  /**
-   * @param survivors whether changes to survivors count too
-   * @throws Changed if another session has committed a change since the closure was last read
-   */
-  check(survivors: boolean): Promise<void>;
+  /** @throws Changed if another session has committed a change since the closure was last read */
+  check(): Promise<void>;
+  /** @throws Changed if another session has committed an object that depends on the closure, which is dropped by now */
+  checkDropped(): Promise<void>;
 }
 
 /**
@@ -25,31 +24,41 @@ export interface Watch {
  * check at the end.
  *
  * @param reach all objects that the closure may consist of
- * @param before the versions before it is read, so that any later change is noticed, whether or not the closure already
- * reflects it
+ * @param before the versions before the closure is read, so that any later change is noticed, whether or not the closure
+ * already reflects it
+ * @param committed reads committed data; undefined if there are no other sessions
  */
 export async function watchClosure(
   reach: Reach,
   before: Versions,
-  committed: ReadCommitted,
+  committed: ReadCommitted | undefined,
   read: () => Promise<Closure>,
 ): Promise<Watch> {
+  const readDepending = async () => (await committed?.((other) => readNeeding(other, reach))) ?? none.needing;
   let versions = before;
   const first = await read();
   let closure = first;
-  const own = new Set(reach.members.filter(({ objsubid }) => objsubid === 0).map(({ key }) => key));
   return {
     closure: first,
     renew: async () => {
-      const current = await committed(reach);
+      const current = await committedVersions(committed, reach);
       if (changedBetween(versions, current).length > 0) [versions, closure] = [current, await read()];
       return closure;
     },
-    check: async (survivors) => {
-      const changed = changedBetween(versions, await committed(reach));
-      refuseChanged(survivors ? changed : changed.filter((key) => own.has(key)));
-    },
+    check: async () => refuseChanged(changedBetween(versions, await committedVersions(committed, reach))),
+    checkDropped: async () =>
+      refuseChanged(changedBetween(versions, { ...versions, needing: await readDepending() })),
   };
+}
+
+const none: Versions = { own: new Map(), needing: new Map() };
+
+/** Returns the committed versions of the objects; none if there are no other sessions. */
+export async function committedVersions(
+  committed: ReadCommitted | undefined,
+  reach: Reach,
+): Promise<Versions> {
+  return (await committed?.((other) => readVersions(other, reach))) ?? none;
 }
 
 /** @throws Changed if there are any objects */

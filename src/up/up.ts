@@ -29,23 +29,24 @@ import { markWal } from './restore-point.ts';
  * changed.
  */
 export async function up(knex: Knex, options: Options): Promise<void> {
-  await inSession(knex, (session) =>
-    withSecondConnection(knex, session, async (opened) => {
-      approvedTables(options);
-      await ensureArchive(session);
-      const ledger = await findUsedLedger(session, knex);
-      const done = await findDone(session, { options, ledger });
-      if (done === undefined) await dropTables(session, options, ledger ?? null, opened);
-      else say(`${options.name}: already dropped on ${done.droppedAt} (entry ${done.id}); nothing to do`);
-    }),
-  );
+  await inSession(knex, async (session) => {
+    approvedTables(options);
+    await ensureArchive(session);
+    const ledger = await findUsedLedger(session, knex);
+    const done = await findDone(session, { options, ledger });
+    if (done === undefined)
+      await withSecondConnection(knex, session, (opened) =>
+        dropTables(session, options, ledger ?? null, opened),
+      );
+    else say(`${options.name}: already dropped on ${done.droppedAt} (entry ${done.id}); nothing to do`);
+  });
 }
 
 async function dropTables(
   session: Session,
   options: Options,
   ledger: string | null,
-  opened: Promise<ReadCommitted>,
+  opened: Promise<ReadCommitted | undefined>,
 ): Promise<void> {
   session.phase('gate');
   const published = await describePublished(session);
@@ -110,7 +111,7 @@ async function dropLocked(
   const place = await markWal(session, options.name, entry);
   await drop(session, tables, closure);
   const changes = await survivorChanges(session, closure.survivors, capture.facts);
-  await locked.check(true);
+  await locked.check();
   session.phase('rehearse');
   const accepted = await rehearse(session, tables, capture, options.acceptDifferences);
   if (accepted !== null) await writeAcceptance(session, entry, 'up', accepted);
@@ -119,6 +120,6 @@ async function dropLocked(
       ? undefined
       : await setSchemaComment(session, tables[0].schema, options.schemaComment);
   await amendEntry(session, entry, { digest, survivorChanges: changes, schemaComment, place });
-  await locked.check(false);
+  await locked.checkDropped();
   return { entry, fingerprint: capture.fingerprint, rows: capture.rows };
 }

@@ -2,55 +2,83 @@ import type { Session } from '../../session/session.ts';
 import type { ObjectKey, Reach, Reached } from '../closure.ts';
 import { type Rows, rows } from './normal.ts';
 
-/**
- * The versions of the catalog rows of each object, by its key: a text that changes whenever one of the rows changes.
- */
-export type Versions = ReadonlyMap<ObjectKey, string>;
+/** The versions of the catalog rows about each object, by its key: a text that changes whenever one of the rows changes. */
+export interface Versions {
+  /** The rows that describe the object. */
+  readonly own: ReadonlyMap<ObjectKey, string>;
+  /** The rows of objects that depend on it. */
+  readonly needing: ReadonlyMap<ObjectKey, string>;
+}
+
+type Reading = Pick<Session, 'read'>;
 
 /**
- * Reads the versions of all catalog rows that describe these objects, including survivors. The contents of the rows are
- * not read, so that the query does not wait for locks on the objects.
+ * Reads the versions of all catalog rows about these objects, including survivors. The contents of the rows are not read, so
+ * that the query does not wait for locks on the objects.
  */
-export async function readVersions(session: Pick<Session, 'read'>, reach: Reach): Promise<Versions> {
-  const members = reach.members.filter(({ objsubid }) => objsubid === 0);
+export async function readVersions(session: Reading, reach: Reach): Promise<Versions> {
+  const { members, classids, objids } = membersOf(reach);
   const relations = members.filter(({ catalog }) => catalog === 'pg_class').map(({ objid }) => objid);
-  const found = await session.read<{ key: ObjectKey; versions: string }>(versionsSql(members), [
-    [...relations, ...reach.survivors.map(({ oid }) => oid)],
-    members.map(({ classid }) => classid),
-    members.map(({ objid }) => objid),
-  ]);
-  return new Map(found.map(({ key, versions }) => [key, versions]));
+  const survivors = reach.survivors.map(({ oid }) => oid);
+  const values = [[...relations, ...survivors], classids, objids];
+  return {
+    own: await select(session, ownRows(members), values),
+    needing: await readNeeding(session, reach),
+  };
+}
+
+/** Reads only the versions of rows of objects that depend on these. */
+export function readNeeding(session: Reading, reach: Reach): Promise<Versions['needing']> {
+  const { classids, objids } = membersOf(reach);
+  const where = isMember('t.refclassid', 't.refobjid', 1);
+  const rows = versionsIn('pg_depend', ['t.refclassid', 't.refobjid', ''], where);
+  return select(session, [rows], [classids, objids]);
 }
 
 /** Returns the objects whose versions have changed, including added and removed ones. */
 export function changedBetween(before: Versions, after: Versions): ObjectKey[] {
-  const keys = new Set([...before.keys(), ...after.keys()]);
-  return [...keys].filter((key) => before.get(key) !== after.get(key));
+  const changed = (was: Versions['own'], is: Versions['own']) =>
+    [...was.keys(), ...is.keys()].filter((key) => was.get(key) !== is.get(key));
+  return [...new Set([...changed(before.own, after.own), ...changed(before.needing, after.needing)])];
+}
+
+function membersOf(reach: Reach) {
+  const members = reach.members.filter(({ objsubid }) => objsubid === 0);
+  return {
+    members,
+    classids: members.map(({ classid }) => classid),
+    objids: members.map(({ objid }) => objid),
+  };
 }
 
 // A row version is identified by the transaction that wrote it, because each transaction leaves one version of a row.
 // VACUUM and ANALYZE update catalog rows in place.
 // https://www.postgresql.org/docs/current/ddl-system-columns.html
-function versionsSql(members: readonly Reached[]): string {
+async function select(
+  session: Reading,
+  rows: readonly string[],
+  values: readonly unknown[],
+): Promise<ReadonlyMap<ObjectKey, string>> {
+  const sql = /* sql */ `
+    select v.key, pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
+      pg_catalog.string_agg(v.version, ',' order by v.version), 'UTF8')), 'hex') as versions
+    from (${rows.join('\nunion all\n')}) as v
+    group by v.key`;
+  const found = await session.read<{ key: ObjectKey; versions: string }>(sql, values);
+  return new Map(found.map(({ key, versions }) => [key, versions]));
+}
+
+// The dependencies of an object are among its own rows.
+function ownRows(members: readonly Reached[]): string[] {
   const specs: Readonly<Record<string, Rows>> = rows;
   const catalogs = [...new Set(members.map(({ catalog }) => catalog))].sort();
   const known = Object.entries(specs)
     .filter(([, { of }]) => of === undefined || catalogs.includes(of))
     .map(([catalog, { identity, where }]) => versionsIn(catalog, identity, where));
-  // The dependencies of an object are among its own rows; these rows are those of objects that depend on it.
-  const needing = versionsIn(
-    'pg_depend',
-    ['t.refclassid', 't.refobjid', ''],
-    isMember('t.refclassid', 't.refobjid'),
-  );
   const others = catalogs
     .filter((catalog) => specs[catalog] === undefined)
-    .map((catalog) => versionsIn(catalog, ['t.tableoid', 't.oid', ''], isMember('t.tableoid', 't.oid')));
-  return /* sql */ `
-    select v.key, pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
-      pg_catalog.string_agg(v.version, ',' order by v.version), 'UTF8')), 'hex') as versions
-    from (${[...known, needing, ...others].join('\nunion all\n')}) as v
-    group by v.key`;
+    .map((catalog) => versionsIn(catalog, ['t.tableoid', 't.oid', ''], isMember('t.tableoid', 't.oid', 2)));
+  return [...known, ...others];
 }
 
 function versionsIn(catalog: string, identity: Rows['identity'], where: string): string {
@@ -64,8 +92,8 @@ function versionsIn(catalog: string, identity: Rows['identity'], where: string):
     where ${where}`;
 }
 
-/** Returns the condition that an object is a member; `$2` and `$3` are class and object OIDs of all members. */
-function isMember(classid: string, objid: string): string {
+/** @param first the number of the parameter with the classes of all members; the next one holds their OIDs */
+function isMember(classid: string, objid: string, first: number): string {
   return /* sql */ `(${classid}, ${objid}) in (
-    select m.classid, m.objid from unnest($2::oid[], $3::oid[]) as m (classid, objid))`;
+    select m.classid, m.objid from unnest($${first}::oid[], $${first + 1}::oid[]) as m (classid, objid))`;
 }
