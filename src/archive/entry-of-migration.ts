@@ -41,7 +41,7 @@ const namedSql = /* sql */ `
       pg_catalog.to_jsonb(d) ->> 'ledger' as ledger,
       pg_catalog.split_part(d.digest, '.', 2) in ('', ${headSql}) as "isSound"
     from undrop.drops as d
-    where d.migration = $1
+    where d.migration = $1 and (d.restored_at is null or not $2)
   ) as n
   order by n."restoredAt" is null desc, n.id desc`;
 
@@ -51,9 +51,17 @@ interface Found extends Omit<Named, 'whose' | 'sameLedger'> {
   readonly isSound: boolean;
 }
 
-/** All entries with the name of the migration, open ones first, then the latest first. The archive must exist. */
-export async function readNamed(session: Session, { options, ledger }: Running): Promise<Named[]> {
-  const entries = await session.read<Found>(namedSql, [options.name]);
+/**
+ * Returns the entries with the name of the migration, open ones first, then the latest first. The archive must exist.
+ *
+ * @param which all entries, or only open ones
+ */
+export async function readNamed(
+  session: Session,
+  { options, ledger }: Running,
+  which: 'all' | 'open' = 'all',
+): Promise<Named[]> {
+  const entries = await session.read<Found>(namedSql, [options.name, which === 'open']);
   const meanings = await readMeanings(session, options.tables);
   return entries.map(({ hasLedger, isSound, ...entry }) => {
     if (!isSound) return { ...entry, sameLedger: false, whose: 'damaged' };
@@ -88,7 +96,7 @@ function judge(
  */
 export async function findDone(session: Session, running: Running): Promise<Named | undefined> {
   const { options } = running;
-  const open = (await readNamed(session, running)).filter(({ restoredAt }) => restoredAt === null);
+  const open = await readNamed(session, running, 'open');
   if (open.some(isDamaged)) throw damaged(options.name);
   const unclear = open.filter(({ whose }) => whose === 'unclear');
   if (unclear.length > 0) throw otherTables(options, unclear);

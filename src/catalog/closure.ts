@@ -24,6 +24,12 @@ export interface Member extends Reached {
   readonly own: boolean;
   /** The object that it is a part of and is restored with: the row type of an array type, the key of an index. */
   readonly partOf: ObjectKey | null;
+  /** Whether it inherits from a table, or is a partition. */
+  readonly isChild: boolean;
+  /** Whether it uses operators that are not built in. */
+  readonly hasOperators: boolean;
+  /** Whether it was made dependent on an extension, by `alter … depends on extension`. */
+  readonly hasExtension: boolean;
 }
 
 /** `from` depends on `to`: it can only be created when `to` exists. */
@@ -61,6 +67,11 @@ export function keyOf(classid: number, objid: number): ObjectKey {
 export function membersIn(closure: Closure, catalog: string): Map<number, Member> {
   const members = closure.members.filter((member) => member.catalog === catalog && member.objsubid === 0);
   return new Map(members.map((member) => [member.objid, member]));
+}
+
+/** Returns the types that are not a part of another object, unlike row types and array types. */
+export function typesOf(closure: Closure): Map<number, Member> {
+  return new Map([...membersIn(closure, 'pg_type')].filter(([, { partOf }]) => partOf === null));
 }
 
 /**
@@ -136,13 +147,21 @@ const closureSql = /* sql */ `
   select ${reachedColumns}, i.type as kind, i.schema, i.identity,
     (m.classid, m.objid, 0) in (select o.classid, o.objid, o.objsubid from own as o)
       or (m.classid, m.objid, m.objsubid) in (select o.classid, o.objid, o.objsubid from own as o) as own,
-    (select pg_catalog.min(d.refclassid::bigint || '/' || d.refobjid::bigint)
-     from pg_catalog.pg_depend as d
-     where d.classid = m.classid and d.objid = m.objid and d.objsubid = 0
-       -- the index of a TOAST table is not internal to it, but comes with it
-       and (d.deptype = 'i' or i.schema = 'pg_toast')) as "partOf"
+    d.*
   from members as m
   cross join lateral pg_catalog.pg_identify_object(m.classid, m.objid, m.objsubid) as i
+  cross join lateral (
+    select
+      -- the index of a TOAST table is not internal to it, but comes with it
+      pg_catalog.min(d.refclassid::bigint || '/' || d.refobjid::bigint)
+        filter (where d.objsubid = 0 and (d.deptype = 'i' or i.schema = 'pg_toast')) as "partOf",
+      coalesce(pg_catalog.bool_or(i.type in ('table', 'foreign table') and d.objsubid = 0 and d.refobjsubid = 0
+        and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass), false) as "isChild",
+      coalesce(pg_catalog.bool_or(d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass), false) as "hasOperators",
+      coalesce(pg_catalog.bool_or(d.deptype = 'x'), false) as "hasExtension"
+    from pg_catalog.pg_depend as d
+    where d.classid = m.classid and d.objid = m.objid
+  ) as d
   order by i.type, i.identity, m.objid`;
 
 const edgesSql = /* sql */ `

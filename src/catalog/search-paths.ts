@@ -68,7 +68,9 @@ const unprintedSql = /* sql */ `
  * Reads the objects of a closure whose expressions use operators that are not built in and that the text does not name.
  * The schemas of these operators must be in the search path when the object is recreated.
  */
-export function readUnprinted(session: Session, { members }: Closure): Promise<Unprinted[]> {
+export async function readUnprinted(session: Session, closure: Closure): Promise<Unprinted[]> {
+  const members = closure.members.filter(({ hasOperators }) => hasOperators);
+  if (members.length === 0) return [];
   return session.read<Unprinted>(unprintedSql, [
     members.map((member) => member.classid),
     members.map((member) => member.objid),

@@ -1,7 +1,7 @@
 import { compareFacts, type Difference } from '../capture/compare.ts';
 import type { Fact } from '../catalog/facts/facts.ts';
 import { expressions } from '../catalog/facts/normal.ts';
-import { isResolved } from '../catalog/facts/resolved.ts';
+import { isResolved } from '../catalog/facts/normal-rows.ts';
 import { type Features, featuresOf, type Server } from '../session/server.ts';
 import { haveResolved, withoutResolved } from './earlier-entries.ts';
 

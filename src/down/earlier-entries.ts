@@ -1,7 +1,7 @@
 import type { Difference } from '../capture/compare.ts';
 import type { Closure } from '../catalog/closure.ts';
 import type { Fact } from '../catalog/facts/facts.ts';
-import { isResolved } from '../catalog/facts/resolved.ts';
+import { isResolved } from '../catalog/facts/normal-rows.ts';
 import { readUnprinted } from '../catalog/search-paths.ts';
 import type { Session } from '../session/session.ts';
 

@@ -7,13 +7,14 @@ import { rows } from './normal.ts';
 import {
   currentFacts,
   type FactsVersion,
+  isResolved,
   type NormalColumn,
   type NormalRows,
   type Notation,
   normalRows,
   type Specs,
 } from './normal-rows.ts';
-import { resolvedSql } from './resolved.ts';
+import { objectsIn } from './resolved.ts';
 
 /** A catalog row with names instead of OIDs and column numbers, and without columns about physical storage. */
 export interface Fact {
@@ -174,7 +175,7 @@ const castable = new Set([
 
 const namesSql = /* sql */ `
   select a.address, i.type || ' ' || i.identity as name
-  from unnest($1::text[], $2::oid[], $3::oid[], $4::int[]) as a (address, classid, objid, objsubid)
+  from unnest($1::text[], $2::pg_catalog.regclass[], $3::oid[], $4::int[]) as a (address, classid, objid, objsubid)
   cross join lateral pg_catalog.pg_identify_object(a.classid, a.objid, a.objsubid) as i
   where i.identity is not null`;
 
@@ -204,7 +205,8 @@ async function nameAll(
   const named = (column: NormalColumn, value: string | null) => {
     if (column.pointer === undefined || value === null) return value;
     const all = addressesIn(column, value).map(nameOf);
-    return column.pointer === 'one' ? (all[0] ?? null) : listOf(all);
+    if (column.pointer === 'one') return all[0] ?? null;
+    return all.length === 0 && isResolved(column.name) ? null : listOf(all);
   };
   // The pairs of name and value are sorted in comparison order, and reused for each row to reduce garbage collection.
   const filled = catalogs.map(({ columns }) =>
@@ -234,6 +236,8 @@ const nothing = '/0/0';
 
 /** Returns the addresses in a value. If a column refers to one catalog, its values are OIDs. */
 function addressesIn(column: NormalColumn | undefined, value: string | null | undefined): string[] {
+  if (column !== undefined && isResolved(column.name))
+    return objectsIn(value ?? '').map(({ catalog, oid }) => `pg_catalog.${catalog}/${oid}/0`);
   const parts = value?.split(' ') ?? [];
   const { target } = column ?? {};
   return target == null ? parts : parts.map((oid) => `${target}/${oid}/0`);
@@ -255,7 +259,10 @@ function compareText(a: string, b: string): number {
 const addressSql = ([classid, objid, objsubid]: Address) => /* sql */ `
   case when ${objid}::oid <> 0 then pg_catalog.concat(${classid}::oid, '/', ${objid}::oid, '/', ${objsubid}) end`;
 
-/** Writes addresses separated by spaces, or only OIDs for columns with one catalog; `nameAll` replaces them by names. */
+/**
+ * Writes addresses separated by spaces, or only OIDs for columns with one catalog, or expression trees; `nameAll` replaces
+ * them by names.
+ */
 const addressed: Notation = {
   name: addressSql,
   pointer: ({ column, isArray }) => {
@@ -267,8 +274,8 @@ const addressed: Notation = {
     };
   },
   expression: (_, sql) => sql,
-  resolved: (tree) =>
-    resolvedSql(tree, (classid, objid) => `pg_catalog.concat(${classid}, '/', ${objid}, '/0')`, `' '`),
+  // It takes the server longer to find the objects in the tree than to send the tree.
+  resolved: (tree) => `${tree}::text`,
 };
 
 /** Returns the parameters: `$1` OIDs of members in pg_class; `$2`, `$3` class and object OIDs of all members. */

@@ -11,7 +11,6 @@ import {
   overrides,
   type Rows,
 } from './normal.ts';
-import { resolvedName } from './resolved.ts';
 
 interface CatalogColumn {
   catalog: string;
@@ -144,7 +143,7 @@ export async function normalRows(
       ...values.map(({ join: _, ...column }) => column),
       ...resolved.map(
         ({ column }): NormalColumn => ({
-          name: resolvedName(column),
+          name: `${column}${suffix}`,
           sql: notation.resolved(`t.${column}`),
           pointer: 'list',
         }),
@@ -155,6 +154,14 @@ export async function normalRows(
     const identity = typeof spec.identity === 'string' ? spec.identity : notation.name(spec.identity);
     return [{ catalog, identity, columns, from }];
   });
+}
+
+// What an expression resolves to is a fact beside its text.
+const suffix = '.resolved';
+
+/** Whether a column of a fact holds what an expression resolves to. */
+export function isResolved(name: string): boolean {
+  return name.endsWith(suffix);
 }
 
 interface Value extends Omit<NormalColumn, 'name'> {

@@ -70,6 +70,30 @@ const fields: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
+const catalogOf = new Map(
+  Object.entries(fields).flatMap(([catalog, names]) => names.map((name) => [name, catalog] as const)),
+);
+
+/**
+ * Returns the objects in an expression tree, in order, with the names of their catalogs and their OIDs. A field is written
+ * as ` :opno 98` or ` :opnos (o 98 664)`. Spaces in names are escaped, so that no name can be taken for a field.
+ */
+export function objectsIn(tree: string): { catalog: string; oid: string }[] {
+  return tree.split(' :').flatMap((field) => {
+    const [name = ''] = field.split(' ', 1);
+    const catalog = catalogOf.get(name);
+    if (catalog === undefined) return [];
+    const words = field.slice(name.length + 1).split(' ');
+    const isList = words[0] === '(o';
+    const end = words.findIndex((word) => word.includes(')'));
+    const oids = (isList ? words.slice(1, end + 1) : words.slice(0, 1)).map((oid) =>
+      oid.replace(/[)}]+$/, ''),
+    );
+    // A single 0 is no object; in a list, it keeps its place.
+    return oids.filter((oid) => isList || /^[1-9]/.test(oid)).map((oid) => ({ catalog, oid }));
+  });
+}
+
 const values = Object.entries(fields)
   .flatMap(([catalog, names]) =>
     names.map((name) => `('${name}', 'pg_catalog.${catalog}'::pg_catalog.regclass::oid)`),
@@ -77,8 +101,7 @@ const values = Object.entries(fields)
   .join(', ');
 
 /**
- * Returns SQL for the objects in an expression tree, in order. A field is written as ` :opno 98` or
- * ` :opnos (o 98 664)`. Spaces in names are escaped, so that no name can be taken for a field.
+ * Returns SQL for the objects in an expression tree, in order, where the tree itself is not read.
  *
  * @param tree a column of the type `pg_node_tree`
  * @param name returns SQL for the name of an object, given SQL for its catalog and its OID
@@ -105,15 +128,4 @@ export function resolvedSql(
       ) as f
       where f.value not in ('0', '<>', '')
     ) end`;
-}
-
-const suffix = '.resolved';
-
-/** Returns the name of the fact that lists the objects, next to the text of the expression. */
-export function resolvedName(column: string): string {
-  return `${column}${suffix}`;
-}
-
-export function isResolved(name: string): boolean {
-  return name.endsWith(suffix);
 }

@@ -1,4 +1,5 @@
 import type { Session } from '../../session/session.ts';
+import type { Member } from '../closure.ts';
 import type { Column } from './columns.ts';
 
 /** What is needed to create a child that `create table … inherits` could not create exactly. */
@@ -63,9 +64,10 @@ const adoptionsSql = /* sql */ `
 
 export async function readAdoptions(
   session: Session,
-  relations: readonly number[],
+  relations: ReadonlyMap<number, Member>,
 ): Promise<Map<number, Adoption>> {
-  const rows = await session.read<Adoption & { oid: number }>(adoptionsSql, [relations]);
+  if (![...relations.values()].some(({ isChild }) => isChild)) return new Map();
+  const rows = await session.read<Adoption & { oid: number }>(adoptionsSql, [[...relations.keys()]]);
   return new Map(rows.map((row) => [row.oid, row]));
 }
 

@@ -1,5 +1,5 @@
 import type { Session } from '../../session/session.ts';
-import { type Closure, membersIn, readAbout } from '../closure.ts';
+import { type Closure, type Member, membersIn, readAbout, typesOf } from '../closure.ts';
 import { addsTo, makes, type Piece } from '../piece.ts';
 
 interface DomainRow {
@@ -53,8 +53,9 @@ const constraintsSql = /* sql */ `
 
 /** Captures domains, and constraints of domains, including constraints of domains that stay. */
 export async function captureDomains(session: Session, closure: Closure): Promise<Piece[]> {
-  const types = membersIn(closure, 'pg_type');
-  const constraints = membersIn(closure, 'pg_constraint');
+  const types = typesOf(closure);
+  const isOfDomain = ([, { kind }]: [number, Member]) => kind === 'domain constraint';
+  const constraints = new Map([...membersIn(closure, 'pg_constraint')].filter(isOfDomain));
   const [domains, rows] = await session.together([
     readAbout<DomainRow>(session, domainsSql, types),
     readAbout<ConstraintRow>(session, constraintsSql, constraints),

@@ -25,10 +25,12 @@ const linksSql = /* sql */ `
 
 /** Captures `alter … depends on extension` of functions, triggers, indexes and materialized views. */
 export async function captureExtensionLinks(session: Session, closure: Closure): Promise<Piece[]> {
-  const members = new Map(closure.members.map((member) => [member.key, member]));
+  const linked = closure.members.filter(({ hasExtension }) => hasExtension);
+  if (linked.length === 0) return [];
+  const members = new Map(linked.map((member) => [member.key, member]));
   const rows = await session.read<LinkRow>(linksSql, [
-    closure.members.map((member) => member.classid),
-    closure.members.map((member) => member.objid),
+    linked.map((member) => member.classid),
+    linked.map((member) => member.objid),
   ]);
   return rows.flatMap((row) => {
     const member = members.get(keyOf(row.classid, row.objid));

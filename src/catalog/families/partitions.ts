@@ -41,8 +41,10 @@ const partitionsSql = /* sql */ `
  */
 export async function capturePartitions(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_class');
+  const children = [...members.values()].filter(({ isChild }) => isChild);
+  if (children.length === 0) return [];
   const rows = await session.read<PartitionRow>(partitionsSql, [
-    [...members.keys()],
+    children.map(({ objid }) => objid),
     [...membersIn(closure, 'pg_constraint').keys()],
   ]);
   return rows.flatMap((row) => {

@@ -1,5 +1,5 @@
 import type { Session } from '../../session/session.ts';
-import { type Closure, membersIn, readAbout } from '../closure.ts';
+import { type Closure, readAbout, typesOf } from '../closure.ts';
 import { functionNameSql } from '../identity.ts';
 import { makes, type Piece } from '../piece.ts';
 
@@ -40,7 +40,7 @@ const rangesSql = /* sql */ `
 
 /** Captures range types with their multirange types. */
 export async function captureRanges(session: Session, closure: Closure): Promise<Piece[]> {
-  const members = membersIn(closure, 'pg_type');
+  const members = typesOf(closure);
   const rows = await readAbout<RangeRow>(session, rangesSql, members);
   return rows.flatMap((row) => {
     const member = members.get(row.oid);

@@ -80,7 +80,7 @@ export async function captureRelations(session: Session, closure: Closure): Prom
   const members = membersIn(closure, 'pg_class');
   const [rows, adoptions] = await session.together([
     readAbout<TableRow>(session, tablesSql, members),
-    readAdoptions(session, [...members.keys()]),
+    readAdoptions(session, members),
   ]);
   const oids = rows.map((row) => row.oid);
   const columns = await readColumns(session, oids, [...adoptions.keys()]);
