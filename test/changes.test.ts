@@ -315,6 +315,9 @@ describe('a change that another session commits during a drop', function () {
         expect(await sql('select id from gone')).to.deep.equal([{ id: 1 }]);
         await sql('alter role changes_owner connection limit 2');
         await migration().up(owner);
+        // With nothing left to drop, no second connection is opened.
+        await sql('alter role changes_owner connection limit 1');
+        await migration().up(owner);
       } finally {
         await owner.destroy();
         await sql('drop owned by changes_owner cascade; alter role changes_owner connection limit -1');

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { readEvidence } from '../src/audit/audit.ts';
 import { countRows } from '../src/backup/dump/snapshot.ts';
@@ -163,6 +164,21 @@ describe('functions of other roles', () => {
       found:
         'public.i, public.m, public.r, public.v; not checked: closed.w: permission denied for schema closed',
     });
+  });
+
+  it('are not reported as broken if the check was cancelled', async () => {
+    const other = await server.client(database.name);
+    try {
+      await other.query('begin; lock table v in access exclusive mode');
+      const verified = inReadOnlySession(run.knex, (session) => verifyDatabase(session));
+      const refused = refusalOf(verified, 'server-error');
+      const cancel = `select pg_cancel_backend(pid) from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`;
+      while ((await server.sql(database.name, cancel)).length === 0) await sleep(10);
+      expect((await refused).message).to.match(/^The server cancelled a statement/);
+    } finally {
+      await other.end();
+    }
   });
 
   it('are not run by the report', async () => {

@@ -1,4 +1,4 @@
-import { sqlState } from '../errors.ts';
+import { isVerdict, sqlState } from '../errors.ts';
 import { pins } from '../session/pinned-settings.ts';
 import type { Session } from '../session/session.ts';
 import { type Check, list } from './format.ts';
@@ -34,10 +34,10 @@ export async function checkViews(session: Session): Promise<Check> {
       await session.attemptRun(`prepare undrop_view as select * from ${view.name};\ndeallocate undrop_view`);
       parsed.push(view.name);
     } catch (error) {
-      const state = sqlState(error);
-      if (state === undefined) throw error;
       // A missing privilege, or a lock of another session, does not show that the view is broken.
-      const where = state === '42501' || state === '55P03' ? unchecked : broken;
+      const isUnchecked = ['42501', '55P03'].includes(sqlState(error) ?? '');
+      if (!isUnchecked && !isVerdict(error)) throw error;
+      const where = isUnchecked ? unchecked : broken;
       where.push(`${view.name}: ${(error as Error).message}`);
     }
   }
