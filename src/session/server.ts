@@ -113,17 +113,17 @@ const products: readonly { name: string; pattern: RegExp; reason: string }[] = [
   },
 ];
 
-/** What a client of `pg` asks with. */
-interface Asking {
+/** A client of `pg`. */
+interface Client {
   query(config: { text: string; types: object }): Promise<{ rows: { banner: unknown }[] }>;
 }
 
 /**
- * What `version()` gives. It is asked before anything else, since some other products do not even know savepoints.
+ * Returns the result of `version()`. This is the first query, because some other products do not support savepoints.
  *
- * @throws UndropError `unsupported-server` where it is not PostgreSQL itself, or where the driver is pg-native
+ * @throws UndropError `unsupported-server` if the server is not PostgreSQL, or the driver is pg-native
  */
-export async function readBanner(client: Asking): Promise<string> {
+export async function readBanner(client: Client): Promise<string> {
   // pg-native does not use the type parsers of a query. https://node-postgres.com/features/queries#types
   const types = { getTypeParser: () => (text: string) => ({ text }) };
   const { rows } = await client.query({ text: 'select pg_catalog.version() as banner', types });
@@ -139,7 +139,7 @@ function native(): UndropError {
   return new UndropError('unsupported-server', {
     subject: 'pg-native',
     message: 'The driver pg-native is not supported.',
-    reason: 'It has no COPY and no type parsers for a single query.',
+    reason: 'It does not support COPY, nor type parsers of a single query.',
     next: 'Use pg itself: the Knex client "pg", without the environment variable NODE_PG_FORCE_NATIVE.',
   });
 }

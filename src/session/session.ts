@@ -11,58 +11,57 @@ import { explain, onlyRead } from './server-errors.ts';
 import { asJson, type Connection, rowsOf, statementsOn } from './statements.ts';
 import { type Cancellable, stoppable } from './stoppable.ts';
 
-/** One transaction on one connection, with every setting pinned that changes what PostgreSQL prints or does. */
+/** A transaction on one connection, in which every setting that affects parsing, printing or behaviour is pinned. */
 export interface Session {
   readonly server: Server;
   readonly database: string;
-  /** The role that acts, and the schemas that an unqualified name is looked up in. */
+  /** The current role, and the schemas in which unqualified names are searched. */
   readonly role: string;
   readonly schemas: readonly string[];
-  /** Rows of one query, every value as JSON carries it: cast to text in the query what a number cannot hold. */
+  /** Returns the rows of one query, with values as in JSON. The query must cast values to text that do not fit a number. */
   read<Row extends object>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
   /**
-   * The same of a query that runs under another search path, for what is printed then. It is parsed under the pinned one:
-   * nothing in the query itself is looked up in the other schemas.
+   * Returns the rows of a query that is executed under another search path, which affects how objects are printed. The query
+   * is parsed under the pinned search path.
    */
   readUnder<Row extends object>(path: string, sql: string, values: readonly unknown[]): Promise<Row[]>;
-  /** An insert or update, with what it returns. */
+  /** Runs an INSERT or UPDATE, and returns the rows of its RETURNING clause. */
   write<Row extends object>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
-  /** Statements sent as they are: many without values, or one with some. */
+  /** Runs several statements without parameters, or one with parameters. */
   run(sql: string, values?: readonly unknown[]): Promise<void>;
-  /** The same, under the settings that the session was found with: for what runs code of the user. */
+  /** Runs statements under the original settings of the session, because they run code of the user. */
   asFound(sql: string): Promise<void>;
   /**
-   * Works that go on at the same time. None of them may make a savepoint. All have ended before the first error is thrown,
-   * and ask for nothing while it is rolled back.
+   * Runs concurrent tasks, none of which may create a savepoint. If one fails, the first error is thrown after all have
+   * ended.
    */
   together<Works extends readonly unknown[]>(works: readonly [...Works]): Promise<Results<Works>>;
-  /** `copy … from stdin`, in the text format; the embedded server takes none. */
+  /** Runs `copy … from stdin`, in text format. The embedded server does not support it. */
   copyIn(sql: string, rows: AsyncIterable<Buffer>): Promise<void>;
-  /** `copy … to stdout`, in the text format; gives the number of rows. */
+  /** Runs `copy … to stdout`, in text format, and returns the number of rows. */
   copyOut(sql: string, put: (rows: Buffer) => Promise<void>): Promise<number>;
-  /** What it is at from the next statement on, for whoever looks at `pg_stat_activity`: `knex-undrop: rehearse`. */
+  /** Sets the phase that `pg_stat_activity` shows as the application name: `knex-undrop: rehearse`. */
   phase(name: string): void;
-  /** Does the work in a savepoint; what it throws is thrown after the savepoint has been rolled back. */
+  /** Does the work in a savepoint. If the work throws, rolls back to the savepoint first. */
   attempt<T>(work: () => Promise<T>): Promise<T>;
-  /** Statements without values, in a savepoint. */
+  /** Runs statements without parameters in a savepoint. */
   attemptRun(sql: string): Promise<void>;
-  /** Does the work in a savepoint and then takes it back. */
+  /** Does the work in a savepoint, then rolls back to it. */
   rehearse<T>(work: () => Promise<T>): Promise<T>;
 }
 
 export interface SessionKind {
-  /** It changes nothing, so that a standby will do. */
+  /** The work changes nothing, so that it can run on a standby. */
   onlyReads?: boolean;
-  /** It changes nothing and sees the database as it was at one moment: REPEATABLE READ, in a transaction of its own. */
+  /** The work changes nothing and reads one snapshot: REPEATABLE READ, in a transaction of its own. */
   oneSnapshot?: boolean;
 }
 
 /**
- * Runs `work` in the transaction that Knex gives, or in one of its own where Knex gives none
- * (`--disable-transactions`). Whatever `work` throws leaves no trace, and the settings are put back, since
- * Knex may run another migration in the same transaction.
+ * Runs `work` in Knex's transaction, or in a new one if there is none (`--disable-transactions`). If `work` throws, its
+ * changes are rolled back. The settings are reset, because Knex may run another migration in the same transaction.
  *
- * @param kind what `work` makes of it
+ * @param kind what `work` needs
  * @throws UndropError `unsupported-server`; whatever `work` throws
  */
 export async function inSession<T>(
@@ -87,13 +86,13 @@ export async function inSession<T>(
     return await stoppable(connection, (check) => withPins(connection, work, kind, check));
   } catch (error) {
     const explained = explain(error);
-    // Knex then throws what has become of its ROLLBACK instead.
+    // Knex then throws the error of its ROLLBACK instead.
     if (isUndropError(explained) && explained.code === 'no-connection') say(explained.message);
     throw explained;
   }
 }
 
-/** Throws what the work throws, also where a connection that is gone can roll nothing back. */
+/** Throws the error of the work, even if the rollback fails because the connection is lost. */
 async function inTransaction<T>(
   knex: Knex,
   work: (transaction: Knex) => Promise<T>,
@@ -132,7 +131,7 @@ async function withPins<T>(
     return statements.run(text, values);
   };
 
-  // A connection that is gone cannot roll back; the server has done it, and the first error tells why.
+  // A lost connection cannot roll back. The server has rolled back, and the first error shows the reason.
   const undo = async (error: unknown): Promise<never> => {
     await run('rollback to savepoint undrop; release savepoint undrop').catch(() => undefined);
     throw error;
@@ -151,7 +150,7 @@ async function withPins<T>(
   };
 
   const attemptRun = async (text: string): Promise<void> => {
-    // By itself: of a message that it cannot parse the server does nothing at all.
+    // In a message of its own, because the server executes nothing of a message that it cannot parse.
     await run('savepoint undrop');
     await run(`${text};\nrelease savepoint undrop`).catch(undo);
   };
@@ -164,7 +163,7 @@ async function withPins<T>(
     return statements.read<Row>(text, values);
   };
 
-  // Asked for at one moment, so that nothing else is read in between. A cursor is parsed and planned when it is declared.
+  // Queued together, so that no other query runs in between. A cursor is parsed and planned when it is declared.
   // https://www.postgresql.org/docs/current/sql-declare.html
   const readUnder = async <Row extends object>(
     path: string,
@@ -202,7 +201,7 @@ async function withPins<T>(
         const [row] = await run(nowSql, [found.settings]);
         await run(setAll, [found.settings]);
         await run(text);
-        // As in `pin`: nothing is looked up in the user's path.
+        // As in `pin`, the search path is pinned first.
         await run(`set local search_path = ${pins.search_path}`);
         await run(setAll, [row?.settings]);
       },
@@ -210,7 +209,7 @@ async function withPins<T>(
       copyIn: (text, rows) =>
         statements.copy((to) => pipeline(Readable.from(rows), to.query(copyFrom(text)))),
       copyOut: (text, put) => statements.copy((from) => drain(from.query(copyTo(text)), put)),
-      // Where it fails, so does the next statement, which somebody waits for.
+      // If it fails, the next statement fails too, and that error is thrown.
       phase: (name) => void statements.run(phaseSql, [`knex-undrop: ${name}`]).catch(() => undefined),
       attempt,
       attemptRun,
@@ -226,16 +225,16 @@ async function withPins<T>(
     if (look !== undefined) await run(lookNoMoreSql, [look.before]);
     return result;
   };
-  // A savepoint could not export its snapshot, and has nothing to take back.
+  // A subtransaction cannot export a snapshot, and there is nothing to roll back.
   return kind.oneSnapshot ? act() : attempt(act);
 }
 
-// What those settings are now, as JSON.
+// The current values of the settings, as JSON.
 const nowSql = /* sql */ `
   select pg_catalog.json_object_agg(s.name, pg_catalog.current_setting(s.name, true))::text as settings
   from pg_catalog.jsonb_object_keys($1::jsonb) as s (name)`;
 
-// A client that is killed, or has gone without a word, is to leave no locks behind until its statement ends.
+// Without it, the locks of a client that was killed or disconnected are held until its statement ends.
 // https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-CLIENT-CONNECTION-CHECK-INTERVAL
 const lookSql = /* sql */ `
   select s.before, case when s.before = '0' then pg_catalog.set_config(s.name, '1s', true) end as now
@@ -245,7 +244,7 @@ const lookNoMoreSql = `select pg_catalog.set_config('client_connection_check_int
 
 const phaseSql = `select pg_catalog.set_config('application_name', $1, true)`;
 
-/** Reads to the end even where nothing can be done with it: the server goes on only then. */
+/** Reads to the end even after an error, because the server continues only then. */
 async function drain(stream: CopyToStreamQuery, put: (rows: Buffer) => Promise<void>): Promise<number> {
   let failed: { error: unknown } | undefined;
   for await (const rows of stream) {
@@ -263,7 +262,8 @@ function checkKind(found: Found, kind: SessionKind): void {
     throw new UndropError('unsupported-server', {
       subject: found.isolation,
       message: `The transaction runs at isolation level ${found.isolation}.`,
-      reason: 'There the snapshot is older than the locks, so what is checked is not what is dropped.',
+      reason:
+        'At this level the snapshot is older than the locks, so the checked objects could differ from the dropped ones.',
       next: `Run the migration at READ COMMITTED. If this level is the default of the database or role, let the migration export const config = { transaction: false }, so that knex-undrop begins the transaction.`,
     });
   }

@@ -4,10 +4,10 @@ import { sqlState, UndropError } from '../errors.ts';
 /** Rows with every value as text. */
 export type Rows = Record<string, string | null>[];
 
-/** What runs statements, as a client of `pg` does. */
+/** A client of `pg`. */
 export interface Connection {
   /**
-   * The option of this name: the driver sends a statement without waiting for the answer to the one before.
+   * The option `pipeline`: the driver sends a statement without waiting for the result of the previous one.
    * https://node-postgres.com/features/pipelining
    */
   readonly pipeline?: boolean;
@@ -16,21 +16,21 @@ export interface Connection {
   end(): Promise<void>;
 }
 
-/** Statements on one connection, in the order in which they are asked for. */
+/** Sends statements on one connection in order. */
 export interface Statements {
-  /** One statement with values, or many without, which give no rows. */
+  /** Runs one statement with parameters, or several without, which return no rows. */
   run(text: string, values?: readonly unknown[]): Promise<Rows>;
-  /** The rows of one query, every value as JSON carries it. */
+  /** Returns the rows of one query, with values as in JSON. */
   read<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]>;
   /**
-   * A transfer of rows by COPY.
+   * Transfers rows by COPY.
    *
-   * @throws UndropError `bad-options` where the driver has no COPY; whatever `transfer` throws
+   * @throws UndropError `bad-options` if the driver does not support COPY; whatever `transfer` throws
    */
   copy<Result>(transfer: (connection: Connection) => Promise<Result>): Promise<Result>;
 }
 
-// The parsers that the application has set for the driver do not apply.
+// Overrides type parsers that the application has set for the driver.
 // https://node-postgres.com/features/queries#types
 const asText = { getTypeParser: () => (value: string) => value };
 
@@ -40,15 +40,15 @@ export function statementsOn(connection: Connection): Statements {
   let failure: unknown;
   let isClosed = false;
 
-  // The driver gets one statement at a time: its own queue is deprecated since 8.19.
+  // The driver receives one statement at a time, because its own queue is deprecated since 8.19.
   const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
     const result = isPiped ? work() : last.then(work);
     last = result.catch(() => undefined);
     return result;
   };
 
-  // All that follow a failure fail too: with this state in the same transaction, or since the connection is closed. The
-  // first error says why.
+  // Statements after a failed one fail too: with 25P02 in the same transaction, or because the connection is closed. The
+  // first error shows the reason.
   const causeOf = (error: unknown): unknown => {
     if (!isClosed && sqlState(error) !== '25P02') failure = error;
     return failure ?? error;
@@ -61,8 +61,8 @@ export function statementsOn(connection: Connection): Statements {
       return rows;
     } catch (error) {
       const cause = causeOf(error);
-      // An error of the driver, as after `query_timeout`. The server may still run the statement, so the connection must
-      // not go back into a pool with the transaction open. Once it is closed, the server rolls back.
+      // An error of the driver, such as `query_timeout`. The server may still run the statement, so the connection must not
+      // return to the pool with an open transaction. When it is closed, the server rolls back.
       if (!isClosed && sqlState(error) === undefined) {
         isClosed = true;
         await connection.end().catch(() => undefined);
@@ -86,22 +86,22 @@ export function statementsOn(connection: Connection): Statements {
   };
 }
 
-/** A query whose one row holds the rows of another one as JSON. */
+/** Returns a query whose only row contains the rows of another query as JSON. */
 export function asJson(sql: string): string {
   return `select coalesce(pg_catalog.json_agg(q), '[]')::text as rows from (${sql}\n) q`;
 }
 
-/** The rows that such a query holds. */
+/** Returns the rows from the result of such a query. */
 export function rowsOf<Row extends object>([row]: Rows): Row[] {
   return JSON.parse(row?.rows ?? '[]');
 }
 
-// https://node-postgres.com/features/pipelining; the driver refuses what pg-copy-streams hands it.
+// https://node-postgres.com/features/pipelining; the driver then rejects the streams of pg-copy-streams.
 function noCopy(): UndropError {
   return new UndropError('bad-options', {
     subject: 'pipeline',
-    message: 'The connection has the option pipeline of pg.',
-    reason: 'With it, the driver transfers no rows by COPY, which is needed here.',
-    next: 'Leave pipeline out of the connection, and run it again.',
+    message: 'The connection uses the option pipeline of pg.',
+    reason: 'With this option, the driver does not support COPY, which is needed here.',
+    next: 'Remove the option pipeline from the connection, and run it again.',
   });
 }
