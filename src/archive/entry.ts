@@ -3,7 +3,7 @@ import type { Difference } from '../capture/compare.ts';
 import type { Prerequisite } from '../capture/prerequisites.ts';
 import type { SchemaComment } from '../capture/schema-comment.ts';
 import type { Fact } from '../catalog/facts/facts.ts';
-import { withoutColumnName } from '../catalog/index-columns.ts';
+import { withoutCopies } from '../catalog/index-columns.ts';
 import { dropInternalOptions } from '../catalog/internal-options.ts';
 import { UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
@@ -126,7 +126,7 @@ export function damaged(migration: string): UndropError {
 
 /** Earlier versions wrote facts that are no longer facts. */
 function inCurrentForm({ columns, ...fact }: Fact): Fact {
-  return withoutColumnName({ ...fact, columns: dropInternalOptions(columns) });
+  return withoutCopies({ ...fact, columns: dropInternalOptions(columns) });
 }
 
 const rowsSql = /* sql */ `

@@ -1,11 +1,12 @@
 import type pg from 'pg';
 import { draw, drawSteps } from './draw.ts';
+import { history } from './history.ts';
 import { ownColumnTypes, ownMakers, ownTypes } from './own-types.ts';
 import { parts } from './parts.ts';
 import { type Maker, relations } from './relations.ts';
 import { emptyState } from './state.ts';
 
-const makers: Readonly<Record<string, Maker>> = { ...relations, ...parts, ...ownMakers };
+const makers: Readonly<Record<string, Maker>> = { ...relations, ...parts, ...ownMakers, ...history };
 
 /** The weight of each kind of statement; the default is 3. */
 const weights: Readonly<Record<string, number>> = {
@@ -27,6 +28,10 @@ const weights: Readonly<Record<string, number>> = {
   ownView: 6,
   ownPart: 8,
   ownPartitioned: 1,
+  renameColumn: 6,
+  renameTable: 2,
+  dropColumn: 2,
+  setSchema: 1,
 };
 
 export const roles = 'create role case_a nologin; create role case_b nologin; grant case_b to postgres';

@@ -1,7 +1,7 @@
 import type { Session } from '../../session/session.ts';
 import type { Closure, Member, Survivor } from '../closure.ts';
 import { type Address, withoutMadeUpNumber } from '../identity.ts';
-import { withoutColumnName } from '../index-columns.ts';
+import { withoutCopies } from '../index-columns.ts';
 import { readSequenceStates } from '../sequence-states.ts';
 import { rows } from './normal.ts';
 import {
@@ -69,7 +69,7 @@ export async function takeOwnFacts(
     for (const members of queue) {
       const query = await queryOver(session, wanted, version);
       const facts = await select(session, query, parameters(members), namesOf(members));
-      take(version < 3 ? facts : facts.map(withoutColumnName));
+      take(version < 3 ? facts : facts.map(withoutCopies));
     }
   };
   // Two at a time, so that the server reads one batch while another is named here.

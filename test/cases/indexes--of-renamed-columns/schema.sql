@@ -21,3 +21,8 @@ alter index t_lower_c_d_idx alter column 1 set statistics 200;
 create table again (a int primary key);
 alter table again rename column a to b;
 alter table again add column a int unique;
+create table changed (a text, b text);
+create index on changed (a);
+create index on changed (b);
+alter table only changed alter column a set compression pglz, alter column b set storage main;
+update pg_attribute set attcompression = '', attstorage = 'x' where attrelid in ('changed_a_idx'::regclass, 'changed_b_idx'::regclass);
