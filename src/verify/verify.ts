@@ -8,6 +8,7 @@ import { type ErrorCode, UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import { checkCode } from './code.ts';
 import { type Check, list } from './format.ts';
+import { checkFunctions } from './functions.ts';
 import { checkViews } from './views.ts';
 
 export interface Verification {
@@ -41,6 +42,7 @@ export async function verifyDatabase(
     ...checkAccepted(entries),
     await checkComments(session, open),
     await checkViews(session),
+    ...(await checkFunctions(session, open)),
     await checkCode(code, open, strict),
   ];
   const failed = checks.filter(({ state }) => state === 'failed');

@@ -259,10 +259,7 @@ function compareText(a: string, b: string): number {
 const addressSql = ([classid, objid, objsubid]: Address) => /* sql */ `
   case when ${objid}::oid <> 0 then pg_catalog.concat(${classid}::oid, '/', ${objid}::oid, '/', ${objsubid}) end`;
 
-/**
- * Writes addresses separated by spaces, or only OIDs for columns with one catalog, or expression trees; `nameAll` replaces
- * them by names.
- */
+/** Writes addresses with spaces between, OIDs for columns with one catalog, or expression trees; `nameAll` names them. */
 const addressed: Notation = {
   name: addressSql,
   pointer: ({ column, isArray }) => {
