@@ -3,6 +3,7 @@ import { type Closure, type Member, membersIn, type ObjectKey } from '../closure
 import { withoutInternalOptions } from '../internal-options.ts';
 import { makes, type Phase, type Piece } from '../piece.ts';
 import { definitionSql, olderIndexesSql } from './referenced-indexes.ts';
+import { renameCloneSql } from './rename-clones.ts';
 
 interface ConstraintRow {
   oid: number;
@@ -108,32 +109,7 @@ const constraintsSql = /* sql */ `
       -- the indexes that foreign keys would reference otherwise
       ${olderIndexesSql(`case when k.contype in ('p', 'u') then k.conindid end`)}
     ) as needs,
-    pg_catalog.format($rename$do $undrop$
-declare
-  clone pg_catalog.pg_constraint;
-begin
-  select k.* into strict clone
-  from pg_catalog.pg_constraint as k
-  join pg_catalog.pg_constraint as o on o.oid = k.conparentid
-  where k.conrelid = %1$L::pg_catalog.regclass and k.confrelid = %2$s
-    and o.conrelid = %3$L::pg_catalog.regclass and o.conname = %4$L;
-  if clone.conname <> %5$L then
-    if exists (select from pg_catalog.pg_constraint as k where k.conrelid = clone.conrelid and k.conname = %5$L) then
-      -- another clone has it, whose turn is still to come
-      execute pg_catalog.format('alter table only %%s rename constraint %%I to %%I', clone.conrelid::pg_catalog.regclass,
-        %5$L, pg_catalog.format('undrop %%s', clone.oid));
-    end if;
-    execute pg_catalog.format('alter table only %%s rename constraint %%I to %%I',
-      clone.conrelid::pg_catalog.regclass, clone.conname, %5$L);
-  end if;
-end $undrop$$rename$,
-      pg_catalog.format('%I.%I', k.nspname, k.relname),
-      coalesce((select pg_catalog.quote_literal(i.identity) || '::pg_catalog.regclass'
-        from pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, k.confrelid, 0) as i
-        where k.confrelid <> 0), '0'),
-      (select i.identity
-       from pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, k.origin_relation, 0) as i),
-      k.origin_name, k.conname) as rename,
+    ${renameCloneSql} as rename,
     array(
       select pg_catalog.format('alter index %I.%I set (%s)', n.nspname, i.relname, pg_catalog.string_agg(
         pg_catalog.format('%I = %L', o.option_name, o.option_value), ', '))
