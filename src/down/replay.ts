@@ -2,6 +2,7 @@ import type { Statement } from '../capture/capture.ts';
 import { type Closure, readClosure } from '../catalog/closure.ts';
 import { type Facts, readFacts } from '../catalog/facts/facts.ts';
 import { type ErrorCode, isVerdict, serverWords, sqlState, UndropError } from '../errors.ts';
+import { formats } from '../session/pinned-settings.ts';
 import { explain } from '../session/server-errors.ts';
 import type { Session } from '../session/session.ts';
 import { withProgress } from '../text/progress.ts';
@@ -26,7 +27,8 @@ export async function replay(
     } catch (error) {
       if (!isVerdict(error)) throw explain(error, describeAll(batch));
       const [first, ...others] = batch;
-      if (first !== undefined && others.length === 0) throw refused(error, first, code);
+      if (first !== undefined && others.length === 0 && !isCheckViolation(error))
+        throw refused(error, first, code);
       await replayOneByOne(session, batch, code);
     }
   }
@@ -40,11 +42,33 @@ async function replayOneByOne(
 ): Promise<void> {
   for (const statement of statements) {
     try {
-      await session.run(statement.sql);
+      await replayOne(session, statement);
     } catch (error) {
       throw isVerdict(error) ? refused(error, statement, code) : explain(error, describeAll([statement]));
     }
   }
+}
+
+/**
+ * Replays a statement. If rows violate a CHECK, which may depend on the time zone, repeats it under the original formats of
+ * the session. The search path stays pinned. Throws the error of the first attempt.
+ */
+async function replayOne(session: Session, { sql }: Statement): Promise<void> {
+  try {
+    await session.attemptRun(sql);
+  } catch (error) {
+    if (!isCheckViolation(error)) throw error;
+    await session
+      .attempt(() => session.asFound(sql, formats))
+      .catch((second: unknown) => {
+        throw isVerdict(second) ? error : second;
+      });
+  }
+}
+
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
+function isCheckViolation(error: unknown): boolean {
+  return sqlState(error) === '23514';
 }
 
 const fewNames = 20;

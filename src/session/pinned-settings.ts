@@ -39,6 +39,16 @@ export const pins: Readonly<Record<string, string>> = {
   jit: 'off',
 };
 
+/** The pinned settings for the input and output of values, on which functions that are not immutable depend. */
+export const formats: readonly string[] = [
+  'bytea_output',
+  'datestyle',
+  'extra_float_digits',
+  'intervalstyle',
+  'lc_monetary',
+  'timezone',
+];
+
 /**
  * Rows are read in physical order, as by pg_dump. Parameters are mostly lists of OIDs, on whose values plans do not depend.
  */

@@ -29,8 +29,12 @@ export interface Session {
   write<Row extends object>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
   /** Runs several statements without parameters, or one with parameters. */
   run(sql: string, values?: readonly unknown[]): Promise<void>;
-  /** Runs statements under the original settings of the session, because they run code of the user. */
-  asFound(sql: string): Promise<void>;
+  /**
+   * Runs statements under the original settings of the session, because they run code of the user.
+   *
+   * @param names only these settings; all by default
+   */
+  asFound(sql: string, names?: readonly string[]): Promise<void>;
   /**
    * Runs concurrent tasks, none of which may create a savepoint. If one fails, the first error is thrown after all have
    * ended.
@@ -197,9 +201,10 @@ async function withPins<T>(
       run: async (text, values) => {
         await run(text, values);
       },
-      asFound: async (text) => {
-        const [row] = await run(nowSql, [found.settings]);
-        await run(setAll, [found.settings]);
+      asFound: async (text, names) => {
+        const wanted = names === undefined ? found.settings : pick(found.settings, names);
+        const [row] = await run(nowSql, [wanted]);
+        await run(setAll, [wanted]);
         await run(text);
         // As in `pin`, the search path is pinned first.
         await run(`set local search_path = ${pins.search_path}`);
@@ -227,6 +232,13 @@ async function withPins<T>(
   };
   // A subtransaction cannot export a snapshot, and there is nothing to roll back.
   return kind.oneSnapshot ? act() : attempt(act);
+}
+
+/** Returns the named settings of a JSON object, as JSON. */
+function pick(settings: string, names: readonly string[]): string {
+  return JSON.stringify(
+    Object.fromEntries(Object.entries(JSON.parse(settings)).filter(([name]) => names.includes(name))),
+  );
 }
 
 // The current values of the settings, as JSON.

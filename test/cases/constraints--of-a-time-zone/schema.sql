@@ -1,0 +1,15 @@
+do $$ begin execute format('alter database %I set timezone = %L', current_database(), 'America/New_York'); end $$;
+do $$ begin execute format('alter database %I set datestyle = %L', current_database(), 'SQL, DMY'); end $$;
+set timezone = 'America/New_York';
+set datestyle = 'SQL, DMY';
+create table t (at timestamptz check (at::date >= date '2024-05-31' and at::date < date '2024-06-01'), "naïve" text check ("naïve" <> 'ç'));
+insert into t values ('2024-06-01 02:30+00', 'é');
+create table parent (at timestamptz check (at::date <= '2024-05-31'));
+create table child (note text check (note <> 'ü')) inherits (parent);
+insert into child values ('2024-06-01 02:30+00', 'ö');
+create table valid (at timestamptz, printed text);
+insert into valid values ('2024-06-01 02:30+00', '31/05/2024 22:30:00 EDT');
+alter table valid add check (at::text = printed), add constraint half check (at::date < '2024-06-01') not valid;
+alter table valid validate constraint half;
+reset timezone;
+reset datestyle;
