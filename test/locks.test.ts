@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type pg from 'pg';
 import { reversibleDrop } from '../src/index.ts';
+import { testNative } from './support/binaries.ts';
 import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { startServer, type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
 describe('locks on a database in use', function () {
   this.timeout(60_000);
@@ -64,18 +65,48 @@ describe('locks on a database in use', function () {
     const client = await another();
     await client.query(`set application_name = 'report'; begin; select * from kept`);
     const prepared = await another();
-    await prepared.query(`begin; select * from kept; prepare transaction 'left'`);
+    await prepared.query(`begin; select * from kept; prepare transaction 'left over'`);
     try {
       await sleep(5_100);
-      const text = await said(() => refusalOf(run.up(migration({ lockTries: 1 })), 'lock-timeout'));
+      const text = await said(async () => {
+        const refusal = await refusalOf(run.up(migration({ lockTries: 1 })), 'lock-timeout');
+        expect(refusal.reason).to.match(
+          /^(public\.)?kept: prepared transaction 'left over' \(postgres\) holds AccessShareLock, in a transaction of \d s$/m,
+        );
+        expect(refusal.next).to.match(/rollback prepared 'left over'$/);
+      });
       expect(text).to.match(
         /^m: may be blocked by pid \d+ \(postgres, report\), \d s old, which holds AccessShareLock on (public\.)?kept$/m,
       );
       expect(text).to.match(
-        /^m: may be blocked by a prepared transaction, \d s old, which holds AccessShareLock on/m,
+        /^m: may be blocked by prepared transaction 'left over' \(postgres\), \d s old, which holds AccessShareLock on/m,
       );
     } finally {
-      await prepared.query(`rollback prepared 'left'`);
+      await prepared.query(`rollback prepared 'left over'`);
+    }
+  });
+
+  it('names autovacuum as the holder of a lock', async () => {
+    const vacuumed = await startServer({
+      native: testNative(),
+      settings: { autovacuum: 'on', autovacuum_naptime: '1' },
+    });
+    const { url, name } = await vacuumed.createDatabase();
+    const runThere = runner(url);
+    try {
+      await vacuumed.sql(
+        name,
+        `create table gone (id int) with (autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1);
+        insert into gone select generate_series(1, 20000); delete from gone`,
+      );
+      const held = `select from pg_locks as l join pg_stat_activity as a using (pid)
+        where a.backend_type = 'autovacuum worker' and l.relation = 'gone'::regclass`;
+      while ((await vacuumed.sql(name, held)).length === 0) await sleep(50);
+      const { reason } = await refusalOf(runThere.up(migration({ lockTries: 1 })), 'lock-timeout');
+      expect(reason).to.match(/^(public\.)?gone: autovacuum, pid \d+ holds ShareUpdateExclusiveLock/m);
+    } finally {
+      await runThere.end();
+      await vacuumed.stop();
     }
   });
 

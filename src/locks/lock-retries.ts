@@ -151,12 +151,12 @@ async function lockTimeout(
   asked: readonly number[],
   options: Patience,
 ): Promise<UndropError> {
-  const { relations, lines } = await readBlockers(session, asked);
+  const { relations, lines, next } = await readBlockers(session, asked);
   return new UndropError('lock-timeout', {
     subject: relations.join(', ') || options.name,
     message: `The locks that ${options.name} needs could not be acquired after ${attempts(options)}.`,
     reason: lines.join('\n') || 'The sessions that held them have released them since.',
-    next: 'Run it again when these sessions have ended, or end them with pg_terminate_backend(pid).',
+    next: `Run it again when these sessions have ended, or end them with pg_terminate_backend(pid).${next}`,
   });
 }
 

@@ -199,7 +199,7 @@ async function checkRights(
 
 async function lockGate(session: Session, closure: Closure): Promise<GateState> {
   const relations = lockedRelations(closure);
-  const { lines } = await readBlockers(
+  const { lines, next } = await readBlockers(
     session,
     relations.map(({ oid }) => oid),
   );
@@ -212,7 +212,7 @@ async function lockGate(session: Session, closure: Closure): Promise<GateState> 
       refusals: [],
     };
   }
-  const found = `access exclusive on ${count}; up would wait for ${lines.join('; ')}`;
+  const found = `access exclusive on ${count}; up would wait for ${lines.join('; ')}${next === '' ? '' : `.${next}`}`;
   return { gate: 'locks', state: 'held', found, refusals: [] };
 }
 

@@ -36,6 +36,8 @@ const limits: Readonly<Record<string, readonly string[]>> = {
     'as they are at the time of the restore',
     'refused if those of the session user hide those of the server',
     'and by restore --from-ddl, with rows',
+    'constraints--of-a-time-zone',
+    'constraints--of-a-time-zone: is restored',
   ],
   'every database of PGlite is named postgres': [
     'the archive records the role, the tables, the reason, the client and the usage statistics',

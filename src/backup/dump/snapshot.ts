@@ -153,7 +153,7 @@ export async function lockTimeout(
   lockTimeoutMs: number,
 ): Promise<UndropError> {
   const oids = tables.map(({ oid }) => oid);
-  const { relations, lines } = await readBlockers(session, oids, { onlyExclusive: true });
+  const { relations, lines, next } = await readBlockers(session, oids, { onlyExclusive: true });
   return new UndropError('lock-timeout', {
     subject: relations.join(', ') || session.database,
     message:
@@ -161,7 +161,7 @@ export async function lockTimeout(
         ? `Could not lock ${relations.join(', ')} of ${session.database} within ${lockTimeoutMs / 1000} s.`
         : `Could not lock a table of ${session.database} within ${lockTimeoutMs / 1000} s.`,
     reason: lines.join('\n') || 'The session that held the lock has released it since.',
-    next: 'Take the backup when that session has ended, or wait longer with --lock-wait-timeout 10min.',
+    next: `Take the backup when that session has ended, or wait longer with --lock-wait-timeout 10min.${next}`,
   });
 }
 
