@@ -33,6 +33,16 @@ const relationsSql = /* sql */ `
         select from pg_catalog.pg_index as own
         join pg_catalog.pg_inherits as part on part.inhrelid = own.indexrelid
         where own.indrelid = c.oid and part.inhparent = x.indexrelid)
+    union all
+    -- ATTACH PARTITION only links valid indexes, and creates others on all partitions
+    select pg_catalog.format('its index %s is invalid, because some of its partitions have no matching index, and could not be attached to %s again; create and attach those indexes first',
+      i.identity, p.identity)
+    from pg_catalog.pg_index as own
+    join pg_catalog.pg_inherits as part on part.inhrelid = own.indexrelid
+    join pg_catalog.pg_index as x on x.indexrelid = part.inhparent
+    cross join lateral pg_catalog.pg_identify_object(c.tableoid, own.indexrelid, 0) as i
+    cross join lateral pg_catalog.pg_identify_object(c.tableoid, x.indexrelid, 0) as p
+    where own.indrelid = c.oid and c.relkind = 'p' and not own.indisvalid and x.indrelid <> all ($1::oid[])
   ) as o
   where c.oid = any ($1::oid[])
   order by i.identity, o.reason`;

@@ -1,0 +1,11 @@
+create table p (a int, b int) partition by range (a);
+create table t partition of p for values from (0) to (100) partition by range (a);
+create table t1 partition of t for values from (0) to (10);
+create table t2 partition of t for values from (10) to (100) partition by range (a);
+create table t21 partition of t2 for values from (10) to (20);
+create index t_a on only t (a);
+create index t2_a on only t2 (a);
+alter index t_a attach partition t2_a;
+create index p_b on p (b);
+create index t2_b on only t2 (b);
+insert into t values (1, 1), (15, 2);
