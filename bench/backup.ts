@@ -80,7 +80,7 @@ try {
     const { file } = await take(to);
     const { manifest } = await readManifest(file);
     const proved = await measure(
-      { name: 'proof', run: () => prove(target, file, manifest, {}, pgDump) },
+      { name: 'proof', run: () => prove(target, file, manifest, [], {}, pgDump) },
       {
         name: 'pg_restore',
         run: () => program(join(dirname(pgDump.path), 'pg_restore'), '--file=/dev/null', file),

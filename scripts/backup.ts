@@ -4,6 +4,7 @@ import { progressLine, sizeInWords } from '../src/backup/dump/dump-progress.ts';
 import { proofs } from '../src/backup/proof/prove.ts';
 import { type Pruned, pruneBackups } from '../src/backup/prune.ts';
 import { type BackupRecord, readBackups } from '../src/backup/records.ts';
+import { shorten } from '../src/backup/shorten.ts';
 import { type Attested, attest } from '../src/backup/take/attest.ts';
 import { type Backup, type BackupOptions, backup } from '../src/backup/take/take-backup.ts';
 import { projectFolder } from '../src/knex/connection.ts';
@@ -110,14 +111,30 @@ function count(text: string): number {
 const proofsInWords: Readonly<Record<Backup['proof'], string>> = {
   off: 'not proved: a migration that requires a backup does not accept it',
   contents: 'proved: the contents are complete, with all tables and rows',
-  restore: 'proved: restored, with all tables and rows',
+  restore: 'proved: restored, with all tables, rows and objects',
 };
 
-function print({ file, bytes, tables, seconds, sha256, pgDumpVersion, lsn, proof }: Backup): string {
+function countDifferences({ length }: readonly string[]): string {
+  if (length === 0) return '';
+  return length === 1 ? '; 1 attribute differs' : `; ${length} attributes differ`;
+}
+
+function print({
+  file,
+  bytes,
+  tables,
+  seconds,
+  sha256,
+  pgDumpVersion,
+  lsn,
+  proof,
+  differences,
+}: Backup): string {
   return [
     printable(file),
     `  ${tables} tables, ${bytes} bytes (${sizeInWords(bytes)}), ${seconds.toFixed(1)} s, pg_dump ${pgDumpVersion}`,
-    `  ${proofsInWords[proof]}`,
+    `  ${proofsInWords[proof]}${countDifferences(differences)}`,
+    ...shorten(differences).map((difference) => `    ${printable(difference)}`),
     `  sha256 ${sha256}, write-ahead log ${lsn}`,
     '',
   ].join('\n');

@@ -66,7 +66,7 @@ CREATE TABLE public.in_a_comment (';`,
       it(`writes a complete ${format} backup and proves it`, async () => {
         const file = await write(format);
         const all = [...tables, { schema: 'public', name: 'not_logged' }];
-        await proveContents(file, { format, compressed: false }, all, native);
+        await proveContents(file, { format, compressed: false }, { tables: all }, native);
       });
 
       it(`reports every table that a ${format} backup does not create, even if other text contains its name`, async () => {
@@ -76,7 +76,9 @@ CREATE TABLE public.in_a_comment (';`,
           name,
         }));
         const how = { format, compressed: false };
-        const error = await refusal(proveContents(file, how, [...tables, ...missing.slice(1)], native));
+        const error = await refusal(
+          proveContents(file, how, { tables: [...tables, ...missing.slice(1)] }, native),
+        );
         expect(error.code).to.equal('backup-unproved');
         for (const { name } of missing) expect(error.reason).to.include(`"public"."${name}"`);
         expect(error.reason.split(', ')).to.have.length(missing.length);
@@ -88,7 +90,7 @@ CREATE TABLE public.in_a_comment (';`,
         const file = await write(format);
         const bytes = readFileSync(file);
         writeFileSync(file, bytes.subarray(0, bytes.length - 200));
-        const work = proveContents(file, { format, compressed: false }, tables, native);
+        const work = proveContents(file, { format, compressed: false }, { tables }, native);
         expect((await refusal(work)).code).to.equal('backup-unproved');
       });
     }

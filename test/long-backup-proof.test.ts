@@ -184,9 +184,9 @@ describe('the proof of contents', () => {
   for (const [name, packing, args] of ways) {
     it(`counts the rows of every table of a ${name} backup`, async () => {
       const file = write(...args);
-      await proveContents(file, packing, tables, native);
+      await proveContents(file, packing, { tables }, native);
       const more = tables.map((table) => ({ ...table, rows: table.rows + 1 }));
-      const error = await refusal(proveContents(file, packing, more, native));
+      const error = await refusal(proveContents(file, packing, { tables: more }, native));
       expect(error.code).to.equal('backup-unproved');
       expect(error.reason.split('\n').filter((line) => line.startsWith('It has '))).to.have.length(
         tables.length,
@@ -216,9 +216,9 @@ describe('the proof of contents', () => {
       expect(shareOut(contents, [], 2)).to.deep.equal([contents]);
 
       const packing = { format, compressed: false };
-      await proveContents(file, packing, many, native);
+      await proveContents(file, packing, { tables: many }, native);
       const more = many.map((table) => ({ ...table, rows: 30_001 }));
-      const { reason } = await refusal(proveContents(file, packing, more, native));
+      const { reason } = await refusal(proveContents(file, packing, { tables: more }, native));
       expect(reason.split('\n')).to.have.length(2);
       const [rows = file] =
         format === 'custom'
@@ -229,7 +229,9 @@ describe('the proof of contents', () => {
       const bytes = readFileSync(rows);
       bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1);
       writeFileSync(rows, bytes);
-      expect((await refusal(proveContents(file, packing, many, native))).code).to.equal('backup-unproved');
+      expect((await refusal(proveContents(file, packing, { tables: many }, native))).code).to.equal(
+        'backup-unproved',
+      );
       rmSync(file, { recursive: true });
     }
     await server.dropDatabase(name);
@@ -238,7 +240,7 @@ describe('the proof of contents', () => {
   it('reports tables without rows, and missing tables', async () => {
     const packing = { format: 'custom', compressed: false } as const;
     const without = write('--format=custom', '--exclude-table-data=plain', '--exclude-table=empty');
-    const { reason } = await refusal(proveContents(without, packing, tables, native));
+    const { reason } = await refusal(proveContents(without, packing, { tables }, native));
     expect(reason).to.equal(
       'It does not create "public"."empty".\nIt has 0 rows of "public"."plain"; the table had 5000.',
     );
@@ -247,7 +249,7 @@ describe('the proof of contents', () => {
   it('finds a row that was removed from plain SQL', async () => {
     const file = write();
     writeFileSync(file, readFileSync(file, 'utf8').replace(/^17\t.*\n/m, ''));
-    const { reason } = await refusal(proveContents(file, { format: 'plain', compressed: false }, tables));
+    const { reason } = await refusal(proveContents(file, { format: 'plain', compressed: false }, { tables }));
     expect(reason).to.equal('It has 4999 rows of "public"."plain"; the table had 5000.');
   });
 
@@ -260,7 +262,7 @@ describe('the proof of contents', () => {
       flipped.writeUInt8(flipped.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1);
       for (const damaged of [flipped, bytes.subarray(0, -100), bytes.subarray(0, bytes.length >> 1)]) {
         writeFileSync(file, damaged);
-        expect((await refusal(proveContents(file, packing, tables, native))).code).to.equal(
+        expect((await refusal(proveContents(file, packing, { tables }, native))).code).to.equal(
           'backup-unproved',
         );
       }
@@ -274,14 +276,14 @@ describe('the proof of contents', () => {
       .map((name) => ({ name, size: readFileSync(join(file, name)).length }))
       .sort((a, b) => b.size - a.size)[0];
     rmSync(join(file, biggest?.name ?? ''));
-    const work = proveContents(file, { format: 'directory', compressed: false }, tables, native);
+    const work = proveContents(file, { format: 'directory', compressed: false }, { tables }, native);
     expect((await refusal(work)).code).to.equal('backup-unproved');
   });
 
   it('refuses SQL with a psql meta-command', async () => {
     const file = write();
     writeFileSync(file, gzipSync(`${readFileSync(file, 'utf8')}\\! touch /tmp/pwned\n`));
-    const error = await refusal(proveContents(file, { format: 'plain', compressed: true }, tables));
+    const error = await refusal(proveContents(file, { format: 'plain', compressed: true }, { tables }));
     expect(error.message).to.include('a psql meta-command');
   });
 

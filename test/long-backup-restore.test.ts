@@ -5,16 +5,20 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { ensureArchive } from '../src/archive/schema.ts';
 import { manifestOf } from '../src/backup/manifest.ts';
 import { openBackup } from '../src/backup/open-backup.ts';
+import { findPgDump } from '../src/backup/programs/find-pg-dump.ts';
+import { findPgRestore } from '../src/backup/programs/pg-restore.ts';
 import { proveRestore } from '../src/backup/proof/prove-restore.ts';
+import { missingIn } from '../src/backup/restore/compare-manifest.ts';
 import { replaceDatabase, restoreDatabase } from '../src/backup/restore/restore-database.ts';
 import { planTable, restoreTable } from '../src/backup/restore/restore-table.ts';
 import { type Backup, backup } from '../src/backup/take/take-backup.ts';
@@ -22,7 +26,8 @@ import { reversibleDrop } from '../src/index.ts';
 import { readSettings } from '../src/knex/settings.ts';
 import { inSession } from '../src/session/session.ts';
 import { quietly } from '../src/text/log.ts';
-import { type Runner, refusalOf, runner } from './support/migrate.ts';
+import { fakePgDump } from './support/fake-pg-dump.ts';
+import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
 import { nativeOrSkip, wholeText } from './support/pg-dump.ts';
 import { startServer, type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
@@ -268,6 +273,44 @@ describe('restores from a backup', () => {
       );
       expect(error.reason).to.equal('"public"."b" has 2 rows, not 3\n"public"."more" is missing');
       expect(await scratches()).to.deep.equal([]);
+    });
+
+    it('a backup without the section after the rows, in every proof', async () => {
+      const native = await findPgDump({ ...process.env, PG_DUMP: undefined }, server.major);
+      const pgDump = fakePgDump(
+        folder,
+        `exec '${native.path}' --section=pre-data --section=data "$@"`,
+        native.version,
+      );
+      symlinkSync(await findPgRestore(native), join(dirname(pgDump), 'pg_restore'));
+      for (const format of ['custom', 'plain'] as const) {
+        for (const prove of ['contents', 'restore'] as const) {
+          const work = withEnvironment({ PG_DUMP: pgDump }, () =>
+            quietly(() => backup(run.knex, target(), { folder, format, prove })),
+          );
+          const { reason } = await refusalOf(work, 'backup-unproved');
+          expect(reason)
+            .to.include('It does not create constraint "a_pkey".')
+            .and.match(/… and \d+ more$/);
+        }
+      }
+      const taken = await withEnvironment({ PG_DUMP: pgDump }, () =>
+        quietly(() => backup(run.knex, target(), { folder, prove: 'off' })),
+      );
+      const { manifest } = await openBackup(taken.file);
+      const error = await refusalOf(
+        proveRestore(taken.file, manifest, { target: target() }),
+        'backup-unproved',
+      );
+      expect(error.reason).to.include('missing: index public.a_note_idx');
+    });
+
+    it('a missing object, but not a foreign key of a partition that has another name', async () => {
+      const own = 'missing: table constraint own_name on public.p2';
+      const named = 'new: table constraint p2_o_fkey on public.p2';
+      expect(missingIn([own, named, 'differs: table public.p2'])).to.deep.equal([]);
+      expect(missingIn([own, named, 'missing: index public.i', own])).to.have.length(2);
+      expect(missingIn([own, 'new: table constraint a on public.p1'])).to.deep.equal([own]);
     });
 
     it('a psql meta-command in the backup', async () => {

@@ -1,3 +1,5 @@
+import { unquoted } from './object-statements.ts';
+
 export interface TableName {
   readonly schema: string;
   readonly name: string;
@@ -42,8 +44,4 @@ export function countInserted({ rest }: TableStatement, groups: number): number 
   if (rest.startsWith(' DEFAULT VALUES')) return 1;
   // The column names are one group of parentheses.
   return rest.startsWith(' (') ? groups - 1 : groups;
-}
-
-function unquoted(name: string): string {
-  return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name;
 }

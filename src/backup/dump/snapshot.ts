@@ -6,6 +6,7 @@ import { sqlState, UndropError } from '../../errors.ts';
 import { readBlockers } from '../../locks/blockers.ts';
 import { identifier } from '../../options/table-name.ts';
 import type { Session } from '../../session/session.ts';
+import { type LaterObject, readLaterObjects } from '../later-objects.ts';
 import type { Manifest } from '../manifest.ts';
 import { type NamedRelation, relationsSql } from '../relations.ts';
 
@@ -22,6 +23,7 @@ export interface Contents {
   readonly database: Manifest['database'];
   readonly takenBy: string;
   readonly tables: readonly SnapshotTable[];
+  readonly objects: readonly LaterObject[];
   /** The IDs of the entries that are open in the snapshot. */
   readonly standing: readonly number[];
 }
@@ -91,6 +93,7 @@ export async function readContents(session: Session, lockTimeoutMs: number): Pro
     tables: tables.map(({ schema, name, sql, oid, kind }, index) => {
       return { schema, name, sql, oid, hasRows: kind === 'r', bytes: sizes[index]?.bytes ?? 0 };
     }),
+    objects: await readLaterObjects(session),
     standing: await readStanding(session),
   };
 }

@@ -9,26 +9,39 @@ import {
   tableKey,
 } from '../contents/dump-statements.ts';
 import { type Packing, readDumpText } from '../contents/dump-text.ts';
+import { objectKey, readObjectStatement } from '../contents/object-statements.ts';
+import type { LaterObject } from '../later-objects.ts';
 import type { PgDump } from '../programs/find-pg-dump.ts';
+import { shorten } from '../shorten.ts';
+
+/** The contents that a backup must have. */
+export interface Expected {
+  readonly tables: readonly ExpectedTable[];
+  readonly objects?: readonly LaterObject[];
+}
 
 /**
- * Reads a whole backup and checks that it is complete, creates the expected tables and has the expected number of rows for
- * each. pg_restore reads custom and directory backups. Nothing is written.
+ * Reads a whole backup and checks that it is complete, creates the expected tables and objects, and has the expected number
+ * of rows for each table. pg_restore reads custom and directory backups. Nothing is written.
  *
  * @param pgDump the program that wrote the backup, since pg_restore must not be older; default: the first one found
- * @throws UndropError `backup-unproved`, with all tables that are missing or differ; `backup-failed` if there is no
+ * @throws UndropError `backup-unproved`, with all tables that are missing or differ, and the missing objects; `backup-failed` if there is no
  * pg_restore
  */
 export async function proveContents(
   file: string,
   packing: Packing,
-  expectedTables: readonly ExpectedTable[],
+  expected: Expected,
   pgDump?: PgDump,
 ): Promise<void> {
-  const contents = await readContents(file, packing, expectedTables, pgDump);
+  const contents = await readContents(file, packing, expected.tables, pgDump);
   if (!contents.complete)
     throw unproved(file, 'The file is incomplete: the last line of pg_dump is missing.');
-  const reasons = [...describeMissing(expectedTables, contents), ...describeCounts(expectedTables, contents)];
+  const reasons = [
+    ...describeMissing(expected.tables, contents),
+    ...describeCounts(expected.tables, contents),
+    ...describeObjects(expected.objects ?? [], contents),
+  ];
   if (reasons.length > 0) throw unproved(file, reasons.join('\n'));
 }
 
@@ -38,6 +51,8 @@ interface Contents {
   /** The keys of the tables that it creates, and the number of rows by key. See `tableKey`. */
   readonly created: ReadonlySet<string>;
   readonly rows: ReadonlyMap<string, number>;
+  /** The number of statements that create an object, by its key. See `objectKey`. */
+  readonly objects: ReadonlyMap<string, number>;
   readonly complete: boolean;
 }
 
@@ -49,11 +64,10 @@ async function readContents(
 ): Promise<Contents> {
   try {
     const shares = await readDumpText(file, packing, readShare, expectedTables, pgDump);
-    const rows = new Map<string, number>();
-    for (const [key, count] of shares.flatMap((share) => [...share.rows])) addTo(rows, key, count);
     return {
       created: new Set(shares.flatMap(({ created }) => [...created])),
-      rows,
+      rows: sum(shares.map(({ rows }) => rows)),
+      objects: sum(shares.map(({ objects }) => objects)),
       complete: shares.every(({ complete }) => complete),
     };
   } catch (error) {
@@ -64,6 +78,7 @@ async function readContents(
 async function readShare(text: AsyncIterable<Buffer>): Promise<Contents> {
   const created = new Set<string>();
   const rows = new Map<string, number>();
+  const objects = new Map<string, number>();
   let complete = false;
   let filled = '';
   for await (const piece of readDump(text)) {
@@ -73,18 +88,28 @@ async function readShare(text: AsyncIterable<Buffer>): Promise<Contents> {
       complete = true;
     } else if (piece.kind !== 'end of rows') {
       const found = readTableStatement(piece.text);
-      if (found === undefined) continue;
+      if (found === undefined) {
+        const object = readObjectStatement(piece.text);
+        if (object !== undefined) addTo(objects, objectKey(object), 1);
+        continue;
+      }
       filled = tableKey(found);
       if (found.does === 'create') created.add(filled);
       if (found.does === 'insert' && piece.kind === 'statement')
         addTo(rows, filled, countInserted(found, piece.groups));
     }
   }
-  return { created, rows, complete };
+  return { created, rows, objects, complete };
 }
 
-function addTo(rows: Map<string, number>, key: string, count: number): void {
-  rows.set(key, (rows.get(key) ?? 0) + count);
+function sum(shares: readonly ReadonlyMap<string, number>[]): Map<string, number> {
+  const total = new Map<string, number>();
+  for (const [key, count] of shares.flatMap((share) => [...share])) addTo(total, key, count);
+  return total;
+}
+
+function addTo(counts: Map<string, number>, key: string, count: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + count);
 }
 
 function countLines(data: Buffer): number {
@@ -105,6 +130,21 @@ function describeCounts(expected: readonly ExpectedTable[], { created, rows }: C
     if (!created.has(key) || table.rows === undefined || found === table.rows) return [];
     return [`It has ${found} rows of ${sqlOf(table)}; the table had ${table.rows}.`];
   });
+}
+
+function describeObjects(expected: readonly LaterObject[], { objects }: Contents): string[] {
+  const wanted = new Map<string, number>();
+  for (const object of expected) addTo(wanted, objectKey(object), 1);
+  const lacking = [...wanted]
+    .map(([key, count]) => ({ key, lacks: count - (objects.get(key) ?? 0) }))
+    .filter(({ lacks }) => lacks > 0);
+  return shorten(
+    lacking.map(({ key, lacks }) => {
+      const [kind, name] = JSON.parse(key) as [string, string];
+      const times = lacks === 1 ? '' : ` (${lacks})`;
+      return `It does not create ${name === '' ? kind : `${kind} ${quoteName(name)}`}${times}.`;
+    }),
+  );
 }
 
 function sqlOf({ schema, name }: TableName): string {

@@ -7,9 +7,10 @@ import type { Target } from '../../knex/target.ts';
 import { inSession } from '../../session/session.ts';
 import type { Manifest } from '../manifest.ts';
 import type { PgDump } from '../programs/find-pg-dump.ts';
-import { compareWithManifest } from '../restore/compare-manifest.ts';
+import { compareWithManifest, missingIn } from '../restore/compare-manifest.ts';
 import { restoreInto } from '../restore/restore-into.ts';
 import { withClient, withKnex, withScratch } from '../restore/scratch.ts';
+import { shorten } from '../shorten.ts';
 
 /** The server on which a backup is restored to prove it. */
 export interface ProofPlace {
@@ -23,7 +24,7 @@ export interface ProofPlace {
  * scratch database is dropped afterwards.
  *
  * @param file the current path of the backup
- * @returns the differences in a backup with all tables and rows: attributes that pg_dump does not keep
+ * @returns the differences in a backup with all tables, rows and objects: attributes that pg_dump does not keep
  * @throws UndropError `backup-unproved`, `bad-options` if `on` is the live database, `insufficient-privilege`,
  * `prerequisite-gone` if a role does not exist on the other server
  */
@@ -39,11 +40,22 @@ export async function proveRestore(
     const differences = await withKnex(into, (knex) =>
       inSession(knex, (session) => compareWithManifest(session, manifest), { onlyReads: true }),
     );
+    const missing = missingIn(differences);
+    if (missing.length > 0) throw lacks(file, missing);
     return { differences };
   };
   if (target.embedded !== undefined) return onEmbedded(restore);
   const server = on === undefined ? target : await otherServer(on, target);
   return withScratch(server, manifest.database, 'proof', restore);
+}
+
+function lacks(file: string, missing: readonly string[]): UndropError {
+  return new UndropError('backup-unproved', {
+    subject: file,
+    message: `The database restored from ${file} lacks ${missing.length} objects.`,
+    reason: shorten(missing).join('\n'),
+    next: 'Take another backup with npm run backup.',
+  });
 }
 
 /** Runs the work on a new embedded server, since an embedded server has a single database. */

@@ -1,6 +1,7 @@
 import { UndropError } from '../../errors.ts';
 import type { Target } from '../../knex/target.ts';
 import { unlessAborted } from '../../text/unless-aborted.ts';
+import type { LaterObject } from '../later-objects.ts';
 import type { Manifest, Proof } from '../manifest.ts';
 import type { PgDump } from '../programs/find-pg-dump.ts';
 import { proveContents } from './prove-contents.ts';
@@ -22,6 +23,7 @@ export interface ProofOptions {
  * Proves that a backup matches its manifest.
  *
  * @param file the current path of the backup
+ * @param objects the objects that the backup must create apart from the tables
  * @param pgDump the program that wrote the backup; undefined if the embedded server did
  * @returns the proof and the differences, for the manifest
  * @throws UndropError `backup-unproved`
@@ -30,13 +32,14 @@ export async function prove(
   target: Target,
   file: string,
   manifest: Manifest,
+  objects: readonly LaterObject[],
   { prove = 'contents', proveOn: on, signal }: ProofOptions,
   pgDump: PgDump | undefined,
 ): Promise<Pick<Manifest, 'proof' | 'differences'>> {
   if (prove === 'off') return { proof: 'off', differences: [] };
   const packing = { format: manifest.format, compressed: manifest.file.endsWith('.gz') };
   const proof = async (): Promise<string[]> => {
-    await proveContents(file, packing, manifest.tables, pgDump);
+    await proveContents(file, packing, { tables: manifest.tables, objects }, pgDump);
     if (prove === 'contents') return [];
     return (await proveRestore(file, manifest, { target, on }, pgDump, signal)).differences;
   };
@@ -55,7 +58,7 @@ function unproved(database: string, { reason, cause }: UndropError): UndropError
     subject: database,
     message: `The backup of ${database} failed its proof and was removed.`,
     reason,
-    next: 'Take another backup with npm run backup.',
+    next: 'Remove the cause, then take another backup with npm run backup.',
     cause,
   });
 }

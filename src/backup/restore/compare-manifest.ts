@@ -30,6 +30,27 @@ export async function compareWithManifest(session: Session, manifest: Manifest):
   return manifest.factsVersion === undefined ? compareEarlier(session, manifest, lines) : lines;
 }
 
+/**
+ * Returns the differences of objects that a restored database lacks. A partition's copy of a foreign key does not count if
+ * it only has another name: pg_dump does not keep these names.
+ */
+export function missingIn(differences: readonly string[]): string[] {
+  const renamed = differences.flatMap((line) => constraintIn(line, 'new: ') ?? []);
+  return differences.filter((line) => {
+    if (!line.startsWith(missing)) return false;
+    const at = renamed.indexOf(constraintIn(line, missing) ?? '');
+    if (at >= 0) renamed.splice(at, 1);
+    return at < 0;
+  });
+}
+
+/** Returns the table of a constraint that a difference is about. */
+function constraintIn(line: string, beginning: string): string | undefined {
+  if (!line.startsWith(`${beginning}table constraint `)) return undefined;
+  return / on (?!.* on )(.*)$/s.exec(line)?.[1];
+}
+
+const missing = 'missing: ';
 const differs = 'differs: ';
 
 /**
@@ -61,7 +82,7 @@ async function compareEarlier(
 export function compareDigests(was: Digests, is: Digests): string[] {
   const all = [...new Set([...Object.keys(was), ...Object.keys(is)])].sort();
   return all.flatMap((object) => {
-    if (is[object] === undefined) return [`missing: ${object}`];
+    if (is[object] === undefined) return [`${missing}${object}`];
     if (was[object] === undefined) return [`new: ${object}`];
     return was[object] === is[object] ? [] : [`${differs}${object}`];
   });

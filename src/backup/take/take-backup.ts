@@ -56,7 +56,7 @@ export async function backup(knex: Knex, target: Target, options: BackupOptions)
     const unproved = describe(began, finishedAt, dumped, { file: basename(draft.file), format: plan.format });
     const manifest = {
       ...unproved,
-      ...(await prove(target, draft.partial, unproved, options, dumped.pgDump)),
+      ...(await prove(target, draft.partial, unproved, dumped.contents.objects, options, dumped.pgDump)),
     };
     const text = formatManifest(manifest);
     const id = await inSession(knex, async (session) => {
