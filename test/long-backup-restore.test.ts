@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { ensureArchive } from '../src/archive/schema.ts';
-import { manifestOf } from '../src/backup/manifest.ts';
+import { type BackupFormat, manifestOf } from '../src/backup/manifest.ts';
 import { openBackup } from '../src/backup/open-backup.ts';
 import { findPgDump } from '../src/backup/programs/find-pg-dump.ts';
 import { findPgRestore } from '../src/backup/programs/pg-restore.ts';
@@ -333,7 +333,8 @@ describe('restores from a backup', () => {
       const other = await startServer();
       try {
         const options = { folder, prove: 'restore' as const };
-        const take = (proveOn: string) => quietly(() => backup(run.knex, target(), { ...options, proveOn }));
+        const take = (proveOn: string, format: BackupFormat = 'custom') =>
+          quietly(() => backup(run.knex, target(), { ...options, format, proveOn }));
         const taken = await take(other.url('postgres'));
         expect(taken).to.include({ proof: 'restore' });
         await refusalOf(take(database.url), 'bad-options');
@@ -342,8 +343,11 @@ describe('restores from a backup', () => {
         await run.knex.raw(
           'drop role if exists undrop_only_here; create role undrop_only_here; alter table b owner to undrop_only_here',
         );
-        const missing = await refusalOf(take(other.url('postgres')), 'prerequisite-gone');
-        expect(missing.subject).to.equal('undrop_only_here');
+        for (const format of ['custom', 'plain'] as const) {
+          const missing = await refusalOf(take(other.url('postgres'), format), 'prerequisite-gone');
+          expect(missing.subject).to.equal('undrop_only_here');
+          expect(missing.reason).to.equal('The role undrop_only_here does not exist.');
+        }
         expect(readdirSync(folder).filter((name) => name.endsWith('.partial'))).to.deep.equal([]);
         expect(statSync(manifestOf(taken.file)).mode & 0o777).to.equal(0o600);
       } finally {

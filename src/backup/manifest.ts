@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { UndropError } from '../errors.ts';
+import type { Prerequisites } from './prerequisites.ts';
 
 /** `custom` and `directory` are read by pg_restore, `plain` by psql. */
 export type BackupFormat = 'custom' | 'directory' | 'plain';
@@ -44,6 +45,8 @@ export interface Manifest {
   /** The files of a directory. */
   readonly files?: readonly { readonly name: string; readonly bytes: number; readonly sha256: string }[];
   readonly tables: readonly { readonly schema: string; readonly name: string; readonly rows: number }[];
+  /** Missing in manifests of earlier versions. */
+  readonly prerequisites?: Prerequisites;
   /** The version of the facts: 3. Missing in manifests with facts of the first version. */
   readonly factsVersion?: 3;
   /** A digest of the facts of each object of the database in the snapshot. */

@@ -8,6 +8,7 @@ import { identifier } from '../../options/table-name.ts';
 import type { Session } from '../../session/session.ts';
 import { type LaterObject, readLaterObjects } from '../later-objects.ts';
 import type { Manifest } from '../manifest.ts';
+import { type Prerequisites, readPrerequisites } from '../prerequisites.ts';
 import { type NamedRelation, relationsSql } from '../relations.ts';
 
 export interface SnapshotTable extends NamedRelation {
@@ -24,6 +25,7 @@ export interface Contents {
   readonly takenBy: string;
   readonly tables: readonly SnapshotTable[];
   readonly objects: readonly LaterObject[];
+  readonly prerequisites: Prerequisites;
   /** The IDs of the entries that are open in the snapshot. */
   readonly standing: readonly number[];
 }
@@ -94,6 +96,7 @@ export async function readContents(session: Session, lockTimeoutMs: number): Pro
       return { schema, name, sql, oid, hasRows: kind === 'r', bytes: sizes[index]?.bytes ?? 0 };
     }),
     objects: await readLaterObjects(session),
+    prerequisites: await readPrerequisites(session),
     standing: await readStanding(session),
   };
 }

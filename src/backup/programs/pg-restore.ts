@@ -62,15 +62,6 @@ function conninfo(database: string): string {
 }
 
 function failed(file: string, messages: string): UndropError {
-  const role = /role "(.*)" does not exist/.exec(messages)?.[1];
-  if (role !== undefined) {
-    return new UndropError('prerequisite-gone', {
-      subject: role,
-      message: `The backup ${file} cannot be restored: the role ${role} does not exist on the server.`,
-      reason: messages,
-      next: 'Create the roles of the original server first; pg_dumpall --roles-only prints the statements.',
-    });
-  }
   return new UndropError('backup-unproved', {
     subject: file,
     message: `The backup ${file} cannot be restored.`,

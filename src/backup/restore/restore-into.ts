@@ -4,6 +4,7 @@ import { openPlain } from '../contents/plain-file.ts';
 import type { Manifest } from '../manifest.ts';
 import { findPgDump, type PgDump } from '../programs/find-pg-dump.ts';
 import { findPgRestore, startPgRestore } from '../programs/pg-restore.ts';
+import { checkPrerequisites } from './check-prerequisites.ts';
 import { replayPlain } from './replay-plain.ts';
 import { withClient } from './scratch.ts';
 
@@ -14,14 +15,16 @@ export const jobs = String(Math.min(4, availableParallelism()));
  * Restores a whole backup into an empty database.
  *
  * @param pgDump the program that wrote the backup, since pg_restore must not be older; default: the first one found
- * @throws UndropError `backup-unproved`, `prerequisite-gone` if a role does not exist, `backup-failed`
+ * @throws UndropError `backup-unproved`, `prerequisite-gone`, `backup-failed`
  */
 export async function restoreInto(
   file: string,
-  { format, file: name }: Pick<Manifest, 'format' | 'file'>,
+  manifest: Pick<Manifest, 'format' | 'file' | 'prerequisites'>,
   into: Target,
   { pgDump, signal }: { pgDump?: PgDump | undefined; signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
+  const { format, file: name } = manifest;
+  await checkPrerequisites(into, manifest);
   if (format === 'plain') {
     const input = openPlain(file, name.endsWith('.gz'));
     await withClient(into, (client) => replayPlain(client, input));

@@ -3,6 +3,7 @@ import { readTableOfContents, withLists } from '../contents/table-of-contents.ts
 import type { OpenedBackup } from '../open-backup.ts';
 import { findPgDump } from '../programs/find-pg-dump.ts';
 import { findPgRestore, type PgRestoreOptions, startPgRestore } from '../programs/pg-restore.ts';
+import { checkPrerequisites } from './check-prerequisites.ts';
 import { jobs, restoreInto } from './restore-into.ts';
 import { withScratch } from './scratch.ts';
 
@@ -33,6 +34,7 @@ export async function withSource<T>(
       return work({ schema: whole, withRows: (_, read) => read(whole) });
     });
   }
+  await checkPrerequisites(target, manifest);
   const program = await findPgRestore(await findPgDump());
   const run = (into: Target, args: readonly string[]) => {
     const options: PgRestoreOptions = { args, file, into: into.settings, signal };

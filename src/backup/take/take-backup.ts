@@ -23,7 +23,10 @@ export interface BackupOptions extends DumpOptions, ProofOptions, DumpHooks {
 
 /** A backup that was written and recorded. */
 export interface Backup
-  extends Omit<Manifest, 'manifestVersion' | 'database' | 'files' | 'tables' | 'factsVersion' | 'facts'> {
+  extends Omit<
+    Manifest,
+    'manifestVersion' | 'database' | 'files' | 'tables' | 'prerequisites' | 'factsVersion' | 'facts'
+  > {
   /** Its ID in the archive. */
   readonly id: number;
   /** The absolute path. */
@@ -64,7 +67,8 @@ export async function backup(knex: Knex, target: Target, options: BackupOptions)
       await publishDraft(draft, text);
       return recorded;
     });
-    const { manifestVersion, database, files, tables, factsVersion, facts, ...described } = manifest;
+    const { manifestVersion, database, files, tables, prerequisites, factsVersion, facts, ...described } =
+      manifest;
     return {
       ...described,
       id,
@@ -124,7 +128,7 @@ function describe(
   { contents, tally, pgDumpVersion, measured }: Dumped,
   named: Pick<Manifest, 'file' | 'format'>,
 ): Manifest {
-  const { database, takenBy, tables } = contents;
+  const { database, takenBy, tables, prerequisites } = contents;
   return {
     manifestVersion: 1,
     database,
@@ -138,6 +142,7 @@ function describe(
     ...named,
     ...measured,
     tables: tables.map(({ schema, name }, index) => ({ schema, name, rows: tally.rows[index] ?? 0 })),
+    prerequisites,
     factsVersion: 3,
     facts: tally.facts,
     proof: 'off',
