@@ -168,6 +168,23 @@ describe('preflight', () => {
     expect(one?.tables.map(({ table }) => table)).to.deep.equal(['production_runs', 'workflow_dependencies']);
   });
 
+  it('lists enabled event triggers', async () => {
+    const name = await database();
+    await server.sql(
+      name,
+      `create function public.note() returns event_trigger language plpgsql as 'begin end';
+       create event trigger noted on ddl_command_end execute function public.note();
+       create event trigger off on ddl_command_end execute function public.note();
+       alter event trigger off disable`,
+    );
+    const [one] = (await look(name)).migrations;
+    if (one === undefined) throw new Error('nothing is pending');
+    expect(gateOf(one, 'restore')?.found).to.match(
+      /^\d+ statements\. Enabled event triggers: noted \(ddl_command_end, public\.note\), which may/,
+    );
+    await server.dropDatabase(name);
+  });
+
   it('reports missing privileges and the sessions that hold locks', async () => {
     const name = await database();
     await server.sql(

@@ -1,5 +1,6 @@
 import type { Statement } from '../capture/capture.ts';
 import { type Closure, readClosure } from '../catalog/closure.ts';
+import { describeEventTriggers } from '../catalog/event-triggers.ts';
 import { type Facts, readFacts } from '../catalog/facts/facts.ts';
 import { type ErrorCode, isVerdict, serverWords, sqlState, UndropError } from '../errors.ts';
 import { formats } from '../session/pinned-settings.ts';
@@ -28,7 +29,7 @@ export async function replay(
       if (!isVerdict(error)) throw explain(error, describeAll(batch));
       const [first, ...others] = batch;
       if (first !== undefined && others.length === 0 && !isCheckViolation(error))
-        throw refused(error, first, code);
+        throw await refused(session, error, first, code);
       await replayOneByOne(session, batch, code);
     }
   }
@@ -44,7 +45,9 @@ async function replayOneByOne(
     try {
       await replayOne(session, statement);
     } catch (error) {
-      throw isVerdict(error) ? refused(error, statement, code) : explain(error, describeAll([statement]));
+      throw isVerdict(error)
+        ? await refused(session, error, statement, code)
+        : explain(error, describeAll([statement]));
     }
   }
 }
@@ -98,12 +101,20 @@ function batches(statements: readonly Statement[]): Statement[][] {
 }
 
 // For rows, the detail of the server's error is left out: it would hold the row.
-function refused(error: unknown, { kind, identity }: Statement, code: ErrorCode): UndropError {
+async function refused(
+  session: Session,
+  error: unknown,
+  { kind, identity }: Statement,
+  code: ErrorCode,
+): Promise<UndropError> {
   const taken = code === 'restore-failed' && duplicates.has(sqlState(error) ?? '');
   return new UndropError(taken ? 'name-taken' : code, {
     subject: identity,
     message: `The ${kind}${kind === 'rows' ? ' of' : ''} ${identity} could not be recreated.`,
-    reason: kind === 'rows' && error instanceof Error ? error.message : serverWords(error),
+    reason:
+      kind === 'rows' && error instanceof Error
+        ? error.message
+        : [serverWords(error), await describeEventTriggers(session)].filter((line) => line !== '').join('\n'),
     next: taken
       ? 'Nothing was changed. Rename or drop the existing object, then roll back again.'
       : 'Nothing was changed. Remove the cause, or remove the table from the migration.',

@@ -2,6 +2,7 @@ import { hasArchive } from '../archive/schema.ts';
 import { requireBackup } from '../backup/backup-gate.ts';
 import { notReproducible } from '../capture/capture.ts';
 import type { Closure } from '../catalog/closure.ts';
+import { describeEventTriggers } from '../catalog/event-triggers.ts';
 import { type ErrorCode, isUndropError, UndropError } from '../errors.ts';
 import { readBlockers } from '../locks/blockers.ts';
 import type { Options } from '../options/options.ts';
@@ -83,9 +84,14 @@ export async function checkGates(session: Session, input: GateInput): Promise<Ga
     await checkGate(session, 'rows', describeRows(plan), () =>
       check(session, closure, { ...options, dependents: 'cascade' }),
     ),
-    await checkGate(session, 'restore', `${plan.statements.length} statements`, async () => {
-      if (plan.obstacles.length > 0) throw notReproducible(plan.obstacles);
-    }),
+    await checkGate(
+      session,
+      'restore',
+      describeRestore(plan, await describeEventTriggers(session)),
+      async () => {
+        if (plan.obstacles.length > 0) throw notReproducible(plan.obstacles);
+      },
+    ),
     await lockGate(session, closure),
   ];
 }
@@ -220,6 +226,11 @@ function describeDependents({ closure }: Pick<Plan, 'closure'>): string {
   const others = closure.filter(({ dependent }) => dependent);
   if (others.length === 0) return 'no dependent objects';
   return `would be dropped and restored: ${others.map(({ kind, identity }) => `${kind} ${identity}`).join(', ')}`;
+}
+
+function describeRestore({ statements }: Pick<Plan, 'statements'>, triggers: string): string {
+  const count = `${statements.length} statements`;
+  return triggers === '' ? count : `${count}. ${triggers}, which may alter or refuse them`;
 }
 
 function describeRows({ filled }: Pick<Plan, 'filled'>): string {

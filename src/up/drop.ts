@@ -1,6 +1,8 @@
 import { type Closure, dependents } from '../catalog/closure.ts';
-import { sqlState, UndropError } from '../errors.ts';
+import { describeEventTriggers } from '../catalog/event-triggers.ts';
+import { isVerdict, serverWords, sqlState, UndropError } from '../errors.ts';
 import type { Table } from '../options/table.ts';
+import { explain as explainServer } from '../session/server-errors.ts';
 import type { Session } from '../session/session.ts';
 
 // The catalog rows that this transaction has deleted so far, as in pg_stat_xact_sys_tables.
@@ -32,11 +34,11 @@ const leftSql = /* sql */ `
  */
 export async function drop(session: Session, tables: readonly Table[], closure: Closure): Promise<void> {
   const behaviour = dependents(closure).length === 0 ? 'restrict' : 'cascade';
-  const before = await readDeleted(session);
+  const [before, triggers] = await session.together([readDeleted(session), describeEventTriggers(session)]);
   try {
     await session.run(`drop table ${tables.map(({ sql }) => sql).join(', ')} ${behaviour}`);
   } catch (error) {
-    throw explain(error, tables);
+    throw explain(error, tables, triggers);
   }
   const whole = closure.members.filter((member) => member.objsubid === 0);
   const [after, [left]] = await session.together([
@@ -53,7 +55,10 @@ export async function drop(session: Session, tables: readonly Table[], closure: 
     subject: tables.map(({ written }) => written).join(', '),
     message: 'The drop did not remove exactly the captured objects.',
     reason: problems.join('\n'),
-    next: 'Nothing was changed. Look for event triggers that alter objects; if there are none, please report this.',
+    next:
+      triggers === ''
+        ? 'Nothing was changed. There are no event triggers that could alter objects; please report this.'
+        : `Nothing was changed. Look for event triggers that alter objects. ${triggers}`,
   });
 }
 
@@ -84,7 +89,7 @@ function compareCounts(
   });
 }
 
-function explain(error: unknown, tables: readonly Table[]): unknown {
+function explain(error: unknown, tables: readonly Table[], triggers: string): unknown {
   const subject = tables.map(({ written }) => written).join(', ');
   const reason = error instanceof Error ? error.message : String(error);
   switch (sqlState(error)) {
@@ -105,6 +110,13 @@ function explain(error: unknown, tables: readonly Table[]): unknown {
         cause: error,
       });
     default:
-      return error;
+      if (!isVerdict(error)) return explainServer(error, { subject, words: `drop table ${subject}` });
+      return new UndropError('server-error', {
+        subject,
+        message: 'The server could not drop the tables.',
+        reason: [serverWords(error), triggers].filter((line) => line !== '').join('\n'),
+        next: 'Nothing was changed. Remove the cause and run the migration again.',
+        cause: error,
+      });
   }
 }

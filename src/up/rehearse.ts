@@ -2,6 +2,7 @@ import { compareRows } from '../archive/kept-rows.ts';
 import { type Accepted, acceptDifferences } from '../capture/accept-differences.ts';
 import { Comparison, compareFacts, type Difference } from '../capture/compare.ts';
 import type { Closure, Survivor } from '../catalog/closure.ts';
+import { describeEventTriggers } from '../catalog/event-triggers.ts';
 import { type Fact, type Facts, readSurvivorFacts, takeOwnFacts } from '../catalog/facts/facts.ts';
 import { findRestored, replay } from '../down/replay.ts';
 import type { Table } from '../options/table.ts';
@@ -33,10 +34,14 @@ export async function rehearse(
       survivorChanges(session, closure.survivors, capture.facts),
     ]);
     const differences = [...found.flat(), ...(await compareRows(session, capture.rows))];
+    const triggers = differences.length === 0 ? '' : await describeEventTriggers(session);
     return acceptDifferences(differences, accepted, {
       code: 'rehearsal-differs',
       message: 'The restore would not recreate the dropped objects as they were.',
-      next: 'Nothing was changed. Remove these tables from the migration, or report the difference.',
+      next:
+        triggers === ''
+          ? 'Nothing was changed. Remove these tables from the migration, or report the difference.'
+          : `Nothing was changed. Look for event triggers that alter objects, or remove these tables from the migration. ${triggers}`,
       rows: 'refuse',
     });
   });
