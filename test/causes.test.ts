@@ -35,6 +35,57 @@ describe('the cause of an error', function () {
   }
   const sql = (text: string) => server.sql(database.name, text);
 
+  for (const rows of ['copy', 'refuse'] as const) {
+    it(`is the index whose function finds no names without the search path, rows: '${rows}'`, async () => {
+      await sql(`
+        create schema words;
+        create function words.helper(int) returns int language sql immutable as 'select $1';
+        set search_path = words, public;
+        create function norm(int) returns int language sql immutable as 'select $1';
+        insert into t values (1);
+        create index t_norm on t (norm(id));
+        create or replace function norm(int) returns int language sql immutable as 'select helper($1)'`);
+      const { subject, reason } = await refusalOf(run.up(drop({ rows })), 'not-reproducible');
+      expect(subject).to.equal('public.t_norm');
+      expect(reason)
+        .to.match(/helper/)
+        .and.to.match(/norm/);
+    });
+  }
+
+  it('is the table with a row that is too large for the archive', async () => {
+    await sql(`
+      insert into t values (1);
+      do $$ begin
+        execute (select 'alter table t ' || string_agg(format('add c%s text default %L', i, 'twelve bytes'), ', ')
+          from generate_series(1, 1000) as i);
+      end $$`);
+    const { subject, message } = await refusalOf(run.up(drop({ rows: 'copy' })), 'not-reproducible');
+    expect(subject).to.equal('public.t');
+    expect(message).to.match(/too large/);
+  });
+
+  it('is the type whose privileges are missing', async () => {
+    await sql(`
+      create role causes_owner login;
+      grant create on database ${database.name} to causes_owner;
+      grant create on schema public to causes_owner;
+      create type closed as enum ('a');
+      alter table t add kind closed;
+      insert into t values (1, 'a');
+      alter table t owner to causes_owner;
+      revoke usage on type closed from public`);
+    const owner = runner(database.url.replace('postgres@', 'causes_owner@'));
+    try {
+      const { reason, next } = await refusalOf(owner.up(drop({ rows: 'copy' })), 'insufficient-privilege');
+      expect(reason).to.match(/closed/);
+      expect(next).to.match(/USAGE on the types/);
+    } finally {
+      await owner.end();
+      await sql('drop owned by causes_owner; drop role causes_owner');
+    }
+  });
+
   it('is an event trigger that fails in the drop', async () => {
     await inSession(run.knex, ensureArchive);
     await sql(`

@@ -1,6 +1,7 @@
 import type { Difference } from '../capture/compare.ts';
 import type { RowTable } from '../catalog/families/rows.ts';
 import { readPresent } from '../catalog/present.ts';
+import { explainRows } from '../catalog/unreadable-rows.ts';
 import { sqlState, UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import { withProgress } from '../text/progress.ts';
@@ -20,7 +21,8 @@ export interface KeptRows {
 /**
  * Copies the rows of tables into the archive, and counts and digests them.
  *
- * @throws UndropError `insufficient-privilege` where row-level security or missing rights hide rows
+ * @throws UndropError `insufficient-privilege` where row-level security or missing rights hide rows; `not-reproducible`
+ * where a row is too large, or the server cannot plan a query on the table
  */
 export async function keepRows(session: Session, tables: readonly RowTable[]): Promise<KeptRows[]> {
   if (tables.length === 0) return [];
@@ -29,13 +31,23 @@ export async function keepRows(session: Session, tables: readonly RowTable[]): P
     tables.map(({ table }) => table),
     async () => {
       const rows: KeptRows[] = [];
-      for await (const { table, store, keep } of withProgress('copy rows', tables, ({ table }) => table)) {
-        try {
-          await session.run(keep);
-          rows.push({ table, store, ...(await digestRows(session, table)) });
-        } catch (error) {
-          throw explain(error, table);
-        }
+      let current = '';
+      try {
+        await session.attempt(async () => {
+          for await (const { table, store, keep } of withProgress(
+            'copy rows',
+            tables,
+            ({ table }) => table,
+          )) {
+            current = table;
+            await session.run(keep);
+            rows.push({ table, store, ...(await digestRows(session, table)) });
+          }
+        });
+      } catch (error) {
+        throw sqlState(error) === '42501'
+          ? mayNotCopy(error, current)
+          : await explainRows(session, error, current);
       }
       await closeRelations(
         session,
@@ -106,13 +118,12 @@ async function unforced<T>(session: Session, tables: readonly string[], work: ()
   return result;
 }
 
-function explain(error: unknown, table: string): unknown {
-  if (sqlState(error) !== '42501') return error;
+function mayNotCopy(error: unknown, table: string): UndropError {
   return new UndropError('insufficient-privilege', {
     subject: table,
     message: `This role cannot copy the rows of ${table}.`,
     reason: error instanceof Error ? error.message : String(error),
-    next: 'Run the migration as a role that may read all of the rows and create tables in the schema undrop.',
+    next: 'Run the migration as a role that may read all of the rows, has USAGE on the types of the columns, and may create tables in the schema undrop.',
     cause: error,
   });
 }

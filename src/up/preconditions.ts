@@ -1,6 +1,7 @@
 import { type Closure, dependents, type Member } from '../catalog/closure.ts';
 import { mayHoldRowsSql } from '../catalog/families/rows.ts';
 import { countUnplanned, findForeignCode } from '../catalog/foreign-code.ts';
+import { explainRows } from '../catalog/unreadable-rows.ts';
 import { sqlState, UndropError } from '../errors.ts';
 import type { Options } from '../options/options.ts';
 import type { Session } from '../session/session.ts';
@@ -65,7 +66,7 @@ export async function findRows(session: Session, closure: Closure): Promise<Fill
       if (count > 0)
         filled.push({ identity, found: count > most ? `more than ${most} rows` : rowsOf(count) });
     } catch (error) {
-      if (sqlState(error) !== '42501') throw error;
+      if (sqlState(error) !== '42501') throw await explainRows(session, error, identity);
       filled.push({ identity, found: 'unknown: row-level security or missing privileges hide its rows' });
     }
   }
