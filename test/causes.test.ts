@@ -86,6 +86,39 @@ describe('the cause of an error', function () {
     }
   });
 
+  it('is the limit of temporary files, with the object that is being recreated', async () => {
+    await sql(`
+      insert into t select generate_series(1, 100000);
+      create index t_id on t (id);
+      do $$ begin
+        execute format('alter database %I set temp_file_limit = 64', current_database());
+        execute format('alter database %I set maintenance_work_mem = 1024', current_database());
+      end $$`);
+    const { subject, next } = await inNewSession((later) =>
+      refusalOf(later.up(drop({ rows: 'copy' })), 'server-error'),
+    );
+    expect(subject).to.match(/public\.t_id/);
+    expect(next)
+      .to.match(/temp_file_limit/)
+      .and.not.to.match(/remove the table/);
+  });
+
+  it('is transaction_timeout', async function () {
+    if (server.major < 17) skip(this, 'needs PostgreSQL 17');
+    await sql(`insert into t values (1);
+      create function doze(int) returns int language plpgsql immutable as
+        'begin perform pg_catalog.pg_sleep(2); return 1; end';
+      create index on t (doze(id));
+      do $$ begin
+        execute format('alter database %I set transaction_timeout = ''1s''', current_database());
+      end $$`);
+    // Knex throws the error of its ROLLBACK instead.
+    const line = await said(() =>
+      inNewSession((later) => later.up(drop({ rows: 'copy' })).catch((error: unknown) => error)),
+    );
+    expect(line).to.match(/ended the session because of its time limit transaction_timeout.*alter role/);
+  });
+
   it('is an event trigger that fails in the drop', async () => {
     await inSession(run.knex, ensureArchive);
     await sql(`
@@ -114,5 +147,20 @@ describe('the cause of an error', function () {
       create event trigger meddle on ddl_command_end when tag in ('ALTER TABLE') execute function meddle()`);
     const { next } = await refusalOf(run.up(drop()), 'rehearsal-differs');
     expect(next).to.match(/Enabled event triggers: meddle \(ddl_command_end, public\.meddle\)/);
+  });
+
+  it('is the session that creates the archive', async () => {
+    const client = await server.client(database.name);
+    await client.query(`begin; select pg_advisory_xact_lock(hashtext('undrop.archive'))`);
+    const lines = await said(async () => {
+      setTimeout(() => client.query('commit'), 500);
+      await run.up(drop());
+    });
+    expect(lines).to.match(/^Waiting for the archive, which pid \d+ \(postgres\) uses\.$/m);
+    await client.query(`begin; select pg_advisory_xact_lock(hashtext('undrop.archive'))`);
+    const work = inSession(run.knex, (session) => ensureArchive(session, 200));
+    const { reason } = await quietly(() => refusalOf(work, 'lock-timeout'));
+    expect(reason).to.match(/^pid \d+ \(postgres\)$/);
+    await client.end();
   });
 });

@@ -2,6 +2,7 @@ import { UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import { refuseForeignSchema } from './foreign-schema.ts';
 import { checkKeepers } from './keepers.ts';
+import { lockArchive } from './lock-archive.ts';
 import { closeRelations, closeSchema } from './revoke-rights.ts';
 
 // Each table has a primary key: without one, the server rejects updates under a FOR ALL TABLES publication. CREATE … IF
@@ -197,15 +198,13 @@ const stateSql = /* sql */ `
  * Creates the archive where it does not exist: a schema owned by the migrating role, without privileges for other
  * roles. Upgrades an archive of an older format.
  *
+ * @param waitMs how long it waits for another session that creates or upgrades the archive, or migrates
  * @throws UndropError `insufficient-privilege`; `name-taken` where the schema has another purpose; `archive-damaged` where
- * its format is newer, or other roles may write to it
+ * its format is newer, or other roles may write to it; `lock-timeout`
  */
-export async function ensureArchive(session: Session): Promise<void> {
-  // Two migrations that start on a new database must not both create it.
-  const [, [state]] = await session.together([
-    session.write(`select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('undrop.archive'))`),
-    session.read<{ schema: boolean; tables: boolean; mayCreate: boolean }>(stateSql),
-  ]);
+export async function ensureArchive(session: Session, waitMs?: number): Promise<void> {
+  await lockArchive(session, waitMs);
+  const [state] = await session.read<{ schema: boolean; tables: boolean; mayCreate: boolean }>(stateSql);
   if (state?.schema === false) {
     if (!state.mayCreate) throw mayNotCreate(session);
     await session.run('create schema undrop');
