@@ -79,7 +79,7 @@ describe('external faults', function () {
     }
     const many = reversibleDrop({ name: 'many', tables: names });
     const error = await refusalOf(run.up(many), 'server-error');
-    expect(error.message).to.include('lock table of the server is full');
+    expect(error.message).to.include('space in its lock table');
     expect(error.next).to.include('max_locks_per_transaction');
     expect(await sql(`select count(*)::int from pg_tables where tablename like 'many%'`)).to.deep.equal([
       { count: 600 },

@@ -39,6 +39,14 @@ const lost: Explanation = [
   'Check that the server is running, then run it again: it detects what was committed.',
 ];
 
+function timeLimit(setting: string): Explanation {
+  return [
+    'no-connection',
+    `The server ended the session because of its time limit ${setting}; the open transaction is rolled back.`,
+    `Raise it for this role, and run it again: alter role … set ${setting} = 0`,
+  ];
+}
+
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 const explanations: Readonly<Record<string, Explanation>> = {
   'no answer': lost,
@@ -51,9 +59,9 @@ const explanations: Readonly<Record<string, Explanation>> = {
   '57P01': lost,
   '57P02': lost,
   '57P03': lost,
-  '57P05': lost,
-  '25P03': lost,
-  '25P04': lost,
+  '57P05': timeLimit('idle_session_timeout'),
+  '25P03': timeLimit('idle_in_transaction_session_timeout'),
+  '25P04': timeLimit('transaction_timeout'),
   // Lost on the network.
   '08003': lost,
   '08006': lost,
@@ -67,6 +75,11 @@ const explanations: Readonly<Record<string, Explanation>> = {
     'The disk of the server is full; nothing was changed.',
     'Free disk space and run it again. Copied rows need as much space as the tables themselves, and twice as much while it runs.',
   ],
+  '53400': [
+    'server-error',
+    'A statement exceeded a configured limit, such as temp_file_limit; nothing was changed.',
+    'Raise the limit for this role and run it again: alter role … set temp_file_limit = -1',
+  ],
   '42501': [
     'insufficient-privilege',
     'The role lacks a required privilege.',
@@ -74,8 +87,8 @@ const explanations: Readonly<Record<string, Explanation>> = {
   ],
   '53200': [
     'server-error',
-    'The lock table of the server is full; nothing was changed.',
-    'Raise max_locks_per_transaction, or drop fewer tables in one migration.',
+    'The server ran out of memory, or of space in its lock table; nothing was changed.',
+    'If the reason is out of shared memory, raise max_locks_per_transaction, or drop fewer tables in one migration. Otherwise reduce the memory that the server uses.',
   ],
   '55006': [
     'server-error',

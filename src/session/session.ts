@@ -91,7 +91,8 @@ export async function inSession<T>(
   } catch (error) {
     const explained = explain(error);
     // Knex then throws the error of its ROLLBACK instead.
-    if (isUndropError(explained) && explained.code === 'no-connection') say(explained.message);
+    if (isUndropError(explained) && explained.code === 'no-connection')
+      say(`${explained.message} ${explained.next}`);
     throw explained;
   }
 }
