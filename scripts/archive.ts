@@ -1,11 +1,11 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { type ListedEntry, listArchive } from '../src/archive/list.ts';
 import { type Pruned, pruneArchive } from '../src/archive/prune.ts';
-import { seconds } from '../src/options/options.ts';
 import { type ExportedEntry, exportArchive } from '../src/script/export-archive.ts';
 import { printable } from '../src/text/printable.ts';
+import { countOf, moment, parseDuration, size } from '../src/text/units.ts';
 import { reading, run, toNumber, writing } from './command.ts';
-import { moment } from './lines.ts';
+import { lines } from './lines.ts';
 
 interface Options {
   list?: true;
@@ -66,7 +66,7 @@ function describe(entry: ListedEntry): string[] {
       (entry.ledger === null ? '' : `, recorded in ${entry.ledger}`),
     entry.restoredAt === null ? 'open' : `restored ${moment(entry.restoredAt)} by ${entry.restoredBy}`,
     ...(entry.note === null ? [] : [entry.note]),
-    ...(entry.rows === '0' ? [] : [`rows: ${entry.rows}, ${entry.bytes} bytes now`]),
+    ...(entry.rows === '0' ? [] : [`rows: ${entry.rows}, ${size(entry.bytes)} now`]),
     ...(entry.restorePoint === null ? [] : [`restore point: ${entry.restorePoint}`]),
     ...(entry.lsn === null ? [] : [`LSN: ${entry.lsn}`]),
     backup === null
@@ -78,25 +78,25 @@ function describe(entry: ListedEntry): string[] {
 }
 
 function printPruned({ removed, kept }: Pruned): string {
-  const lines = [
-    ...removed.map(({ id, migration }) => `removed  ${id}  ${migration}`),
-    ...kept.map(({ id, migration, reason }) => `kept     ${id}  ${migration}: ${reason}`),
+  const rows = [
+    ...removed.map(({ id, migration }) => ['removed', String(id), migration, '']),
+    ...kept.map(({ id, migration, reason }) => ['kept', String(id), migration, reason]),
   ];
-  return lines.map((line) => `${printable(line)}\n`).join('') || 'The archive is empty.\n';
+  return lines(rows) || 'The archive is empty.\n';
 }
 
 function printExported({ files }: { files: readonly ExportedEntry[] }): string {
-  return files
-    .map(({ file, bytes, rows, migration, id }) =>
-      printable(`${file}  ${migration} (entry ${id}): ${rows} rows, ${bytes} bytes`),
-    )
-    .map((line) => `${line}\n`)
-    .join('');
+  return lines(
+    files.map(({ file, bytes, rows, migration, id }) => [
+      file,
+      `${migration} (entry ${id})`,
+      `${countOf(BigInt(rows), 'row')}, ${size(bytes)}`,
+    ]),
+  );
 }
 
 function toSeconds(text: string): number {
-  const problems: string[] = [];
-  const value = seconds(text, '--older-than', problems);
-  if (problems.length > 0) throw new InvalidArgumentError(problems.join('\n'));
-  return value;
+  const value = parseDuration(text);
+  if (value === undefined) throw new InvalidArgumentError('It must be a duration such as 90m, 24h or 30d.');
+  return value / 1000;
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { progressLine, sizeInWords } from '../src/backup/dump/dump-progress.ts';
+import { progressLine } from '../src/backup/dump/dump-progress.ts';
 import { proofs } from '../src/backup/proof/prove.ts';
 import { type Pruned, pruneBackups } from '../src/backup/prune.ts';
 import { type BackupRecord, readBackups } from '../src/backup/records.ts';
@@ -10,8 +10,9 @@ import { type Backup, type BackupOptions, backup } from '../src/backup/take/take
 import { projectFolder } from '../src/knex/connection.ts';
 import type { Session } from '../src/session/session.ts';
 import { printable } from '../src/text/printable.ts';
+import { countOf, duration, size } from '../src/text/units.ts';
 import { reading, run, withTarget, writing } from './command.ts';
-import { backupLine, section } from './lines.ts';
+import { backupLine, lines, section } from './lines.ts';
 
 interface Given extends Pick<BackupOptions, 'jobs' | 'compress' | 'lockWaitTimeout' | 'prove' | 'proveOn'> {
   folder?: string;
@@ -78,15 +79,15 @@ function printList({ backups }: { backups: readonly BackupRecord[] }): string {
 }
 
 function printAttested({ attestation, tables }: Attested): string {
-  return `${printable(`attested, not proved: ${attestation}; valid for the current ${tables} tables`)}\n`;
+  return `${printable(`attested, not proved: ${attestation}; valid for the current ${countOf(tables, 'table')}`)}\n`;
 }
 
 function printPruned({ removed, left }: Pruned): string {
-  const lines = [
-    ...removed.map((file) => `removed  ${file}`),
-    ...left.map(({ backup: file, reason }) => `kept     ${file}: ${reason}`),
+  const rows = [
+    ...removed.map((file) => ['removed', file, '']),
+    ...left.map(({ backup: file, reason }) => ['kept', file, reason]),
   ];
-  return lines.map((line) => `${printable(line)}\n`).join('') || 'No backups to remove.\n';
+  return lines(rows) || 'No backups to remove.\n';
 }
 
 function take(
@@ -132,7 +133,7 @@ function print({
 }: Backup): string {
   return [
     printable(file),
-    `  ${tables} tables, ${bytes} bytes (${sizeInWords(bytes)}), ${seconds.toFixed(1)} s, pg_dump ${pgDumpVersion}`,
+    `  ${countOf(tables, 'table')}, ${bytes} bytes (${size(bytes)}), ${duration(seconds)}, pg_dump ${pgDumpVersion}`,
     `  ${proofsInWords[proof]}${countDifferences(differences)}`,
     ...shorten(differences).map((difference) => `    ${printable(difference)}`),
     `  sha256 ${sha256}, write-ahead log ${lsn}`,

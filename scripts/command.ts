@@ -3,7 +3,8 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import createKnex, { type Knex } from 'knex';
 import { parseRoots } from '../src/audit/code/search.ts';
 import { exitCodeOf, isUndropError, sqlState, UndropError } from '../src/errors.ts';
-import { loadEnv, projectFolder, resolveTarget } from '../src/knex/connection.ts';
+import { projectFolder, resolveTarget } from '../src/knex/connection.ts';
+import { loadEnv } from '../src/knex/env-file.ts';
 import type { Target } from '../src/knex/target.ts';
 import { undropConfig } from '../src/migration/knex-config.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';

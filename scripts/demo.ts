@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import { demo, demoFailure, type Shown } from '../src/demo.ts';
 import { say } from '../src/text/log.ts';
+import { duration } from '../src/text/units.ts';
 import { run } from './command.ts';
+import { lines } from './lines.ts';
 
 export default function define(command: Command): void {
   command.action(() =>
@@ -19,9 +21,6 @@ export default function define(command: Command): void {
 }
 
 function print({ shown, seconds }: { shown: readonly Shown[]; seconds: number }): string {
-  const width = Math.max(...shown.map(({ what }) => what.length));
-  const lines = shown.map(
-    ({ what, found, held }) => `${held ? 'ok    ' : 'FAILED'}  ${what.padEnd(width)}  ${found}\n`,
-  );
-  return `\nChecks, in ${seconds.toFixed(0)} s:\n\n${lines.join('')}`;
+  const rows = shown.map(({ what, found, held }) => [held ? 'ok' : 'FAILED', what, found]);
+  return `\nChecks, in ${duration(Math.round(seconds))}:\n\n${lines(rows)}`;
 }

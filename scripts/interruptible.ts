@@ -1,16 +1,16 @@
 import { UndropError } from '../src/errors.ts';
-import { stopSessions } from '../src/session/stoppable.ts';
+import { stoppableBy } from '../src/session/stoppable.ts';
 
-// What a shell says of a process that a signal has ended: 128 and its number.
+// The exit codes by which a shell reports a process that a signal has ended: 128 plus the number of the signal.
 const exitCodes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 const patience = 10_000;
 
 /**
- * Does the work of a command, which a signal ends: sessions are rolled back, and what else there is to clean up is told by
- * `signal`. The process ends with the exit code that belongs to the signal, unless the work is done by then; after ten
- * seconds even if it goes on. A second signal ends it at once.
+ * Runs a command until a signal arrives. Its sessions are then rolled back, and `signal` is aborted, so that the command can
+ * clean up the rest. The process ends with the exit code of the signal unless the work succeeds first, and after ten seconds
+ * in any case. A second signal ends it at once.
  *
- * @param what the command, in words
+ * @param what the command, for messages
  */
 export async function interruptible<T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
@@ -25,13 +25,11 @@ export async function interruptible<T>(what: string, work: (signal: AbortSignal)
       if (intended !== 0) process.exitCode = code;
     });
     setTimeout(() => process.exit(code), patience).unref();
-    const reason = stoppedBy(name, what);
-    controller.abort(reason);
-    stopSessions(reason);
+    controller.abort(stoppedBy(name, what));
   };
   for (const name of names) process.on(name, stop);
   try {
-    return await work(controller.signal);
+    return await stoppableBy(controller.signal, () => work(controller.signal));
   } finally {
     off();
   }
@@ -41,7 +39,7 @@ function stoppedBy(signal: string, what: string): UndropError {
   return new UndropError('server-error', {
     subject: signal,
     message: `${what} was stopped by ${signal}.`,
-    reason: 'Somebody, or something, has asked this process to end.',
-    next: 'Run it again: what was begun is rolled back, and nothing is left of it.',
+    reason: `The process received ${signal}.`,
+    next: 'Run it again: all that it had begun was rolled back or removed.',
   });
 }

@@ -6,8 +6,9 @@ import {
   restoreDatabase,
 } from '../src/backup/restore/restore-database.ts';
 import { planTable, restoreTable } from '../src/backup/restore/restore-table.ts';
-import { printable } from '../src/text/printable.ts';
+import { countOf } from '../src/text/units.ts';
 import { run, withTarget } from './command.ts';
+import { lines } from './lines.ts';
 
 interface Wanted {
   file: string;
@@ -71,21 +72,19 @@ function planOne(command: Command, file: string, table: string): Promise<void> {
 }
 
 function printTable({ table, rows, migration, rest, left }: RestoredTable): string {
-  const lines = [
-    `restored  ${table}, with ${rows} rows`,
+  return lines([
+    ['restored', `${table}, with ${countOf(BigInt(rows), 'row')}`],
     ...(rest === null
       ? []
-      : [`open      entry ${rest}, with the other tables of ${migration}; its rollback restores them`]),
-    ...left.map(({ kind, identity }) => `left out  ${kind} ${identity}`),
-  ];
-  return lines.map((line) => `${printable(line)}\n`).join('');
+      : [['open', `entry ${rest}, with the other tables of ${migration}; its rollback restores them`]]),
+    ...left.map(({ kind, identity }) => ['left out', `${kind} ${identity}`]),
+  ]);
 }
 
 function printDatabase({ restored, before, tables, differences }: RestoredDatabase): string {
-  const lines = [
-    `restored  ${restored}: ${tables} tables, with all rows`,
-    ...(before === null ? [] : [`kept      the previous database, as ${before}`]),
-    ...differences.map((difference) => `differs from the backup: ${difference}`),
-  ];
-  return lines.map((line) => `${printable(line)}\n`).join('');
+  return lines([
+    ['restored', `${restored}: ${countOf(tables, 'table')}, with all rows`],
+    ...(before === null ? [] : [['kept', `the previous database, as ${before}`]]),
+    ...differences.map((difference) => ['differs', `from the backup: ${difference}`]),
+  ]);
 }

@@ -5,6 +5,7 @@ import { planRestore, restoreArchive } from '../src/restore/restore.ts';
 import { restoreDdl } from '../src/script/replay.ts';
 import { printable } from '../src/text/printable.ts';
 import { reading, run, toNumber, writing } from './command.ts';
+import { lines } from './lines.ts';
 import { fromBackup } from './restore-backup.ts';
 
 interface Options {
@@ -68,7 +69,7 @@ export default function define(command: Command): void {
         command,
         () => writing((session) => restoreDdl(session, fromDdl, accept)),
         ({ tables, entries, uncompared }) =>
-          tables.map((table) => `restored  ${printable(table)}\n`).join('') +
+          lines(tables.map((table) => ['restored', table])) +
           describe(entries) +
           uncompared.map((table) => `${printable(table)} ${notCompared}\n`).join(''),
       );
@@ -82,13 +83,11 @@ function fromTheArchive(command: Command, wanted: Wanted, accept: string | undef
     command,
     () => writing((session) => restoreArchive(session, wanted, accept)),
     ({ tables, rest }) =>
-      [
-        ...tables.map((table) => `restored  ${table}`),
-        ...(rest?.tables ?? []).map((table) => `dropped   ${table}, in entry ${rest?.entry}`),
-        ...(rest?.waiting ?? []).map(({ kind, identity }) => `waiting   ${kind} ${identity}`),
-      ]
-        .map((line) => `${printable(line)}\n`)
-        .join(''),
+      lines([
+        ...tables.map((table) => ['restored', table]),
+        ...(rest?.tables ?? []).map((table) => ['dropped', `${table}, in entry ${rest?.entry}`]),
+        ...(rest?.waiting ?? []).map(({ kind, identity }) => ['waiting', `${kind} ${identity}`]),
+      ]),
   );
 }
 

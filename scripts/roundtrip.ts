@@ -2,8 +2,8 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { UndropError } from '../src/errors.ts';
 import { readSettings } from '../src/knex/settings.ts';
 import { describeCounts, type Roundtrip, roundtrip } from '../src/roundtrip/roundtrip.ts';
-import { printable } from '../src/text/printable.ts';
 import { run } from './command.ts';
+import { lines } from './lines.ts';
 
 interface Arguments {
   database: string;
@@ -30,20 +30,18 @@ export default function define(command: Command): void {
 }
 
 function print({ results, comparisons, reordered }: Roundtrip): string {
-  const lines = results
+  const rows = results
     .filter(({ outcome }) => outcome !== 'exact')
-    .map(({ table, outcome, code, reason }) => {
-      const [first, ...rest] = (reason ?? '').split('\n').map(printable);
-      return [`${outcome.padEnd(9)}  ${printable(table)}  ${code}: ${first}`, ...rest.slice(0, 30)].join(
-        '\n           ',
-      );
+    .flatMap(({ table, outcome, code, reason }) => {
+      const [first, ...rest] = (reason ?? '').split('\n');
+      return [[outcome, table, `${code}: ${first}`], ...rest.slice(0, 30).map((line) => ['', '', line])];
     });
-  if (reordered > 0)
-    lines.push(
-      `reordered  in ${reordered} of ${comparisons} comparisons pg_dump wrote the same statements in another order`,
-    );
-  lines.push(`${describeCounts(results)} of ${results.length}`);
-  return `${lines.join('\n')}\n`;
+  const note = `in ${reordered} of ${comparisons} comparisons pg_dump wrote the same statements in another order`;
+  return [
+    lines(rows),
+    lines(reordered > 0 ? [['reordered', note]] : []),
+    `${describeCounts(results)} of ${results.length}\n`,
+  ].join('');
 }
 
 function failureOf({ database, results }: Roundtrip): UndropError | undefined {

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { readStatus, type Status } from '../src/status/status.ts';
+import { moment } from '../src/text/units.ts';
 import { migrationsFolder, reading, run } from './command.ts';
-import { backupLine, moment, section } from './lines.ts';
+import { backupLine, section } from './lines.ts';
 
 export default function define(command: Command): void {
   command.action(() =>

@@ -10,6 +10,7 @@ import { undropConfig } from './migration/knex-config.ts';
 import { quoteName } from './options/table-name.ts';
 import { inReadOnlySession } from './session/read-only.ts';
 import { countTables } from './status/count-tables.ts';
+import { countOf, size } from './text/units.ts';
 import { verifyDatabase } from './verify/verify.ts';
 
 /** A check of the demo. */
@@ -84,7 +85,7 @@ async function play(stage: Stage, tell: (line: string) => void): Promise<Shown[]
   tell('undrop backup dumps the database and proves the file');
   const { tables, bytes, proof } = await backup(knex, target, { folder: join(folder, 'backups') });
   show('backup', 'proved by contents', `proved by ${proof}`);
-  tell(`    ${tables} tables, ${bytes} bytes`);
+  tell(`    ${countOf(tables, 'table')}, ${size(bytes)}`);
 
   tell('knex migrate:latest drops the six legacy tables; 045 waits for approval');
   await knex.migrate.latest();

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import createKnex from 'knex';
+import stringWidth from 'string-width';
 import { seed } from '../seeds/01_turing.ts';
 import { legacyTables, optionalTables, waitingTables } from '../seeds/turing/names.ts';
 import { type Audit, auditEvidence, readEvidence, type TableAudit } from '../src/audit/audit.ts';
 import { searchCode } from '../src/audit/code/search.ts';
 import { readDecisions } from '../src/audit/decisions.ts';
-import { columnsOf } from '../src/audit/layout.ts';
 import { formatAudit, formatAuditMarkdown } from '../src/audit/report.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
 import { control } from '../src/text/printable.ts';
@@ -92,7 +92,7 @@ describe('audit', () => {
       expect(named(found, 'postings').evidence.views).to.deep.equal(['public.open_postings']);
       expect(named(found, 'organizations').evidence.foreignKeysOut).to.have.length(2);
       expect(rule(named(found, 'organizations'), 'not-written')?.found).to.match(
-        /^no rows written since \d{4}-\d\d-\d\dT\d\d:\d\dZ on .*PostgreSQL \d+/,
+        /^no rows written since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ on .*PostgreSQL \d+/,
       );
     });
 
@@ -332,7 +332,7 @@ describe('audit', () => {
       const text = formatAudit(found);
       const lines = text.split('\n');
       expect(lines.filter((line) => line.search(control) >= 0)).to.deep.equal([]);
-      expect(lines.filter((line) => columnsOf(line) > 100)).to.deep.equal([]);
+      expect(lines.filter((line) => stringWidth(line) > 100)).to.deep.equal([]);
       const markdown = formatAuditMarkdown(found);
       expect(markdown.split('\n').filter((line) => line.search(control) >= 0)).to.deep.equal([]);
       const outside = markdown

@@ -178,7 +178,7 @@ describe('the gate of backups', () => {
       await inSession(run.knex, ensureArchive);
       const error = await refusalOf(require(names), 'backup-missing');
       expect(error.message).to.equal(
-        `001_gate requires a backup of ${database.name} that is not older than 24 hours.`,
+        `001_gate requires a backup of ${database.name} that is not older than 24 h.`,
       );
       expect(error.reason).to.equal(
         `The archive in ${database.name} has no record of a backup of this database.`,
@@ -192,7 +192,7 @@ describe('the gate of backups', () => {
       expect(await require(names)).to.equal(id);
       expect(await refusalOf(require(names, { backupMaxAge: '90m' }), 'backup-missing')).to.have.property(
         'reason',
-        `The newest, ${file}, is 23 hours old; the maximum age is 90 minutes.`,
+        `The newest, ${file}, is 23 h old; the maximum age is 90 min.`,
       );
       expect(await refusalOf(require(names, { backupMaxAge: '0s' }), 'backup-missing')).to.have.property(
         'code',
@@ -200,7 +200,7 @@ describe('the gate of backups', () => {
       await age('24 hours 1 second');
       expect(await refusalOf(require(names), 'backup-missing')).to.have.property(
         'reason',
-        `The newest, ${file}, is 24 hours old; the maximum age is 24 hours.`,
+        `The newest, ${file}, is 24 h old; the maximum age is 24 h.`,
       );
       expect(await require(names, { backupMaxAge: '2d' })).to.equal(id);
       await age('-1 hours');

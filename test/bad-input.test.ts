@@ -485,7 +485,7 @@ describe('bad input', function () {
         expectOneMessage(await latest(), {
           status: 1,
           code: 'backup-missing',
-          says: [file, '25 hours old', 'maximum age is 24 hours'],
+          says: [file, '25 h old', 'maximum age is 24 h'],
         });
         expect(await dump()).to.equal(before);
         const late = await latest({ UNDROP_BACKUP_MAX_AGE: '2d' });

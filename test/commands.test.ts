@@ -275,7 +275,9 @@ describe('commands', () => {
       );
       const run = await undrop(database, ['verify', '--expect', '69']);
       expect(run.code).to.equal(1);
-      const failed = run.out.split('\n').filter((line) => line.startsWith('failed'));
+      // A long check is wrapped onto indented lines.
+      const checks = run.out.replaceAll(/\n +/g, ' ').split('\n');
+      const failed = checks.filter((line) => line.startsWith('failed'));
       expect(failed).to.have.length(4);
       expect(failed[0]).to.include(`public.career_analyses of ${cleanup}`);
       expect(failed[1]).to.match(

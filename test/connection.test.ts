@@ -1,12 +1,10 @@
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, connect as dial, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { expect } from 'chai';
+import { parse } from 'pg-connection-string';
 import { UndropError } from '../src/errors.ts';
-import { clientConfig, connect, describeTarget, loadEnv, resolveTarget } from '../src/knex/connection.ts';
+import { clientConfig, connect, describeTarget, resolveTarget } from '../src/knex/connection.ts';
 import { libpqVariables, readSettings } from '../src/knex/settings.ts';
 import { tlsOptions } from '../src/knex/tls.ts';
 import { unreachable } from '../src/knex/unreachable.ts';
@@ -73,10 +71,68 @@ describe('readSettings', () => {
     `postgres://u:1?${secret}@h/db`,
     `postgres://u:${secret}@h/db?port=0`,
     `postgres://u:${secret}@h/db?sslmode=maybe`,
+    `postgres://u:1/x?${secret}@h/db`,
+    `postgres://u:1/x?${secret}&sslmode=a@h/db`,
+    `postgres://u:1/x?a=1&${secret}=1@h/db`,
+    `postgres://u:${secret}@h/db?sslmod=verify-full`,
   ]) {
     it(`refuses ${url} without printing the password`, async () => {
       const error = await failure(() => read(url));
       expect(error.code).to.equal('no-connection');
+    });
+  }
+
+  for (const [query, reason] of [
+    ['sslmod=verify-full', 'It has the unknown parameter sslmod; perhaps you meant sslmode.'],
+    ['SSLMODE=require', 'It has the unknown parameter SSLMODE; perhaps you meant sslmode.'],
+    ['ssl_root_cert=/ca', 'It has the unknown parameter ssl_root_cert; perhaps you meant sslrootcert.'],
+    ['sslmode=require&usr=o', 'It has the unknown parameter usr; perhaps you meant user.'],
+    ['channel_binding=require', 'It has the unknown parameter channel_binding.'],
+    ['target_session_attrs=read-write', 'It has the unknown parameter target_session_attrs.'],
+    [
+      'schema=app&pgbouncer=true',
+      'It has the unknown parameter schema. It has the unknown parameter pgbouncer.',
+    ],
+    ['sslmode', 'Its parameter sslmode has no value.'],
+  ] as const) {
+    it(`refuses ?${query}, and lists the known parameters`, async () => {
+      const error = await failure(() => read(`postgres://u:${secret}@h/db?${query}`));
+      expect(error).to.include({ code: 'no-connection', subject: 'DATABASE_URL' });
+      expect(error.reason).to.equal(
+        `${reason} The known parameters are host, port, dbname, user, password, options, ` +
+          'sslmode, ssl, sslrootcert, sslcert, sslkey.',
+      );
+    });
+  }
+
+  it('accepts every known parameter, and ignores those that do not select a server, user or database', () => {
+    const settings = read(
+      'postgres://h/d?host=g&port=7&dbname=e&user=u&password=p&options=-c%20jit%3Doff&sslmode=verify-ca' +
+        '&sslrootcert=/ca&sslcert=/cert&sslkey=/key&application_name=a&connect_timeout=3&keepalives=1',
+    );
+    expect(settings).to.deep.equal({
+      ...{ host: 'g', port: 7, user: 'u', database: 'e', password: 'p', options: '-c jit=off' },
+      ssl: { mode: 'verify-ca', rootCert: '/ca', cert: '/cert', key: '/key' },
+    });
+  });
+
+  for (const url of [
+    'postgres://o%40x:p%2Fw%25@db.example:6000/turing',
+    'postgresql://u:p@h/db?sslmode=require',
+    'postgres://u:p@[::1]:7/db',
+    'postgres://u:p@/db?host=/run/pg&port=7',
+    'postgres://u:p@%2Frun%2Fpg/db',
+    'postgres://u:%C3%BC%20%3A%3F%23%26@h:1/gr%C3%B6%C3%9Fe',
+    'postgres://u@h/db?user=v&password=q',
+    'postgres://u:a+b@h/a+b',
+    'postgres://u:p@h/db?options=-c%20search_path%3Da,b',
+  ]) {
+    it(`reads ${url} as pg does`, () => {
+      const { host, port, user, password, database, options } = parse(url);
+      const settings = read(url, { PGUSER: 'unused', PGHOST: 'unused' });
+      expect(settings).to.deep.include({ host, user, database, options });
+      expect(settings.port).to.equal(Number(port || 5432));
+      expect(settings.password ?? '').to.equal(password);
     });
   }
 
@@ -121,30 +177,6 @@ describe('resolveTarget', () => {
     const config = clientConfig(await to(`postgres://owner:${secret}@db.example/turing`));
     expect(config.password).to.equal(secret);
     expect(inspect(config)).not.to.contain(secret);
-  });
-});
-
-describe('loadEnv', () => {
-  it('reads .env of the project folder, without overriding the environment', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'undrop-env-'));
-    writeFileSync(join(folder, '.env'), 'UNDROP_TEST_A=file\nUNDROP_TEST_B=file\n');
-    process.env.UNDROP_TEST_A = 'environment';
-    try {
-      loadEnv(folder);
-      expect([process.env.UNDROP_TEST_A, process.env.UNDROP_TEST_B]).to.deep.equal(['environment', 'file']);
-    } finally {
-      delete process.env.UNDROP_TEST_A;
-      delete process.env.UNDROP_TEST_B;
-      rmSync(folder, { recursive: true });
-    }
-  });
-
-  it('refuses a .env that cannot be read', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'undrop-env-'));
-    mkdirSync(join(folder, '.env'));
-    const error = await failure(() => loadEnv(folder));
-    rmSync(folder, { recursive: true });
-    expect(error.code).to.equal('bad-options');
   });
 });
 

@@ -74,8 +74,8 @@ describe('backup --prune', () => {
     expect(latest.status, latest.text).to.equal(0);
     const newer = await take();
     const kept = await undrop(['backup', '--prune', '--keep', '1']);
-    expect(kept.stdout).to.equal(
-      `kept     ${relied}: the drop by 1_drop depends on it and is not restored\n`,
+    expect(kept.stdout.replaceAll(/\s+/g, ' ')).to.equal(
+      `kept ${relied} the drop by 1_drop depends on it and is not restored `,
     );
     expect((await undrop(['backup', '--list'])).stdout).to.include('1_drop relies on it');
     await project.knex('migrate:rollback', { env: env() });
@@ -88,7 +88,7 @@ describe('backup --prune', () => {
     await take();
     writeFileSync(changed, 'something else');
     const ran = await undrop(['backup', '--prune', '--keep', '1']);
-    expect(ran.stdout).to.match(/^kept {5}.*: Its size is 14 bytes/);
+    expect(ran.stdout).to.match(/^kept {2}\S+ {2}Its size is 14 bytes/);
     expect(existsSync(changed)).to.equal(true);
   });
 

@@ -198,10 +198,10 @@ describe('embedded server', () => {
       encoding: 'utf8',
     });
     expect(said.stdout).to.match(/^no-connection: .* is not installed/);
-    const { peerDependencies } = JSON.parse(
-      readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
-    );
-    const parts = Object.keys(peerDependencies).filter((name) => name.startsWith('@electric-sql/'));
+    const { devDependencies } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+    const parts = Object.entries(devDependencies)
+      .filter(([name]) => name.startsWith('@electric-sql/'))
+      .map((one) => one.join('@'));
     const next = `next: Set DATABASE_URL, or run npm install --save-dev ${parts.join(' ')}.`;
     expect(parts).to.have.length(4);
     expect(said.stdout).to.include(next);

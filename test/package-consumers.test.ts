@@ -102,10 +102,17 @@ describe('as a dependency', function () {
     expect(packed.stdout).not.to.match(/\/(test|bench|knexfile|\.env|\.npmrc)/);
   });
 
-  it('installs its three dependencies and their dependencies', () => {
+  it('installs its six dependencies and their dependencies', () => {
     const manifest = (path: string) => JSON.parse(readFileSync(join(folder, path, 'package.json'), 'utf8'));
     const own = Object.keys(manifest('node_modules/knex-undrop').dependencies);
-    expect(own).to.deep.equal(['commander', 'libpg-query', 'pg-copy-streams']);
+    expect(own).to.deep.equal([
+      'commander',
+      'dotenv',
+      'ignore',
+      'libpg-query',
+      'pg-copy-streams',
+      'string-width',
+    ]);
     expect(readdirSync(join(folder, 'node_modules'))).not.to.include('@electric-sql');
   });
 
@@ -113,7 +120,28 @@ describe('as a dependency', function () {
     const { status, stderr } = await tryInFolder(folder, 'node_modules/.bin/undrop demo');
     expect(status, stderr).to.equal(1);
     expect(stderr).to.include('the embedded server is not installed');
-    expect(stderr).to.include('npm install --save-dev @electric-sql/pglite');
+    const [, advice = ''] = /(npm install --save-dev .*)\.$/m.exec(stderr) ?? [];
+    expect(advice.match(/@electric-sql\/\S+@\d/g)).to.have.length(4);
+    const dry = await tryInFolder(folder, `${advice} --dry-run --prefer-offline`);
+    expect(dry.status, dry.text).to.equal(0);
+  });
+
+  it('can be installed with any later version of the embedded server', async () => {
+    const { peerDependencies } = JSON.parse(
+      readFileSync(join(folder, 'node_modules/knex-undrop/package.json'), 'utf8'),
+    );
+    const parts = Object.keys(peerDependencies).filter((name) => name.startsWith('@electric-sql/'));
+    expect(parts).to.have.length(4);
+    const home = join(folder, 'beside');
+    const later = parts.map((name) => {
+      const place = join(home, 'later', name);
+      mkdirSync(place, { recursive: true });
+      writeFileSync(join(place, 'package.json'), JSON.stringify({ name, version: '99.0.0' }));
+      return place;
+    });
+    writeFileSync(join(home, 'package.json'), '{ "private": true }');
+    await install(home, [...later, 'knex', 'pg', tarball]);
+    expect(readdirSync(join(home, 'node_modules'))).to.include('knex-undrop');
   });
 
   for (const [name, kind] of Object.entries(kinds)) {

@@ -37,7 +37,7 @@ describe('the compiled build', function () {
     [server] = await Promise.all([testServer(), buildCopy(join(folder, 'copy'))]);
     for (const part of ['dist', 'package.json', 'package-lock.json'])
       cpSync(join(folder, 'copy', part), join(production, part), { recursive: true });
-    await inFolder(production, install, quick);
+    for (const command of install.split(' && ')) await inFolder(production, command, quick);
     database = await server.createDatabase();
     await viaSources('seed:run');
   });

@@ -125,11 +125,16 @@ describe('the layout', () => {
     }
   });
 
+  it('leaves signals and the end of the process to the commands', () => {
+    for (const [path, { text }] of below('src'))
+      expect(text, path).not.to.match(/process\.(exit|abort)\b|process\.on\w*\('SIG/);
+  });
+
   it('loads a knexfile without modules that are needed only to migrate: migrations, catalog, stages, backups', () => {
     const names = loadedBy(['knexfile.ts']);
     // Each module takes about a millisecond, so modules for single commands are loaded with `await import()`.
-    expect(names.length, names.join('\n')).to.be.at.most(18);
-    expect(names.filter((name) => !sources.has(name))).to.deep.equal(['pg']);
+    expect(names.length, names.join('\n')).to.be.at.most(21);
+    expect(names.filter((name) => !sources.has(name))).to.have.members(['dotenv', 'pg']);
   });
 
   it('loads a migration without the modules that run it', () => {
@@ -138,7 +143,19 @@ describe('the layout', () => {
     const much =
       /^src\/(archive|audit|backup|capture|catalog|down|locks|report|roundtrip|up)\/|^src\/session\/(?!server)/;
     expect(names.filter((name) => much.test(name))).to.deep.equal([]);
-    expect(names.filter((name) => !sources.has(name))).to.deep.equal(['pg']);
+    expect(names.filter((name) => !sources.has(name))).to.have.members(['dotenv', 'pg']);
+  });
+
+  it('locks every package that its scripts run by hash, without naming a registry', () => {
+    for (const folder of ['.', 'tools/api']) {
+      const { packages } = JSON.parse(readFileSync(join(root, folder, 'package-lock.json'), 'utf8'));
+      for (const [name, locked] of Object.entries<object>(packages)) {
+        expect(locked, name).not.to.have.property('resolved');
+        if (name !== '') expect(locked, name).to.have.property('integrity');
+      }
+    }
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    for (const script of Object.values(scripts)) expect(script).not.to.match(/\bnpx\b|npm exec/);
   });
 
   it('has no unused files, exports or dependencies', async function () {

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import createKnex, { type Knex } from 'knex';
+import stringWidth from 'string-width';
 import { seed } from '../seeds/01_turing.ts';
 import { optionalTables } from '../seeds/turing/names.ts';
-import { columnsOf } from '../src/audit/layout.ts';
 import { readApprovals } from '../src/options/approvals.ts';
 import { parseOptions } from '../src/options/options.ts';
 import { formatPreflight, formatPreflightMarkdown } from '../src/preflight/format.ts';
@@ -97,7 +97,7 @@ describe('preflight', () => {
       optionalTables.map((table) => [table, false]),
     );
     const text = formatPreflight(found, false);
-    expect(text.split('\n').filter((line) => columnsOf(line) > 100)).to.deep.equal([]);
+    expect(text.split('\n').filter((line) => stringWidth(line) > 100)).to.deep.equal([]);
     for (const { table, fingerprint } of second.tables) expect(text).to.include(`${table}@${fingerprint}`);
     expect(formatPreflight(found, true)).to.include('create table public.production_runs');
     expect(formatPreflightMarkdown(found)).to.include('```sql\n').and.include(`### \`${cleanup}\``);

@@ -181,7 +181,7 @@ describe('report', () => {
 
     it('is Markdown for a pull request, with text for the pictures', () => {
       const text = formatReportMarkdown(turing);
-      expect(text).to.match(/^## Report on `undrop_test_\w+`, \d{4}-\d\d-\d\dT\d\d:\d\dZ$/m);
+      expect(text).to.match(/^## Report on `undrop_test_\w+`, \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/m);
       expect(text).to.match(
         /^- `public\.production_runs` \(to be dropped\): 0 rows, 4 indexes, .*; its foreign keys: `/m,
       );

@@ -1,5 +1,6 @@
 import type { Accepted } from '../capture/accept-differences.ts';
 import type { Session } from '../session/session.ts';
+import { countOf } from '../text/units.ts';
 import { ensureArchive } from './schema.ts';
 
 /** Differences of an entry that a user accepted. `acceptedAt` is ISO 8601. */
@@ -50,7 +51,6 @@ export function describeAcceptance({
   acceptedAt,
   acceptedBy,
 }: Acceptance): string {
-  const count = differences.length === 1 ? '1 difference' : `${differences.length} differences`;
   const places = differences.map(({ object, catalog, column }) => `${object} (${catalog}.${column})`);
-  return `${count} accepted by ${acceptedBy} on ${acceptedAt} in ${command} (${digest}): ${[...new Set(places)].join(', ')}`;
+  return `${countOf(differences.length, 'difference')} accepted by ${acceptedBy} on ${acceptedAt} in ${command} (${digest}): ${[...new Set(places)].join(', ')}`;
 }

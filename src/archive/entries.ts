@@ -1,5 +1,5 @@
 import type { Session } from '../session/session.ts';
-import { countTables } from '../text/log.ts';
+import { countOf } from '../text/units.ts';
 import { type Acceptance, describeAcceptance, readAcceptances } from './acceptances.ts';
 import type { Entry } from './entry.ts';
 import { hasArchive } from './schema.ts';
@@ -76,11 +76,11 @@ function describeSplit(entry: Split, entries: readonly Split[]): string | null {
   const rest = entries.find(({ id }) => id === entry.splitInto);
   if (rest !== undefined) {
     const restored = entry.tables.length - rest.tables.length;
-    return `${restored} of ${countTables(entry.tables)} restored, the others are in entry ${rest.id}`;
+    return `${restored} of ${countOf(entry.tables.length, 'table')} restored, the others are in entry ${rest.id}`;
   }
   const before = entries.find(({ splitInto }) => splitInto === entry.id);
   if (before === undefined || entry.restoredAt !== null) return null;
-  const all = countTables(firstOf(before, entries).tables);
+  const all = countOf(firstOf(before, entries).tables.length, 'table');
   const restored = firstOf(before, entries).tables.length - entry.tables.length;
   return `${restored} of ${all} restored, the last on ${before.restoredAt}; ${entry.tables.length} still dropped`;
 }

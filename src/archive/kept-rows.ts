@@ -5,6 +5,7 @@ import { explainRows } from '../catalog/unreadable-rows.ts';
 import { sqlState, UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import { withProgress } from '../text/progress.ts';
+import { countOf } from '../text/units.ts';
 import { digestRows } from './digest-rows.ts';
 import { closeRelations } from './revoke-rights.ts';
 
@@ -94,9 +95,9 @@ export async function checkStores(session: Session, rows: readonly KeptRows[]): 
 }
 
 /** The total over all tables: `3 rows`. */
-export function countRows(rows: readonly KeptRows[]): string {
+export function describeKept(rows: readonly KeptRows[]): string {
   const sum = rows.reduce((total, { count }) => total + BigInt(count), 0n);
-  return sum === 1n ? '1 row' : `${sum} rows`;
+  return countOf(sum, 'row');
 }
 
 const forcedSql = /* sql */ `

@@ -17,7 +17,7 @@ import {
   vanishedName,
 } from './ghost-rules.ts';
 import { type Body, type Link, readBodies, readLinks } from './relations.ts';
-import { countRows, type RowCount } from './row-counts.ts';
+import { type RowCount, readRowCounts } from './row-counts.ts';
 import { describeEvidence, inText, type TableEvidence } from './table-evidence.ts';
 import { type Counting, readCounting, readRelationNames, readTables, type Table } from './tables.ts';
 import { type Judgement, judge } from './verdict.ts';
@@ -51,7 +51,7 @@ export async function readEvidence(session: Session): Promise<Evidence> {
     counting: await readCounting(session),
     tables,
     relations: await readRelationNames(session),
-    counts: await countRows(session, tables),
+    counts: await readRowCounts(session, tables),
     links: await readLinks(session),
     bodies: await readBodies(session),
     restored: await readRestored(session),

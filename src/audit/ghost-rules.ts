@@ -1,3 +1,4 @@
+import { countOf, list, moment } from '../text/units.ts';
 import type { RowCount } from './row-counts.ts';
 import type { Counting, Table } from './tables.ts';
 import { endsWith, isPlural, isSameName, isSameWord, type NameIndex, wordsOf } from './words.ts';
@@ -32,6 +33,9 @@ export interface Known {
   readonly since: string | null;
 }
 
+/** The maximum number of names in a sentence. */
+const most = 5;
+
 /** Holds if the table was read and has no rows. */
 export function empty({ count }: Known): Rule {
   const { empty: holds, rows, estimated, found } = count;
@@ -42,12 +46,13 @@ export function empty({ count }: Known): Rule {
 
 export function describeRows(rows: number | null, estimated: boolean): string {
   if (rows === null) return 'some rows';
-  return `${estimated ? 'about ' : ''}${rows === 1 ? '1 row' : `${rows} rows`}`;
+  return `${estimated ? 'about ' : ''}${countOf(rows, 'row')}`;
 }
 
 /** Holds if no foreign key, view, function, policy, default, publication or other table references it. */
 export function unreferenced({ referencedBy }: Known): Rule {
-  const found = referencedBy.length === 0 ? 'no object references it' : `referenced by ${list(referencedBy)}`;
+  const found =
+    referencedBy.length === 0 ? 'no object references it' : `referenced by ${list(referencedBy, most)}`;
   return { rule: 'unreferenced', holds: referencedBy.length === 0, found };
 }
 
@@ -56,8 +61,8 @@ export function notInCode({ code }: Known, search: { files: number; unread: numb
   const rule = 'not-in-code';
   if (code === null || search === null)
     return { rule, holds: null, found: 'no code was searched; set --code or CODE_ROOTS' };
-  if (code.length > 0) return { rule, holds: false, found: `named in ${list(code)}` };
-  const files = search.files === 1 ? '1 file' : `${search.files} files`;
+  if (code.length > 0) return { rule, holds: false, found: `named in ${list(code, most)}` };
+  const files = countOf(search.files, 'file');
   if (search.unread > 0)
     return { rule, holds: null, found: `not named in ${files}, but ${search.unread} could not be read` };
   return { rule, holds: true, found: `not named in ${files}` };
@@ -70,16 +75,7 @@ export function notWritten({ table, since }: Known, { server, reason }: Counting
   if (table.written === null) return { rule, holds: null, found: `no statistics for it on ${server}` };
   const when = `since ${moment(since)} on ${server}`;
   if (table.written === 0) return { rule, holds: true, found: `no rows written ${when}` };
-  return {
-    rule,
-    holds: false,
-    found: `${table.written === 1 ? '1 row' : `${table.written} rows`} written ${when}`,
-  };
-}
-
-/** ISO 8601 to the minute, in UTC. */
-export function moment(time: string): string {
-  return `${new Date(time).toISOString().slice(0, 16)}Z`;
+  return { rule, holds: false, found: `${countOf(table.written, 'row')} written ${when}` };
 }
 
 // A key with one of these names refers to the same table, to another system, or to no particular table.
@@ -205,11 +201,4 @@ function likeness(words: readonly string[], columns: ReadonlySet<string>, other:
   // A single common column is ignored: it is often just an id.
   const share = shared < 2 ? 0 : shared / other.columns.length;
   return { same: isSameName(words, agelessWords(other.name)), shared, share };
-}
-
-const most = 5;
-
-function list(names: readonly string[]): string {
-  const more = names.length - most;
-  return [...names.slice(0, most), ...(more > 0 ? [`${more} more`] : [])].join(', ');
 }

@@ -1,7 +1,9 @@
 import { identifier } from '../options/table-name.ts';
+import { code, folded, markdownTable } from '../text/markdown.ts';
+import { align, wrap } from '../text/terminal.ts';
+import { moment, size } from '../text/units.ts';
 import type { Audit, TableAudit } from './audit.ts';
-import { describeRows, moment } from './ghost-rules.ts';
-import { code, columnsOf, describeBytes, pad, wrap } from './layout.ts';
+import { describeRows } from './ghost-rules.ts';
 import type { Verdict } from './verdict.ts';
 
 export const meanings: readonly [Verdict, string][] = [
@@ -10,7 +12,7 @@ export const meanings: readonly [Verdict, string][] = [
   ['keep', 'has rows, is referenced, or is kept by a decision'],
 ];
 
-/** Formats an audit for a terminal, with lines of at most 100 columns. */
+/** Formats an audit for a terminal. */
 export function formatAudit(audit: Audit): string {
   const lines = [...wrap('', headline(audit)), ...wrap('', countingLine(audit)), ''];
   for (const [verdict, meaning] of meanings) {
@@ -37,10 +39,15 @@ function longLines(table: TableAudit): string[] {
   const { rules, evidence } = table;
   const { comment } = evidence;
   return [
-    ...wrap('  ', `${nameOf(table)}  ${describeBytes(evidence.bytes)}`),
-    ...(comment === null ? [] : wrap('    comment         ', comment)),
-    ...rules.flatMap(({ rule, holds, found }) => wrap(`    ${sign(holds)} ${pad(rule, 13)} `, found)),
-    ...describeUsage(table).flatMap((line) => wrap('    scans           ', line)),
+    ...wrap('  ', `${nameOf(table)}  ${size(evidence.bytes)}`),
+    ...align(
+      [
+        ...(comment === null ? [] : [['', 'comment', comment]]),
+        ...rules.map(({ rule, holds, found }) => [sign(holds), rule, found]),
+        ...describeUsage(table).map((line) => ['', 'scans', line]),
+      ],
+      '    ',
+    ),
   ];
 }
 
@@ -63,19 +70,11 @@ function shortLines(tables: readonly TableAudit[]): string[] {
   const cells = tables.map((table) => [
     nameOf(table),
     table.rows === null ? '?' : `${table.evidence.rowsEstimated ? '~' : ''}${table.rows}`,
-    describeBytes(table.evidence.bytes),
-  ]);
-  const widest = (column: number, most: number) =>
-    Math.min(most, Math.max(0, ...cells.map((row) => columnsOf(row[column] ?? ''))));
-  const widths = [widest(0, 40), widest(1, 14), widest(2, 8)] as const;
-  return tables.flatMap((table, index) => {
-    const [name = '', rows = '', bytes = ''] = cells[index] ?? [];
-    const amounts = `${rows.padStart(widths[1])}  ${bytes.padStart(widths[2])}  `;
+    size(table.evidence.bytes),
     // The reason is omitted for a table with rows.
-    const why = table.empty === false && table.rows !== null ? '' : table.why;
-    if (columnsOf(name) <= widths[0]) return wrap(`  ${pad(name, widths[0])}  ${amounts}`, why);
-    return [...wrap('  ', name), ...wrap(`  ${' '.repeat(widths[0])}  ${amounts}`, why)];
-  });
+    table.empty === false && table.rows !== null ? '' : table.why,
+  ]);
+  return align(cells, '  ', [{ most: 40 }, { right: true }, { right: true }]);
 }
 
 function codeLines({ code: search }: Audit): string[] {
@@ -107,7 +106,7 @@ export function formatAuditMarkdown(audit: Audit): string {
   ];
   for (const [verdict, meaning] of meanings) {
     const tables = audit.tables.filter((table) => table.verdict === verdict);
-    const table = markdownTable(tables, verdict !== 'keep');
+    const table = tableOf(tables, verdict !== 'keep');
     const title = `${verdict}: ${tables.length} (${meaning})`;
     if (tables.length === 0) lines.push(`**${title}**`, '');
     else if (verdict === 'keep') lines.push(...folded(title, table));
@@ -130,19 +129,15 @@ export function formatAuditMarkdown(audit: Audit): string {
   return `${lines.join('\n').trimEnd()}\n`;
 }
 
-function markdownTable(tables: readonly TableAudit[], withRules: boolean): string[] {
+function tableOf(tables: readonly TableAudit[], withRules: boolean): string[] {
   const head = ['table', 'rows', 'size', ...(withRules ? ['evidence'] : ['why'])];
   const rows = tables.map((table) => [
     code(nameOf(table)),
     describeRows(table.rows, table.evidence.rowsEstimated).replace(/ rows?$/, ''),
-    describeBytes(table.evidence.bytes),
+    size(table.evidence.bytes),
     withRules
       ? table.rules.map(({ holds, found }) => `${sign(holds)} ${code(found)}`).join('<br>')
       : code(table.why),
   ]);
-  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
-}
-
-function folded(title: string, lines: readonly string[]): string[] {
-  return ['<details>', `<summary>${title}</summary>`, '', ...lines, '', '</details>', ''];
+  return markdownTable(head, rows);
 }

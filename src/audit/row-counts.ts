@@ -26,7 +26,10 @@ const inTime = `set local lock_timeout = '300ms'; set local statement_timeout = 
  * Counts the rows of all tables and returns the counts by OID. A heap table whose data file has 0 bytes is empty; this
  * needs no privilege on the table.
  */
-export async function countRows(session: Session, tables: readonly Table[]): Promise<Map<number, RowCount>> {
+export async function readRowCounts(
+  session: Session,
+  tables: readonly Table[],
+): Promise<Map<number, RowCount>> {
   const counts = new Map<number, RowCount>();
   const filled: Table[] = [];
   for (const table of tables) {

@@ -1,6 +1,7 @@
 import { access, chmod, type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UndropError } from '../errors.ts';
+import { stamp } from '../text/units.ts';
 import { manifestOf } from './manifest.ts';
 
 // A backup is called `<name>.partial` until it is complete: while pg_dump writes it, while it is hashed, restricted to its
@@ -29,15 +30,11 @@ export async function claimDraft(
   { extension, format }: { extension: string; format: string },
   time: Date,
 ): Promise<Draft> {
-  const stamp = time
-    .toISOString()
-    .replaceAll(/[-:]|\..*/g, '')
-    .replace('T', '_');
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     for (let count = 1; ; count++) {
       const suffix = count === 1 ? '' : `_${count}`;
-      const file = join(folder, `by_pre_cleanup_${stamp}${suffix}.${extension}`);
+      const file = join(folder, `by_pre_cleanup_${stamp(time)}${suffix}.${extension}`);
       const partial = `${file}${ending}`;
       if (!(await create(partial, format === 'directory'))) continue;
       // After the draft was created: a backup that finishes meanwhile is renamed from the first name to the second.

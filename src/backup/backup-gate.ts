@@ -6,6 +6,7 @@ import type { Options } from '../options/options.ts';
 import type { Table } from '../options/table.ts';
 import type { Session } from '../session/session.ts';
 import { say } from '../text/log.ts';
+import { duration } from '../text/units.ts';
 import { findDamage, type Recorded } from './damage.ts';
 
 interface BackupRow {
@@ -117,12 +118,6 @@ function whyNot({ age, uncovered }: BackupRow, allowed: string): string {
   if (uncovered.length > 0) return `does not hold ${uncovered.join(', ')}`;
   if (age < 0) return "is dated in the future; the server's clock was set back";
   return `is ${duration(age)} old; the maximum age is ${allowed}`;
-}
-
-/** Formats seconds in the largest unit that gives at least two, rounded down. */
-function duration(seconds: number): string {
-  if (seconds < 120) return `${Math.floor(seconds)} seconds`;
-  return seconds < 7200 ? `${Math.floor(seconds / 60)} minutes` : `${Math.floor(seconds / 3600)} hours`;
 }
 
 async function checkFile(host: string, recorded: Recorded): Promise<void> {

@@ -1,7 +1,7 @@
 import { writeAcceptance } from '../archive/acceptances.ts';
 import { type Entry, loadCapture, markRestored } from '../archive/entry.ts';
 import { checkKeepers } from '../archive/keepers.ts';
-import { checkStores, compareRows, countRows, type KeptRows } from '../archive/kept-rows.ts';
+import { checkStores, compareRows, describeKept, type KeptRows } from '../archive/kept-rows.ts';
 import { type Accepted, acceptDifferences } from '../capture/accept-differences.ts';
 import type { Statement } from '../capture/capture.ts';
 import { checkPaths } from '../capture/check-paths.ts';
@@ -16,7 +16,8 @@ import { type Patience, withLockTries } from '../locks/lock-retries.ts';
 import type { Options } from '../options/options.ts';
 import { checkDeferred } from '../session/deferred-constraints.ts';
 import type { Session } from '../session/session.ts';
-import { countTables, say } from '../text/log.ts';
+import { say } from '../text/log.ts';
+import { countOf } from '../text/units.ts';
 import { compareArchived } from './across-majors.ts';
 import { findUnresolved, haveResolved } from './earlier-entries.ts';
 import { describeReplaced, type Replaced, readReplaced } from './replaced-tables.ts';
@@ -64,7 +65,7 @@ export async function restoreEntry(
     },
   );
   say(
-    `${entry.migration}: ${countTables(entry.tables)} ${rows.length === 0 ? '' : `with ${countRows(rows)} `}` +
+    `${entry.migration}: ${countOf(entry.tables.length, 'table')} ${rows.length === 0 ? '' : `with ${describeKept(rows)} `}` +
       `restored, ${describeOutcome(entry, accepted)}`,
   );
 }
@@ -73,9 +74,7 @@ export async function restoreEntry(
 export function describeOutcome({ droppedAt }: Entry, accepted: Accepted | null): string {
   if (accepted === null) return `identical to what was dropped on ${droppedAt}`;
   const { digest, differences } = accepted;
-  const count =
-    differences.length === 1 ? '1 accepted difference' : `${differences.length} accepted differences`;
-  return `with ${count} from what was dropped on ${droppedAt} (${digest})`;
+  return `with ${countOf(differences.length, 'accepted difference')} from what was dropped on ${droppedAt} (${digest})`;
 }
 
 /** Marks an entry as restored. Where differences were accepted, the archive keeps them and the rows. */

@@ -1,6 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import { parseEnv } from 'node:util';
 import pg from 'pg';
 import { UndropError } from '../errors.ts';
 import { describeServer, readBanner } from '../session/server.ts';
@@ -108,30 +107,6 @@ function refusePooler(client: pg.Client, pid: number): void {
     reason: 'Behind it, locks and settings may belong to a session that others share.',
     next: "Connect directly: set DATABASE_URL, or PGHOST and PGPORT, to the server's own address.",
   });
-}
-
-/**
- * Adds `.env` of the project folder to the environment, which wins where both say something.
- *
- * @throws UndropError `bad-options` when the file is there and cannot be read
- */
-export function loadEnv(from?: string): void {
-  const path = join(projectFolder(from), '.env');
-  let text: string;
-  try {
-    // process.loadEnvFile takes a file without the right to read it for none.
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw new UndropError('bad-options', {
-      subject: path,
-      message: `${path} cannot be read.`,
-      reason: error instanceof Error ? error.message : String(error),
-      next: 'Correct the rights on the file, or take it away.',
-      cause: error,
-    });
-  }
-  for (const [name, value] of Object.entries(parseEnv(text))) process.env[name] ??= value;
 }
 
 /** The nearest folder with a package.json: from a subfolder or a build in `dist`, that of the project. */

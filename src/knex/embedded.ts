@@ -121,10 +121,14 @@ function conversation(thread: Worker): (question: Question | 0) => Promise<strin
     });
 }
 
-// A project that names its server does not need their 30 MB.
-const packages = ['pglite', 'pglite-prepopulatedfs', 'pglite-socket', 'pglite-tools'].map(
-  (name) => `@electric-sql/${name}`,
-);
+// Optional, because a project with a server does not need their 30 MB. The versions are named because the newest ones are
+// not compatible with each other: each of the other packages requires one version of the first.
+const packages = [
+  '@electric-sql/pglite@0.5.8',
+  '@electric-sql/pglite-prepopulatedfs@0.5.8',
+  '@electric-sql/pglite-socket@0.2.11',
+  '@electric-sql/pglite-tools@0.4.8',
+];
 
 function cannotOpen(folder: string, error: unknown): UndropError {
   const missing = (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND';

@@ -1,29 +1,30 @@
 import { userInfo } from 'node:os';
 import { UndropError } from '../errors.ts';
+import { nearest } from '../text/nearest.ts';
 import { readTls, type Tls } from './tls.ts';
 
-/** One server, said in full, so that nothing is left to the differing defaults of `pg` and of libpq. */
+/** Complete settings for one server, because the defaults of `pg` and libpq differ. */
 export interface Settings {
-  /** A name, an address, or the folder of a unix socket. */
+  /** A name, an address, or the folder of a Unix socket. */
   host: string;
   port: number;
   user: string;
   database: string;
-  /** Without one, `pg` and libpq look into PGPASSFILE or ~/.pgpass themselves. */
+  /** If undefined, `pg` and libpq read PGPASSFILE or ~/.pgpass themselves. */
   password?: string | undefined;
-  /** Server settings, as PGOPTIONS and `?options=` give them. */
+  /** Server settings in the format of PGOPTIONS and `?options=`. */
   options?: string | undefined;
   ssl: Tls;
 }
 
-/** True where the environment says which server to use. */
+/** Returns whether the environment names a server. */
 export function namesServer(env: NodeJS.ProcessEnv): boolean {
   return Boolean(env.DATABASE_URL || env.PGHOST || env.PGPORT || env.PGDATABASE || env.PGUSER);
 }
 
 /**
- * DATABASE_URL, and for what it leaves open the PG* variables; then localhost, 5432, the operating system's
- * user, a database of the user's name, no TLS.
+ * Reads the settings from DATABASE_URL, and those that it omits from the PG* variables. The defaults are localhost, 5432, the
+ * operating system's user, a database of the user's name, and no TLS.
  *
  * @throws UndropError `no-connection`, never with the password in it
  */
@@ -46,7 +47,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
   };
 }
 
-/** The variables that make pg_dump and other programs of libpq use the same. */
+/** Returns the variables that pass the same settings to pg_dump and other programs that use libpq. */
 export function libpqVariables(settings: Settings): Record<string, string> {
   const { ssl } = settings;
   const variables = Object.entries({
@@ -64,18 +65,31 @@ export function libpqVariables(settings: Settings): Record<string, string> {
   return Object.fromEntries(variables.filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
+/** The parameters of a URL that are used. They are those of libpq, and `ssl` of `pg`. */
+const parameters = [
+  ...['host', 'port', 'dbname', 'user', 'password', 'options'],
+  ...['sslmode', 'ssl', 'sslrootcert', 'sslcert', 'sslkey'],
+];
+
+/** Parameters that are ignored, because they do not select a server, user or database, nor TLS. */
+const withoutEffect = [
+  ...['application_name', 'fallback_application_name', 'client_encoding', 'connect_timeout'],
+  ...['keepalives', 'keepalives_idle', 'keepalives_interval', 'keepalives_count', 'tcp_user_timeout'],
+];
+
 function readUrl(text: string): Partial<Record<string, string>> {
-  // The URL standard has no place for a port or a user without a host; PostgreSQL has.
+  // The URL standard does not allow a port or a user without a host; PostgreSQL does.
   const full = text.replace(/^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)(?=(?::\d*)?(?:[/?#]|$))/i, '$1no-host');
   if (!URL.canParse(full)) throw badUrl('It is not a URL, or has characters that must be percent-encoded.');
   const url = new URL(full);
   if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') {
     throw badUrl('It begins neither with postgres:// nor with postgresql://.');
   }
-  // Behind a bare `/` or `#` in the password, the rest of it would pass for something that may be shown.
+  // After an unencoded `/` or `#` in the password, its rest would be parsed as a part of the URL that messages may show.
   if (url.hash !== '' || url.pathname.includes('@')) {
-    throw badUrl('A / ? # or @ within a name or a password must be percent-encoded.');
+    throw badUrl(unencoded);
   }
+  checkParameters(url);
   const query = Object.fromEntries(url.searchParams);
   const host = decode(url.hostname).replace(/^\[(.*)\]$/, '$1');
   const database = query.dbname || decode(url.pathname.slice(1));
@@ -88,6 +102,30 @@ function readUrl(text: string): Partial<Record<string, string>> {
     password: query.password || decode(url.password),
     database,
   };
+}
+
+const unencoded = 'A / ? # or @ within a name or a password must be percent-encoded.';
+
+/** Refuses unknown parameters, as libpq does: with `sslmod=verify-full`, the connection would not use TLS. */
+function checkParameters({ search, searchParams }: URL): void {
+  const unknown = [...searchParams.keys()].filter(
+    (name) => !parameters.includes(name) && !withoutEffect.includes(name),
+  );
+  const bare = search
+    .slice(1)
+    .split('&')
+    .filter((part) => parameters.includes(part));
+  const problems = [
+    ...unknown.map((name) => {
+      const meant = nearest(name.toLowerCase(), parameters);
+      return `It has the unknown parameter ${name}${meant === undefined ? '' : `; perhaps you meant ${meant}`}.`;
+    }),
+    ...bare.map((name) => `Its parameter ${name} has no value.`),
+  ];
+  if (problems.length === 0) return;
+  // After an unencoded `?` in the password, its rest would be parsed as the name of a parameter.
+  if (search.includes('@')) throw badUrl(unencoded);
+  throw badUrl(`${problems.join(' ')} The known parameters are ${parameters.join(', ')}.`);
 }
 
 function decode(part: string): string {
@@ -136,6 +174,6 @@ function badUrl(reason: string): UndropError {
     subject: 'DATABASE_URL',
     message: 'DATABASE_URL cannot be read.',
     reason,
-    next: 'Write it as postgres://user:password@host:5432/database.',
+    next: 'Write it as postgres://user:password@host:5432/database?sslmode=verify-full.',
   });
 }

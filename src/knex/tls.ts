@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import { UndropError } from '../errors.ts';
 
-/** TLS as libpq means these modes. The others are paths. */
+/** TLS settings: the mode, as in libpq, and the paths of files. */
 export interface Tls {
   mode: 'disable' | 'require' | 'verify-ca' | 'verify-full';
   rootCert?: string | undefined;
@@ -10,7 +10,7 @@ export interface Tls {
   key?: string | undefined;
 }
 
-// `pg` cannot try one and fall back to the other, so `allow` and `prefer` stand for what they try first.
+// `pg` cannot fall back from one mode to another, so `allow` and `prefer` mean the mode that libpq attempts first.
 const modes: Readonly<Record<string, Tls['mode']>> = {
   disable: 'disable',
   allow: 'disable',
@@ -32,15 +32,15 @@ export function readTls(host: string, sslmode: string, paths: Omit<Tls, 'mode'>)
       next: 'Correct PGSSLMODE, or sslmode in DATABASE_URL.',
     });
   }
-  // As in libpq: no TLS through a unix socket, and a root certificate that is given is checked against.
+  // As in libpq: no TLS over a Unix socket; with a root certificate, `require` verifies the server's certificate.
   if (host.startsWith('/')) return { mode: 'disable' };
   return { ...paths, mode: sslmode === 'require' && paths.rootCert ? 'verify-ca' : mode };
 }
 
 /**
- * For the `ssl` of `pg`.
+ * Returns the option `ssl` of `pg`.
  *
- * @throws UndropError `no-connection` when a certificate cannot be read
+ * @throws UndropError `no-connection` if a certificate or key cannot be read
  */
 export function tlsOptions(tls: Tls): false | ConnectionOptions {
   if (tls.mode === 'disable') return false;
@@ -60,7 +60,7 @@ function readPem(path: string): string {
       subject: path,
       message: `The certificate or key ${path} cannot be read.`,
       reason: (cause as Error).message,
-      next: 'Correct sslrootcert, sslcert or sslkey, or the rights on the file.',
+      next: 'Correct sslrootcert, sslcert or sslkey, or the permissions of the file.',
       cause,
     });
   }

@@ -1,4 +1,5 @@
 import type { Session } from '../session/session.ts';
+import { duration } from '../text/units.ts';
 
 interface Blocker {
   holder: string;
@@ -75,7 +76,7 @@ export async function readBlockers(
     lines: blockers.map(
       ({ holder, relation, mode, granted, seconds, query }) =>
         `${relation}: ${holder} ${granted ? 'holds' : 'waits for'} ${mode}` +
-        (seconds === null ? '' : `, in a transaction of ${seconds} s`) +
+        (seconds === null ? '' : `, in a transaction of ${duration(seconds)}`) +
         (query === null ? '' : `: ${query}`),
     ),
     next:

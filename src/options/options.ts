@@ -1,5 +1,6 @@
 import { UndropError } from '../errors.ts';
 import { isStorable, shown } from '../text/printable.ts';
+import { parseDuration } from '../text/units.ts';
 import { migrationName } from './migration-name.ts';
 import { parseTableName, type TableName } from './table-name.ts';
 
@@ -35,13 +36,13 @@ export interface DropOptions {
    * Default `contents`. Used only with `backup: 'required'`.
    */
   backupProof?: 'attested' | 'contents' | 'restore';
-  /** The maximum age of the backup: a number with `s`, `m`, `h` or `d`. Default `24h`, by the server's clock. */
+  /** The maximum age of the backup, by the server's clock: `90m`, `24h`, `7d`. Default `24h`. */
   backupMaxAge?: string;
   /** Default `none`; with `each-table`, `APPROVED_DROPS` must name each table. */
   approval?: 'none' | 'each-table';
   /** Comment that `up` sets on the schema of the tables; `down` restores the previous one. Default: no change. */
   schemaComment?: string;
-  /** The maximum time that an attempt waits for a lock: a number with `ms` or `s`. Default `2s`. */
+  /** The maximum time that an attempt waits for a lock: `500ms`, `2s`. Default `2s`. */
   lockTimeout?: string;
   /**
    * The number of attempts to acquire all locks before `lock-timeout` is thrown, with a pause between them. Default 8.
@@ -188,11 +189,9 @@ function isText(value: unknown): boolean {
   return typeof value === 'string' && isStorable(value);
 }
 
-const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
 /** Returns the seconds in a duration such as `30d`. If the text is not a duration, adds a problem and returns 0. */
-export function seconds(text: unknown, subject: string, problems: string[]): number {
-  const value = duration(text, /^(\d{1,9})(s|m|h|d)$/);
+function seconds(text: unknown, subject: string, problems: Problems): number {
+  const value = parseDuration(text);
   if (value === undefined)
     problems.push(`${subject} is ${shown(text)}, not a duration such as 90m, 24h or 7d`);
   return (value ?? 0) / 1000;
@@ -202,15 +201,10 @@ export function seconds(text: unknown, subject: string, problems: string[]): num
 const longest = 2 ** 31 - 1;
 
 function milliseconds(text: unknown, problems: Problems): number {
-  const value = duration(text, /^(\d{1,10})(ms|s)$/) ?? 0;
+  const value = parseDuration(text) ?? 0;
   if (value === 0 || value > longest)
     problems.push(`lockTimeout is ${shown(text)}, not a duration such as 500ms or 2s`);
   return value;
-}
-
-function duration(text: unknown, pattern: RegExp): number | undefined {
-  const [, amount, unit = ''] = (typeof text === 'string' && pattern.exec(text)) || [];
-  return amount === undefined ? undefined : Number(amount) * (units[unit] ?? 0);
 }
 
 interface Changes {

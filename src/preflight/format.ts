@@ -1,6 +1,7 @@
-import { code, columnsOf, pad, wrap } from '../audit/layout.ts';
 import type { Recorded } from '../baseline/record-facts.ts';
+import { code, fenced, folded, markdownTable } from '../text/markdown.ts';
 import { printable } from '../text/printable.ts';
+import { align, wrap } from '../text/terminal.ts';
 import type { MigrationPreflight, Preflight } from './preflight.ts';
 
 export const words: Readonly<Record<MigrationPreflight['state'], string>> = {
@@ -10,7 +11,7 @@ export const words: Readonly<Record<MigrationPreflight['state'], string>> = {
   done: 'already dropped',
 };
 
-/** Formats a preflight for a terminal. No line is longer than 100 columns, except approvals and DDL. */
+/** Formats a preflight for a terminal. */
 export function formatPreflight({ migrations, recorded }: Reported, withDdl: boolean): string {
   const parts = migrations.map((one) => `${migrationLines(one, withDdl).join('\n')}\n`);
   if (migrations.length === 0) parts.push('No migration of reversibleDrop is pending.\n');
@@ -29,15 +30,23 @@ function describeRecorded({ record, objects }: Recorded): string {
 
 function migrationLines(one: MigrationPreflight, withDdl: boolean): string[] {
   const { migration, state, tables, gates, statements } = one;
-  const widest = Math.min(40, Math.max(0, ...tables.map(({ table }) => columnsOf(printable(table)))));
   const approvals = approvalsOf(one);
   return [
     ...wrap('', `${migration}: ${words[state]}`),
-    ...tables.flatMap(({ table, fingerprint, reason, approved }) => {
-      const mark = approved === null ? '' : approved ? 'approved  ' : 'not approved  ';
-      return wrap(`  ${pad(printable(table), widest)}  ${fingerprint}  ${mark}`, reason ?? '');
-    }),
-    ...gates.flatMap(({ gate, state, found }) => wrap(`  ${pad(state, 7)}  ${pad(gate, 10)}  `, found)),
+    ...align(
+      tables.map(({ table, fingerprint, reason, approved }) => [
+        table,
+        fingerprint,
+        approved === null ? '' : approved ? 'approved' : 'not approved',
+        reason ?? '',
+      ]),
+      '  ',
+      [{ most: 40 }],
+    ),
+    ...align(
+      gates.map(({ gate, state, found }) => [state, gate, found]),
+      '  ',
+    ),
     ...gates.flatMap(({ refusals }) =>
       refusals.flatMap(({ code, message, reason, next }) => [
         ...wrap('  ', `${code}: ${message}`, 4),
@@ -89,7 +98,7 @@ export function formatPreflightMarkdown({ migrations, recorded }: Reported): str
     return [
       `### ${code(migration)}: ${words[state]}`,
       '',
-      ...table(
+      ...markdownTable(
         ['table', 'fingerprint', 'reason', 'approved'],
         tables.map(({ table, fingerprint, reason, approved }) => [
           code(table),
@@ -99,7 +108,7 @@ export function formatPreflightMarkdown({ migrations, recorded }: Reported): str
         ]),
       ),
       '',
-      ...table(
+      ...markdownTable(
         ['gate', 'state', 'found'],
         gates.map(({ gate, state, found, refusals }) => [
           gate,
@@ -126,27 +135,14 @@ export function formatPreflightMarkdown({ migrations, recorded }: Reported): str
       ),
       ...folded(
         `DDL statements that would be archived: ${statements.length}`,
-        fenced(statements.map(({ sql }) => `${sql};`)),
+        fenced(
+          'sql',
+          statements.map(({ sql }) => `${sql};`),
+        ),
       ),
     ];
   });
   if (migrations.length === 0) parts.push('No migration of `reversibleDrop` is pending.', '');
   if (recorded) parts.push(describeRecorded(recorded));
   return `${parts.join('\n').trimEnd()}\n`;
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
-}
-
-function folded(title: string, lines: readonly string[]): string[] {
-  return ['<details>', `<summary>${title}</summary>`, '', ...lines, '', '</details>', ''];
-}
-
-/** Returns a code block whose fence is longer than any in its lines. */
-function fenced(parts: readonly string[]): string[] {
-  const lines = parts.flatMap((part) => part.split('\n').map(printable));
-  let fence = '```';
-  while (lines.some((line) => line.includes(fence))) fence += '`';
-  return [`${fence}sql`, ...lines, fence];
 }

@@ -9,6 +9,7 @@ import type { Options } from '../options/options.ts';
 import type { Table } from '../options/table.ts';
 import type { Session } from '../session/session.ts';
 import { quietly } from '../text/log.ts';
+import { countOf } from '../text/units.ts';
 import { checkFingerprints } from '../up/approve.ts';
 import { findTables, gate } from '../up/find-tables.ts';
 import { check } from '../up/preconditions.ts';
@@ -209,7 +210,7 @@ async function lockGate(session: Session, closure: Closure): Promise<GateState> 
     session,
     relations.map(({ oid }) => oid),
   );
-  const count = relations.length === 1 ? '1 relation' : `${relations.length} relations`;
+  const count = countOf(relations.length, 'relation');
   if (lines.length === 0) {
     return {
       gate: 'locks',

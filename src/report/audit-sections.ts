@@ -1,11 +1,11 @@
 import type { Audit, TableAudit } from '../audit/audit.ts';
 import { describeRows } from '../audit/ghost-rules.ts';
-import { describeBytes } from '../audit/layout.ts';
 import { meanings, nameOf, sign } from '../audit/report.ts';
 import type { Verdict } from '../audit/verdict.ts';
+import { countOf, size } from '../text/units.ts';
 import { type Content, type Html, html } from './html.ts';
 import type { Section } from './page.ts';
-import { badge, folded, grouped, list, name } from './parts.ts';
+import { badge, bullets, folded, grouped, name } from './parts.ts';
 
 /** The sections on tables and code: every table with its verdict and evidence, and the result of the code search. */
 export function auditSections(audit: Audit): Section[] {
@@ -46,7 +46,7 @@ ${found.map(row)}</tbody>
 function row(table: TableAudit): Html {
   const { evidence, empty, rows, verdict } = table;
   const content = empty === null ? 'unknown' : empty ? 'empty' : 'filled';
-  return html`<tr data-verdict="${verdict}" data-rows="${content}"><th scope="row">${name(nameOf(table))}${evidence.comment === null ? null : html`<p>${evidence.comment}</p>`}</th><td class="number">${rows === null ? '?' : `${evidence.rowsEstimated ? '~' : ''}${grouped(rows)}`}</td><td class="number">${describeBytes(evidence.bytes)}</td><td>${folded(summaryOf(table), evidenceOf(table))}</td></tr>
+  return html`<tr data-verdict="${verdict}" data-rows="${content}"><th scope="row">${name(nameOf(table))}${evidence.comment === null ? null : html`<p>${evidence.comment}</p>`}</th><td class="number">${rows === null ? '?' : `${evidence.rowsEstimated ? '~' : ''}${grouped(rows)}`}</td><td class="number">${size(evidence.bytes)}</td><td>${folded(summaryOf(table), evidenceOf(table))}</td></tr>
 `;
 }
 
@@ -63,7 +63,7 @@ function summaryOf({ empty, rows, why, evidence }: TableAudit): string {
 }
 
 function count(names: readonly string[], word: string): string[] {
-  return names.length === 0 ? [] : [`${names.length} ${word}${names.length === 1 ? '' : 's'}`];
+  return names.length === 0 ? [] : [countOf(names.length, word)];
 }
 
 function evidenceOf({ rules, evidence }: TableAudit): Html {
@@ -102,8 +102,10 @@ function codeBody({ roots, files, missing, unnamed }: NonNullable<Audit['code']>
   return [
     html`<p>${files} files searched in ${some(roots)}.</p>`,
     html`<h3>In the code but not in the database: ${missing.length}</h3>`,
-    list(missing.map(({ name: relation, file, line }) => html`${name(relation)} ${name(`${file}:${line}`)}`)),
+    bullets(
+      missing.map(({ name: relation, file, line }) => html`${name(relation)} ${name(`${file}:${line}`)}`),
+    ),
     html`<h3>In the database but not in the code: ${unnamed.length}</h3>`,
-    list(unnamed.map(name)),
+    bullets(unnamed.map(name)),
   ];
 }

@@ -1,7 +1,6 @@
-import { moment } from '../audit/ghost-rules.ts';
-import { describeBytes } from '../audit/layout.ts';
 import { nameOf as backupName } from '../backup/records.ts';
 import type { MigrationPreflight } from '../preflight/preflight.ts';
+import { countOf, moment, size } from '../text/units.ts';
 import { type Content, type Html, html } from './html.ts';
 import { share, stageName, withShare } from './impact.ts';
 import type { Section } from './page.ts';
@@ -30,8 +29,8 @@ export function glanceSection(report: Report): Section {
           stageName(stage),
           grouped(stage.tables),
           withShare(stage.empty, stage.tables),
-          describeBytes(stage.bytes),
-          stage.saved === 0 ? '' : describeBytes(stage.saved),
+          size(stage.bytes),
+          stage.saved === 0 ? '' : size(stage.saved),
         ]),
       ),
     ],
@@ -40,7 +39,7 @@ export function glanceSection(report: Report): Section {
 
 function pending({ migration, state, tables, gates }: MigrationPreflight): Html {
   const going = state === 'waits' ? tables : tables.filter(({ approved }) => approved !== false);
-  const some = going.length === 1 ? '1 table' : `${going.length} tables`;
+  const some = countOf(going.length, 'table');
   const codes = gates.flatMap(({ refusals }) => refusals.map(({ code }) => code));
   const sentences: Readonly<Record<typeof state, string>> = {
     goes: `would drop ${some}`,

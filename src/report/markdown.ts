@@ -1,6 +1,7 @@
-import { code, describeBytes } from '../audit/layout.ts';
 import { formatAuditMarkdown } from '../audit/report.ts';
 import { formatPreflightMarkdown } from '../preflight/format.ts';
+import { code, markdownTable } from '../text/markdown.ts';
+import { moment, size } from '../text/units.ts';
 import { formatVerificationMarkdown } from '../verify/format.ts';
 import type { Subject } from './graph.ts';
 import { stageName, withShare } from './impact.ts';
@@ -11,22 +12,18 @@ import { relationsOf } from './words.ts';
 export function formatReportMarkdown(report: Report): string {
   const { database, madeAt, impact, graph, migrations } = report;
   return [
-    `## Report on ${code(database)}, ${madeAt.slice(0, 16)}Z`,
+    `## Report on ${code(database)}, ${moment(madeAt)}`,
     '',
-    '| | tables | empty | size | saved |',
-    '| --- | --: | --: | --: | --: |',
-    ...impact.map((stage) =>
-      [
-        '',
+    ...markdownTable(
+      ['', 'tables', 'empty', 'size', 'saved'],
+      impact.map((stage) => [
         code(stageName(stage)),
         stage.tables,
         withShare(stage.empty, stage.tables),
-        describeBytes(stage.bytes),
-        stage.saved === 0 ? '' : describeBytes(stage.saved),
-        '',
-      ]
-        .join(' | ')
-        .trim(),
+        size(stage.bytes),
+        stage.saved === 0 ? '' : size(stage.saved),
+      ]),
+      ['---', '--:', '--:', '--:', '--:'],
     ),
     '',
     formatPreflightMarkdown({ migrations }),

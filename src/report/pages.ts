@@ -1,6 +1,7 @@
 import type { Audit } from '../audit/audit.ts';
 import { countingLine } from '../audit/report.ts';
 import type { MigrationPreflight } from '../preflight/preflight.ts';
+import { moment } from '../text/units.ts';
 import type { Check } from '../verify/format.ts';
 import { auditSections } from './audit-sections.ts';
 import { glanceSection, recordSection } from './glance-sections.ts';
@@ -16,7 +17,7 @@ export function formatReportHtml(report: Report, layOut: LayOut | undefined): st
   return writePage({
     kind: 'undrop report',
     name: database,
-    facts: [`${madeAt.slice(0, 16)}Z`, `as ${role}`, countingLine(audit)],
+    facts: [moment(madeAt), `as ${role}`, countingLine(audit)],
     sections: [
       glanceSection(report),
       approvalsSection(migrations) ?? [],
@@ -44,7 +45,7 @@ export function formatPreflightHtml(found: {
   return writePage({
     kind: 'undrop preflight',
     name: database,
-    facts: [now()],
+    facts: [moment(new Date())],
     sections: [approvalsSection(migrations) ?? [], preflightSection(migrations)].flat(),
   });
 }
@@ -59,11 +60,7 @@ export function formatVerificationHtml({
   return writePage({
     kind: 'undrop verify',
     name: database,
-    facts: [now()],
+    facts: [moment(new Date())],
     sections: [verifySection(checks)],
   });
-}
-
-function now(): string {
-  return `${new Date().toISOString().slice(0, 16)}Z`;
 }

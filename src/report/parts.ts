@@ -50,6 +50,6 @@ export function grouped(count: number): string {
   return count.toLocaleString('en');
 }
 
-export function list(items: readonly Content[]): Html {
+export function bullets(items: readonly Content[]): Html {
   return html`<ul>${items.map((item) => html`<li>${item}</li>`)}</ul>`;
 }

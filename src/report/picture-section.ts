@@ -3,7 +3,7 @@ import { type Content, type Html, html } from './html.ts';
 import type { LayOut } from './layout-graph.ts';
 import { findNeighbourhoods, type Neighbourhood } from './neighbourhoods.ts';
 import type { Section } from './page.ts';
-import { folded, list, name } from './parts.ts';
+import { bullets, folded, name } from './parts.ts';
 import { drawPicture } from './picture.ts';
 import { relationsOf } from './words.ts';
 
@@ -46,7 +46,7 @@ function draw(graph: Graph, layOut: LayOut | undefined): Content {
 
 function figure(neighbourhood: Neighbourhood, which: string, layOut: LayOut | undefined): Html {
   const { migration, subjects } = neighbourhood;
-  const words = list(subjects.map(describe));
+  const words = bullets(subjects.map(describe));
   const label = `${migration ?? 'Found by the audit'}: ${subjects.map(({ table }) => table).join(', ')}`;
   return html`<figure>
 <figcaption>${migration === null ? 'Found by the audit' : name(migration)} <span>${which}</span></figcaption>

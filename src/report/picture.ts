@@ -1,5 +1,6 @@
-import { columnsOf } from '../audit/layout.ts';
+import stringWidth from 'string-width';
 import { printable } from '../text/printable.ts';
+import { cut } from '../text/terminal.ts';
 import { type Html, html } from './html.ts';
 import type { Curve, LayOut, Point, Size } from './layout-graph.ts';
 import type { Neighbourhood } from './neighbourhoods.ts';
@@ -34,8 +35,8 @@ function arrange(neighbourhood: Neighbourhood, columns: number, layOut: LayOut) 
     note: cut(printable(note), (columns * nameWidth) / noteWidth),
   }));
   const widths = texts.flatMap(({ name, note }) => [
-    columnsOf(name) * nameWidth,
-    columnsOf(note) * noteWidth,
+    stringWidth(name) * nameWidth,
+    stringWidth(note) * noteWidth,
   ]);
   const box = { width: Math.ceil(Math.max(...widths)) + 2 * padding, height };
   return { texts, box, placed: layOut(neighbourhood, box) };
@@ -51,16 +52,6 @@ function drawNode(
   const [x, y] = [round(middle.x - box.width / 2), round(middle.y - box.height / 2)];
   return html`<g class="node ${fate}"><title>${name}: ${note}</title><rect x="${x}" y="${y}" width="${box.width}" height="${box.height}" rx="6"/><text class="name" x="${x + padding}" y="${round(y + 19)}">${text.name}</text><text class="note" x="${x + padding}" y="${round(y + 34)}">${text.note}</text></g>
 `;
-}
-
-function cut(text: string, columns: number): string {
-  if (columnsOf(text) <= columns) return text;
-  let kept = '';
-  for (const character of text) {
-    if (columnsOf(kept + character) > columns - 1) break;
-    kept += character;
-  }
-  return `${kept}…`;
 }
 
 function drawEdge(curve: Curve | undefined, title: string, lost: boolean): Html | null {

@@ -3,7 +3,7 @@ import type { Refusal } from '../preflight/gates.ts';
 import type { GateState, MigrationPreflight } from '../preflight/preflight.ts';
 import { type Content, type Html, html, lines } from './html.ts';
 import type { Section } from './page.ts';
-import { badge, folded, list, name, shortened, table } from './parts.ts';
+import { badge, bullets, folded, name, shortened, table } from './parts.ts';
 
 /** The approved and unapproved tables; undefined if no migration requires approvals. */
 export function approvalsSection(migrations: readonly MigrationPreflight[]): Section | undefined {
@@ -57,14 +57,14 @@ ${
     : [
         folded(`Objects that would be dropped: ${closure.length}`, [
           html`<p>${countKinds(preflight)}</p>`,
-          list(
+          bullets(
             closure.map(({ kind, identity, dependent }) => [
               name(`${kind} ${identity}`),
               dependent ? ' (dependent object)' : null,
             ]),
           ),
         ]),
-        folded(`Relations that would be locked: ${locks.length}`, list(locks.map(name))),
+        folded(`Relations that would be locked: ${locks.length}`, bullets(locks.map(name))),
         folded(
           `DDL statements that would be archived: ${statements.length}`,
           html`<pre>${lines(statements.map(({ sql }) => `${sql};`).join('\n'))}</pre>`,

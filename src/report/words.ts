@@ -1,11 +1,12 @@
+import { countOf } from '../text/units.ts';
 import type { Kind } from './contract.ts';
 import type { Subject } from './graph.ts';
 
-const plurals: Readonly<Record<string, string>> = { index: 'indexes', policy: 'policies' };
+const plurals: Readonly<Record<string, string | undefined>> = { index: 'indexes', policy: 'policies' };
 
 /** Formats a count of objects: `4 indexes`. */
 export function describeOwn({ kind, count }: Kind): string {
-  return count === 1 ? `1 ${kind}` : `${count} ${plurals[kind] ?? `${kind}s`}`;
+  return countOf(count, kind, plurals[kind]);
 }
 
 /** One kind of relationship of a table: a label, and the names of the other objects. */

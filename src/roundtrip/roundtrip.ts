@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Settings } from '../knex/settings.ts';
 import { inSession } from '../session/session.ts';
 import { say } from '../text/log.ts';
+import { duration } from '../text/units.ts';
 import { unlessAborted } from '../text/unless-aborted.ts';
 import { type Copies, type Copy, openCopies } from './copies.ts';
 import { findDump } from './dump.ts';
@@ -65,7 +66,7 @@ async function onCopies(copies: Copies, source: Settings, choice: Choice): Promi
     const trial = new Trial(copies, copy, baseline);
     for (let taken = waiting.splice(0, size); taken.length > 0; taken = waiting.splice(0, size)) {
       results.push(...(await trial.settle(taken)));
-      const progress = `${results.length} of ${tables.length} after ${seconds().toFixed(0)} s`;
+      const progress = `${results.length} of ${tables.length} after ${duration(Math.round(seconds()))}`;
       say(`roundtrip: ${progress}, ${describeCounts(results)}`);
     }
   };

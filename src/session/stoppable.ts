@@ -1,6 +1,7 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { connect } from 'node:net';
 
-/** What of a client of `pg` it takes to cancel what it runs. */
+/** The properties of a client of `pg` that a cancel request needs. */
 export interface Cancellable {
   readonly host?: string;
   readonly port?: number;
@@ -8,37 +9,35 @@ export interface Cancellable {
   readonly secretKey?: number | null;
 }
 
-const running = new Set<Cancellable>();
-let stopped: Error | undefined;
+const signals = new AsyncLocalStorage<AbortSignal>();
 
 /**
- * Ends the sessions of this process: the server cancels what they are at, they throw the reason, and so will those that
- * begin later. For programs of ours that are to end themselves.
+ * Does work whose sessions end when the signal is aborted: the server cancels their current statements, and they throw the
+ * reason of the signal, as do sessions that begin later. Only the commands use this; an application ends its own work.
  */
-export function stopSessions(reason: Error): void {
-  stopped ??= reason;
-  for (const connection of running) cancel(connection);
+export function stoppableBy<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  return signals.run(signal, work);
 }
 
 /**
- * Does work that `stopSessions` ends.
+ * Does the work of a session, which ends when the signal of `stoppableBy` is aborted.
  *
- * @param work asks `check` before every statement
+ * @param work must call `check` before every statement
  */
 export async function stoppable<T>(
   connection: Cancellable,
   work: (check: () => void) => Promise<T>,
 ): Promise<T> {
-  const check = (): void => {
-    if (stopped !== undefined) throw stopped;
-  };
-  running.add(connection);
+  const signal = signals.getStore();
+  const stop = () => cancel(connection);
+  signal?.addEventListener('abort', stop);
   try {
-    return await work(check);
+    return await work(() => signal?.throwIfAborted());
   } catch (error) {
-    throw stopped ?? error;
+    signal?.throwIfAborted();
+    throw error;
   } finally {
-    running.delete(connection);
+    signal?.removeEventListener('abort', stop);
   }
 }
 
@@ -49,7 +48,7 @@ function cancel({ host, port, processID, secretKey }: Cancellable): void {
   for (const [index, number] of [16, 80_877_102, processID, secretKey].entries())
     request.writeInt32BE(number, index * 4);
   const socket = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host);
-  // Where this fails, the statement goes on to its end, and the transaction is rolled back then.
+  // If this fails, the statement runs to its end, and the transaction is rolled back then.
   socket.on('error', () => undefined);
   socket.end(request);
 }

@@ -3,17 +3,12 @@ import { printable } from './printable.ts';
 
 const silence = new AsyncLocalStorage<true>();
 
-/** One line for the operator, on stderr: stdout belongs to the command that runs, Knex's included. */
+/** Logs a line to stderr, because stdout is for the output of the command, which may be Knex's. */
 export function say(line: string): void {
   if (silence.getStore() === undefined) process.stderr.write(`${printable(line)}\n`);
 }
 
-/** Does the work without a word to the operator. */
+/** Does work without logging. */
 export function quietly<T>(work: () => Promise<T>): Promise<T> {
   return silence.run(true, work);
-}
-
-/** `1 table`, `6 tables`. */
-export function countTables(tables: readonly unknown[]): string {
-  return tables.length === 1 ? '1 table' : `${tables.length} tables`;
 }

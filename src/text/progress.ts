@@ -1,12 +1,13 @@
 import { say } from './log.ts';
+import { duration } from './units.ts';
 
 const everyMs = 5000;
 
 /**
- * Says every five seconds how far a long piece of work is; what is done sooner says nothing.
+ * Logs the progress of long work every five seconds.
  *
- * @param items each is done when the next is taken, or the end is reached
- * @param name of an item, for the line
+ * @param items an item counts as done when the next one is requested
+ * @param name returns the name of an item, for the log
  */
 export async function* withProgress<Item>(
   what: string,
@@ -19,9 +20,11 @@ export async function* withProgress<Item>(
     const item = items[done];
     const at = item === undefined ? '' : `, now ${name(item)}`;
     const seconds = Math.round((performance.now() - start) / 1000);
-    say(`${what}: ${done} of ${items.length} done, ${items.length - done} left after ${seconds} s${at}`);
+    say(
+      `${what}: ${done} of ${items.length} done, ${items.length - done} left after ${duration(seconds)}${at}`,
+    );
   }, everyMs);
-  // Else it would keep the process from ending.
+  // Otherwise it would keep the process running.
   timer.unref();
   try {
     for (const item of items) {

@@ -6,6 +6,7 @@ import { sqlState, UndropError } from '../errors.ts';
 import type { Options } from '../options/options.ts';
 import type { Session } from '../session/session.ts';
 import { withProgress } from '../text/progress.ts';
+import { countOf } from '../text/units.ts';
 
 /**
  * Checks the locked closure against the options `dependents` and `rows`.
@@ -64,7 +65,7 @@ export async function findRows(session: Session, closure: Closure): Promise<Fill
         foreign.has(identity) ? countUnplanned(session, identity) : countSome(session, identity),
       );
       if (count > 0)
-        filled.push({ identity, found: count > most ? `more than ${most} rows` : rowsOf(count) });
+        filled.push({ identity, found: count > most ? `more than ${most} rows` : countOf(count, 'row') });
     } catch (error) {
       if (sqlState(error) !== '42501') throw await explainRows(session, error, identity);
       filled.push({ identity, found: 'unknown: row-level security or missing privileges hide its rows' });
@@ -78,10 +79,6 @@ async function countSome(session: Session, table: string): Promise<number> {
     `select pg_catalog.count(*)::int as count from (select from only ${table} limit ${most + 1}) as r`,
   );
   return row?.count ?? 0;
-}
-
-function rowsOf(count: number): string {
-  return count === 1 ? '1 row' : `${count} rows`;
 }
 
 function notEmpty(filled: readonly Filled[]): UndropError {

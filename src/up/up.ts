@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { writeAcceptance } from '../archive/acceptances.ts';
 import { findDone } from '../archive/entry-of-migration.ts';
-import { countRows, type KeptRows } from '../archive/kept-rows.ts';
+import { describeKept, type KeptRows } from '../archive/kept-rows.ts';
 import { ensureArchive } from '../archive/schema.ts';
 import { amendEntry } from '../archive/write-entry.ts';
 import { requireBackup } from '../backup/backup-gate.ts';
@@ -14,7 +14,8 @@ import type { Options } from '../options/options.ts';
 import type { Table } from '../options/table.ts';
 import { checkDeferred } from '../session/deferred-constraints.ts';
 import { inSession, type Session } from '../session/session.ts';
-import { countTables, say } from '../text/log.ts';
+import { say } from '../text/log.ts';
+import { countOf } from '../text/units.ts';
 import { approvedTables, checkFingerprints } from './approve.ts';
 import { archiveClosure, archiveNothing, type Known } from './archive-closure.ts';
 import { drop } from './drop.ts';
@@ -70,9 +71,9 @@ async function dropTables(
     (locked) => dropLocked(session, tables, locked, options, { ledger, backup }),
     committed,
   );
-  const copied = rows.length === 0 ? '' : `${countRows(rows)} copied, `;
+  const copied = rows.length === 0 ? '' : `${describeKept(rows)} copied, `;
   say(
-    `${options.name}: ${countTables(tables)} dropped, ${copied}restore rehearsed (entry ${entry}, ${fingerprint})`,
+    `${options.name}: ${countOf(tables.length, 'table')} dropped, ${copied}restore rehearsed (entry ${entry}, ${fingerprint})`,
   );
 }
 

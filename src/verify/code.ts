@@ -1,7 +1,8 @@
 import type { KeptEntry } from '../archive/entries.ts';
 import { type CodeReference, type CodeSearch, searchCode } from '../audit/code/search.ts';
 import { parseTableName } from '../options/table-name.ts';
-import { type Check, list } from './format.ts';
+import { countOf, list } from '../text/units.ts';
+import type { Check } from './format.ts';
 
 /**
  * Checks whether code still uses dropped tables. A name in SQL fails the check. A name elsewhere, such as in a comment or a
@@ -45,5 +46,5 @@ export async function checkCode(
 const describe = ({ table, file, line }: CodeReference & { table: string }) => `${table} in ${file}:${line}`;
 
 function searched({ files, roots }: CodeSearch): string {
-  return `${files} ${files === 1 ? 'file' : 'files'} in ${roots.join(', ')}`;
+  return `${countOf(files, 'file')} in ${roots.join(', ')}`;
 }

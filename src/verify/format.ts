@@ -1,5 +1,5 @@
-import { code } from '../audit/layout.ts';
-import { printable } from '../text/printable.ts';
+import { code, markdownTable } from '../text/markdown.ts';
+import { align } from '../text/terminal.ts';
 
 interface Checked {
   readonly checks: readonly Check[];
@@ -7,15 +7,14 @@ interface Checked {
 
 /** Formats the checks for a terminal, a line each. */
 export function formatVerification({ checks }: Checked): string {
-  return checks
-    .map(({ name, state, found }) => `${state.padEnd(11)}  ${name.padEnd(27)}  ${printable(found)}\n`)
-    .join('');
+  const rows = checks.map(({ name, state, found }) => [state, name, found]);
+  return `${align(rows).join('\n')}\n`;
 }
 
 /** Formats the checks as Markdown, for a comment on a pull request. */
 export function formatVerificationMarkdown({ checks }: Checked): string {
-  const rows = checks.map(({ name, state, found }) => `| ${name} | ${state} | ${code(found)} |`);
-  return `${['| check | state | found |', '| --- | --- | --- |', ...rows].join('\n')}\n`;
+  const rows = checks.map(({ name, state, found }) => [name, state, code(found)]);
+  return `${markdownTable(['check', 'state', 'found'], rows).join('\n')}\n`;
 }
 
 /** The result of one check of `verify`. */
@@ -25,11 +24,3 @@ export interface Check {
   /** The finding as text. */
   readonly found: string;
 }
-
-/** Returns the first ten names, and the number of the others. */
-export function list(names: readonly string[]): string {
-  const more = names.length - most;
-  return [...names.slice(0, most), ...(more > 0 ? [`${more} more`] : [])].join(', ');
-}
-
-const most = 10;

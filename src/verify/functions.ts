@@ -3,7 +3,8 @@ import { loadParser, type SqlUse } from '../audit/code/sql.ts';
 import { readPresent } from '../catalog/present.ts';
 import { parseTableName, quoteName } from '../options/table-name.ts';
 import type { Session } from '../session/session.ts';
-import { type Check, list } from './format.ts';
+import { list } from '../text/units.ts';
+import type { Check } from './format.ts';
 
 interface Body {
   readonly identity: string;

@@ -6,8 +6,9 @@ import { readComment } from '../capture/schema-comment.ts';
 import { readPresent } from '../catalog/present.ts';
 import { type ErrorCode, UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
+import { list } from '../text/units.ts';
 import { checkCode } from './code.ts';
-import { type Check, list } from './format.ts';
+import type { Check } from './format.ts';
 import { checkFunctions } from './functions.ts';
 import { checkViews } from './views.ts';
 

@@ -1,7 +1,8 @@
 import { isVerdict, sqlState } from '../errors.ts';
 import { pins } from '../session/pinned-settings.ts';
 import type { Session } from '../session/session.ts';
-import { type Check, list } from './format.ts';
+import { list } from '../text/units.ts';
+import type { Check } from './format.ts';
 
 const viewsSql = /* sql */ `
   select pg_catalog.format('%I.%I', n.nspname, c.relname) as name

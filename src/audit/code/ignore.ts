@@ -1,56 +1,44 @@
-/** One `.gitignore`. */
-export interface Ignore {
-  readonly folder: string;
-  /**
-   * @param path from its folder, with `/`
-   * @returns undefined where no pattern fits
-   */
-  decide(path: string, isFolder: boolean): boolean | undefined;
-}
+import { relative, sep } from 'node:path';
+import ignore from 'ignore';
 
-interface Pattern {
-  readonly ignores: boolean;
-  readonly foldersOnly: boolean;
-  readonly fits: RegExp;
-}
+/** The `.gitignore` files that apply in a folder: its own and those above it. https://git-scm.com/docs/gitignore */
+export class IgnoreFiles {
+  readonly #top: string;
+  readonly #rules = ignore({ ignorecase: false });
+  #isEmpty = true;
 
-/** https://git-scm.com/docs/gitignore */
-export function parseIgnore(folder: string, text: string): Ignore {
-  const patterns = text.split(/\r?\n/).flatMap(parsePattern).reverse();
-  const decide = (path: string, isFolder: boolean): boolean | undefined =>
-    patterns.find(({ fits, foldersOnly }) => (isFolder || !foldersOnly) && fits.test(path))?.ignores;
-  return { folder, decide };
-}
+  /** @param top the top folder of the repository */
+  constructor(top: string) {
+    this.#top = top;
+  }
 
-function parsePattern(line: string): Pattern[] {
-  const trimmed = line.replace(/(?<!\\)\s+$/, '');
-  if (trimmed === '' || trimmed.startsWith('#')) return [];
-  const ignores = !trimmed.startsWith('!');
-  const pattern = ignores ? trimmed : trimmed.slice(1);
-  const foldersOnly = pattern.endsWith('/');
-  const body = foldersOnly ? pattern.slice(0, -1) : pattern;
-  // With a slash in it, it is seen from the folder of the file; else it fits at any depth.
-  const start = body.includes('/') ? '^' : '(?:^|/)';
-  try {
-    return [
-      { ignores, foldersOnly, fits: new RegExp(`${start}${toExpression(body.replace(/^\//, ''))}$`, 'su') },
-    ];
-  } catch {
-    // Git takes what is no pattern for one that fits nothing.
-    return [];
+  /** Returns the files that apply in an inner folder with a `.gitignore` of its own. */
+  with(folder: string, text: string): IgnoreFiles {
+    const inner = new IgnoreFiles(this.#top);
+    const place = this.#pathOf(folder).replaceAll(/[\\*?[\]]/g, '\\$&');
+    const lines = text.replace(/^\ufeff/, '').split(/\r?\n/);
+    inner.#rules.add(this.#rules).add(lines.map((line) => translate(place, line)));
+    inner.#isEmpty = false;
+    return inner;
+  }
+
+  ignores(path: string, isFolder: boolean): boolean {
+    // The package `ignore` takes longer to find that nothing is ignored.
+    if (this.#isEmpty) return false;
+    return this.#rules.ignores(isFolder ? `${this.#pathOf(path)}/` : this.#pathOf(path));
+  }
+
+  #pathOf(path: string): string {
+    return relative(this.#top, path).replaceAll(sep, '/');
   }
 }
 
-function toExpression(glob: string): string {
-  const parts = glob.match(/\*\*\/|\/\*\*$|\*+|\?|\[(?:\\.|[^\]\\])+\]|\\.|[^*?[\\]+|./gsu) ?? [];
-  return parts
-    .map((part) => {
-      if (part === '**/') return '(?:.*/)?';
-      if (part === '/**') return '/.*';
-      if (part.startsWith('*')) return '[^/]*';
-      if (part === '?') return '[^/]';
-      if (part.startsWith('[') && part.length > 1) return part.replace(/^\[!/, '[^');
-      return (part.startsWith('\\') ? part.slice(1) : part).replaceAll(/[.+^${}()|[\]\\/*?]/g, '\\$&');
-    })
-    .join('');
+/** Translates a line of the file in an inner folder into one of the file in the top folder. */
+function translate(place: string, line: string): string {
+  const [, negation = '', pattern = ''] = /^(!?)(.*)$/s.exec(line) ?? [];
+  if (place === '' || line.startsWith('#')) return line;
+  if (/^[/ ]*$/.test(pattern)) return '';
+  // A pattern with a slash before its end is relative to its folder; any other matches at any depth.
+  const depth = /\/(?! *$)/.test(pattern) ? '' : '/**';
+  return `${negation}/${place}${depth}/${pattern.replace(/^\//, '')}`;
 }

@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
-import { dirname, join, relative, sep } from 'node:path';
+import { dirname, join, sep } from 'node:path';
 import { UndropError } from '../../errors.ts';
-import { type Ignore, parseIgnore } from './ignore.ts';
+import { IgnoreFiles } from './ignore.ts';
 
 /** Folders without code of the project. */
 const skipped = new Set(['.git', '.hg', '.svn', 'node_modules', '.undrop']);
@@ -28,61 +28,57 @@ export function walk(root: string): Found {
   } catch (error) {
     throw unreadableRoot(root, error);
   }
-  visit(root.replace(/(?<=.)[/\\]+$/, ''), real, ignoresAbove(real), found);
+  visit(root.replace(/(?<=.)[/\\]+$/, ''), real, ignoredAbove(real), found);
   return found;
 }
 
-function visit(shown: string, folder: string, above: readonly Ignore[], found: Found): void {
-  let entries: ReturnType<typeof list>;
+function visit(shown: string, folder: string, above: IgnoreFiles, found: Found): void {
+  let entries: ReturnType<typeof readFolder>;
   try {
-    entries = list(folder);
+    entries = readFolder(folder);
   } catch (error) {
     found.unread.push(`${shown} could not be read: ${(error as NodeJS.ErrnoException).code}`);
     return;
   }
-  const own = entries.some((entry) => entry.name === '.gitignore') ? readIgnore(folder) : undefined;
-  const ignores = own === undefined ? above : [...above, own];
+  const ignored = entries.some(({ name }) => name === '.gitignore') ? readIgnore(above, folder) : above;
   for (const entry of entries) {
     const isFolder = entry.isDirectory();
     if (isFolder ? skipped.has(entry.name) : !entry.isFile()) continue;
     const path = `${folder}${sep}${entry.name}`;
-    if (isIgnored(path, isFolder, ignores)) continue;
+    if (ignored.ignores(path, isFolder)) continue;
     const name = `${shown}${sep}${entry.name}`;
-    if (isFolder) visit(name, path, ignores, found);
+    if (isFolder) visit(name, path, ignored, found);
     else found.files.push(name);
   }
 }
 
-function list(folder: string) {
+function readFolder(folder: string) {
   const entries = readdirSync(folder, { withFileTypes: true });
   return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** The last matching pattern decides. Patterns of an inner folder come after those of an outer folder. */
-function isIgnored(path: string, isFolder: boolean, ignores: readonly Ignore[]): boolean {
-  for (const { folder, decide } of ignores.toReversed()) {
-    const decided = decide(relative(folder, path).replaceAll('\\', '/'), isFolder);
-    if (decided !== undefined) return decided;
-  }
-  return false;
-}
-
-/** Reads the `.gitignore` files from the top of the repository down to the folder. */
-function ignoresAbove(folder: string): Ignore[] {
+/**
+ * Reads the `.gitignore` files from the top of the repository down to the folder; outside a repository there are none. A
+ * folder that they exclude is searched nevertheless if it is named.
+ */
+function ignoredAbove(folder: string): IgnoreFiles {
   const above: string[] = [];
-  for (let at = folder; !existsSync(join(at, '.git')); at = dirname(at)) {
-    if (dirname(at) === at) return [];
-    above.unshift(dirname(at));
+  let top = folder;
+  while (!existsSync(join(top, '.git'))) {
+    if (dirname(top) === top) return new IgnoreFiles(folder);
+    top = dirname(top);
+    above.unshift(top);
   }
-  return above.flatMap((parent) => readIgnore(parent) ?? []);
+  const ignored = above.reduce(readIgnore, new IgnoreFiles(top));
+  return folder !== top && ignored.ignores(folder, true) ? new IgnoreFiles(folder) : ignored;
 }
 
-function readIgnore(folder: string): Ignore | undefined {
+function readIgnore(above: IgnoreFiles, folder: string): IgnoreFiles {
   try {
-    return parseIgnore(folder, readFileSync(join(folder, '.gitignore'), 'utf8'));
+    return above.with(folder, readFileSync(join(folder, '.gitignore'), 'utf8'));
   } catch {
     // A .gitignore that cannot be read excludes nothing, so that more is searched rather than less.
-    return undefined;
+    return above;
   }
 }
 

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { UndropError } from '../../errors.ts';
+import { parseDuration } from '../../text/units.ts';
 import type { BackupFormat } from '../manifest.ts';
 import type { PgDump } from '../programs/find-pg-dump.ts';
 
@@ -50,7 +51,8 @@ export function planDump(options: DumpOptions, embedded: boolean): DumpPlan {
   if (compressed && !/^(\d|gzip(:.*)?)$/.test(compress)) {
     problems.push(`Plain backups support only gzip compression, not ${compress}.`);
   }
-  const lockTimeoutMs = milliseconds(lockWaitTimeout);
+  // Without a unit it is in milliseconds, as for pg_dump.
+  const lockTimeoutMs = parseDuration(lockWaitTimeout.replace(/\d$/, '$&ms')) ?? 0;
   if (!(lockTimeoutMs > 0 && lockTimeoutMs < 2 ** 31)) {
     problems.push(`--lock-wait-timeout requires a time such as 500ms, 30s or 5min, not ${lockWaitTimeout}.`);
   }
@@ -87,13 +89,6 @@ export function dumpArguments(plan: DumpPlan, pgDump: PgDump, snapshot: string, 
     // The files are synced after their permissions have been restricted.
     ...(format === 'directory' ? [`--jobs=${jobs}`, '--no-sync', `--file=${folder}`] : []),
   ];
-}
-
-const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 };
-
-function milliseconds(text: string): number {
-  const [, amount, unit = 'ms'] = /^(\d+)(ms|s|min|h)?$/.exec(text) ?? [];
-  return Number(amount) * (units[unit] ?? 0);
 }
 
 function badOptions(problems: readonly string[]): UndropError {

@@ -1,6 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { printable } from '../../text/printable.ts';
+import { cut } from '../../text/terminal.ts';
+import { duration, size } from '../../text/units.ts';
 import type { SnapshotTable } from './snapshot.ts';
 
 /** The progress of a backup. */
@@ -55,7 +57,7 @@ export function progressLine(out: NodeJS.WriteStream = process.stderr) {
   return {
     show(progress: Progress): void {
       const line = describe(progress);
-      if (out.isTTY) out.write(`\r${line.slice(0, (out.columns || 80) - 1)}\x1b[K`);
+      if (out.isTTY) out.write(`\r${cut(line, (out.columns || 80) - 1)}\x1b[K`);
       else if (progress.seconds >= shown + 9.5) {
         shown = progress.seconds;
         out.write(`${line}\n`);
@@ -67,18 +69,10 @@ export function progressLine(out: NodeJS.WriteStream = process.stderr) {
   };
 }
 
-/** Formats a number of bytes with a unit: 1234567 → `1.2 MB`. */
-export function sizeInWords(bytes: number): string {
-  const unit = ['bytes', 'kB', 'MB', 'GB', 'TB'].find((_, power) => bytes < 999.5 * 1000 ** power) ?? 'PB';
-  const power = ['bytes', 'kB', 'MB', 'GB', 'TB', 'PB'].indexOf(unit);
-  const amount = bytes / 1000 ** power;
-  return `${power === 0 || amount >= 99.95 ? Math.round(amount) : amount.toFixed(1)} ${unit}`;
-}
-
 function describe({ seconds, bytes, table, share }: Progress): string {
   const at = table === undefined ? '' : `, dumping ${printable(table)}`;
   return (
-    `${sizeInWords(bytes)} written in ${Math.round(seconds)} s, ${sizeInWords(bytes / seconds)}/s, ` +
+    `${size(bytes)} written in ${duration(Math.round(seconds))}, ${size(Math.round(bytes / seconds))}/s, ` +
     `about ${Math.floor(share * 100)} % of the tables${at}`
   );
 }

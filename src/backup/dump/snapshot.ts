@@ -6,6 +6,7 @@ import { sqlState, UndropError } from '../../errors.ts';
 import { readBlockers } from '../../locks/blockers.ts';
 import { identifier } from '../../options/table-name.ts';
 import type { Session } from '../../session/session.ts';
+import { duration } from '../../text/units.ts';
 import { type LaterObject, readLaterObjects } from '../later-objects.ts';
 import type { Manifest } from '../manifest.ts';
 import { type Prerequisites, readPrerequisites } from '../prerequisites.ts';
@@ -164,8 +165,8 @@ export async function lockTimeout(
     subject: relations.join(', ') || session.database,
     message:
       relations.length > 0
-        ? `Could not lock ${relations.join(', ')} of ${session.database} within ${lockTimeoutMs / 1000} s.`
-        : `Could not lock a table of ${session.database} within ${lockTimeoutMs / 1000} s.`,
+        ? `Could not lock ${relations.join(', ')} of ${session.database} within ${duration(lockTimeoutMs / 1000)}.`
+        : `Could not lock a table of ${session.database} within ${duration(lockTimeoutMs / 1000)}.`,
     reason: lines.join('\n') || 'The session that held the lock has released it since.',
     next: `Take the backup when that session has ended, or wait longer with --lock-wait-timeout 10min.${next}`,
   });

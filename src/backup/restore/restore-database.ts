@@ -4,6 +4,7 @@ import type { Target } from '../../knex/target.ts';
 import { quoteName } from '../../options/table-name.ts';
 import { inSession } from '../../session/session.ts';
 import { say } from '../../text/log.ts';
+import { stamp } from '../../text/units.ts';
 import { type OpenedBackup, openBackup } from '../open-backup.ts';
 import { compareWithManifest } from './compare-manifest.ts';
 import { restoreInto } from './restore-into.ts';
@@ -60,11 +61,8 @@ export async function replaceDatabase(
   const elsewhere = on(target, name === 'postgres' ? 'template1' : 'postgres');
   return withClient(elsewhere, async (client) => {
     await refuseOthers(client, name);
-    const stamp = new Date()
-      .toISOString()
-      .replaceAll(/[-:]|\..*/g, '')
-      .replace('T', '_');
-    const [aside, before] = [`${name}_restored_${stamp}`, `${name}_before_${stamp}`];
+    const now = stamp(new Date());
+    const [aside, before] = [`${name}_restored_${now}`, `${name}_before_${now}`];
     const made = await createAndRestore(client, target, backup, aside, signal);
     await copySettings(client, name, aside);
     try {

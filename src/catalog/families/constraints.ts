@@ -147,10 +147,7 @@ const phaseOf: Partial<Record<ConstraintRow['type'], Phase>> = {
   'foreign key': 'foreign key',
 };
 
-/**
- * Captures keys with their indexes, check constraints and foreign keys. NOT NULL constraints are captured with the
- * columns, constraint triggers with the triggers.
- */
+/** Captures keys, checks and foreign keys. NOT NULL is captured with columns, constraint triggers with triggers. */
 export async function captureConstraints(session: Session, closure: Closure): Promise<Piece[]> {
   const members = membersIn(closure, 'pg_constraint');
   const relations = [...membersIn(closure, 'pg_class').keys()];
