@@ -17,6 +17,7 @@ import { type BackupFormat, manifestOf } from '../src/backup/manifest.ts';
 import { openBackup } from '../src/backup/open-backup.ts';
 import { findPgDump } from '../src/backup/programs/find-pg-dump.ts';
 import { findPgRestore } from '../src/backup/programs/pg-restore.ts';
+import { proveContents } from '../src/backup/proof/prove-contents.ts';
 import { proveRestore } from '../src/backup/proof/prove-restore.ts';
 import { missingIn } from '../src/backup/restore/compare-manifest.ts';
 import { replaceDatabase, restoreDatabase } from '../src/backup/restore/restore-database.ts';
@@ -134,6 +135,34 @@ describe('restores from a backup', () => {
       expect(await scratches()).to.deep.equal([]);
     });
   }
+
+  it('proves a backup with a table that is partitioned by the hash of an enum', async () => {
+    await run.knex.raw(`
+      create table moods (mood app.mood, n int) partition by hash (mood);
+      create table moods_0 partition of moods for values with (modulus 2, remainder 0);
+      create table moods_1 partition of moods for values with (modulus 2, remainder 1);
+      insert into moods values ('calm', 1), ('calm', 2), ('cross', 3)`);
+    for (const format of ['custom', 'plain'] as const) {
+      const taken = await quietly(() => backup(run.knex, target(), { folder, format, prove: 'restore' }));
+      expect(taken.differences).to.deep.equal([]);
+      const { manifest } = await openBackup(taken.file);
+      const root = { schema: 'public', name: 'moods' };
+      const found = manifest.tables.filter(({ name }) => name.startsWith('moods_'));
+      expect(found.map((one) => one.root)).to.deep.equal([root, root]);
+      const tables = manifest.tables.map((one) =>
+        one.name === 'moods_1' ? { ...one, rows: one.rows + 1 } : one,
+      );
+      const less = await refusalOf(
+        proveRestore(taken.file, { ...manifest, tables }, { target: target() }),
+        'backup-unproved',
+      );
+      expect(less.reason).to.equal('"public"."moods" and its partitions have 3 rows, not 4');
+      const contents = proveContents(taken.file, { format, compressed: false }, { tables });
+      expect((await refusalOf(contents, 'backup-unproved')).reason).to.equal(
+        'It has 3 rows of "public"."moods" and its partitions; the table had 4.',
+      );
+    }
+  });
 
   it('restores one table of a drop while the others remain dropped, and the rollback restores the others', async () => {
     const { file } = await take();

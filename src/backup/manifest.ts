@@ -44,7 +44,13 @@ export interface Manifest {
   readonly sha256: string;
   /** The files of a directory. */
   readonly files?: readonly { readonly name: string; readonly bytes: number; readonly sha256: string }[];
-  readonly tables: readonly { readonly schema: string; readonly name: string; readonly rows: number }[];
+  readonly tables: readonly {
+    readonly schema: string;
+    readonly name: string;
+    readonly rows: number;
+    /** The root of the partition tree through which the rows are dumped. A restore may move them to other partitions. */
+    readonly root?: { readonly schema: string; readonly name: string };
+  }[];
   /** Missing in manifests of earlier versions. */
   readonly prerequisites?: Prerequisites;
   /** The version of the facts: 3. Missing in manifests with facts of the first version. */

@@ -8,6 +8,8 @@ export interface TableName {
 /** A table that a backup must hold, and the number of its rows if they are to be checked. */
 export interface ExpectedTable extends TableName {
   readonly rows?: number;
+  /** The table through which the rows are dumped, if it is another one. */
+  readonly root?: TableName;
 }
 
 /** A statement of a dump that creates or fills a table. */

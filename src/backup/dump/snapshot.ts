@@ -11,6 +11,7 @@ import { type LaterObject, readLaterObjects } from '../later-objects.ts';
 import type { Manifest } from '../manifest.ts';
 import { type Prerequisites, readPrerequisites } from '../prerequisites.ts';
 import { type NamedRelation, relationsSql } from '../relations.ts';
+import { readRoots } from './partition-roots.ts';
 
 export interface SnapshotTable extends NamedRelation {
   readonly oid: number;
@@ -18,6 +19,8 @@ export interface SnapshotTable extends NamedRelation {
   readonly hasRows: boolean;
   /** Size on disk, including TOAST. */
   readonly bytes: number;
+  /** The root of the partition tree, if pg_dump writes the rows through it. */
+  readonly root: { readonly schema: string; readonly name: string } | undefined;
 }
 
 /** The contents that a backup must have, read in the snapshot of the backup. */
@@ -88,13 +91,15 @@ export async function readContents(session: Session, lockTimeoutMs: number): Pro
   const tables = relations.filter(({ kind }) => kind !== 'S');
   await lockTables(session, tables, lockTimeoutMs);
   const sizes = await session.read<{ bytes: number }>(sizesSql, [tables.map(({ oid }) => oid)]);
+  const roots = await readRoots(session);
   const [database] = await session.read<Manifest['database']>(databaseSql);
   if (database === undefined) throw new Error('undrop.identity holds no row.');
   return {
     database,
     takenBy: session.role,
     tables: tables.map(({ schema, name, sql, oid, kind }, index) => {
-      return { schema, name, sql, oid, hasRows: kind === 'r', bytes: sizes[index]?.bytes ?? 0 };
+      const bytes = sizes[index]?.bytes ?? 0;
+      return { schema, name, sql, oid, hasRows: kind === 'r', bytes, root: roots.get(oid) };
     }),
     objects: await readLaterObjects(session),
     prerequisites: await readPrerequisites(session),

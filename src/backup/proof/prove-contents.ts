@@ -10,6 +10,7 @@ import {
 } from '../contents/dump-statements.ts';
 import { type Packing, readDumpText } from '../contents/dump-text.ts';
 import { objectKey, readObjectStatement } from '../contents/object-statements.ts';
+import { countGroups } from '../count-groups.ts';
 import type { LaterObject } from '../later-objects.ts';
 import type { PgDump } from '../programs/find-pg-dump.ts';
 import { shorten } from '../shorten.ts';
@@ -124,11 +125,15 @@ function describeMissing(expected: readonly ExpectedTable[], { created }: Conten
 }
 
 function describeCounts(expected: readonly ExpectedTable[], { created, rows }: Contents): string[] {
-  return expected.flatMap((table) => {
-    const key = tableKey(table);
-    const found = rows.get(key) ?? 0;
-    if (!created.has(key) || table.rows === undefined || found === table.rows) return [];
-    return [`It has ${found} rows of ${sqlOf(table)}; the table had ${table.rows}.`];
+  return countGroups(expected).flatMap((group) => {
+    const [table] = group;
+    const isMissing = group.some((each) => !created.has(tableKey(each)));
+    if (table === undefined || isMissing || group.some((each) => each.rows === undefined)) return [];
+    const found = group.reduce((total, each) => total + (rows.get(tableKey(each)) ?? 0), 0);
+    const wanted = group.reduce((total, each) => total + (each.rows ?? 0), 0);
+    if (found === wanted) return [];
+    const partitions = group.length === 1 ? '' : ' and its partitions';
+    return [`It has ${found} rows of ${sqlOf(table)}${partitions}; the table had ${wanted}.`];
   });
 }
 

@@ -3,6 +3,7 @@ import { type Digests, readFactDigests, readObjectDigests } from '../../catalog/
 import { UndropError } from '../../errors.ts';
 import { quoteName } from '../../options/table-name.ts';
 import type { Session } from '../../session/session.ts';
+import { countGroups } from '../count-groups.ts';
 import { countRows } from '../dump/snapshot.ts';
 import type { Manifest } from '../manifest.ts';
 
@@ -100,14 +101,29 @@ async function findLacking(session: Session, tables: Manifest['tables']): Promis
   const found = await session.read<{ position: number }>(existingSql, [JSON.stringify(wanted)]);
   const existing = new Set(found.map(({ position }) => position));
   const lacking: string[] = [];
-  for (const [position, { schema, name, rows }] of tables.entries()) {
-    const sql = `${quoteName(schema)}.${quoteName(name)}`;
-    if (!existing.has(position)) {
-      lacking.push(`${sql} is missing`);
-      continue;
-    }
-    const [count] = await countRows(session, [{ sql, hasRows: true }]);
-    if (count !== rows) lacking.push(`${sql} has ${count} rows, not ${rows}`);
+  for (const group of countGroups(tables.filter((_, position) => existing.has(position)))) {
+    const [table] = group;
+    const counts = await countRows(
+      session,
+      group.map((each) => ({ sql: sqlOf(each), hasRows: true })),
+    );
+    const count = sum(counts);
+    const rows = sum(group.map((each) => each.rows));
+    const partitions = group.length === 1 ? '' : ' and its partitions';
+    const verb = group.length === 1 ? 'has' : 'have';
+    if (table !== undefined && count !== rows)
+      lacking.push(`${sqlOf(table)}${partitions} ${verb} ${count} rows, not ${rows}`);
   }
-  return lacking;
+  const missingTables = wanted
+    .filter(({ position }) => !existing.has(position))
+    .map((table) => `${sqlOf(table)} is missing`);
+  return [...lacking, ...missingTables];
+}
+
+function sqlOf({ schema, name }: { schema: string; name: string }): string {
+  return `${quoteName(schema)}.${quoteName(name)}`;
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
 }

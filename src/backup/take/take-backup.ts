@@ -141,7 +141,9 @@ function describe(
     lsn,
     ...named,
     ...measured,
-    tables: tables.map(({ schema, name }, index) => ({ schema, name, rows: tally.rows[index] ?? 0 })),
+    tables: tables.map(({ schema, name, root }, index) => {
+      return { schema, name, rows: tally.rows[index] ?? 0, ...(root === undefined ? {} : { root }) };
+    }),
     prerequisites,
     factsVersion: 3,
     facts: tally.facts,
