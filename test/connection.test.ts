@@ -87,8 +87,6 @@ describe('readSettings', () => {
     ['SSLMODE=require', 'It has the unknown parameter SSLMODE; perhaps you meant sslmode.'],
     ['ssl_root_cert=/ca', 'It has the unknown parameter ssl_root_cert; perhaps you meant sslrootcert.'],
     ['sslmode=require&usr=o', 'It has the unknown parameter usr; perhaps you meant user.'],
-    ['channel_binding=require', 'It has the unknown parameter channel_binding.'],
-    ['target_session_attrs=read-write', 'It has the unknown parameter target_session_attrs.'],
     [
       'schema=app&pgbouncer=true',
       'It has the unknown parameter schema. It has the unknown parameter pgbouncer.',
@@ -100,7 +98,7 @@ describe('readSettings', () => {
       expect(error).to.include({ code: 'no-connection', subject: 'DATABASE_URL' });
       expect(error.reason).to.equal(
         `${reason} The known parameters are host, port, dbname, user, password, options, ` +
-          'sslmode, ssl, sslrootcert, sslcert, sslkey.',
+          'sslmode, ssl, sslrootcert, sslcert, sslkey, channel_binding, target_session_attrs.',
       );
     });
   }
@@ -135,6 +133,17 @@ describe('readSettings', () => {
       expect(settings.password ?? '').to.equal(password);
     });
   }
+
+  it('accepts the parameters that hosting providers add, if their values are supported', async () => {
+    const neon = read('postgres://u:p@h/d?sslmode=require&channel_binding=require');
+    expect(neon).to.include({ enableChannelBinding: true });
+    expect(neon.ssl.mode).to.equal('require');
+    expect(read('postgres://h/d?target_session_attrs=read-write')).not.to.have.property(
+      'enableChannelBinding',
+    );
+    for (const query of ['channel_binding=maybe', 'target_session_attrs=standby'])
+      expect((await failure(() => read(`postgres://h/d?${query}`))).reason).to.match(/^Its \w+ is none of/);
+  });
 
   it('passes the same settings to libpq', () => {
     const settings = read(`postgres://u:${secret}@h:7/db?sslmode=no-verify&options=-c%20jit%3Doff`);

@@ -14,6 +14,8 @@ export interface Settings {
   password?: string | undefined;
   /** Server settings in the format of PGOPTIONS and `?options=`. */
   options?: string | undefined;
+  /** Whether authentication is bound to the TLS connection, where the server supports it. */
+  enableChannelBinding?: true;
   ssl: Tls;
 }
 
@@ -39,6 +41,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     database: url.database || env.PGDATABASE || user,
     password: url.password || env.PGPASSWORD || undefined,
     options: url.options || env.PGOPTIONS || undefined,
+    ...(readBinding(url.channel_binding) && { enableChannelBinding: true }),
     ssl: readTls(host, url.sslmode || readSsl(url.ssl) || env.PGSSLMODE || 'disable', {
       rootCert: url.sslrootcert || env.PGSSLROOTCERT || undefined,
       cert: url.sslcert || env.PGSSLCERT || undefined,
@@ -68,7 +71,7 @@ export function libpqVariables(settings: Settings): Record<string, string> {
 /** The parameters of a URL that are used. They are those of libpq, and `ssl` of `pg`. */
 const parameters = [
   ...['host', 'port', 'dbname', 'user', 'password', 'options'],
-  ...['sslmode', 'ssl', 'sslrootcert', 'sslcert', 'sslkey'],
+  ...['sslmode', 'ssl', 'sslrootcert', 'sslcert', 'sslkey', 'channel_binding', 'target_session_attrs'],
 ];
 
 /** Parameters that are ignored, because they do not select a server, user or database, nor TLS. */
@@ -91,6 +94,7 @@ function readUrl(text: string): Partial<Record<string, string>> {
   }
   checkParameters(url);
   const query = Object.fromEntries(url.searchParams);
+  checkAttributes(query.target_session_attrs);
   const host = decode(url.hostname).replace(/^\[(.*)\]$/, '$1');
   const database = query.dbname || decode(url.pathname.slice(1));
   if (!database) throw badUrl('It names no database.');
@@ -134,6 +138,19 @@ function decode(part: string): string {
   } catch {
     throw badUrl('A % in it begins no percent-encoded character: write %25 for the sign itself.');
   }
+}
+
+// `pg` binds if the server offers it, and cannot require it. https://node-postgres.com/features/ssl#channel-binding
+function readBinding(binding: string | undefined): boolean {
+  if (['prefer', 'require'].includes(binding ?? '')) return true;
+  if (binding === undefined || binding === 'disable') return false;
+  throw badUrl('Its channel_binding is none of disable, prefer and require.');
+}
+
+/** With one host, only a server that can be written to is looked for, as every command that writes requires. */
+function checkAttributes(attributes = 'any'): void {
+  if (!['any', 'read-write', 'primary'].includes(attributes))
+    throw badUrl('Its target_session_attrs is none of any, read-write and primary.');
 }
 
 /** `?ssl=` is a word of `pg`, not of libpq. */
