@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'drop-differs'
   | 'count-differs'
   | 'code-differs'
+  | 'not-verified'
   | 'approval-missing'
   | 'approval-stale'
   | 'backup-missing'

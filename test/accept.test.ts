@@ -92,7 +92,7 @@ describe('accepted differences', () => {
           `^1 difference accepted by ${user} on .* in down \\(${digest}\\): table public.t \\(pg_description\\.\\*\\)$`,
         ),
       );
-      const { ok, checks } = await reading(run, (session) => verifyDatabase(session));
+      const { ok, checks } = await reading(run, (session) => verifyDatabase(session, { expect: 2 }));
       const check = checks.find(({ name }) => name === 'accepted differences');
       expect([ok, check?.state]).to.deep.equal([true, 'not checked']);
       expect(check?.found).to.include(`m (entry 1): 1 difference accepted by ${user}`);

@@ -94,6 +94,7 @@ const ways: Record<ErrorCode, Way> = {
   },
   'count-differs': { act: ({ command }) => command('verify --expect 99') },
   'code-differs': { act: ({ command }) => command('audit --strict --code seeds') },
+  'not-verified': { prepare: ({ sql }) => sql('drop view v'), act: ({ command }) => command('verify') },
   'approval-missing': up('a', { approval: 'each-table' }),
   'approval-stale': {
     act: ({ run }) =>

@@ -47,7 +47,8 @@ export async function verifyDatabase(
     await checkCode(code, open, strict),
   ];
   const failed = checks.filter(({ state }) => state === 'failed');
-  return { ok: failed.length === 0, checks, failure: failureOf(session, failed) };
+  const ok = failed.length === 0 && checks.some(({ state }) => state === 'ok');
+  return { ok, checks, failure: ok ? undefined : failureOf(session, failed) };
 }
 
 const counting = 'number of tables';
@@ -141,14 +142,23 @@ function join(...parts: readonly string[]): string {
   return parts.filter((part) => part !== '').join('; ');
 }
 
-function failureOf(session: Session, failed: readonly Check[]): UndropError | undefined {
+function failureOf(session: Session, failed: readonly Check[]): UndropError {
   const [first] = failed;
-  if (first === undefined) return undefined;
+  if (first === undefined) return nothingChecked(session);
   const code: ErrorCode = first.name === counting ? 'count-differs' : 'drop-differs';
   return new UndropError(code, {
     subject: session.database,
     message: `${session.database} has changed otherwise than by its drops.`,
     reason: failed.map(({ name, found }) => `${name}: ${found}`).join('\n'),
     next: 'Find out what has changed it; npm run status lists the open entries.',
+  });
+}
+
+function nothingChecked({ database }: Session): UndropError {
+  return new UndropError('not-verified', {
+    subject: database,
+    message: `Nothing in ${database} could be checked.`,
+    reason: 'There is no record to compare with, no open entry, no view and no expected number of tables.',
+    next: 'Make a record with npm run backup or npm run preflight -- --record, or set --expect.',
   });
 }
