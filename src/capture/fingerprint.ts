@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type Fact, sequenceState } from '../catalog/facts/facts.ts';
+import type { Fact } from '../catalog/facts/facts.ts';
+import { sequenceState } from '../catalog/facts/sequence-facts.ts';
 import { groupBy } from '../text/group-by.ts';
 
 /** Returns the first 12 hexadecimal digits of the SHA-256 over facts. The state of sequences is not included. */

@@ -1,6 +1,5 @@
 import { describeAcceptance } from '../archive/acceptances.ts';
 import { type KeptEntry, readEntries } from '../archive/entries.ts';
-import { compareWithRecord } from '../baseline/compare-record.ts';
 import { type FactRecord, readNewestRecord } from '../baseline/records.ts';
 import { readComment } from '../capture/schema-comment.ts';
 import { readPresent } from '../catalog/present.ts';
@@ -8,6 +7,7 @@ import { type ErrorCode, UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import { list } from '../text/units.ts';
 import { checkCode } from './code.ts';
+import { compareWithRecord } from './compare-record.ts';
 import type { Check } from './format.ts';
 import { checkFunctions } from './functions.ts';
 import { checkViews } from './views.ts';
@@ -36,10 +36,11 @@ export async function verifyDatabase(
 ): Promise<Verification> {
   const entries = await readEntries(session);
   const open = entries.filter(({ restoredAt }) => restoredAt === null);
+  const record = await readNewestRecord(session);
   const checks = [
     await checkCount(session, expect),
     await checkAbsent(session, open),
-    await checkOthers(session, entries, strict),
+    await checkOthers(session, record, entries, strict),
     ...checkAccepted(entries),
     await checkComments(session, open),
     await checkViews(session),
@@ -81,29 +82,32 @@ async function checkAbsent(session: Session, open: readonly KeptEntry[]): Promis
   return { name, state: 'ok', found };
 }
 
-async function checkOthers(session: Session, entries: readonly KeptEntry[], strict: boolean): Promise<Check> {
+async function checkOthers(
+  session: Session,
+  record: FactRecord | undefined,
+  entries: readonly KeptEntry[],
+  strict: boolean,
+): Promise<Check> {
   const name = 'nothing else changed';
-  const record = await readNewestRecord(session);
   if (record === undefined) {
     const found = 'no record to compare with; npm run backup or npm run preflight -- --record creates one';
     return { name, state: 'not checked', found };
   }
-  const { same, gone, changed, added, explained, onlyNames } = await compareWithRecord(
-    session,
-    record,
-    entries,
-  );
+  const comparison = await compareWithRecord(session, record, entries);
+  const { same, gone, changed, acting, added, explained, inPart, onlyNames } = comparison;
   const found = join(
     gone.length === 0 ? '' : `missing: ${list(gone)}`,
     changed.length === 0 ? '' : `changed: ${list(changed)}`,
+    acting.length === 0 ? '' : `new, with effect on existing objects: ${list(acting)}`,
     added.length === 0 ? '' : `new: ${list(added)}`,
     onlyNames
       ? `${same} objects exist, compared by name only, since the record is from PostgreSQL ${record.serverVersion}`
       : `${same} objects unchanged`,
     explained.length === 0 ? '' : `explained ${explained.join(', ')}`,
+    inPart.length === 0 ? '' : `of which compared in part: ${list(inPart)}`,
     `since ${describeRecord(record)}`,
   );
-  const failed = gone.length > 0 || changed.length > 0 || (strict && added.length > 0);
+  const failed = [gone, changed, acting, strict ? added : []].some(({ length }) => length > 0);
   return { name, state: failed ? 'failed' : 'ok', found };
 }
 

@@ -1,7 +1,7 @@
 import type { Session } from '../../session/session.ts';
 import { databaseObjectsSql, databaseRows, joined } from './database-rows.ts';
-import { sequenceState } from './facts.ts';
 import { currentFacts, type FactsVersion, type NormalRows, normalRows } from './normal-rows.ts';
+import { sequenceState } from './sequence-facts.ts';
 
 interface Digest {
   identity: string;

@@ -2,7 +2,7 @@ import type { Session } from '../../session/session.ts';
 import type { Closure, Member, Survivor } from '../closure.ts';
 import { type Address, withoutMadeUpNumber } from '../identity.ts';
 import { withoutCopies } from '../index-columns.ts';
-import { readSequenceStates } from '../sequence-states.ts';
+import { textOf } from './column-text.ts';
 import { rows } from './normal.ts';
 import {
   currentFacts,
@@ -15,6 +15,7 @@ import {
   type Specs,
 } from './normal-rows.ts';
 import { objectsIn } from './resolved.ts';
+import { sequenceFacts } from './sequence-facts.ts';
 
 /** A catalog row with names instead of OIDs and column numbers, and without columns about physical storage. */
 export interface Fact {
@@ -63,6 +64,26 @@ export async function takeOwnFacts(
   take: (facts: readonly Fact[]) => void,
   version: FactsVersion = currentFacts,
 ): Promise<void> {
+  await session.together([
+    ...takeCatalogFacts(session, closure, take, version),
+    sequenceFacts(session, closure).then(take),
+  ]);
+}
+
+/** Reads the facts of a closure without the states of its sequences, which change whenever the database is used. */
+export async function readCatalogFacts(session: Session, closure: Closure): Promise<Fact[]> {
+  const own: Fact[] = [];
+  await session.together(takeCatalogFacts(session, closure, (facts) => own.push(...facts), currentFacts));
+  return own.sort(inOrder);
+}
+
+// Two at a time, so that the server reads one batch while another is named here.
+function takeCatalogFacts(
+  session: Session,
+  closure: Closure,
+  take: (facts: readonly Fact[]) => void,
+  version: FactsVersion,
+): Promise<void>[] {
   const wanted = catalogsOf(closure);
   const queue = batches(closure).values();
   const takeRows = async () => {
@@ -72,8 +93,7 @@ export async function takeOwnFacts(
       take(version < 3 ? facts : facts.map(withoutCopies));
     }
   };
-  // Two at a time, so that the server reads one batch while another is named here.
-  await session.together([takeRows(), takeRows(), sequenceFacts(session, closure).then(take)]);
+  return [takeRows(), takeRows()];
 }
 
 const membersAtOnce = 150;
@@ -153,25 +173,6 @@ function addressedRows({ identity, columns, from }: NormalRows, place: number): 
     select ${place} as place, ${identity} as identity, array[${columns.map(textOf).join(',\n')}]::text[] as values
     from ${from}`;
 }
-
-/** Returns SQL for a value as text, in the format of `jsonb` but without the quotes around strings. */
-function textOf({ sql, plain }: NormalColumn): string {
-  return plain === undefined || castable.has(plain)
-    ? `(${sql})::text`
-    : `pg_catalog.to_jsonb(${sql}) #>> '{}'`;
-}
-
-const castable = new Set([
-  'boolean',
-  'name',
-  'text',
-  '"char"',
-  'smallint',
-  'integer',
-  'bigint',
-  'oid',
-  'xid',
-]);
 
 const namesSql = /* sql */ `
   select a.address, i.type || ' ' || i.identity as name
@@ -283,16 +284,3 @@ function parameters(members: readonly Member[]): unknown[] {
     members.map((member) => member.objid),
   ];
 }
-
-async function sequenceFacts(session: Session, closure: Closure): Promise<Fact[]> {
-  const names = closure.members.filter(({ kind }) => kind === 'sequence').map(({ identity }) => identity);
-  const states = await readSequenceStates(session, names);
-  return states.map(({ value, called }, index) => ({
-    catalog: sequenceState,
-    identity: `sequence ${names[index]}`,
-    columns: { last_value: value, is_called: String(called) },
-  }));
-}
-
-/** The catalog under which the facts list sequence states. */
-export const sequenceState = 'sequence state';
