@@ -140,7 +140,11 @@ describe('internal options of the server', () => {
         expect(digests['table column public.kept.id']).not.to.equal(now['table column public.kept.id']);
         await ensureArchive(session);
         const standing = await readStanding(session);
-        await writeRecord(session, { digests, standing }, { command: 'a test', backup: null });
+        await writeRecord(
+          session,
+          { digests, surroundings: undefined, standing },
+          { command: 'a test', backup: null },
+        );
       });
       const migration = reversibleDrop({ ...drop, dependents: 'cascade', rows: 'copy' });
       const approve = (fingerprint: string) =>

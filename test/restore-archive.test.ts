@@ -188,6 +188,7 @@ describe('restore from the archive', () => {
         'ok',
         'ok',
         'not checked',
+        'not checked',
       ]);
       await run.down(make({ name: 'n', tables: ['d'] }));
       await run.down(make());

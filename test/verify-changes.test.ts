@@ -132,6 +132,21 @@ describe('verify of what a drop has moved', () => {
       expect(await changed(run)).to.match(/^false: missing: table constraint b_id_fkey on public\.b; /);
     });
   });
+
+  it('does not report a role that owned dropped tables only', async () => {
+    const tables = `
+      create role case_former;
+      create table a (id int);
+      create table b (id int);
+      alter table a owner to case_former`;
+    await inCase(server, tables, async (run) => {
+      await recordFacts(run.knex, 'a test');
+      await quiet(() => run.up(drop('m', 'a')));
+      const { checks } = await verify(run, true);
+      const check = checks.find(({ name }) => name === 'nothing else changed');
+      expect(check?.state, check?.found).to.equal('ok');
+    });
+  });
 });
 
 describe('verify without a check that passed', () => {

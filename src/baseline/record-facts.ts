@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import { ensureArchive } from '../archive/schema.ts';
 import { readObjectDigests } from '../catalog/facts/fact-digests.ts';
+import { readSurroundings } from '../catalog/facts/surroundings.ts';
 import { inSession, type Session } from '../session/session.ts';
 import { type RecordedFacts, readStanding, writeRecord } from './records.ts';
 
@@ -20,6 +21,7 @@ export interface Recorded {
 export async function recordFacts(knex: Knex, command: string): Promise<Recorded> {
   const read = async (session: Session): Promise<RecordedFacts> => ({
     digests: await readObjectDigests(session),
+    surroundings: (await readSurroundings(session)).used,
     standing: await readStanding(session),
   });
   const facts = await inSession(knex, read, { oneSnapshot: true });

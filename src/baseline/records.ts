@@ -1,12 +1,15 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { hasArchive, isOwnSql, placeSql } from '../archive/schema.ts';
 import type { Digests } from '../catalog/facts/fact-digests.ts';
+import { isSurrounding } from '../catalog/facts/surroundings.ts';
 import { UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 
 /** The digests of all objects of the database in one snapshot, and the numbers of the entries that were open in it. */
 export interface RecordedFacts {
   readonly digests: Digests;
+  /** Digests of the database itself and of roles. Undefined in a record of an earlier version. */
+  readonly surroundings: Digests | undefined;
   readonly standing: readonly number[];
 }
 
@@ -43,10 +46,10 @@ const writeSql = /* sql */ `
  */
 export async function writeRecord(
   session: Session,
-  { digests, standing }: RecordedFacts,
+  { digests, surroundings, standing }: RecordedFacts,
   { command, backup }: { command: string; backup: number | null },
 ): Promise<number> {
-  const kept = gzipSync(JSON.stringify(digests)).toString('base64');
+  const kept = gzipSync(JSON.stringify({ ...digests, ...surroundings })).toString('base64');
   const values = [command, backup, JSON.stringify(standing), kept, session.server.version];
   const [row] = await session.write<{ id: string }>(writeSql, values);
   return Number(row?.id);
@@ -69,10 +72,21 @@ const newestSql = /* sql */ `
  */
 export async function readNewestRecord(session: Session): Promise<FactRecord | undefined> {
   if (!(await hasRecords(session))) return undefined;
-  const [row] = await session.read<Omit<FactRecord, 'digests'> & { kept: string }>(newestSql);
+  const [row] = await session.read<Omit<FactRecord, 'digests' | 'surroundings'> & { kept: string }>(
+    newestSql,
+  );
   if (row === undefined) return undefined;
   const { kept, ...record } = row;
-  return { ...record, digests: unpack(kept, record.id) };
+  return { ...record, ...separate(unpack(kept, record.id)) };
+}
+
+function separate(kept: Digests): Pick<FactRecord, 'digests' | 'surroundings'> {
+  const all = Object.entries(kept);
+  const around = all.filter(([identity]) => isSurrounding(identity));
+  return {
+    digests: Object.fromEntries(all.filter(([identity]) => !isSurrounding(identity))),
+    surroundings: around.length === 0 ? undefined : Object.fromEntries(around),
+  };
 }
 
 /** Whether the archive has the table of records, which the first two formats lack. */

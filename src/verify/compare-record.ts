@@ -2,6 +2,7 @@ import type { KeptEntry } from '../archive/entries.ts';
 import type { FactRecord } from '../baseline/records.ts';
 import { stillDiffering } from '../catalog/facts/earlier-digests.ts';
 import { type Digests, readObjectDigests } from '../catalog/facts/fact-digests.ts';
+import { readSurroundings } from '../catalog/facts/surroundings.ts';
 import { findLedgers } from '../knex/find-ledgers.ts';
 import type { Session } from '../session/session.ts';
 import { separateAdded } from './added-objects.ts';
@@ -47,7 +48,10 @@ export async function compareWithRecord(
   const onlyNames = Number.parseInt(record.serverVersion, 10) !== session.server.major;
 
   const { gone, changed: differing, added, same: equal } = split(record.digests, current, onlyNames);
-  const changed = await stillDiffering(session, record.digests, differing);
+  // A record with surroundings was not written by an earlier version.
+  const changed =
+    record.surroundings === undefined ? await stillDiffering(session, record.digests, differing) : differing;
+  const around = await compareSurroundings(session, record, onlyNames);
   const restored = new Map(expected.restored.map(({ fact, entry }) => [fact.identity, entry.migration]));
   const by = new Count();
   const found = {
@@ -62,14 +66,25 @@ export async function compareWithRecord(
   const news = await separateAdded(session, merge(found.added, shown.added).filter(isNew), existing);
   return {
     same: equal + differing.length - changed.length,
-    gone: schemasFirst(withoutParts(merge(found.gone, shown.gone))),
-    changed: merge(found.changed, shown.changed, recreated),
+    gone: [...schemasFirst(withoutParts(merge(found.gone, shown.gone))), ...around.gone],
+    changed: [...merge(found.changed, shown.changed, recreated), ...around.changed],
     acting: withoutParts(news.acting),
     added: withoutParts(news.others),
     explained: by.list(),
     inPart: changed.filter((identity) => explained.has(identity) && !identity.startsWith('comment on ')),
     onlyNames,
   };
+}
+
+/** Only what was recorded is compared: a role that owned dropped tables only may concern no object any more. */
+async function compareSurroundings(
+  session: Session,
+  { surroundings = {} }: FactRecord,
+  onlyNames: boolean,
+): Promise<{ gone: string[]; changed: string[] }> {
+  const { all } = await readSurroundings(session);
+  const { gone, changed } = split(surroundings, all, onlyNames);
+  return { gone, changed };
 }
 
 function merge(...lists: readonly (readonly string[])[]): string[] {

@@ -10,6 +10,7 @@ import { checkCode } from './code.ts';
 import { compareWithRecord } from './compare-record.ts';
 import type { Check } from './format.ts';
 import { checkFunctions } from './functions.ts';
+import { describeUnseen } from './unseen.ts';
 import { checkViews } from './views.ts';
 
 export interface Verification {
@@ -46,6 +47,7 @@ export async function verifyDatabase(
     await checkViews(session),
     ...(await checkFunctions(session, open)),
     await checkCode(code, open, strict),
+    describeUnseen(record),
   ];
   const failed = checks.filter(({ state }) => state === 'failed');
   const ok = failed.length === 0 && checks.some(({ state }) => state === 'ok');

@@ -129,7 +129,23 @@ const failing = `
   lost publication | publication app_pub | drop publication app_pub
   options of a server | server app_server | alter server app_server options (add host 'other')
   emptied materialized view | materialized view app.counts | refresh materialized view app.counts with no data
-  partition attached | table app.kept_part_2 | alter table app.kept_part detach partition app.kept_part_2`;
+  partition attached | table app.kept_part_2 | alter table app.kept_part detach partition app.kept_part_2
+  owner of the database | database | do $do$ begin execute format('alter database %I owner to case_owner', current_database()); end $do$
+  grant on the database | database | do $do$ begin execute format('grant create on database %I to public', current_database()); end $do$
+  connection limit of the database | database | do $do$ begin execute format('alter database %I connection limit 7', current_database()); end $do$
+  setting of the database | settings of the database | do $do$ begin execute format('alter database %I set search_path = app', current_database()); end $do$
+  setting of a role | settings of role case_reader | alter role case_reader set search_path = app
+  setting of all roles | settings of all roles | alter role all set work_mem = '5MB'
+  attribute of a role | role case_reader | alter role case_reader login
+  bypassrls of a member | role case_member | alter role case_member bypassrls
+  new superuser | superusers | alter role case_other superuser
+  new member of a role | role case_reader | grant case_reader to case_other
+  lost member of a role | role case_reader | revoke case_reader from case_member
+  member of a member | role case_member | grant case_member to case_other
+  member of pg_read_all_data | role pg_read_all_data | grant pg_read_all_data to case_other
+  new user mapping | user mappings of server app_server | create user mapping for case_reader server app_server
+  lost user mapping | user mappings of server app_server | drop user mapping for case_owner server app_server
+  new subscription | subscriptions | create subscription app_sub connection 'host=nowhere' publication p with (connect = false, slot_name = none)`;
 
 const named = `
   new table | table app.fresh | create table app.fresh (id int)
@@ -137,6 +153,16 @@ const named = `
   new function | function app.fresh() | create function app.fresh() returns int language sql as 'select 1'
   new schema | schema fresh | create schema fresh
   new sequence | sequence app.fresh | create sequence app.fresh`;
+
+/** The name is an item of the list `not looked at`. */
+const unseen = `
+  options of a user mapping | options of user mappings | alter user mapping for case_owner server app_server options (set password 'new')
+  number of large objects | large objects | select lo_create(4712)
+  lost large object | large objects | select lo_unlink(4711)
+  rows | rows | insert into app.old (size) values (1)
+  state of a sequence | states of sequences | select nextval('app.old_id_seq')
+  password of a role | passwords | alter role case_reader password 'new'
+  temporary table | temporary objects | create temporary table passing (id int)`;
 
 function parse(lines: string, outcome: Outcome, table?: string): Change[] {
   return lines
@@ -156,6 +182,7 @@ export const changes: readonly Change[] = [
   ...parse(ofTables, 'failed', 'old'),
   ...parse(failing, 'failed'),
   ...parse(named, 'named'),
+  ...parse(unseen, 'not looked at'),
 ];
 
 /** The same changes of a table that existed at the time of the record. */

@@ -1,6 +1,7 @@
 import { placeSql } from '../../archive/schema.ts';
 import { readStanding } from '../../baseline/records.ts';
-import { readFactDigests } from '../../catalog/facts/fact-digests.ts';
+import { type Digests, readFactDigests } from '../../catalog/facts/fact-digests.ts';
+import { readSurroundings } from '../../catalog/facts/surroundings.ts';
 import { countUnplanned, findForeignCode } from '../../catalog/foreign-code.ts';
 import { sqlState, UndropError } from '../../errors.ts';
 import { readBlockers } from '../../locks/blockers.ts';
@@ -32,6 +33,8 @@ export interface Contents {
   readonly prerequisites: Prerequisites;
   /** The IDs of the entries that are open in the snapshot. */
   readonly standing: readonly number[];
+  /** Digests of the database itself and of roles. */
+  readonly surroundings: Digests;
 }
 
 const readableSql = /* sql */ `
@@ -104,6 +107,7 @@ export async function readContents(session: Session, lockTimeoutMs: number): Pro
     objects: await readLaterObjects(session),
     prerequisites: await readPrerequisites(session),
     standing: await readStanding(session),
+    surroundings: (await readSurroundings(session)).used,
   };
 }
 

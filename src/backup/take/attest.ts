@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { ensureArchive, placeSql } from '../../archive/schema.ts';
 import { readStanding, writeRecord } from '../../baseline/records.ts';
 import { readObjectDigests } from '../../catalog/facts/fact-digests.ts';
+import { readSurroundings } from '../../catalog/facts/surroundings.ts';
 import { UndropError } from '../../errors.ts';
 import type { Session } from '../../session/session.ts';
 import { type NamedRelation, relationsSql } from '../relations.ts';
@@ -43,7 +44,11 @@ export async function attest(session: Session, attestation: string): Promise<Att
     ...[hostname(), attestation.trim(), session.server.version],
     JSON.stringify(tables.map(({ sql }) => sql)),
   ]);
-  const facts = { digests: await readObjectDigests(session), standing: await readStanding(session) };
+  const facts = {
+    digests: await readObjectDigests(session),
+    surroundings: (await readSurroundings(session)).used,
+    standing: await readStanding(session),
+  };
   await writeRecord(session, facts, { command: 'backup --attest', backup: Number(row?.id) });
   const { length } = tables.filter(({ schema }) => schema !== 'undrop');
   return { id: Number(row?.id), attestation: attestation.trim(), tables: length };

@@ -166,7 +166,7 @@ async function record(
   file: string,
   manifest: Manifest,
   manifestSha256: string,
-  { contents: { tables, standing } }: Dumped,
+  { contents: { tables, standing, surroundings } }: Dumped,
 ): Promise<number> {
   const { startedAt, finishedAt, lsn, host, format, bytes, sha256 } = manifest;
   const { proof, pgDumpVersion, serverVersion } = manifest;
@@ -176,7 +176,7 @@ async function record(
     JSON.stringify(tables.map(({ sql }) => sql)),
   ]);
   const id = Number(row?.id);
-  const facts = { digests: withoutStates(manifest.facts), standing };
+  const facts = { digests: withoutStates(manifest.facts), surroundings, standing };
   await writeRecord(session, facts, { command: 'backup', backup: id });
   return id;
 }
