@@ -133,9 +133,14 @@ async function behave(server: TestServer, database: string): Promise<string[]> {
 
 async function look(url: string, options = ['--exclude-schema=undrop']): Promise<string[]> {
   const header = /^--( (Data for )?Name: .*)?$/gm;
-  return dumpedStatements(await pgDump(url, options))
-    .map((statement) => statement.replace(header, '').trim())
-    .filter((statement) => statement !== '');
+  return (
+    dumpedStatements(await pgDump(url, options))
+      // pg_dump also prints it for an identity column that was dropped.
+      .map((statement) =>
+        statement.replace(header, '').replace(' OVERRIDING SYSTEM VALUE VALUES', ' VALUES').trim(),
+      )
+      .filter((statement) => statement !== '')
+  );
 }
 
 function differences(before: readonly string[], after: readonly string[]): readonly string[] {

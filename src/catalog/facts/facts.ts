@@ -1,7 +1,7 @@
 import type { Session } from '../../session/session.ts';
 import type { Closure, Member, Survivor } from '../closure.ts';
+import { withoutCopies } from '../copied-facts.ts';
 import { type Address, withoutMadeUpNumber } from '../identity.ts';
-import { withoutCopies } from '../index-columns.ts';
 import { textOf } from './column-text.ts';
 import { rows } from './normal.ts';
 import {

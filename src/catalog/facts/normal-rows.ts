@@ -69,7 +69,7 @@ async function describeCatalogs(session: Session, names: readonly string[]): Pro
 /**
  * The format of facts. Fingerprints, records and manifests contain digests of facts, and digests of version 1 are still
  * compared. Version 1 includes internal options of the server. Version 2 excludes them and was never stored. Version 3 adds
- * the objects that expressions resolve to, and excludes what index columns copy from table columns.
+ * the objects that expressions resolve to, and excludes copies (`copied-facts.ts`).
  */
 export type FactsVersion = 1 | 2 | 3;
 
