@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
+import type { Leftover } from '../src/status/leftovers.ts';
 import { readStatus, type Status } from '../src/status/status.ts';
-import { moment } from '../src/text/units.ts';
+import { countOf, moment } from '../src/text/units.ts';
 import { migrationsFolder, reading, run } from './command.ts';
 import { backupLine, section } from './lines.ts';
 
@@ -10,7 +11,7 @@ export default function define(command: Command): void {
   );
 }
 
-function print({ ledger, migrations, archive, approvals, backups }: Status): string {
+function print({ ledger, migrations, archive, approvals, backups, leftovers }: Status): string {
   return [
     section(
       `Migrations${ledger === null ? '' : `, recorded in ${ledger}`}`,
@@ -39,5 +40,14 @@ function print({ ledger, migrations, archive, approvals, backups }: Status): str
       ]),
     ),
     section('Backups', backups.map(backupLine)),
+    ...(leftovers.length === 0 ? [] : [section(scratch, leftovers.map(leftoverLine))]),
   ].join('\n');
+}
+
+const scratch = 'Scratch databases of runs that were killed or are still running';
+
+function leftoverLine({ database, sessions, remove }: Leftover): string[] {
+  return sessions === 0
+    ? [database, `not in use: ${remove}`]
+    : [database, `in use by ${countOf(sessions, 'session')}`];
 }

@@ -188,7 +188,11 @@ describe('the plan of a backup', () => {
       false,
     );
     const args = (major: number) =>
-      dumpArguments(plan, { path: '', version: `${major}.1`, major }, '1-2', '/b');
+      dumpArguments(
+        plan,
+        { path: '', version: `${major}.1`, major },
+        { snapshot: '1-2', folder: '/b', asUtf8: false },
+      );
     expect(args(16)).to.include.members([
       '--snapshot=1-2',
       '--lock-wait-timeout=300000',

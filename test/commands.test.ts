@@ -171,6 +171,18 @@ describe('commands', () => {
       expect((await undrop(dropped, ['status'])).out).to.match(/ open /);
     });
 
+    it('lists scratch databases of killed runs, with the command that removes them', async () => {
+      const name = 'undrop_proof_1_0a1b2c3d';
+      await server.createDatabase(name);
+      try {
+        const { leftovers } = await json(dropped, ['status']);
+        expect(leftovers).to.deep.include({ database: name, sessions: 0, remove: `drop database ${name}` });
+        expect((await undrop(dropped, ['status'])).out).to.include(`not in use: drop database ${name}`);
+      } finally {
+        await server.dropDatabase(name);
+      }
+    });
+
     it('explains how to use an approval that was given after the migration ran', async () => {
       const database = await copy(dropped);
       await migrate(database, 'latest', { APPROVED_DROPS: 'organizations' });

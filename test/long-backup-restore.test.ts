@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { ensureArchive } from '../src/archive/schema.ts';
 import { type BackupFormat, manifestOf } from '../src/backup/manifest.ts';
@@ -163,6 +164,76 @@ describe('restores from a backup', () => {
       );
     }
   });
+
+  for (const encoding of ['LATIN1', 'EUC_JP', 'SQL_ASCII']) {
+    it(`proves and restores backups of a database in ${encoding}`, async () => {
+      const name = `${database.name}_${encoding.toLowerCase()}`;
+      const like = `template template0 encoding '${encoding}' lc_collate 'C' lc_ctype 'C'`;
+      await server.sql('postgres', `create database ${name} ${like}`);
+      made.push(name);
+      const word = encoding === 'EUC_JP' ? '数' : 'größe';
+      await server.sql(
+        name,
+        `create table "${word}" (i int, text text default '${word}');
+        create index "${word} i" on "${word}" (i);
+        insert into "${word}" values (1), (2)`,
+      );
+      if (encoding === 'SQL_ASCII') {
+        const comment = Buffer.from(`comment on table "${word}" is 'caf\xe9'`, 'latin1');
+        const bytes = Buffer.concat([
+          Buffer.from(`comment on table "${word}" is '`),
+          comment.subarray(comment.lastIndexOf('caf')),
+        ]);
+        await server.sql(
+          name,
+          `do $$ begin execute convert_from('\\x${bytes.toString('hex')}', 'SQL_ASCII'); end $$`,
+        );
+      }
+      const own = runner(server.url(name));
+      try {
+        for (const format of ['custom', 'plain'] as const) {
+          const to = target({ url: server.url(name) });
+          const taken = await quietly(() => backup(own.knex, to, { folder, format, prove: 'restore' }));
+          expect(taken.differences).to.deep.equal([]);
+        }
+      } finally {
+        await own.end();
+      }
+    });
+  }
+
+  for (const format of ['custom', 'plain'] as const) {
+    it(`stops at once, and drops what was created: ${format}`, async () => {
+      await run.knex.raw(
+        `alter table kept add check (current_database() = '${database.name}' or pg_sleep(60) is not null)`,
+      );
+      const { file } = await take(format);
+      const name = `${database.name}_stopped`;
+      for (const work of [
+        (signal: AbortSignal) => backup(run.knex, target(), { folder, format, prove: 'restore', signal }),
+        (signal: AbortSignal) => restoreDatabase(target(), file, name, signal),
+        (signal: AbortSignal) => restoreTable(run.knex, target(), file, 'kept', { signal }),
+      ]) {
+        const stop = new AbortController();
+        const stopped = new Error('stopped');
+        const working = quietly<unknown>(() => work(stop.signal)).catch((error: unknown) => error);
+        await untilSleeping();
+        const start = performance.now();
+        stop.abort(stopped);
+        expect(await working).to.equal(stopped);
+        expect(performance.now() - start).to.be.below(6000);
+        expect(await scratches()).to.deep.equal([]);
+        const [left] = await server.sql('postgres', `select from pg_database where datname = '${name}'`);
+        expect(left).to.equal(undefined);
+      }
+    });
+  }
+
+  /** Waits until a statement of a restore sleeps. */
+  async function untilSleeping(): Promise<void> {
+    const sql = `select from pg_stat_activity where wait_event = 'PgSleep'`;
+    while ((await server.sql('postgres', sql)).length === 0) await sleep(50);
+  }
 
   it('restores one table of a drop while the others remain dropped, and the rollback restores the others', async () => {
     const { file } = await take();

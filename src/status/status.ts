@@ -11,6 +11,7 @@ import { withoutExtension } from '../options/migration-name.ts';
 import type { Options } from '../options/options.ts';
 import { parseTableName, quoteName } from '../options/table-name.ts';
 import type { Session } from '../session/session.ts';
+import { type Leftover, readLeftovers } from './leftovers.ts';
 
 export interface Status {
   /** The migrations table; null where it does not exist yet. */
@@ -20,6 +21,7 @@ export interface Status {
   readonly approvals: readonly { table: string; fingerprint: string | null; note: string }[];
   /** The newest three, newest first. */
   readonly backups: readonly BackupRecord[];
+  readonly leftovers: readonly Leftover[];
 }
 
 export interface MigrationStatus {
@@ -32,7 +34,7 @@ export interface MigrationStatus {
 }
 
 /**
- * Reads migrations table, archive, approvals and backups. Creates none of them.
+ * Reads migrations table, archive, approvals, backups and scratch databases. Creates none of them.
  *
  * @param folder the folder of the migrations
  * @throws UndropError `bad-options` for approvals that cannot be parsed; errors of loading a migration
@@ -49,6 +51,7 @@ export async function readStatus(session: Session, folder: string): Promise<Stat
     archive,
     approvals: await describeApprovals(session, rows, loaded, own),
     backups: (await readBackups(session)).slice(0, 3),
+    leftovers: await readLeftovers(session),
   };
 }
 

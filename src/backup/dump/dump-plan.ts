@@ -70,9 +70,14 @@ export function planDump(options: DumpOptions, embedded: boolean): DumpPlan {
 /**
  * Returns the arguments of pg_dump. It writes a directory itself; the other formats go to its standard output.
  *
+ * @param asUtf8 whether to convert the dump to UTF-8
  * @throws UndropError `bad-options` if this version of pg_dump does not support the compression
  */
-export function dumpArguments(plan: DumpPlan, pgDump: PgDump, snapshot: string, folder: string): string[] {
+export function dumpArguments(
+  plan: DumpPlan,
+  pgDump: PgDump,
+  { snapshot, folder, asUtf8 }: { snapshot: string; folder: string; asUtf8: boolean },
+): string[] {
   const { format, jobs, compress, lockTimeoutMs } = plan;
   if (compress !== undefined && pgDump.major < 16 && !/^\d$/.test(compress)) {
     throw badOptions([
@@ -85,6 +90,7 @@ export function dumpArguments(plan: DumpPlan, pgDump: PgDump, snapshot: string, 
     `--format=${format}`,
     `--snapshot=${snapshot}`,
     `--lock-wait-timeout=${lockTimeoutMs}`,
+    ...(asUtf8 ? ['--encoding=UTF8'] : []),
     ...(compress === undefined ? [] : [`--compress=${compress}`]),
     // The files are synced after their permissions have been restricted.
     ...(format === 'directory' ? [`--jobs=${jobs}`, '--no-sync', `--file=${folder}`] : []),

@@ -59,7 +59,11 @@ export async function dump(
     knex,
     async (session) => {
       const contents = await readContents(session, plan.lockTimeoutMs);
-      const args = dumpArguments(plan, pgDump, await exportSnapshot(session), draft.partial);
+      const args = dumpArguments(plan, pgDump, {
+        snapshot: await exportSnapshot(session),
+        folder: draft.partial,
+        asUtf8: needsUtf8(plan, contents),
+      });
       const [tally, measured] = await sideBySide(
         [
           (signal) => tallyUntil(knex, session, contents.tables, signal),
@@ -148,6 +152,16 @@ async function runInto(
   } finally {
     watch.stop();
   }
+}
+
+/**
+ * Whether the dump must be in UTF-8, which the proofs read. In the other formats only the names are read. SQL_ASCII has no
+ * conversion.
+ */
+function needsUtf8({ format }: DumpPlan, { database, tables, objects }: Contents): boolean {
+  if (['UTF8', 'SQL_ASCII'].includes(database.encoding)) return false;
+  const names = [...tables.flatMap(({ schema, name }) => [schema, name]), ...objects.map(({ name }) => name)];
+  return format === 'plain' || names.some((name) => /[^ -~]/.test(name));
 }
 
 /** Whether pg_dump or the count timed out: another session may have requested a lock between our lock and theirs. */

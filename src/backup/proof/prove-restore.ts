@@ -5,6 +5,7 @@ import { UndropError } from '../../errors.ts';
 import { readSettings } from '../../knex/settings.ts';
 import type { Target } from '../../knex/target.ts';
 import { inSession } from '../../session/session.ts';
+import { unlessAborted } from '../../text/unless-aborted.ts';
 import type { Manifest } from '../manifest.ts';
 import type { PgDump } from '../programs/find-pg-dump.ts';
 import { compareWithManifest, missingIn } from '../restore/compare-manifest.ts';
@@ -44,9 +45,9 @@ export async function proveRestore(
     if (missing.length > 0) throw lacks(file, missing);
     return { differences };
   };
-  if (target.embedded !== undefined) return onEmbedded(restore);
+  if (target.embedded !== undefined) return onEmbedded((into) => unlessAborted(signal, restore(into)));
   const server = on === undefined ? target : await otherServer(on, target);
-  return withScratch(server, manifest.database, 'proof', restore);
+  return withScratch(server, manifest.database, 'proof', restore, signal);
 }
 
 function lacks(file: string, missing: readonly string[]): UndropError {

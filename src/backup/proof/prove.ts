@@ -38,13 +38,12 @@ export async function prove(
 ): Promise<Pick<Manifest, 'proof' | 'differences'>> {
   if (prove === 'off') return { proof: 'off', differences: [] };
   const packing = { format: manifest.format, compressed: manifest.file.endsWith('.gz') };
-  const proof = async (): Promise<string[]> => {
-    await proveContents(file, packing, { tables: manifest.tables, objects }, pgDump);
-    if (prove === 'contents') return [];
-    return (await proveRestore(file, manifest, { target, on }, pgDump, signal)).differences;
-  };
   try {
-    return { proof: prove, differences: await unlessAborted(signal, proof()) };
+    const expected = { tables: manifest.tables, objects };
+    await unlessAborted(signal, proveContents(file, packing, expected, pgDump));
+    if (prove === 'contents') return { proof: prove, differences: [] };
+    const { differences } = await proveRestore(file, manifest, { target, on }, pgDump, signal);
+    return { proof: prove, differences };
   } catch (error) {
     throw error instanceof UndropError && error.code === 'backup-unproved'
       ? unproved(manifest.database.name, error)

@@ -14,11 +14,13 @@ import { type DumpPiece, readDump } from '../contents/dump-reader.ts';
 export async function replayPlain(client: Client, input: AsyncIterable<Buffer>): Promise<void> {
   const pieces = readDump(input);
   let complete = false;
+  let encoding = 'UTF8';
   for (let next = await pieces.next(); !next.done; next = await pieces.next()) {
     const piece = next.value;
     if (piece.kind === 'complete') complete = true;
     if (piece.kind !== 'statement' && piece.kind !== 'copy') continue;
-    const sql = textOf(piece.text);
+    const sql = textOf(piece, encoding);
+    encoding = encodingIn(sql) ?? encoding;
     await (piece.kind === 'copy'
       ? pipeline(Readable.from(rowsOf(pieces)), client.query(copyFrom(sql)))
       : client.query(sql)
@@ -40,19 +42,34 @@ async function* rowsOf(pieces: AsyncGenerator<DumpPiece>): AsyncGenerator<Buffer
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Decodes a statement. The driver supports only UTF-8 as client encoding. */
-function textOf(text: Buffer): string {
+/**
+ * Decodes a statement. The driver supports only UTF-8 as client encoding. A statement of an SQL_ASCII database may have any
+ * bytes, which are sent as hexadecimal digits.
+ */
+function textOf({ kind, text }: { kind: 'statement' | 'copy'; text: Buffer }, encoding: string): string {
   const sql = decode(text);
-  const [, encoding = 'UTF8'] = /^SET client_encoding = '(.*)'$/.exec(sql) ?? [];
-  if (['UTF8', 'SQL_ASCII'].includes(encoding)) return sql;
+  if (sql === undefined && kind === 'statement' && encoding === 'SQL_ASCII') {
+    const bytes = `'\\x${text.toString('hex')}'`;
+    return `do $undrop$ begin execute pg_catalog.convert_from(${bytes}, 'SQL_ASCII'); end $undrop$`;
+  }
+  if (sql === undefined) {
+    throw notUtf8(`A statement has bytes that are not valid UTF-8: ${text.toString('latin1', 0, 100)}`);
+  }
+  return sql;
+}
+
+/** Returns the encoding that a statement sets, or undefined. */
+function encodingIn(sql: string): string | undefined {
+  const [, encoding] = /^SET client_encoding = '(.*)'$/.exec(sql) ?? [];
+  if (encoding === undefined || ['UTF8', 'SQL_ASCII'].includes(encoding)) return encoding;
   throw notUtf8(`Its client_encoding is ${encoding}.`);
 }
 
-function decode(text: Buffer): string {
+function decode(text: Buffer): string | undefined {
   try {
     return decoder.decode(text);
   } catch {
-    throw notUtf8(`A statement has bytes that are not valid UTF-8: ${text.toString('latin1', 0, 100)}`);
+    return undefined;
   }
 }
 

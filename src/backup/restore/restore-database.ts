@@ -5,6 +5,7 @@ import { quoteName } from '../../options/table-name.ts';
 import { inSession } from '../../session/session.ts';
 import { say } from '../../text/log.ts';
 import { stamp } from '../../text/units.ts';
+import { unlessAborted } from '../../text/unless-aborted.ts';
 import { type OpenedBackup, openBackup } from '../open-backup.ts';
 import { compareWithManifest } from './compare-manifest.ts';
 import { restoreInto } from './restore-into.ts';
@@ -85,10 +86,12 @@ async function createAndRestore(
 ): Promise<Pick<RestoredDatabase, 'tables' | 'differences'>> {
   await createDatabase(client, name, manifest.database);
   try {
-    await restoreInto(file, manifest, on(target, name), { signal });
-    const differences = await withKnex(on(target, name), (knex) =>
-      inSession(knex, (session) => compareWithManifest(session, manifest), { onlyReads: true }),
+    const restored = restoreInto(file, manifest, on(target, name), { signal }).then(() =>
+      withKnex(on(target, name), (knex) =>
+        inSession(knex, (session) => compareWithManifest(session, manifest), { onlyReads: true }),
+      ),
     );
+    const differences = await unlessAborted(signal, restored);
     const { length } = manifest.tables.filter(({ schema }) => schema !== 'undrop');
     return { tables: length, differences };
   } catch (error) {

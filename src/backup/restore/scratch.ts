@@ -5,11 +5,13 @@ import { sqlState, UndropError } from '../../errors.ts';
 import { clientConfig, connect } from '../../knex/connection.ts';
 import type { Target } from '../../knex/target.ts';
 import { quoteName } from '../../options/table-name.ts';
+import { unlessAborted } from '../../text/unless-aborted.ts';
 import type { Manifest } from '../manifest.ts';
 
 /**
  * Creates an empty scratch database with the encoding and the locale of the database `like`, and drops it when `work` ends.
  *
+ * @param signal stops the work; its reason is thrown
  * @param purpose a part of its name: `undrop_<purpose>_…`
  * @throws UndropError `insufficient-privilege`, and any error of `work`
  */
@@ -18,13 +20,17 @@ export async function withScratch<T>(
   like: Manifest['database'],
   purpose: string,
   work: (scratch: Target) => Promise<T>,
+  signal?: AbortSignal,
 ): Promise<T> {
   const name = `undrop_${purpose}_${process.pid}_${randomBytes(4).toString('hex')}`;
   return withClient(server, async (client) => {
+    signal?.throwIfAborted();
     await createDatabase(client, name, like);
     try {
-      return await work(on(server, name));
+      return await unlessAborted(signal, work(on(server, name)));
     } finally {
+      // This terminates the sessions of work that was aborted.
+
       await dropDatabase(client, name);
     }
   });

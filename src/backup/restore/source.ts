@@ -29,10 +29,11 @@ export async function withSource<T>(
   work: (source: Source) => Promise<T>,
 ): Promise<T> {
   if (manifest.format === 'plain') {
-    return withScratch(target, manifest.database, 'restore', async (whole) => {
+    const replay = async (whole: Target): Promise<T> => {
       await restoreInto(file, manifest, whole, { signal });
       return work({ schema: whole, withRows: (_, read) => read(whole) });
-    });
+    };
+    return withScratch(target, manifest.database, 'restore', replay, signal);
   }
   await checkPrerequisites(target, manifest);
   const program = await findPgRestore(await findPgDump());
