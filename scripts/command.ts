@@ -152,7 +152,8 @@ function toJson(value: object): string {
 }
 
 function describe({ code, subject, message, reason, next }: UndropError) {
-  return { code, subject, message, reason: withoutSecrets(reason), next };
+  const masked = [subject, message, reason].map(withoutSecrets);
+  return { code, subject: masked[0], message: masked[1], reason: masked[2], next };
 }
 
 function toUndropError(thrown: unknown, command: Command): UndropError {
@@ -182,12 +183,13 @@ function wrongUsage(error: CommanderError, command: Command): UndropError {
   });
 }
 
-/** Removes passwords, although the driver does not print any. */
+/** Removes passwords: the driver prints none, but an argument that could not be parsed may contain a URL. */
 function withoutSecrets(text: string): string {
   const { DATABASE_URL = '', PGPASSWORD = '' } = process.env;
   const inUrl = /^[^:]+:\/\/[^:@/]*:([^@]*)@/.exec(DATABASE_URL)?.[1] ?? '';
   const secrets = [DATABASE_URL, PGPASSWORD, inUrl, unescaped(inUrl)].filter((secret) => secret.length > 3);
-  return secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text);
+  const masked = secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text);
+  return masked.replace(/(:\/\/[^\s:@/]*:)[^\s@]+@/g, '$1***@').replace(/([?&]password=)[^\s&]+/gi, '$1***');
 }
 
 function unescaped(text: string): string {

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { UndropError } from '../src/errors.ts';
-import { readSettings } from '../src/knex/settings.ts';
+import { settingsOfOption } from '../src/knex/settings-of-option.ts';
 import { describeCounts, type Roundtrip, roundtrip } from '../src/roundtrip/roundtrip.ts';
 import { run } from './command.ts';
 import { lines } from './lines.ts';
@@ -13,14 +13,14 @@ interface Arguments {
 
 export default function define(command: Command): void {
   command
-    .requiredOption('--database <url>', 'the database; it is copied and not changed')
+    .requiredOption('--database <url>', 'the database, without a password; it is copied and not changed')
     .option('--tables <pattern>', 'only the tables that match, such as user_* or sales.*')
     .option('--sample <count>', 'the maximum number of tables', toCount)
     .action(({ database, tables, sample }: Arguments) =>
       run(
         command,
         async (signal) => {
-          const settings = readSettings({ ...process.env, DATABASE_URL: database });
+          const settings = settingsOfOption('--database', database, process.env);
           const done = await roundtrip(settings, { pattern: tables, sample }, signal);
           return { ...done, failure: failureOf(done) };
         },

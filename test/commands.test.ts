@@ -156,6 +156,25 @@ describe('commands', () => {
     });
   });
 
+  describe('roundtrip', () => {
+    it('refuses a URL with a password, and prints it in no error', async () => {
+      const url = 'postgres://ada:geheim-4711@localhost/turing';
+      for (const given of [
+        ['--database', url],
+        ['--database', 'postgres://localhost/turing?user=ada&password=geheim-4711'],
+        ['--database', url, url],
+        [`--nonsense=${url}`],
+        ['--nonsense=postgres://h/d?password=geheim-4711'],
+      ]) {
+        const refused = await undrop(seeded, ['roundtrip', ...given, '--json']);
+        expect(refused.code).to.equal(2);
+        expect(refused.out + refused.err)
+          .to.include('bad-options')
+          .and.not.include('geheim');
+      }
+    });
+  });
+
   describe('status', () => {
     it('lists migrations that have run, that wait for approval, and that can be rolled back', async () => {
       const status = await json(dropped, ['status']);

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UndropError } from '../../errors.ts';
-import { readSettings } from '../../knex/settings.ts';
+import { settingsOfOption } from '../../knex/settings-of-option.ts';
 import type { Target } from '../../knex/target.ts';
 import { inSession } from '../../session/session.ts';
 import { unlessAborted } from '../../text/unless-aborted.ts';
@@ -76,23 +76,13 @@ async function onEmbedded<T>(work: (target: Target) => Promise<T>): Promise<T> {
 }
 
 async function otherServer(on: string, live: Target): Promise<Target> {
-  const other = { settings: readSettings({ DATABASE_URL: on }), embedded: undefined };
-  if (other.settings.password !== undefined) throw passwordShown();
+  const other = { settings: settingsOfOption('--prove-on', on), embedded: undefined };
   if ((await placeOf(other)) !== (await placeOf(live))) return other;
   throw new UndropError('bad-options', {
     subject: '--prove-on',
     message: `--prove-on must not be ${live.settings.database}, the database that is backed up.`,
     reason: 'A proof does not connect to the live database.',
     next: 'Name another server, or another database of this one, such as postgres. The backup is restored into a scratch database.',
-  });
-}
-
-function passwordShown(): UndropError {
-  return new UndropError('bad-options', {
-    subject: '--prove-on',
-    message: 'The URL of --prove-on must not contain a password.',
-    reason: 'All users of the host can read the arguments of a program.',
-    next: 'Remove the password from the URL, and put it in ~/.pgpass or in the file that PGPASSFILE names.',
   });
 }
 
