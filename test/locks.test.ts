@@ -151,7 +151,11 @@ describe('locks on a database in use', function () {
     await blocker.query('begin; select * from kept');
     const up = run.up(migration({ lockTimeout: '5s', lockTries: 3 }));
     // The second attempt waits for kept alone.
-    await sleep(900);
+    const waits = `select from pg_locks as w
+      where not w.granted and w.relation = 'kept'::regclass and not exists (
+        select from pg_locks as h
+        where h.pid = w.pid and h.granted and h.relation = 'gone'::regclass and h.mode = 'AccessExclusiveLock')`;
+    while ((await run.rows(waits)).length === 0) await sleep(20);
     const app = await another();
     await app.query('begin; select * from gone');
     const insert = app.query('insert into kept values (2)').then(() => app.query('commit'));
