@@ -190,8 +190,8 @@ const survivorsSql = /* sql */ `
     union select o.oid from pg_catalog.unnest($7::oid[]) as o (oid)
   ) as h
   cross join lateral pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, h.oid, 0) as i
-  -- a constraint of a domain has no relation
-  where h.oid <> all ($6::oid[]) and i.identity is not null
+  -- A constraint of a domain has no relation. The server hashes a subquery, but not an array.
+  where h.oid not in (select pg_catalog.unnest($6::oid[])) and i.identity is not null
   order by h.oid`;
 
 /** Reads the closure of some tables, without locking them. */

@@ -28,7 +28,7 @@ const relationsSql = /* sql */ `
     join pg_catalog.pg_index as x on x.indrelid = h.inhparent
     cross join lateral pg_catalog.pg_identify_object(c.tableoid, x.indexrelid, 0) as i
     cross join lateral pg_catalog.pg_identify_object(c.tableoid, h.inhparent, 0) as p
-    where h.inhrelid = c.oid and c.relispartition and c.relkind in ('r', 'p') and h.inhparent <> all ($1::oid[])
+    where h.inhrelid = c.oid and c.relispartition and c.relkind in ('r', 'p') and h.inhparent not in (select pg_catalog.unnest($1::oid[]))
       and not exists (
         select from pg_catalog.pg_index as own
         join pg_catalog.pg_inherits as part on part.inhrelid = own.indexrelid
@@ -42,7 +42,7 @@ const relationsSql = /* sql */ `
     join pg_catalog.pg_index as x on x.indexrelid = part.inhparent
     cross join lateral pg_catalog.pg_identify_object(c.tableoid, own.indexrelid, 0) as i
     cross join lateral pg_catalog.pg_identify_object(c.tableoid, x.indexrelid, 0) as p
-    where own.indrelid = c.oid and c.relkind = 'p' and not own.indisvalid and x.indrelid <> all ($1::oid[])
+    where own.indrelid = c.oid and c.relkind = 'p' and not own.indisvalid and x.indrelid not in (select pg_catalog.unnest($1::oid[]))
   ) as o
   where c.oid = any ($1::oid[])
   order by i.identity, o.reason`;

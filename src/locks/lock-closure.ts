@@ -16,7 +16,7 @@ const locksSql = /* sql */ `
   select c.oid::bigint as oid,
     case when c.relkind in ('r', 'p') and pg_catalog.has_table_privilege(c.oid, 'update, delete, truncate')
       then pg_catalog.format('lock table only %I.%I in %s mode', n.nspname, c.relname,
-        case when c.oid = any ($2) then 'access exclusive' else $3::text end)
+        case when c.oid in (select pg_catalog.unnest($2::oid[])) then 'access exclusive' else $3::text end)
       else pg_catalog.format('alter %s %I.%I owner to %I',
         case c.relkind when 'S' then 'sequence' when 'v' then 'view' when 'm' then 'materialized view'
           else 'table only' end,
@@ -26,7 +26,7 @@ const locksSql = /* sql */ `
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where c.oid = any ($1) and n.nspname <> 'pg_toast'
     and (c.relkind in ('r', 'p') and pg_catalog.has_table_privilege(c.oid, 'update, delete, truncate')
-      or c.relkind in ('r', 'p', 'S', 'v', 'm') and c.oid = any ($2)
+      or c.relkind in ('r', 'p', 'S', 'v', 'm') and c.oid in (select pg_catalog.unnest($2::oid[]))
         and pg_catalog.pg_has_role(c.relowner, 'usage'))
   order by c.oid`;
 

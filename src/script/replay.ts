@@ -20,7 +20,7 @@ const tablesSql = /* sql */ `
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where c.relkind in ('r', 'p') and not pg_catalog.starts_with(n.nspname::text, 'pg_')
-    and c.oid <> all ($1)
+    and c.oid not in (select pg_catalog.unnest($1::oid[]))
   order by n.nspname, c.relname`;
 
 /**

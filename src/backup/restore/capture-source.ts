@@ -98,7 +98,7 @@ const keysSql = /* sql */ `
   from pg_catalog.pg_constraint as k
   join pg_catalog.pg_class as c on c.oid = k.confrelid
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-  where k.oid = any ($1) and k.contype = 'f' and k.confrelid <> all ($2)
+  where k.oid = any ($1) and k.contype = 'f' and k.confrelid not in (select pg_catalog.unnest($2::oid[]))
   order by k.oid`;
 
 /** Returns the foreign keys of the closure to tables that do not exist in the live database. */

@@ -19,7 +19,8 @@ const adoptionsSql = /* sql */ `
       pg_catalog.row_number() over (
         partition by a.attrelid order by p.inhseqno nulls last, p.attnum nulls last, a.attnum) as expected,
       pg_catalog.row_number() over (partition by a.attrelid order by a.attnum) as position
-    from pg_catalog.pg_attribute as a
+    from pg_catalog.pg_class as c
+    join pg_catalog.pg_attribute as a on a.attrelid = c.oid
     left join lateral (
       select h.inhseqno, p.attnum
       from pg_catalog.pg_inherits as h
@@ -29,18 +30,18 @@ const adoptionsSql = /* sql */ `
       order by h.inhseqno
       limit 1
     ) as p on true
-    where a.attrelid = any ($1) and a.attnum > 0 and not a.attisdropped
+    where c.oid = any ($2) and not c.relispartition and a.attnum > 0 and not a.attisdropped
   ),
   inherited as (
     select k.oid, k.conrelid, k.conname, k.contype, k.convalidated
     from pg_catalog.pg_constraint as k
-    where k.conrelid = any ($1) and k.coninhcount > 0
+    where k.conrelid = any ($2) and k.coninhcount > 0
       and (k.contype = 'n' and not k.conislocal
         or k.contype = 'c' and exists (
           select from pg_catalog.pg_inherits as h
           join pg_catalog.pg_constraint as o
             on o.conrelid = h.inhparent and o.contype = 'c' and o.conname = k.conname
-          where h.inhrelid = k.conrelid and h.inhparent <> all ($1)))
+          where h.inhrelid = k.conrelid and h.inhparent not in (select pg_catalog.unnest($1::oid[]))))
   )
   select c.oid::bigint as oid, pg_catalog.format('%I.%I', n.nspname, 'undrop stand-in') as "standIn",
     array(
@@ -55,7 +56,7 @@ const adoptionsSql = /* sql */ `
       from inherited as k where k.conrelid = c.oid order by k.conname) as constraints
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-  where c.oid = any ($1) and not c.relispartition and c.relkind in ('r', 'f')
+  where c.oid = any ($2) and not c.relispartition and c.relkind in ('r', 'f')
     and exists (select from pg_catalog.pg_inherits as h where h.inhrelid = c.oid)
     and (exists (select from columns as a where a.attrelid = c.oid and a.position <> a.expected)
       or exists (
@@ -66,8 +67,12 @@ export async function readAdoptions(
   session: Session,
   relations: ReadonlyMap<number, Member>,
 ): Promise<Map<number, Adoption>> {
-  if (![...relations.values()].some(({ isChild }) => isChild)) return new Map();
-  const rows = await session.read<Adoption & { oid: number }>(adoptionsSql, [[...relations.keys()]]);
+  const children = [...relations.values()].filter(({ isChild }) => isChild).map(({ objid }) => objid);
+  if (children.length === 0) return new Map();
+  const rows = await session.read<Adoption & { oid: number }>(adoptionsSql, [
+    [...relations.keys()],
+    children,
+  ]);
   return new Map(rows.map((row) => [row.oid, row]));
 }
 

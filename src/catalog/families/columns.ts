@@ -34,7 +34,7 @@ const columnsSql = /* sql */ `
     select a.*, c.relname, c.reloftype <> 0 as typed, c.relkind, c.relispartition,
       not c.relispartition and not a.attislocal as given,
       not c.relispartition and a.attinhcount > 0 as inherited,
-      c.oid = any ($4) as adopted,
+      c.oid in (select pg_catalog.unnest($4::oid[])) as adopted,
       exists (
         select from pg_catalog.pg_inherits as h
         join pg_catalog.pg_attribute as p
@@ -43,7 +43,7 @@ const columnsSql = /* sql */ `
       exists (
         select from pg_catalog.pg_inherits as h
         join pg_catalog.pg_attribute as p on p.attrelid = h.inhparent and p.attname = a.attname and p.attnotnull
-        where h.inhrelid = c.oid and not c.oid = any ($4)) as not_null_by_parent
+        where h.inhrelid = c.oid and c.oid not in (select pg_catalog.unnest($4::oid[]))) as not_null_by_parent
     from pg_catalog.pg_attribute as a
     join pg_catalog.pg_class as c on c.oid = a.attrelid
     where a.attrelid = any ($1) and a.attnum > 0 and not a.attisdropped
@@ -134,7 +134,7 @@ const notNullSql = /* sql */ `
         join pg_catalog.pg_constraint as o on o.conrelid = h.inhparent and o.contype = 'n' and not o.convalidated
         join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
         join pg_catalog.pg_attribute as oa on oa.attrelid = o.conrelid and oa.attnum = o.conkey[1]
-        where h.inhrelid = k.conrelid and h.inhparent = any ($1) and oa.attname = a.attname)
+        where h.inhrelid = k.conrelid and h.inhparent in (select pg_catalog.unnest($1::oid[])) and oa.attname = a.attname)
     then
       pg_catalog.format('constraint %I %s', k.conname, pg_catalog.pg_get_constraintdef(k.oid))
     end as definition,

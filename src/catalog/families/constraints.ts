@@ -63,10 +63,10 @@ const constraintsSql = /* sql */ `
       else k.relkind = 'p' and k.excludes
     end as recurses,
     case k.contype
-      when 'c' then not k.conislocal and not (k.relispartition and k.partition_of <> all ($2))
-      when 'n' then not k.conislocal and not (k.relispartition and k.partition_of <> all ($2))
+      when 'c' then not k.conislocal and not (k.relispartition and k.partition_of not in (select pg_catalog.unnest($2::oid[])))
+      when 'n' then not k.conislocal and not (k.relispartition and k.partition_of not in (select pg_catalog.unnest($2::oid[])))
       when 'f' then k.conparentid <> 0 and k.origin_relation = k.conrelid
-      else k.conparentid = any ($1) and k.excludes
+      else k.conparentid in (select pg_catalog.unnest($1::oid[])) and k.excludes
     end as cloned,
     array(
       -- the attached partitions of its table
@@ -104,7 +104,7 @@ const constraintsSql = /* sql */ `
       select h.tableoid::bigint || '/' || h.inhrelid::bigint
       from pg_catalog.pg_partition_tree(k.confrelid) as p
       join pg_catalog.pg_inherits as h on h.inhrelid = p.relid
-      where k.contype = 'f' and (k.conparentid = 0 or k.conparentid = any ($1))
+      where k.contype = 'f' and (k.conparentid = 0 or k.conparentid in (select pg_catalog.unnest($1::oid[])))
       union all
       -- the indexes that foreign keys would reference otherwise
       ${olderIndexesSql(`case when k.contype in ('p', 'u') then k.conindid end`)}

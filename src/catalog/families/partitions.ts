@@ -21,7 +21,7 @@ const partitionsSql = /* sql */ `
       select k.tableoid::bigint || '/' || k.oid::bigint from pg_catalog.pg_constraint as k
       where k.conrelid = c.oid and k.contype in ('c', 'f', 'p', 'u', 'x')
         -- a foreign key only if it is a part of one that stays
-        and (k.contype <> 'f' or k.conparentid <> 0 and k.conparentid <> all ($2))
+        and (k.contype <> 'f' or k.conparentid <> 0 and k.conparentid not in (select pg_catalog.unnest($2::oid[])))
         -- not the clones for the partitions of a referenced table
         and not exists (
           select from pg_catalog.pg_constraint as o where o.oid = k.conparentid and o.conrelid = k.conrelid)

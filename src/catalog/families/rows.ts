@@ -39,13 +39,13 @@ const tablesSql = /* sql */ `
     select
       pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' order by a.attnum) as columns,
       pg_catalog.string_agg(pg_catalog.format(
-        case when a.atttypid = any ($2) then 't.%1$I::text as %1$I' else 't.%1$I' end, a.attname),
+        case when a.atttypid in (select pg_catalog.unnest($2::oid[])) then 't.%1$I::text as %1$I' else 't.%1$I' end, a.attname),
         ', ' order by a.attnum) as kept,
       pg_catalog.string_agg(pg_catalog.format(
-        case when a.atttypid = any ($2) then 's.%I::%s' else 's.%I' end,
+        case when a.atttypid in (select pg_catalog.unnest($2::oid[])) then 's.%I::%s' else 's.%I' end,
         a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum) as brought,
       pg_catalog.string_agg(pg_catalog.format('alter column %I set storage external', a.attname), ', '
-        order by a.attnum) filter (where y.typstorage <> 'p' and a.atttypid <> all ($2)) as storage
+        order by a.attnum) filter (where y.typstorage <> 'p' and a.atttypid not in (select pg_catalog.unnest($2::oid[]))) as storage
     from pg_catalog.pg_attribute as a
     join pg_catalog.pg_type as y on y.oid = a.atttypid
     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''

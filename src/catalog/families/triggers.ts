@@ -32,7 +32,7 @@ const triggersSql = /* sql */ `
       case t.tgenabled when 'D' then 'disable' when 'R' then 'enable replica' when 'A' then 'enable always'
         else 'enable' end,
       t.tgname) as state,
-    t.tgenabled = case when t.tgparentid = any ($1) or p.oid is null then 'O' else p.tgenabled end as "asMade"
+    t.tgenabled = case when t.tgparentid in (select pg_catalog.unnest($1::oid[])) or p.oid is null then 'O' else p.tgenabled end as "asMade"
   from pg_catalog.pg_trigger as t
   join pg_catalog.pg_class as c on c.oid = t.tgrelid
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
