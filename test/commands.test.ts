@@ -175,6 +175,42 @@ describe('commands', () => {
     });
   });
 
+  describe('in a database in SQL_ASCII', () => {
+    it('audit and report name comments that are not in UTF-8, and go on', async () => {
+      const name = 'undrop_commands_ascii';
+      const like = `template template0 encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C'`;
+      await server.sql('postgres', `create database ${name} ${like}`);
+      made.push(name);
+      const bytes = (sql: string) => Buffer.from(sql, 'latin1').toString('hex');
+      const words = `'caf\xe9 \\'`;
+      await server.sql(
+        name,
+        `create table bad (id int primary key, named int); create table good (id int); create view v as select * from bad;
+        comment on table good is 'größe';
+        do $$ begin ${[
+          ...['table bad', 'column bad.named', 'view v', 'schema public', `database ${name}`].map(
+            (what) => `comment on ${what} is ${words}`,
+          ),
+          `create function f() returns int language plpgsql as 'begin /* caf\xe9 */ return (select id from bad); end'`,
+        ]
+          .map((sql) => `execute convert_from('\\x${bytes(sql)}', 'SQL_ASCII');`)
+          .join(' ')} end $$`,
+      );
+      const audit = await json(name, ['audit', '--schema', 'public']);
+      expect(audit.warnings).to.include(
+        'comments that are not in UTF-8, and are printed with escapes: table public.bad, column public.bad.named',
+      );
+      const [bad, good] = audit.tables;
+      expect(bad.evidence.comment).to.equal('caf\\351 \\\\');
+      expect(good.evidence.comment).to.equal('größe');
+      expect(JSON.stringify(bad.evidence)).to.include('function public.f()');
+      const out = join(folder, 'ascii.html');
+      const report = await undrop(name, ['report', '--out', out]);
+      expect(report.err).not.to.include('error');
+      expect(readFileSync(out, 'utf8')).to.include('caf\\351');
+    });
+  });
+
   describe('status', () => {
     it('lists migrations that have run, that wait for approval, and that can be rolled back', async () => {
       const status = await json(dropped, ['status']);

@@ -1,7 +1,9 @@
 import { readEntries } from '../archive/entries.ts';
 import { sqlState } from '../errors.ts';
+import { identifier } from '../options/table-name.ts';
 import type { Session } from '../session/session.ts';
 import { groupBy } from '../text/group-by.ts';
+import { list } from '../text/units.ts';
 import { makeScanner } from './code/scanner.ts';
 import type { CodeReference, CodeSearch } from './code/search.ts';
 import type { Decided } from './decisions.ts';
@@ -211,7 +213,7 @@ function namedInBodies({ tables, bodies }: Evidence): Map<number, string[]> {
   const scanner = makeScanner(tables.map(({ name }) => name));
   const named = new Map<number, Set<string>>();
   for (const { identity, text } of bodies) {
-    for (const { name } of scanner.find(Buffer.from(text))) {
+    for (const { name } of scanner.find(text)) {
       const oid = tables[name]?.oid ?? 0;
       named.set(oid, (named.get(oid) ?? new Set()).add(identity));
     }
@@ -234,12 +236,19 @@ function assign(decisions: readonly Decided[], { tables, path, database }: Evide
   return { byOid, warnings };
 }
 
-function unseen(tables: readonly TableAudit[], { role, counting }: Evidence): string[] {
+function unseen(tables: readonly TableAudit[], { role, counting, tables: all }: Evidence): string[] {
+  const illegible = all.flatMap(({ sql, illegible: own, columns }) => [
+    ...(own ? [`table ${sql}`] : []),
+    ...columns.filter((column) => column.illegible).map(({ name }) => `column ${sql}.${identifier(name)}`),
+  ]);
   const hidden = tables.filter((table) => table.empty === null).length;
   return [
     ...(hidden === 0
       ? []
       : [`tables that could not be read as ${role}, and are kept for that reason: ${hidden}`]),
+    ...(illegible.length === 0
+      ? []
+      : [`comments that are not in UTF-8, and are printed with escapes: ${list(illegible)}`]),
     ...(counting.reason === null ? [] : [`writes and reads are unknown: ${counting.reason}`]),
   ];
 }

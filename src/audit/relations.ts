@@ -118,11 +118,13 @@ export async function readLinks(session: Session): Promise<Link[]> {
 /** A function with a text body, whose dependencies PostgreSQL does not record. */
 export interface Body {
   readonly identity: string;
-  readonly text: string;
+  /** In UTF-8. In a database in SQL_ASCII: the bytes that are stored. */
+  readonly text: Buffer;
 }
 
 const bodiesSql = /* sql */ `
-  select i.type || ' ' || i.identity as identity, p.prosrc as text
+  select i.type || ' ' || i.identity as identity, pg_catalog.encode(pg_catalog.convert_to(p.prosrc,
+    case pg_catalog.getdatabaseencoding() when 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end), 'hex') as text
   from pg_catalog.pg_proc as p
   join pg_catalog.pg_language as l on l.oid = p.prolang and l.lanname not in ('c', 'internal')
   cross join lateral pg_catalog.pg_identify_object(p.tableoid, p.oid, 0) as i
@@ -132,6 +134,7 @@ const bodiesSql = /* sql */ `
       where d.classid = p.tableoid and d.objid = p.oid and d.deptype = 'e')
   order by i.identity`;
 
-export function readBodies(session: Session): Promise<Body[]> {
-  return session.read<Body>(bodiesSql);
+export async function readBodies(session: Session): Promise<Body[]> {
+  const rows = await session.read<{ identity: string; text: string }>(bodiesSql);
+  return rows.map(({ identity, text }) => ({ identity, text: Buffer.from(text, 'hex') }));
 }

@@ -1,4 +1,5 @@
 import type { Session } from '../session/session.ts';
+import { illegibleSql, legibleSql } from './legible.ts';
 
 /** A table, as described by the catalogs and the statistics. */
 export interface Table {
@@ -14,6 +15,8 @@ export interface Table {
   readonly owner: string;
   readonly extension: string | null;
   readonly comment: string | null;
+  /** Whether the comment is not in UTF-8, and is returned with escapes. */
+  readonly illegible: boolean;
   readonly columns: readonly Column[];
   /** Size of the main data file in bytes. Access methods other than heap may store rows elsewhere. */
   readonly rowBytes: number;
@@ -39,6 +42,8 @@ export interface Table {
 export interface Column {
   readonly name: string;
   readonly comment: string | null;
+  /** Whether the comment is not in UTF-8, and is returned with escapes. */
+  readonly illegible: boolean;
   /** Whether it is the whole primary key, or part of a foreign key. */
   readonly keyed: boolean;
 }
@@ -53,7 +58,8 @@ const tablesSql = (lastReads: boolean) => /* sql */ `
     c.relkind = 'p' as partitioned,
     case when c.relispartition then i.inhparent::bigint end as parent,
     pg_catalog.pg_get_userbyid(c.relowner) as owner,
-    e.extname as extension, m.description as comment, coalesce(a.columns, '[]') as columns,
+    e.extname as extension, ${legibleSql('m.description')} as comment,
+    coalesce(${illegibleSql('m.description')}, false) as illegible, coalesce(a.columns, '[]') as columns,
     z.bytes as "rowBytes", coalesce(k.amname = 'heap', false) as heap,
     -- reading the size of every file would be the slowest part of the query
     z.bytes + (coalesce(x.pages, 0) + coalesce(o.relpages, 0))
@@ -89,7 +95,8 @@ const tablesSql = (lastReads: boolean) => /* sql */ `
   ) as x on x.indrelid = c.oid
   left join (
     select a.attrelid, pg_catalog.json_agg(pg_catalog.json_build_object(
-      'name', a.attname, 'comment', m.description, 'keyed', k.attnum is not null) order by a.attnum) as columns
+      'name', a.attname, 'comment', ${legibleSql('m.description')},
+      'illegible', coalesce(${illegibleSql('m.description')}, false), 'keyed', k.attnum is not null) order by a.attnum) as columns
     from pg_catalog.pg_attribute as a
     left join pg_catalog.pg_description as m
       on m.objoid = a.attrelid and m.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass and m.objsubid = a.attnum
