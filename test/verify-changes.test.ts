@@ -39,7 +39,9 @@ describe('single changes', function () {
       expect(ok, JSON.stringify(checks)).to.equal(true);
       const found: string[][] = [];
       const wrong: string[] = [];
-      for (const change of all) {
+      // The embedded server has no library for replication.
+      const possible = all.filter(({ name }) => !server.embedded || name !== 'subscriptions');
+      for (const change of possible) {
         const [outcome, text] = judge(change, await verifyAfter(run, change));
         found.push([change.what, outcome]);
         if (outcome !== change.outcome) wrong.push(`${change.what}: ${outcome}: ${text}`);
@@ -130,6 +132,14 @@ describe('verify of what a drop has moved', () => {
       expect(await changed(run)).to.match(/^true: /);
       await run.knex.raw('alter table b drop constraint b_id_fkey');
       expect(await changed(run)).to.match(/^false: missing: table constraint b_id_fkey on public\.b; /);
+    });
+  });
+
+  it('recognizes the comment on a schema with a quoted name', async () => {
+    await inCase(server, 'create schema "order"; create table "order".a ()', async (run) => {
+      await recordFacts(run.knex, 'a test');
+      await quiet(() => run.up(reversibleDrop({ name: 'm', tables: ['"order".a'], schemaComment: 'Less.' })));
+      expect(await changed(run)).to.match(/^true: \d+ objects unchanged; explained by m: \d+$/);
     });
   });
 

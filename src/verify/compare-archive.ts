@@ -14,25 +14,32 @@ export interface ArchiveComparison {
   readonly gone: readonly string[];
   readonly changed: readonly string[];
   readonly added: readonly string[];
+  /** Objects with expressions that cannot be compared, since another major version printed the archived ones. */
+  readonly printed: readonly string[];
 }
 
 /** Compares the objects that were restored since the record with their archived facts. */
 export async function compareRestored(session: Session, { restored }: Expected): Promise<ArchiveComparison> {
-  if (restored.length === 0) return { gone: [], changed: [], added: [] };
+  if (restored.length === 0) return { gone: [], changed: [], added: [], printed: [] };
   const names = restored.map(({ fact }) => `${fact.catalog} ${fact.identity}`);
   const tables = namedTables(restored).filter((sql) => names.includes(`pg_class table ${sql}`));
   const current = await readCatalogFacts(session, await findRestored(session, tables));
-  const differences = splitByVersion(restored, current).flatMap(
-    ({ version, archived, facts }) => compareArchived(version, archived, session.server, facts).differences,
+  const verdicts = splitByVersion(restored, current).map(({ version, archived, facts }) =>
+    compareArchived(version, archived, session.server, facts),
   );
   const before = new Set(restored.map(({ fact }) => fact.identity));
   const after = new Set(current.map(({ identity }) => identity));
-  const objects = [...new Set(differences.map(({ object }) => object))].sort();
+  const objects = objectsOf(verdicts.flatMap(({ differences }) => differences));
   return {
     gone: objects.filter((object) => !after.has(object)),
     changed: objects.filter((object) => before.has(object) && after.has(object)),
     added: objects.filter((object) => !before.has(object)),
+    printed: objectsOf(verdicts.flatMap(({ printed }) => printed)),
   };
+}
+
+function objectsOf(differences: readonly Difference[]): string[] {
+  return [...new Set(differences.map(({ object }) => object))].sort();
 }
 
 function namedTables(restored: readonly Archived[]): string[] {
@@ -87,13 +94,16 @@ export async function readExplained(
     if (!isAsExpected(expected, facts)) wrong.add(expected.object);
   }
   for (const { entry, schema, comment } of comments) {
-    const identity = `comment on schema ${schema}`;
+    const [quoted] = await session.read<{ name: string }>(quotedSql, [schema]);
+    const identity = `comment on schema ${quoted?.name}`;
     explained.set(identity, entry.migration);
     if ((await readComment(session, schema)) !== comment) wrong.add(identity);
   }
   for (const identity of wrong) explained.delete(identity);
   return explained;
 }
+
+const quotedSql = 'select pg_catalog.quote_ident($1) as name';
 
 async function allSurvivors(session: Session, expected: readonly ExpectedValue[]) {
   const byOid = new Map<number, Awaited<ReturnType<typeof readSurvivors>>[number]>();

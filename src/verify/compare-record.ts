@@ -22,7 +22,10 @@ export interface RecordComparison {
   readonly added: readonly string[];
   /** `by 044_cleanup_legacy_tables: 12`: the number of differences that a drop, or its restore, has made since. */
   readonly explained: readonly string[];
-  /** Survivors that a drop, or its restore, has changed. Only the changed values are compared, with the archive. */
+  /**
+   * Survivors that a drop, or its restore, has changed: only the changed values are compared, with the archive. Restored
+   * objects whose expressions another major version has printed.
+   */
   readonly inPart: readonly string[];
   /** Only names were compared, not facts: the server has another major version, which prints them differently. */
   readonly onlyNames: boolean;
@@ -71,7 +74,10 @@ export async function compareWithRecord(
     acting: withoutParts(news.acting),
     added: withoutParts(news.others),
     explained: by.list(),
-    inPart: changed.filter((identity) => explained.has(identity) && !identity.startsWith('comment on ')),
+    inPart: merge(
+      changed.filter((identity) => explained.has(identity) && !identity.startsWith('comment on ')),
+      archive.printed,
+    ),
     onlyNames,
   };
 }
@@ -118,7 +124,7 @@ function schemasFirst(identities: readonly string[]): string[] {
  * Leaves out objects that a record lists as part of others, such as row types and defaults, unless all differences are in
  * such objects.
  */
-function inRecordForm({ gone, changed, added }: ArchiveComparison, current: Digests): ArchiveComparison {
+function inRecordForm({ gone, changed, added }: ArchiveComparison, current: Digests) {
   const defaults = changed.concat(gone, added).flatMap((identity) => columnOf(identity) ?? []);
   const isListed = (identity: string) => current[identity] !== undefined;
   const isWhole = (identity: string) => !part.test(identity);

@@ -22,7 +22,7 @@ export interface Verification {
 export interface VerifyOptions {
   /** The expected number of tables in `public`. Default: any number. */
   readonly expect?: number | undefined;
-  /** Whether objects added since the record, and names of dropped tables anywhere in code, fail it too. Default: false. */
+  /** Whether every object added since the record, and names of dropped tables anywhere in code, fail it too. Default: false. */
   readonly strict?: boolean | undefined;
   /** Folders and files of code to search for names of dropped tables. Default: none. */
   readonly code?: readonly string[] | undefined;
