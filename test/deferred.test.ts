@@ -175,7 +175,7 @@ describe('deferred constraints of a transaction', function () {
         .finally(async () => expect(await lines(given)).to.deep.equal([]));
     });
     const error = await refusalOf(refused, 'server-error');
-    expect(error).to.include({ subject: '55006' });
+    expect(error).to.include({ subject: 'app.gone' });
     expect(error.next).to.include('knex migrate:up');
     expect(await isThere()).to.equal(true);
     // Without deferred checks, it does not matter.

@@ -109,6 +109,9 @@ function explain(error: unknown, tables: readonly Table[], triggers: string): un
         next: 'Run the migration as the owner of the tables.',
         cause: error,
       });
+    case '55006':
+      // Pending trigger events, which are not due to an event trigger.
+      return explainServer(error, { subject, words: `drop table ${subject}` });
     default:
       if (!isVerdict(error)) return explainServer(error, { subject, words: `drop table ${subject}` });
       return new UndropError('server-error', {
