@@ -1,4 +1,4 @@
-/** Values by a key, both in the order in which they come. */
+/** Groups values by a key, both in their original order. */
 export function groupBy<Value, Key>(
   values: readonly Value[],
   keyOf: (value: Value) => Key,

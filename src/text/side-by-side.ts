@@ -1,10 +1,10 @@
 import { together } from './together.ts';
 
 /**
- * What works give that go on at the same time. The first that fails stops the others, and is what is thrown, when all
- * have ended.
+ * Runs concurrent tasks and returns their results. The first task that fails aborts the others, and its error is thrown after
+ * all have ended.
  *
- * @param outer stops all of them, and then is what is thrown
+ * @param outer aborts all tasks; its reason is then thrown
  */
 export async function sideBySide<Results extends readonly unknown[]>(
   works: readonly [...{ [Place in keyof Results]: (signal: AbortSignal) => Promise<Results[Place]> }],

@@ -1,4 +1,4 @@
-/** The work's end, or the abort: the work itself may go on. */
+/** Waits for the work or the abort signal. After an abort, the work itself may continue. */
 export async function unlessAborted<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
   if (signal === undefined) return work;
   const aborted = new Promise<never>((_, reject) => {
