@@ -25,7 +25,7 @@ import { inReadOnlySession } from '../src/session/read-only.ts';
 import { inSession } from '../src/session/session.ts';
 import { findTables } from '../src/up/find-tables.ts';
 import { fakePgDump } from './support/fake-pg-dump.ts';
-import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
+import { type Runner, refusalOf, runner, said, withEnvironment } from './support/migrate.ts';
 import { pgDump } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
@@ -82,7 +82,9 @@ describe('the gate of backups', () => {
   }
 
   const age = (interval: string) =>
-    run.knex.raw(`update undrop.backups set finished_at = now() - interval '${interval}'`);
+    run.knex.raw(
+      `update undrop.backups set started_at = now() - interval '${interval}', finished_at = now()`,
+    );
 
   describe('a backup', () => {
     it('is recorded with the data for the gate and for verify', async () => {
@@ -250,7 +252,39 @@ describe('the gate of backups', () => {
       rmSync(file);
       expect((await refusalOf(require(names), 'backup-unproved')).reason).to.include('ENOENT');
       await run.knex.raw(`update undrop.backups set host = 'elsewhere'`);
+      const words = await said(async () => {
+        expect(await require(names)).to.equal(id);
+      });
+      expect(words).to.include(
+        `001_gate: the backup ${file} was taken on elsewhere and does not exist on this host, so it was not checked.`,
+      );
+      const unseen = await refusalOf(require(names, { backupProof: 'reachable' }), 'backup-unproved');
+      expect(unseen.reason).to.include('ENOENT');
+    });
+
+    it('accepts a readable backup with backupProof reachable', async () => {
+      const { id } = await take();
+      await run.knex.raw(`update undrop.backups set host = 'elsewhere'`);
+      expect(await require(names, { backupProof: 'reachable' })).to.equal(id);
+    });
+
+    it('compares the facts of the tables with the record of the backup', async () => {
+      const { id, file } = await take();
+      await run.knex.raw('create table other (); drop view seen; alter table kept add column late int');
       expect(await require(names)).to.equal(id);
+      for (const [change, changed] of [
+        ['alter table old add column late int', 'table column public.old.late'],
+        ['create index on old (id)', 'index public.old_id_idx'],
+        ['drop table old; create table old (id bigint)', 'table column public.old.id'],
+        ['alter table old enable row level security', 'table public.old'],
+      ] as const) {
+        await run.knex.raw(change);
+        const error = await refusalOf(require(names), 'backup-missing');
+        expect(error.subject).to.equal(file);
+        expect(error.reason).to.include(changed);
+        await run.knex.raw('drop table old; create table old (id int primary key)');
+        expect(await require(names)).to.equal(id);
+      }
     });
 
     it('compares the SHA-256 of the whole file', async () => {

@@ -68,7 +68,7 @@ describe(`fuzz (UNDROP_SEED=${parameters.seed})`, function () {
       rows: mostly(fc.constantFrom('refuse', 'copy'), something),
       missing: mostly(fc.constantFrom('refuse', 'skip'), something),
       backup: mostly(fc.constantFrom('off', 'required'), something),
-      backupProof: mostly(fc.constantFrom('attested', 'contents', 'restore'), something),
+      backupProof: mostly(fc.constantFrom('attested', 'contents', 'reachable', 'restore'), something),
       backupMaxAge: mostly(duration, something),
       approval: mostly(fc.constantFrom('none', 'each-table'), something),
       schemaComment: mostly(text, something),
@@ -81,7 +81,7 @@ describe(`fuzz (UNDROP_SEED=${parameters.seed})`, function () {
   const environment: fc.Arbitrary<NodeJS.ProcessEnv> = fc.record(
     {
       UNDROP_BACKUP: mostly(fc.constantFrom('off', 'required', ''), text),
-      UNDROP_BACKUP_PROOF: mostly(fc.constantFrom('attested', 'contents', 'restore'), text),
+      UNDROP_BACKUP_PROOF: mostly(fc.constantFrom('attested', 'contents', 'reachable', 'restore'), text),
       UNDROP_BACKUP_MAX_AGE: mostly(duration, text),
       UNDROP_DEPENDENTS: mostly(fc.constantFrom('refuse', 'cascade', 'cascade:x'), text),
       UNDROP_SCHEMA_COMMENT: mostly(fc.constant('off'), text),

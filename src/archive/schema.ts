@@ -180,6 +180,8 @@ export function isOwnSql(row: string): string {
 /** SQL: the recorded backups, and whether each is of this database. Reads archives of every format. */
 export const backupsSql = /* sql */ `
   select b.id, b.finished_at, b.taken_by, b.host, b.file, b.format, b.bytes, b.sha256, b.proof, b.tables,
+    -- before the snapshot; unknown for an attested backup and for archives of the first format
+    coalesce((pg_catalog.to_jsonb(b) ->> 'started_at')::timestamptz, b.finished_at) as started_at,
     pg_catalog.to_jsonb(b) ->> 'lsn' as lsn,
     pg_catalog.to_jsonb(b) ->> 'manifest_sha256' as manifest_sha256,
     pg_catalog.to_jsonb(b) ->> 'attestation' as attestation,

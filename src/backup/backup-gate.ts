@@ -6,7 +6,8 @@ import type { Options } from '../options/options.ts';
 import type { Table } from '../options/table.ts';
 import type { Session } from '../session/session.ts';
 import { say } from '../text/log.ts';
-import { duration } from '../text/units.ts';
+import { duration, list } from '../text/units.ts';
+import { findChanges } from './compare-tables.ts';
 import { findDamage, type Recorded } from './damage.ts';
 
 interface BackupRow {
@@ -27,7 +28,7 @@ const recordedSql = /* sql */ `
 
 const coveringSql = /* sql */ `
   select b.id, b.host, b.proof, b.attestation,
-    extract(epoch from pg_catalog.clock_timestamp() - b.finished_at)::float8 as age,
+    extract(epoch from pg_catalog.clock_timestamp() - b.started_at)::float8 as age,
     b.own,
     array(
       select t.name from pg_catalog.unnest($1::text[]) as t (name)
@@ -54,10 +55,13 @@ export async function requireBackup(
     ({ age, uncovered }) => age <= options.backupMaxAgeSeconds && age >= 0 && uncovered.length === 0,
   );
   if (recent.length === 0) throw missing(session, options, own[0]);
-  const chosen = recent.find(({ proof }) => proofs.indexOf(proof) >= proofs.indexOf(options.backupProof));
+  const required = options.backupProof === 'reachable' ? 'contents' : options.backupProof;
+  const chosen = recent.find(({ proof }) => proofs.indexOf(proof) >= proofs.indexOf(required));
   if (chosen === undefined) throw notProved(options, recent[0] as BackupRow);
   if (chosen.recorded === null) say(`${options.name}: uses an attested backup: ${chosen.attestation}`);
-  else await checkFile(chosen.host, chosen.recorded);
+  else await checkFile(chosen.host, chosen.recorded, options);
+  const changes = await findChanges(session, chosen.id, tables);
+  if (changes.length > 0) throw outdated(options, chosen, changes);
   return chosen.id;
 }
 
@@ -120,10 +124,30 @@ function whyNot({ age, uncovered }: BackupRow, allowed: string): string {
   return `is ${duration(age)} old; the maximum age is ${allowed}`;
 }
 
-async function checkFile(host: string, recorded: Recorded): Promise<void> {
+function outdated(
+  { name }: Options,
+  { recorded, attestation }: BackupRow,
+  changes: readonly string[],
+): UndropError {
+  return new UndropError('backup-missing', {
+    subject: recorded?.file ?? attestation ?? '',
+    message: `${name} requires a backup with the current structure of its tables.`,
+    reason: `Changed after the newest backup: ${list(changes)}.`,
+    next: 'Take one with npm run backup. To continue without a backup, set UNDROP_BACKUP=off.',
+  });
+}
+
+async function checkFile(host: string, recorded: Recorded, { name, backupProof }: Options): Promise<void> {
   const damage = await findDamage(recorded);
+  if (damage === undefined) return;
   // The file of a backup that was taken on another host may not be accessible here.
-  if (damage === undefined || (damage.gone && host !== hostname())) return;
+  if (damage.gone && host !== hostname() && backupProof !== 'reachable') {
+    say(
+      `${name}: the backup ${recorded.file} was taken on ${host} and does not exist on this host, ` +
+        'so it was not checked. To refuse such a backup, set UNDROP_BACKUP_PROOF=reachable.',
+    );
+    return;
+  }
   throw new UndropError('backup-unproved', {
     subject: recorded.file,
     message: `The backup ${recorded.file} is not usable.`,

@@ -61,7 +61,7 @@ const newestSql = /* sql */ `
   from undrop.records as r
   cross join (${placeSql}) as p
   left join undrop.backups as b on b.id = r.backup_id
-  where ${isOwnSql('r')}
+  where ${isOwnSql('r')} and ($1::bigint is null or r.backup_id = $1)
   order by r.id desc
   limit 1`;
 
@@ -70,10 +70,24 @@ const newestSql = /* sql */ `
  *
  * @throws UndropError `archive-damaged`
  */
-export async function readNewestRecord(session: Session): Promise<FactRecord | undefined> {
+export function readNewestRecord(session: Session): Promise<FactRecord | undefined> {
+  return read(session, null);
+}
+
+/**
+ * The record that was made with a backup of this database.
+ *
+ * @throws UndropError `archive-damaged`
+ */
+export function readRecord(session: Session, backup: number): Promise<FactRecord | undefined> {
+  return read(session, backup);
+}
+
+async function read(session: Session, backup: number | null): Promise<FactRecord | undefined> {
   if (!(await hasRecords(session))) return undefined;
   const [row] = await session.read<Omit<FactRecord, 'digests' | 'surroundings'> & { kept: string }>(
     newestSql,
+    [backup],
   );
   if (row === undefined) return undefined;
   const { kept, ...record } = row;

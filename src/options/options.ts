@@ -32,10 +32,10 @@ export interface DropOptions {
   /** Default `off`; `required` requires a backup of this database with a sufficient proof and age. */
   backup?: 'off' | 'required';
   /**
-   * The minimum proof of the backup: `restore`, `contents`, or `attested` for a backup without proof.
-   * Default `contents`. Used only with `backup: 'required'`.
+   * The minimum proof of the backup: `restore`, `contents`, or `attested` for a backup without proof. `reachable` is
+   * `contents`, and the file must be readable on this host, even if the backup was taken on another one. Default `contents`. Used only with `backup: 'required'`.
    */
-  backupProof?: 'attested' | 'contents' | 'restore';
+  backupProof?: 'attested' | 'contents' | 'reachable' | 'restore';
   /** The maximum age of the backup, by the server's clock: `90m`, `24h`, `7d`. Default `24h`. */
   backupMaxAge?: string;
   /** Default `none`; with `each-table`, `APPROVED_DROPS` must name each table. */
@@ -58,7 +58,7 @@ export interface Options {
   readonly rows: 'refuse' | 'copy';
   readonly missing: 'refuse' | 'skip';
   readonly backup: 'off' | 'required';
-  readonly backupProof: 'attested' | 'contents' | 'restore';
+  readonly backupProof: 'attested' | 'contents' | 'reachable' | 'restore';
   readonly backupMaxAgeSeconds: number;
   readonly approval: 'none' | 'each-table';
   readonly schemaComment: string | undefined;
@@ -77,7 +77,7 @@ const choices = {
   rows: ['refuse', 'copy'],
   missing: ['refuse', 'skip'],
   backup: ['off', 'required'],
-  backupProof: ['attested', 'contents', 'restore'],
+  backupProof: ['attested', 'contents', 'reachable', 'restore'],
   approval: ['none', 'each-table'],
 } as const;
 
