@@ -189,7 +189,10 @@ function withoutSecrets(text: string): string {
   const inUrl = /^[^:]+:\/\/[^:@/]*:([^@]*)@/.exec(DATABASE_URL)?.[1] ?? '';
   const secrets = [DATABASE_URL, PGPASSWORD, inUrl, unescaped(inUrl)].filter((secret) => secret.length > 3);
   const masked = secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text);
-  return masked.replace(/(:\/\/[^\s:@/]*:)[^\s@]+@/g, '$1***@').replace(/([?&]password=)[^\s&]+/gi, '$1***');
+  // Not in `postgres://user:password@host`, the form of a URL that errors show.
+  return masked
+    .replace(/(:\/\/[^\s:@/]*:)(?!password@)[^\s@]+@/g, '$1***@')
+    .replace(/([?&]password=)[^\s&]+/gi, '$1***');
 }
 
 function unescaped(text: string): string {
