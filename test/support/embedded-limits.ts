@@ -29,6 +29,7 @@ const limits: Readonly<Record<string, readonly string[]>> = {
     'cannot be counted without SELECT, unless the file is empty',
   ],
   'sessions of PGlite do not start with the settings of a role or database': [
+    'of its own runs at READ COMMITTED, whatever the default of the database',
     ...[
       'a session of their owner of the database',
       'of the role in the database, before those of the role, before those of the database',
