@@ -15,6 +15,8 @@ interface SequenceRow {
   start: string;
   /** Sets the persistence of an identity column's sequence if it differs from that of the table. */
   persistence: string | null;
+  /** Sets the type of an identity column's sequence if it differs from that of the column. */
+  type: string | null;
 }
 
 const sequencesSql = /* sql */ `
@@ -33,7 +35,12 @@ const sequencesSql = /* sql */ `
     case when $2 and d.deptype = 'i' and c.relpersistence <> t.relpersistence then
       pg_catalog.format('alter sequence %I.%I set %s', n.nspname, c.relname,
         case c.relpersistence when 'u' then 'unlogged' else 'logged' end)
-    end as persistence
+    end as persistence,
+    -- LIKE ... INCLUDING IDENTITY creates a bigint sequence for any column
+    case when d.deptype = 'i' and s.seqtypid <> a.atttypid then
+      pg_catalog.format('alter sequence %I.%I as %s minvalue %s maxvalue %s', n.nspname, c.relname,
+        pg_catalog.format_type(s.seqtypid, null), s.seqmin, s.seqmax)
+    end as type
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   join pg_catalog.pg_sequence as s on s.seqrelid = c.oid
@@ -76,7 +83,7 @@ export async function captureSequences(session: Session, closure: Closure): Prom
               row.ownedBy && `alter sequence ${row.name} owned by ${row.ownedBy}`,
             ]),
           ]),
-      ...addsTo(member, 'state', [row.persistence, untouched ? null : set]),
+      ...addsTo(member, 'state', [row.persistence, row.type, untouched ? null : set]),
     ];
   });
 }
