@@ -481,7 +481,7 @@ describe('bad input', function () {
           says: [file, 'cannot be read'],
         });
         writeFileSync(file, whole);
-        await sql(`update undrop.backups set finished_at = now() - interval '25 hours'`);
+        await sql(`update undrop.backups set started_at = now() - interval '25 hours'`);
         expectOneMessage(await latest(), {
           status: 1,
           code: 'backup-missing',
