@@ -27,7 +27,7 @@ describe('.github/workflows/ci.yml', () => {
 
   it('runs everything, and each server, with each version of Node in the README', () => {
     const readme = readFileSync(join(root, 'README.md'), 'utf8');
-    const [, named = ''] = /^PostgreSQL 14 to 18.*; ((?:\d+, )+\d+ and \d+) are tried/m.exec(readme) ?? [];
+    const [, named = ''] = /^PostgreSQL 14 to 18.*; tested with ((?:\d+, )+\d+ and \d+)/m.exec(readme) ?? [];
     const nodes = named.split(/, | and /).map(Number);
     expect(jobs.everything.strategy.matrix).to.deep.equal({ node: nodes });
     expect(jobs.servers.strategy.matrix).to.deep.equal({ node: nodes, server: [...majors, 'embedded'] });
