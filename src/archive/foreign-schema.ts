@@ -1,5 +1,6 @@
 import { UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
+import { list } from '../text/units.ts';
 
 // Knex may keep its migrations table in this schema before there is an archive. Its name is configurable, its columns are
 // not.
@@ -24,7 +25,7 @@ export async function refuseForeignSchema(session: Session): Promise<void> {
   throw new UndropError('name-taken', {
     subject: 'undrop',
     message: `The schema undrop in ${session.database} exists, but was not created by knex-undrop.`,
-    reason: `It contains ${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}.`,
-    next: 'Nothing was changed. The archive needs this name: rename the schema with ALTER SCHEMA undrop RENAME TO.',
+    reason: `It contains ${list(names, 5)}.`,
+    next: 'Nothing was changed. The archive needs this name: rename the schema: alter schema undrop rename to <another name>',
   });
 }

@@ -1,6 +1,7 @@
 import { sqlState, UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import { say } from '../text/log.ts';
+import { duration } from '../text/units.ts';
 
 const key = `pg_catalog.hashtext('undrop.archive')`;
 
@@ -35,7 +36,7 @@ export async function lockArchive(session: Session, waitMs = 60_000): Promise<vo
     if (sqlState(error) !== '55P03') throw error;
     throw new UndropError('lock-timeout', {
       subject: 'undrop',
-      message: `Another session has used the archive in ${session.database} for more than ${waitMs / 1000} s.`,
+      message: `Another session has used the archive in ${session.database} for more than ${duration(waitMs / 1000)}.`,
       reason: await readHolder(session),
       next: 'Run it again when that session has ended, or end it with pg_terminate_backend(pid).',
       cause: error,

@@ -109,11 +109,10 @@ function explain(error: unknown, tables: readonly Table[], triggers: string): un
         next: 'Run the migration as the owner of the tables.',
         cause: error,
       });
-    case '55006':
-      // Pending trigger events, which are not due to an event trigger.
-      return explainServer(error, { subject, words: `drop table ${subject}` });
     default:
-      if (!isVerdict(error)) return explainServer(error, { subject, words: `drop table ${subject}` });
+      // 55006 is for pending trigger events, which are not due to an event trigger.
+      if (!isVerdict(error) || sqlState(error) === '55006')
+        return explainServer(error, { subject, words: `drop table ${subject}` });
       return new UndropError('server-error', {
         subject,
         message: 'The server could not drop the tables.',

@@ -3,7 +3,7 @@ import { databaseObjectsSql, databaseRows, joined } from './database-rows.ts';
 import { currentFacts, type FactsVersion, type NormalRows, normalRows } from './normal-rows.ts';
 import { sequenceState } from './sequence-facts.ts';
 
-interface Digest {
+export interface Digest {
   identity: string;
   digest: string;
 }
@@ -43,7 +43,8 @@ export function withoutStates(digests: Digests): Digests {
   );
 }
 
-function byIdentity(digests: readonly Digest[]): Digests {
+/** Returns the digests of rows by the identities of their objects. */
+export function byIdentity(digests: readonly Digest[]): Digests {
   return Object.fromEntries(digests.map(({ identity, digest }) => [identity, digest]));
 }
 
@@ -82,7 +83,8 @@ function digestsSql(objects: string, rows: readonly string[]): string {
     order by f.identity collate "C"`;
 }
 
-function digestSql(text: string): string {
+/** SQL: the first 12 hexadecimal digits of the SHA-256 of a text. */
+export function digestSql(text: string): string {
   return /* sql */ `
     pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(
       pg_catalog.convert_to(${text}, pg_catalog.getdatabaseencoding())), 'hex'), 12)`;

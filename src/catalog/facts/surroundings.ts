@@ -1,9 +1,7 @@
 import type { Session } from '../../session/session.ts';
-import type { Digests } from './fact-digests.ts';
+import { byIdentity, type Digest, type Digests, digestSql } from './fact-digests.ts';
 
-interface Surrounding {
-  identity: string;
-  digest: string;
+interface Surrounding extends Digest {
   used: boolean;
 }
 
@@ -22,10 +20,6 @@ export interface Surroundings {
 export async function readSurroundings(session: Session): Promise<Surroundings> {
   const found = await session.read<Surrounding>(surroundingsSql);
   return { all: byIdentity(found), used: byIdentity(found.filter(({ used }) => used)) };
-}
-
-function byIdentity(found: readonly Surrounding[]): Digests {
-  return Object.fromEntries(found.map(({ identity, digest }) => [identity, digest]));
 }
 
 // Members of these roles may use all objects. pg_maintain exists since 17.
@@ -104,8 +98,7 @@ const surroundingsSql = /* sql */ `
       where s.subdbid = db.oid), true
     from db
   )
-  select f.identity, pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
-      coalesce(f.fact, ''), pg_catalog.getdatabaseencoding())), 'hex'), 12) as digest, f.used
+  select f.identity, ${digestSql(`coalesce(f.fact, '')`)} as digest, f.used
   from facts as f`;
 
 /** Whether the identity is one of a digest of the surroundings. */
