@@ -26,6 +26,6 @@ export async function refuseForeignSchema(session: Session): Promise<void> {
     subject: 'undrop',
     message: `The schema undrop in ${session.database} exists, but was not created by knex-undrop.`,
     reason: `It contains ${list(names, 5)}.`,
-    next: 'Nothing was changed. The archive needs this name: rename the schema: alter schema undrop rename to <another name>',
+    next: 'Nothing was changed. The archive needs this name. Rename the schema: alter schema undrop rename to <another name>',
   });
 }

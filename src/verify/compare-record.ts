@@ -32,8 +32,8 @@ export interface RecordComparison {
 }
 
 /**
- * Compares the database with a record. What drops and restores have changed since is compared with the archive, and counted if
- * it is equal. Migrations tables are left out, since Knex creates them at the first migration.
+ * Compares the database with a record. Changes that drops and restores have made since are compared with the archive, and
+ * counted as explained if they are equal. Migrations tables are omitted, because Knex creates them at the first migration.
  *
  * @param entries all entries of the archive
  * @throws UndropError `archive-damaged`
@@ -82,7 +82,7 @@ export async function compareWithRecord(
   };
 }
 
-/** Only what was recorded is compared: a role that owned dropped tables only may concern no object any more. */
+/** Compares only what the record holds. A role that owned only dropped tables may no longer use any object. */
 async function compareSurroundings(
   session: Session,
   { surroundings = {} }: FactRecord,
