@@ -1,3 +1,4 @@
+import { inArchiveSql } from '../archive-schemas.ts';
 import { identitySql } from '../identity.ts';
 import { withoutInternalOptions } from '../internal-options.ts';
 import type { Rows } from './normal.ts';
@@ -75,7 +76,7 @@ export function databaseObjectsSql(catalogs: ReadonlySet<string>): string {
     schemas as (
       select n.tableoid, n.oid
       from pg_catalog.pg_namespace as n
-      where n.nspname <> all (array['information_schema', 'undrop'])
+      where n.nspname <> 'information_schema' and not ${inArchiveSql('n.nspname')}
         and not pg_catalog.starts_with(n.nspname::text, 'pg_') and ${belongsToNone('n.tableoid', 'n.oid')}
     ),
     names as (

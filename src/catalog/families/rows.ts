@@ -57,12 +57,12 @@ const tablesSql = /* sql */ `
  * Returns the tables of the closure that may contain rows, and the pieces that restore the rows. Generated columns are
  * computed again.
  *
- * @param entry the number of the archive entry, which is part of the names of the stores
+ * @param storeOf returns the table in the archive that contains the rows, given the table and its number from 1
  */
 export async function captureRows(
   session: Session,
   closure: Closure,
-  entry: number,
+  storeOf: (table: string, number: number) => string,
 ): Promise<{ tables: RowTable[]; pieces: Piece[] }> {
   const members = membersIn(closure, 'pg_class');
   const found = await session.read<RowsRow>(tablesSql, [
@@ -74,7 +74,7 @@ export async function captureRows(
   for (const { oid, name, columns, kept, brought, storage } of found) {
     const member = members.get(oid);
     if (member === undefined) continue;
-    const store = `undrop.rows_${entry}_${tables.length + 1}`;
+    const store = storeOf(name, tables.length + 1);
     const select = `select ${kept ?? ''} from only ${name} as t`;
     tables.push({
       table: name,
