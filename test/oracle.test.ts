@@ -177,7 +177,7 @@ async function leaveOneOut(
 ): Promise<void> {
   const sql = await namesOf(session, names);
   const closure = await readClosure(session, await oidsOf(session, names));
-  const { statements, facts } = await captureClosure(session, closure, undefined);
+  const { statements, facts } = await captureClosure(session, closure, { rows: 'refuse', storeOf: () => '' });
   await dropCascade(session, names);
   for (const [index, left] of statements.entries()) {
     const by = await undone(session, async () => {

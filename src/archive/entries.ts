@@ -2,6 +2,7 @@ import type { Session } from '../session/session.ts';
 import { countOf } from '../text/units.ts';
 import { type Acceptance, describeAcceptance, readAcceptances } from './acceptances.ts';
 import type { Entry } from './entry.ts';
+import { movedSql } from './moved-schemas.ts';
 import { hasArchive } from './schema.ts';
 
 /** An entry with the details that are shown to users. Times are ISO 8601. */
@@ -29,7 +30,8 @@ const entriesSql = /* sql */ `
     pg_catalog.to_jsonb(d) ->> 'lsn' as lsn, pg_catalog.to_jsonb(d) ->> 'restore_point' as "restorePoint",
     (pg_catalog.to_jsonb(d) ->> 'split_into')::bigint as "splitInto",
     -- since the fourth format
-    pg_catalog.to_jsonb(d) ->> 'ledger' as ledger
+    pg_catalog.to_jsonb(d) ->> 'ledger' as ledger,
+    ${movedSql('d')} as moved
   from undrop.drops as d
   order by d.dropped_at, d.id`;
 

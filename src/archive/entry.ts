@@ -8,6 +8,8 @@ import { dropInternalOptions } from '../catalog/internal-options.ts';
 import { UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import type { KeptRows } from './kept-rows.ts';
+import { removeStores } from './move-tables.ts';
+import { type MovedSchema, movedSql } from './moved-schemas.ts';
 import { refreshLast } from './older-statements.ts';
 import { digestOf, headSql } from './seal.ts';
 
@@ -35,17 +37,20 @@ export interface Entry {
   readonly survivors: readonly { kind: string; identity: string }[];
   readonly survivorChanges: readonly Difference[];
   readonly schemaComment: SchemaComment | null;
+  /** Where the tables were moved to; empty where they were dropped. */
+  readonly moved: readonly MovedSchema[];
   readonly restoredAt: string | null;
 }
 
 /** Marks an entry as restored. Removes the rows that it holds, unless `keep rows`; their counts and digests stay. */
 export async function markRestored(
   session: Session,
-  id: number,
+  { id, moved }: Pick<Entry, 'id' | 'moved'>,
   keptRows: 'remove rows' | 'keep rows' = 'remove rows',
 ): Promise<void> {
   const rows = keptRows === 'keep rows' ? [] : await readRows(session, id);
   if (rows.length > 0) await session.run(`drop table if exists ${rows.map(({ store }) => store).join(', ')}`);
+  await removeStores(session, moved);
   await session.write(
     'update undrop.drops set restored_at = pg_catalog.clock_timestamp(), restored_by = current_user where id = $1',
     [id],
@@ -74,7 +79,8 @@ const entrySql = /* sql */ `
     d.prerequisites, d.hosts as survivors, d.host_changes as "survivorChanges", d.schema_comment as "schemaComment",
     d.restored_at::text as "restoredAt",
     -- since the fourth format
-    pg_catalog.to_jsonb(d) ->> 'ledger' as ledger
+    pg_catalog.to_jsonb(d) ->> 'ledger' as ledger,
+    ${movedSql('d')} as moved
   from undrop.drops as d
   where d.id = $1
   for update`;
@@ -94,10 +100,7 @@ export async function loadCapture(
   session: Session,
   entry: Entry,
 ): Promise<{ statements: Statement[]; facts: Fact[]; rows: KeptRows[] }> {
-  const statements = await session.read<Statement>(
-    'select kind, identity, sql from undrop.statements where drop_id = $1 order by position',
-    [entry.id],
-  );
+  const statements = await readStatements(session, entry.id);
   const facts = await session.read<Fact>(
     'select catalog, identity, columns from undrop.facts where drop_id = $1 order by position',
     [entry.id],
@@ -112,6 +115,18 @@ export async function loadCapture(
   if (capture === digestOf(statements, facts, rows) && head === kept?.head)
     return { statements: refreshLast(statements), facts: facts.map(inCurrentForm), rows };
   throw damaged(entry.migration);
+}
+
+// The column `moved` exists since the fifth format.
+const statementsSql = /* sql */ `
+  select s.kind, s.identity, s.sql, pg_catalog.to_jsonb(s) -> 'moved' as moved
+  from undrop.statements as s
+  where s.drop_id = $1
+  order by s.position`;
+
+async function readStatements(session: Session, id: number): Promise<Statement[]> {
+  const found = await session.read<Statement & { moved: boolean | null }>(statementsSql, [id]);
+  return found.map(({ moved, ...statement }) => (moved === true ? { ...statement, moved } : statement));
 }
 
 /** The error for an entry that was changed after it was written. */

@@ -19,6 +19,11 @@ export interface KeptRows {
   readonly digest: string;
 }
 
+/** The table of the archive that holds the copied rows of a table, by the number of the table in its entry. */
+export function storeOfCopy(entry: number, number: number): string {
+  return `undrop.rows_${entry}_${number}`;
+}
+
 /**
  * Copies the rows of tables into the archive, and counts and digests them.
  *

@@ -4,10 +4,10 @@ const granteeSql = /* sql */ `case e.grantee when 0 then 'public'
     else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(e.grantee)) end`;
 
 const schemaSql = /* sql */ `
-  select distinct 'revoke all on schema undrop from ' || ${granteeSql} as sql
+  select distinct pg_catalog.format('revoke all on schema %I from %s', n.nspname, ${granteeSql}) as sql
   from pg_catalog.pg_namespace as n
   cross join lateral pg_catalog.aclexplode(n.nspacl) as e
-  where n.nspname = 'undrop' and e.grantee <> n.nspowner
+  where n.nspname = $1 and e.grantee <> n.nspowner
   order by 1`;
 
 const relationsSql = /* sql */ `
@@ -20,11 +20,11 @@ const relationsSql = /* sql */ `
   order by 1`;
 
 /**
- * Revokes what default privileges granted on the new schema.
+ * Revokes what default privileges granted on a new schema.
  * https://www.postgresql.org/docs/current/sql-alterdefaultprivileges.html
  */
-export async function closeSchema(session: Session): Promise<void> {
-  await runAll(session, await session.read<{ sql: string }>(schemaSql));
+export async function closeSchema(session: Session, name: string): Promise<void> {
+  await runAll(session, await session.read<{ sql: string }>(schemaSql, [name]));
 }
 
 /** Revokes what default privileges granted on new tables and sequences. Names are qualified and quoted. */

@@ -155,8 +155,13 @@ const entryKeys = /* sql */ `
 const fourthFormat = `${acceptances};
 ${entryKeys}`;
 
+// With `rows: 'move'`, what was moved where, and the statements that are not replayed then.
+const fifthFormat = /* sql */ `
+  alter table undrop.drops add column moved jsonb;
+  alter table undrop.statements add column moved boolean`;
+
 /** The statements that create the first format, and those that upgrade each format to the next. */
-export const formats = [firstFormat, secondFormat, thirdFormat, fourthFormat];
+export const formats = [firstFormat, secondFormat, thirdFormat, fourthFormat, fifthFormat];
 
 /**
  * SQL: what identifies this database, and none of its copies. A copy by CREATE DATABASE … TEMPLATE has the same random
@@ -210,7 +215,7 @@ export async function ensureArchive(session: Session, waitMs?: number): Promise<
   if (state?.schema === false) {
     if (!state.mayCreate) throw mayNotCreate(session);
     await session.run('create schema undrop');
-    await closeSchema(session);
+    await closeSchema(session, 'undrop');
   }
   if (state?.schema === true && !state.tables) await refuseForeignSchema(session);
   const [, known] = await session.together([

@@ -11,7 +11,10 @@ export function digestOf(
   rows: readonly KeptRows[],
 ): string {
   const hash = createHash('sha256');
-  hash.update(`[${JSON.stringify(statements.map(({ kind, identity, sql }) => [kind, identity, sql]))},[`);
+  const described = statements.map(({ kind, identity, sql, moved }) =>
+    moved === true ? [kind, identity, sql, true] : [kind, identity, sql],
+  );
+  hash.update(`[${JSON.stringify(described)},[`);
   // One by one: with many tables, the whole text would be long.
   for (const [index, fact] of facts.entries()) hash.update(`${index === 0 ? '' : ','}${canonical(fact)}`);
   const kept = rows.map(({ table, store, count, digest }) => [table, store, count, digest]);

@@ -10,6 +10,7 @@ import type { Table } from '../options/table.ts';
 import type { Session } from '../session/session.ts';
 import type { KeptApproval } from './entry.ts';
 import type { KeptRows } from './kept-rows.ts';
+import type { MovedSchema } from './moved-schemas.ts';
 import { placeSql } from './schema.ts';
 import { digestOf, headSql } from './seal.ts';
 
@@ -31,6 +32,8 @@ interface Circumstances {
   readonly oids: Readonly<Record<string, number>>;
   readonly approvals: readonly KeptApproval[];
   readonly backup: number | null;
+  /** Where the tables are moved to; empty where they are dropped. */
+  readonly moved: readonly MovedSchema[];
 }
 
 /** Reserves the number of a new entry. */
@@ -78,9 +81,9 @@ async function writeDrop(
     /* sql */ `
     insert into undrop.drops
       (id, migration, tables, server_version, fingerprint, digest, overrides, approvals, backup_id, prerequisites,
-       hosts, ledger, oids, identity, database_oid, system_identifier, archive_oid)
+       hosts, ledger, oids, moved, identity, database_oid, system_identifier, archive_oid)
     overriding system value
-    select $1, $2, $3, $4, $5, '', $6, $7, $8, $9, $10, $11, $12,
+    select $1, $2, $3, $4, $5, '', $6, $7, $8, $9, $10, $11, $12, $13,
       p.identity, p.database_oid, p.system_identifier, p.archive_oid
     from (${placeSql}) as p`,
     [
@@ -96,6 +99,7 @@ async function writeDrop(
       JSON.stringify(circumstances.survivors.map(({ kind, identity }) => ({ kind, identity }))),
       circumstances.ledger,
       JSON.stringify(circumstances.oids),
+      circumstances.moved.length === 0 ? null : JSON.stringify(circumstances.moved),
     ],
   );
 }
@@ -107,8 +111,8 @@ async function writeStatements(
 ): Promise<void> {
   await session.write(
     /* sql */ `
-    insert into undrop.statements (drop_id, position, kind, identity, sql)
-    select $1, s.position, s.value ->> 'kind', s.value ->> 'identity', s.value ->> 'sql'
+    insert into undrop.statements (drop_id, position, kind, identity, sql, moved)
+    select $1, s.position, s.value ->> 'kind', s.value ->> 'identity', s.value ->> 'sql', (s.value ->> 'moved')::boolean
     from pg_catalog.jsonb_array_elements($2::jsonb) with ordinality as s (value, position)`,
     [id, JSON.stringify(statements)],
   );

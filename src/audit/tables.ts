@@ -1,3 +1,4 @@
+import { inArchiveSql } from '../catalog/archive-schemas.ts';
 import type { Session } from '../session/session.ts';
 import { illegibleSql, legibleSql } from './legible.ts';
 
@@ -49,7 +50,7 @@ export interface Column {
 }
 
 // Leaves out the system schemas and the archive.
-const userSchema = /* sql */ `(n.nspname <> all (array['information_schema', 'undrop'])
+const userSchema = /* sql */ `(n.nspname <> 'information_schema' and not ${inArchiveSql('n.nspname')}
     and not pg_catalog.starts_with(n.nspname::text, 'pg_'))`;
 
 const tablesSql = (lastReads: boolean) => /* sql */ `

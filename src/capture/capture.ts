@@ -8,9 +8,11 @@ import { findObstacles } from '../catalog/refusals.ts';
 import { readUnprinted } from '../catalog/search-paths.ts';
 import { findUnsafe } from '../catalog/strangers.ts';
 import { UndropError } from '../errors.ts';
+import type { Options } from '../options/options.ts';
 import type { Session } from '../session/session.ts';
 import { withArrayTypes } from './array-types.ts';
 import { fingerprintOf } from './fingerprint.ts';
+import { type Move, planMove } from './plan-move.ts';
 import { printUnderPaths } from './print-under-path.ts';
 
 /** A statement that recreates an object or a part of it. */
@@ -21,6 +23,8 @@ export interface Statement {
   readonly identity: string;
   /** Without a trailing semicolon. */
   readonly sql: string;
+  /** True for a statement that is not replayed where the table was moved, because its object was moved too. */
+  readonly moved?: true;
 }
 
 /** What is needed to restore a closure, and to verify the restore. */
@@ -30,22 +34,29 @@ export interface Capture {
   readonly fingerprint: string;
   /** The tables whose rows are copied into the archive. */
   readonly rows: readonly RowTable[];
+  /** Undefined where the tables are dropped. */
+  readonly move: Move | undefined;
+}
+
+/** What happens to the rows, and which table of the archive contains those of a table, given its number from 1. */
+export interface RowsOfEntry {
+  readonly rows: Options['rows'];
+  readonly storeOf: (table: string, number: number) => string;
 }
 
 /**
  * Reads the statements and facts of a closure.
  *
- * @param entry the number of the archive entry that the rows are copied for; if undefined, rows are not copied
  * @throws UndropError `not-reproducible`, which names each object that could not be recreated exactly, and why
  */
 export async function captureClosure(
   session: Session,
   closure: Closure,
-  entry: number | undefined,
+  { rows: mode, storeOf }: RowsOfEntry,
 ): Promise<Capture> {
-  const rows = entry === undefined ? { tables: [], pieces: [] } : await captureRows(session, closure, entry);
-  const [{ statements, obstacles }, { facts, fingerprint }] = await readAll(session, closure, [
-    () => captureStatements(session, closure, rows.pieces),
+  const rows = mode === 'refuse' ? { tables: [], pieces: [] } : await captureRows(session, closure, storeOf);
+  const [{ statements, obstacles, move }, { facts, fingerprint }] = await readAll(session, closure, [
+    () => captureStatements(session, closure, { rows: rows.pieces, moves: mode === 'move' }),
     // The facts are hashed while the server answers the other queries.
     async () => {
       const facts = await readFacts(session, closure);
@@ -53,7 +64,7 @@ export async function captureClosure(
     },
   ]);
   if (obstacles.length > 0) throw notReproducible(obstacles);
-  return { statements, facts, fingerprint, rows: rows.tables };
+  return { statements, facts, fingerprint, rows: mode === 'copy' ? rows.tables : [], move };
 }
 
 export function notReproducible(obstacles: readonly Obstacle[]): UndropError {
@@ -65,16 +76,24 @@ export function notReproducible(obstacles: readonly Obstacle[]): UndropError {
   });
 }
 
+interface Captured {
+  readonly statements: Statement[];
+  readonly obstacles: Obstacle[];
+  /** As in `Capture`. */
+  readonly move: Move | undefined;
+}
+
 /**
  * Returns the statements in replay order, and the obstacles to an exact restore.
  *
  * @param rows pieces that restore the rows, to be ordered among the statements
+ * @param moves whether the tables are moved, not dropped
  */
 export async function captureStatements(
   session: Session,
   closure: Closure,
-  rows: readonly Piece[] = [],
-): Promise<{ statements: Statement[]; obstacles: Obstacle[] }> {
+  { rows = [], moves = false }: { rows?: readonly Piece[]; moves?: boolean } = {},
+): Promise<Captured> {
   const known = await findObstacles(session, closure);
   const [edges, unprinted, ...captured] = await readAll(session, closure, [
     () => readEdges(session, closure),
@@ -95,12 +114,25 @@ export async function captureStatements(
     .filter((member) => member.objsubid === 0 && !maker.has(member.key) && !named.has(member.identity))
     .map(({ kind, identity }) => ({ identity, reason: `objects of type ${kind} cannot be recreated` }));
   const { order, cycle } = sort(pieces, maker, edges);
-  const statements = order.flatMap(({ kind, identity, sql }) =>
-    sql.map((text) => ({ kind, identity, sql: withArrayTypes(text) })),
+  const move = moves ? await planMove(session, closure, edges, order, maker) : undefined;
+  const statements = order.flatMap((piece) =>
+    piece.sql.map((text) => ({
+      kind: piece.kind,
+      identity: piece.identity,
+      sql: withArrayTypes(text),
+      ...(move?.moved.has(piece) ? { moved: true as const } : {}),
+    })),
   );
   return {
     statements,
-    obstacles: [...known, ...(await findUnsafe(session, unprinted)), ...unmade, ...cycle],
+    obstacles: [
+      ...known,
+      ...(await findUnsafe(session, unprinted)),
+      ...unmade,
+      ...cycle,
+      ...(move?.obstacles ?? []),
+    ],
+    move,
   };
 }
 

@@ -2,6 +2,7 @@ import { writeAcceptance } from '../archive/acceptances.ts';
 import { type Entry, loadCapture, markRestored } from '../archive/entry.ts';
 import { checkKeepers } from '../archive/keepers.ts';
 import { checkStores, compareRows, describeKept, type KeptRows } from '../archive/kept-rows.ts';
+import { checkMoved, withMoves } from '../archive/move-tables.ts';
 import { type Accepted, acceptDifferences } from '../capture/accept-differences.ts';
 import type { Statement } from '../capture/capture.ts';
 import { checkPaths } from '../capture/check-paths.ts';
@@ -39,7 +40,7 @@ export async function restoreEntry(
   command: 'down' | 'restore',
 ): Promise<void> {
   if (entry.tables.length === 0) {
-    await markRestored(session, entry.id);
+    await markRestored(session, entry);
     say(`${entry.migration}: nothing was dropped, nothing to restore (entry ${entry.id})`);
     return;
   }
@@ -80,12 +81,12 @@ export function describeOutcome({ droppedAt }: Entry, accepted: Accepted | null)
 /** Marks an entry as restored. Where differences were accepted, the archive keeps them and the rows. */
 export async function markRestoredAs(
   session: Session,
-  { id }: Entry,
+  entry: Entry,
   command: 'down' | 'restore',
   accepted: Accepted | null,
 ): Promise<void> {
-  await markRestored(session, id, accepted === null ? 'remove rows' : 'keep rows');
-  if (accepted !== null) await writeAcceptance(session, id, command, accepted);
+  await markRestored(session, entry, accepted === null ? 'remove rows' : 'keep rows');
+  if (accepted !== null) await writeAcceptance(session, entry.id, command, accepted);
 }
 
 // Restoring foreign keys and triggers of survivors needs SHARE ROW EXCLUSIVE only, so that other sessions can go on
@@ -155,12 +156,14 @@ export async function readReplay(
 ): Promise<{ statements: Statement[]; facts: Fact[]; rows: KeptRows[]; replaced: Replaced[] }> {
   const capture = await loadCapture(session, entry);
   await checkStores(session, capture.rows);
+  await checkMoved(session, entry.moved);
   await checkNames(session, capture.facts);
   await checkPrerequisites(session, entry.prerequisites);
-  await checkPaths(session, capture.statements, entry.prerequisites);
+  const statements = await withMoves(session, capture.statements, entry.moved);
+  await checkPaths(session, statements, entry.prerequisites);
   const replaced = await readReplaced(session, entry);
   if (replaced.length > 0) say(`${entry.migration}: ${describeReplaced(replaced)}`);
-  return { ...capture, replaced };
+  return { ...capture, statements, replaced };
 }
 
 const survivorsSql = /* sql */ `

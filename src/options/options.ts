@@ -24,9 +24,11 @@ export interface DropOptions {
   /**
    * Tables that are not empty. Default `refuse`; `copy` copies the rows of all dropped tables, including their
    * children, into the schema `undrop` of the same database. `down` restores the rows, compares them with the dropped
-   * ones, and only then removes the copy from the archive, in the same transaction.
+   * ones, and only then removes the copy from the archive, in the same transaction. `move` drops no table: it moves the
+   * tables with their rows and indexes into a schema of the archive, in a time that does not depend on the number of
+   * rows, and `down` moves them back.
    */
-  rows?: 'refuse' | 'copy';
+  rows?: 'refuse' | 'copy' | 'move';
   /** Tables that do not exist. Default `refuse`; `skip` logs a message and continues, even if none of the tables exists. */
   missing?: 'refuse' | 'skip';
   /** Default `off`; `required` requires a backup of this database with a sufficient proof and age. */
@@ -55,7 +57,7 @@ export interface Options {
   readonly name: string;
   readonly tables: readonly (TableName & { readonly reason: string | undefined })[];
   readonly dependents: 'refuse' | 'cascade';
-  readonly rows: 'refuse' | 'copy';
+  readonly rows: 'refuse' | 'copy' | 'move';
   readonly missing: 'refuse' | 'skip';
   readonly backup: 'off' | 'required';
   readonly backupProof: 'attested' | 'contents' | 'reachable' | 'restore';
@@ -74,7 +76,7 @@ type Problems = string[];
 
 const choices = {
   dependents: ['refuse', 'cascade'],
-  rows: ['refuse', 'copy'],
+  rows: ['refuse', 'copy', 'move'],
   missing: ['refuse', 'skip'],
   backup: ['off', 'required'],
   backupProof: ['attested', 'contents', 'reachable', 'restore'],

@@ -80,7 +80,7 @@ async function check(session: Session, { offered }: Loaded, running: Running): P
   const waits = options.approval === 'each-table' && !offered;
   const wanted = waits ? options.tables : approvedTables(options);
   const found = await findAll(session, { ...options, tables: wanted });
-  const { plan, closure } = await planTables(session, found.tables);
+  const { plan, closure } = await planTables(session, found.tables, options.rows);
   const gates = await checkGates(session, {
     options,
     archive: archived.refusal,

@@ -1,8 +1,11 @@
-import { noRows } from '../archive/digest-rows.ts';
+import { digestRows, noRows } from '../archive/digest-rows.ts';
 import { readEntries } from '../archive/entries.ts';
 import { type Entry, holdEntry, loadCapture } from '../archive/entry.ts';
 import { compareRows, type KeptRows } from '../archive/kept-rows.ts';
+import { checkMoved } from '../archive/move-tables.ts';
+import { movedRows } from '../archive/moved-schemas.ts';
 import { type Accepted, acceptDifferences } from '../capture/accept-differences.ts';
+import type { Statement } from '../capture/capture.ts';
 import { restoreSchemaComment } from '../capture/schema-comment.ts';
 import type { Fact } from '../catalog/facts/facts.ts';
 import { readPresent } from '../catalog/present.ts';
@@ -114,7 +117,8 @@ async function judge(
 ): Promise<Judged> {
   const unaccepted = { entry, accepted: null };
   try {
-    const { facts: dropped, rows } = await loadCapture(session, entry);
+    const { facts: dropped, statements, rows: copied } = await loadCapture(session, entry);
+    const rows = [...copied, ...(await digestMoved(session, statements, entry.moved))];
     const about = { ...unaccepted, tables: tablesIn(dropped) };
     if (absent.length > 0) {
       const reason = `These tables do not exist: ${absent.join(', ')}.`;
@@ -148,6 +152,19 @@ async function judge(
     if (!isUndropError(error) || error.code !== 'archive-damaged') throw error;
     return { ...unaccepted, tables: namesOf(entry), state: 'damaged', reason: error.message };
   }
+}
+
+/** The rows of moved tables, in the form of copied ones. The tables stay in the archive until the entry is removed. */
+async function digestMoved(
+  session: Session,
+  statements: readonly Statement[],
+  moved: Entry['moved'],
+): Promise<KeptRows[]> {
+  await checkMoved(session, moved);
+  const rows: KeptRows[] = [];
+  for (const { table, store } of movedRows(statements, moved))
+    rows.push({ table, store, ...(await digestRows(session, store)) });
+  return rows;
 }
 
 /** Qualified and quoted. */

@@ -105,7 +105,7 @@ async function dropRest(
     backup: null,
   });
   const { entry, digest, closure, capture } = archived;
-  await drop(session, tables, closure);
+  await drop(session, tables, closure, capture);
   const changes = await survivorChanges(session, closure.survivors, capture.facts);
   const accepted = await rehearse(session, tables, capture, options.acceptDifferences);
   if (accepted !== null) await writeAcceptance(session, entry, 'restore', accepted);
@@ -115,9 +115,10 @@ async function dropRest(
 }
 
 /** Options for dropping the other tables again. All dependent objects have just been restored from the entry. */
-function optionsOf({ migration, tables }: Entry, accept: string | undefined): Options {
+function optionsOf({ migration, tables, moved }: Entry, accept: string | undefined): Options {
+  const rows = moved.length === 0 ? 'copy' : 'move';
   return parseOptions(
-    { name: migration, tables: tables.map(({ written }) => written), dependents: 'cascade', rows: 'copy' },
+    { name: migration, tables: tables.map(({ written }) => written), dependents: 'cascade', rows },
     { UNDROP_ACCEPT_DIFFERENCES: accept },
   );
 }

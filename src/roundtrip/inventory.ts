@@ -1,3 +1,4 @@
+import { inArchiveSql } from '../catalog/archive-schemas.ts';
 import type { Session } from '../session/session.ts';
 
 // https://www.postgresql.org/docs/current/functions-info.html (pg_identify_object)
@@ -30,7 +31,7 @@ const inventorySql = /* sql */ `
   from objects as o
   join pg_catalog.pg_namespace as n on n.oid = o.namespace
   cross join lateral pg_catalog.pg_identify_object(o.classid, o.objid, 0) as i
-  where n.nspname <> all (array['information_schema', 'undrop'])
+  where n.nspname <> 'information_schema' and not ${inArchiveSql('n.nspname')}
     and not pg_catalog.starts_with(n.nspname::text, 'pg_')
     -- null if another session has dropped the object meanwhile
     and i.identity is not null

@@ -1,3 +1,4 @@
+import { inArchiveSql } from '../catalog/archive-schemas.ts';
 import type { Session } from '../session/session.ts';
 
 export interface Choice {
@@ -12,7 +13,7 @@ const tablesSql = /* sql */ `
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where c.relkind in ('r', 'p') and c.relpersistence <> 't'
-    and n.nspname <> all (array['pg_catalog', 'information_schema', 'pg_toast', 'undrop'])
+    and n.nspname <> all (array['pg_catalog', 'information_schema', 'pg_toast']) and not ${inArchiveSql('n.nspname')}
     and ($1::text is null or c.relname like $1 or n.nspname || '.' || c.relname like $1)
   order by case when $2::int is not null then pg_catalog.md5(n.nspname || '.' || c.relname) end,
     n.nspname collate "C", c.relname collate "C"

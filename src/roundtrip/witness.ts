@@ -1,4 +1,5 @@
 import { compareFacts, describeDifferences } from '../capture/compare.ts';
+import { inArchiveSql } from '../catalog/archive-schemas.ts';
 import type { Fact } from '../catalog/facts/facts.ts';
 import { readRestored } from '../down/replay.ts';
 import { inSession, type Session } from '../session/session.ts';
@@ -75,7 +76,7 @@ const rowsSql = /* sql */ `
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where c.relkind in ('r', 'S') and c.relpersistence <> 't'
-    and n.nspname <> all (array['pg_catalog', 'information_schema', 'pg_toast', 'undrop'])
+    and n.nspname <> all (array['pg_catalog', 'information_schema', 'pg_toast']) and not ${inArchiveSql('n.nspname')}
   order by n.nspname collate "C", c.relname collate "C"`;
 
 async function readRows(session: Session): Promise<string[]> {

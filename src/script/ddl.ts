@@ -1,5 +1,6 @@
 import { chooseEntry, type Wanted } from '../archive/choose-entry.ts';
 import { loadCapture } from '../archive/entry.ts';
+import { movedRows } from '../archive/moved-schemas.ts';
 import { captureStatements, notReproducible, type Statement } from '../capture/capture.ts';
 import { dependents, readClosure } from '../catalog/closure.ts';
 import { UndropError } from '../errors.ts';
@@ -53,8 +54,8 @@ export async function liveDdl(session: Session, names: readonly string[]): Promi
 export async function archivedDdl(session: Session, wanted: Omit<Wanted, 'table'>): Promise<Ddl> {
   const { entry } = await chooseEntry(session, wanted);
   const { statements, rows } = await loadCapture(session, entry);
-  const withoutRows = rows.map(({ table }) => table);
-  if (rows.length > 0) {
+  const withoutRows = [...rows, ...movedRows(statements, entry.moved)].map(({ table }) => table);
+  if (withoutRows.length > 0) {
     say(printable(`The DDL does not include rows; the archive holds rows of ${withoutRows.join(', ')}`));
   }
   return {

@@ -3,6 +3,8 @@ import { access, type FileHandle, mkdir, open, rename, rm } from 'node:fs/promis
 import { join } from 'node:path';
 import { type Entry, loadCapture } from '../archive/entry.ts';
 import { checkStores, type KeptRows } from '../archive/kept-rows.ts';
+import { checkMoved } from '../archive/move-tables.ts';
+import { movedRows } from '../archive/moved-schemas.ts';
 import type { SchemaComment } from '../capture/schema-comment.ts';
 import { UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
@@ -33,29 +35,37 @@ export interface Exported {
 export async function exportEntry(session: Session, entry: Entry, folder: string): Promise<Exported> {
   const { statements, rows } = await loadCapture(session, entry);
   await checkStores(session, rows);
-  const kept = new Map(rows.map((own) => [own.table, own]));
+  await checkMoved(session, entry.moved);
+  const kept = new Map<string, Stored>(
+    [...rows, ...movedRows(statements, entry.moved)].map((own) => [own.table, own]),
+  );
   const parts: (string | Rows)[] = [];
   for (const { kind, identity, sql } of statements) {
     const own = kind === 'rows' ? kept.get(identity) : undefined;
     if (own === undefined) parts.push(scripted(sql));
-    else parts.push({ ...own, copy: copyStatement(own.table, await readColumns(session, own.store)) });
+    else parts.push({ ...own, columns: await readColumns(session, own.store) });
   }
   if (entry.schemaComment !== null) parts.push(scripted(await commentSql(session, entry.schemaComment)));
   const file = join(folder, fileName(`${entry.migration.slice(0, 100)}_${entry.id}`));
-  const bytes = await writeAside(folder, file, (handle) => writeScript(session, entry, parts, handle));
-  return { file, bytes, rows: rows.reduce((sum, { count }) => sum + BigInt(count), 0n).toString() };
+  let written = 0n;
+  const bytes = await writeAside(folder, file, async (handle) => {
+    written = await writeScript(session, entry, parts, handle);
+  });
+  return { file, bytes, rows: written.toString() };
 }
 
-interface Rows extends KeptRows {
-  readonly copy: string;
-}
+/** The rows of a table in the archive. Those of moved tables were not counted. */
+type Stored = Pick<KeptRows, 'table' | 'store'> & Partial<Pick<KeptRows, 'count'>>;
+
+type Rows = Stored & { readonly columns: string | null };
 
 const columnsSql = /* sql */ `
   select pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' order by a.attnum) as columns
   from pg_catalog.pg_attribute as a
-  where a.attrelid = pg_catalog.to_regclass($1) and a.attnum > 0 and not a.attisdropped`;
+  where a.attrelid = pg_catalog.to_regclass($1) and a.attnum > 0 and not a.attisdropped
+    and a.attgenerated = ''`;
 
-/** The columns of a store, which are those to insert; null where it has none. */
+/** The columns of a store that can be inserted; null where it has none. */
 async function readColumns(session: Session, store: string): Promise<string | null> {
   const [row] = await session.read<{ columns: string | null }>(columnsSql, [store]);
   return row?.columns ?? null;
@@ -72,13 +82,19 @@ async function commentSql(session: Session, { schema, before, after }: SchemaCom
   return row?.sql ?? '';
 }
 
+function copyOf({ table, columns }: Rows): string {
+  return copyStatement(table, columns);
+}
+
+/** @returns the number of rows */
 async function writeScript(
   session: Session,
   entry: Entry,
   parts: readonly (string | Rows)[],
   handle: FileHandle,
-): Promise<void> {
-  const separator = findSeparator(parts.map((part) => (typeof part === 'string' ? part : part.copy)));
+): Promise<bigint> {
+  let written = 0n;
+  const separator = findSeparator(parts.map((part) => (typeof part === 'string' ? part : copyOf(part))));
   const hash = createHash('sha256');
   const put = async (data: string | Buffer) => {
     const bytes = Buffer.from(data as string);
@@ -95,14 +111,18 @@ async function writeScript(
       await put(`\n${separator}\n${part}`);
       continue;
     }
-    const lines = part.copy.split('\n').length;
-    await put(`\n${separator} copy ${lines}\n${part.copy}\n`);
-    const count = await session.copyOut(`copy ${part.store} to stdout`, put);
-    if (String(count) !== part.count) throw countDiffers(entry, part, count);
+    const copy = copyOf(part);
+    const lines = copy.split('\n').length;
+    await put(`\n${separator} copy ${lines}\n${copy}\n`);
+    const from = part.columns === null ? part.store : `${part.store} (${part.columns})`;
+    const count = await session.copyOut(`copy ${from} to stdout`, put);
+    if (part.count !== undefined && String(count) !== part.count) throw countDiffers(entry, part, count);
+    written += BigInt(count);
     await put('\\.');
   }
   await put(`\n${separator}\ncommit;\n`);
   await handle.write(firstLine(format, separator, hash.digest('hex')), 0);
+  return written;
 }
 
 async function writeAside(

@@ -1,5 +1,6 @@
 import type { KeptApproval } from '../archive/entry.ts';
-import { type KeptRows, keepRows } from '../archive/kept-rows.ts';
+import { type KeptRows, keepRows, storeOfCopy } from '../archive/kept-rows.ts';
+import { type MovedSchema, planMoves, storeOfMoved } from '../archive/moved-schemas.ts';
 import { amendEntry, newEntry, writeEntry } from '../archive/write-entry.ts';
 import { type Capture, captureClosure } from '../capture/capture.ts';
 import { readPrerequisites } from '../capture/prerequisites.ts';
@@ -16,7 +17,10 @@ export interface Archived {
   /** The checksum of the capture. */
   readonly digest: string;
   readonly closure: Closure;
-  readonly capture: Omit<Capture, 'rows'> & { readonly rows: readonly KeptRows[] };
+  readonly capture: Omit<Capture, 'rows'> & {
+    readonly rows: readonly KeptRows[];
+    readonly moved: readonly MovedSchema[];
+  };
 }
 
 /** What an entry records beside its tables. */
@@ -45,12 +49,23 @@ export async function archiveClosure(
   const entry = await newEntry(session);
   const capture = async (closure: Closure) => {
     const approvals = await judge(closure);
+    const moved = options.rows === 'move' ? await planMoves(session, closure, entry) : [];
+    const storeOf = (table: string, number: number) =>
+      storeOfMoved(moved, table) ?? storeOfCopy(entry, number);
     const [captured, prerequisites] = await session.together([
-      captureClosure(session, closure, options.rows === 'copy' ? entry : undefined),
+      captureClosure(session, closure, { rows: options.rows, storeOf }),
       readPrerequisites(session, closure),
     ]);
     const oids = Object.fromEntries(relationsOf(closure).map(({ identity, objid }) => [identity, objid]));
-    const circumstances = { prerequisites, survivors: closure.survivors, ledger, oids, approvals, backup };
+    const circumstances = {
+      prerequisites,
+      survivors: closure.survivors,
+      ledger,
+      oids,
+      approvals,
+      backup,
+      moved,
+    };
     return { closure, captured, circumstances };
   };
   let latest = await capture(locked.closure);
@@ -62,7 +77,7 @@ export async function archiveClosure(
   const { captured, circumstances } = latest;
   const kept = { ...captured, rows };
   const digest = await writeEntry(session, entry, tables, kept, circumstances, options);
-  return { entry, digest, closure, capture: kept };
+  return { entry, digest, closure, capture: { ...kept, moved: circumstances.moved } };
 }
 
 /** Writes the entry of a migration of which no table exists, and returns its number. */

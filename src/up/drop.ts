@@ -1,14 +1,17 @@
+import { moveAway } from '../archive/move-tables.ts';
 import { type Closure, dependents } from '../catalog/closure.ts';
 import { describeEventTriggers } from '../catalog/event-triggers.ts';
-import { isVerdict, serverWords, sqlState, UndropError } from '../errors.ts';
+import { isUndropError, isVerdict, serverWords, sqlState, UndropError } from '../errors.ts';
 import type { Table } from '../options/table.ts';
 import { explain as explainServer } from '../session/server-errors.ts';
 import type { Session } from '../session/session.ts';
+import type { Archived } from './archive-closure.ts';
 
-// The catalog rows that this transaction has deleted so far, as in pg_stat_xact_sys_tables.
+// The catalog rows that this transaction has deleted and inserted so far, as in pg_stat_xact_sys_tables.
 // https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-STATS-FUNCTIONS
 const deletedSql = /* sql */ `
-  select c.relname as catalog, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::int as rows,
+  select c.relname as catalog, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::int as deleted,
+    pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid)::int as inserted,
     pg_catalog.current_setting('track_counts')::boolean as counts
   from pg_catalog.pg_class as c
   -- lateral, since a join would read the columns of all tables
@@ -26,23 +29,33 @@ const leftSql = /* sql */ `
   where i.identity is not null`;
 
 /**
- * Drops the tables, and checks that the server removed exactly the closure: no member exists any longer, and from each
- * catalog it deleted as many rows as the closure has members in it.
+ * Removes the tables, and checks that the server removed exactly the closure: no member exists any longer, and from each
+ * catalog it deleted as many rows as the closure has members in it. With `rows: 'move'`, moves the tables into the
+ * archive, and drops only what is not moved with them.
  *
  * @throws UndropError `drop-differs`; `unsupported-server` where `track_counts` is off; `lock-timeout`;
  * `insufficient-privilege`
  */
-export async function drop(session: Session, tables: readonly Table[], closure: Closure): Promise<void> {
+export async function drop(
+  session: Session,
+  tables: readonly Table[],
+  closure: Closure,
+  { move, moved }: Pick<Archived['capture'], 'move' | 'moved'> = { move: undefined, moved: [] },
+): Promise<void> {
   const behaviour = dependents(closure).length === 0 ? 'restrict' : 'cascade';
-  const [before, triggers] = await session.together([readDeleted(session), describeEventTriggers(session)]);
+  const statements = move?.drops ?? [`drop table ${tables.map(({ sql }) => sql).join(', ')} ${behaviour}`];
+  const readRemoved = () => readDeleted(session, move?.detaches === true);
+  const [before, triggers] = await session.together([readRemoved(), describeEventTriggers(session)]);
   try {
-    await session.run(`drop table ${tables.map(({ sql }) => sql).join(', ')} ${behaviour}`);
+    if (statements.length > 0) await session.run(statements.join(';\n'));
   } catch (error) {
     throw explain(error, tables, triggers);
   }
-  const whole = closure.members.filter((member) => member.objsubid === 0);
+  const whole = closure.members.filter(
+    ({ key, objsubid }) => objsubid === 0 && (move === undefined || move.dropped.has(key)),
+  );
   const [after, [left]] = await session.together([
-    readDeleted(session),
+    readRemoved(),
     session.read<{ count: number }>(leftSql, [
       whole.map((member) => member.classid),
       whole.map((member) => member.objid),
@@ -50,8 +63,14 @@ export async function drop(session: Session, tables: readonly Table[], closure: 
   ]);
   const problems = compareCounts(whole, before, after);
   if (left?.count !== 0) problems.push(`${left?.count} objects of the closure still exist`);
-  if (problems.length === 0) return;
-  throw new UndropError('drop-differs', {
+  if (problems.length > 0) throw dropDiffers(tables, problems, triggers);
+  await moveAway(session, moved).catch((error: unknown) => {
+    throw explain(error, tables, triggers);
+  });
+}
+
+function dropDiffers(tables: readonly Table[], problems: readonly string[], triggers: string): UndropError {
+  return new UndropError('drop-differs', {
     subject: tables.map(({ written }) => written).join(', '),
     message: 'The drop did not remove exactly the captured objects.',
     reason: problems.join('\n'),
@@ -62,8 +81,14 @@ export async function drop(session: Session, tables: readonly Table[], closure: 
   });
 }
 
-async function readDeleted(session: Session): Promise<Map<string, number>> {
-  const rows = await session.read<{ catalog: string; rows: number; counts: boolean }>(deletedSql);
+/**
+ * @param isNet whether rows that were inserted are subtracted: a foreign key of a partition gets further triggers when
+ * the partition is detached, which are dropped with the key
+ */
+async function readDeleted(session: Session, isNet: boolean): Promise<Map<string, number>> {
+  const rows = await session.read<{ catalog: string; deleted: number; inserted: number; counts: boolean }>(
+    deletedSql,
+  );
   if (rows.every(({ counts }) => !counts)) {
     throw new UndropError('unsupported-server', {
       subject: 'track_counts',
@@ -72,7 +97,9 @@ async function readDeleted(session: Session): Promise<Map<string, number>> {
       next: 'Set track_counts to on, which is the default.',
     });
   }
-  return new Map(rows.map((row) => [row.catalog, row.rows]));
+  return new Map(
+    rows.map(({ catalog, deleted, inserted }) => [catalog, isNet ? deleted - inserted : deleted]),
+  );
 }
 
 function compareCounts(
@@ -90,6 +117,7 @@ function compareCounts(
 }
 
 function explain(error: unknown, tables: readonly Table[], triggers: string): unknown {
+  if (isUndropError(error)) return error;
   const subject = tables.map(({ written }) => written).join(', ');
   const reason = error instanceof Error ? error.message : String(error);
   switch (sqlState(error)) {

@@ -1,3 +1,4 @@
+import { inArchiveSql } from '../catalog/archive-schemas.ts';
 import { UndropError } from '../errors.ts';
 import type { Options } from '../options/options.ts';
 import type { Table } from '../options/table.ts';
@@ -38,7 +39,7 @@ interface Found {
 const findSql = /* sql */ `
   select w.written, c.oid::bigint as oid, c.schema, c.relkind,
     case when c.oid is not null then pg_catalog.format('%I.%I', c.schema, c.relname) end as sql,
-    coalesce(c.schema in ('pg_catalog', 'information_schema', 'pg_toast', 'undrop'), false) as system,
+    coalesce(c.schema in ('pg_catalog', 'information_schema', 'pg_toast') or ${inArchiveSql('c.schema')}, false) as system,
     coalesce(c.relpersistence = 't', false) as temporary,
     coalesce(pg_catalog.pg_has_role(c.relowner, 'usage'), true) as owned,
     (select e.extname

@@ -16,7 +16,7 @@ import { countOf } from '../text/units.ts';
 export async function check(session: Session, closure: Closure, options: Options): Promise<void> {
   const others = dependents(closure);
   if (options.dependents === 'refuse' && others.length > 0) throw hasDependents(others, options);
-  if (options.rows === 'copy') return;
+  if (options.rows !== 'refuse') return;
   const filled = await findRows(session, closure);
   if (filled.length > 0) throw notEmpty(filled);
 }
@@ -87,7 +87,7 @@ function notEmpty(filled: readonly Filled[]): UndropError {
     message: `${filled.map(({ identity }) => identity).join(', ')} ${filled.length === 1 ? 'is' : 'are'} not empty.`,
     reason: filled.map(({ identity, found }) => `${identity}: ${found}`).join('\n'),
     next:
-      "Delete the rows if they are not needed, set rows: 'copy' to copy them into the archive, " +
+      "Delete the rows if they are not needed, set rows: 'move' or rows: 'copy' to keep them in the archive, " +
       'or remove the table from the migration.',
   });
 }

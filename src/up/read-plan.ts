@@ -33,7 +33,7 @@ export interface Plan {
 export async function readPlan(knex: Knex, options: Options): Promise<Plan> {
   const work = async (session: Session): Promise<Plan> => {
     const { tables, missing } = await findTables(session, approvedTables(options));
-    const { plan } = await planTables(session, tables);
+    const { plan } = await planTables(session, tables, options.rows);
     return { ...plan, missing: missing.map(({ written }) => written) };
   };
   return inSession(knex, work, { onlyReads: true });
@@ -43,12 +43,13 @@ export async function readPlan(knex: Knex, options: Options): Promise<Plan> {
 export async function planTables(
   session: Session,
   tables: readonly Table[],
+  rows: Options['rows'],
 ): Promise<{ plan: Omit<Plan, 'missing'>; closure: Closure }> {
   const closure = await readClosure(
     session,
     tables.map(({ oid }) => oid),
   );
-  const { statements, obstacles } = await captureStatements(session, closure);
+  const { statements, obstacles } = await captureStatements(session, closure, { moves: rows === 'move' });
   const fingerprints = [];
   for (const { oid, written, reason } of tables) {
     fingerprints.push({ table: written, fingerprint: await tableFingerprint(session, oid), reason });

@@ -1,5 +1,7 @@
 import { compareRows } from '../archive/kept-rows.ts';
+import { withMoves } from '../archive/move-tables.ts';
 import { type Accepted, acceptDifferences } from '../capture/accept-differences.ts';
+import type { Statement } from '../capture/capture.ts';
 import { Comparison, compareFacts, type Difference } from '../capture/compare.ts';
 import type { Closure, Survivor } from '../catalog/closure.ts';
 import { describeEventTriggers } from '../catalog/event-triggers.ts';
@@ -8,6 +10,7 @@ import { findRestored, replay } from '../down/replay.ts';
 import type { Table } from '../options/table.ts';
 import type { Session } from '../session/session.ts';
 import type { Archived } from './archive-closure.ts';
+import { withoutValidation } from './unvalidated.ts';
 
 /**
  * Restores the dropped objects in a savepoint, compares facts and rows, and rolls back. Rows are restored too, so that
@@ -24,13 +27,14 @@ export async function rehearse(
   accepted: readonly string[],
 ): Promise<Accepted | null> {
   return session.rehearse(async () => {
-    await replay(session, capture.statements, 'not-reproducible');
+    const { statements, facts } = await planReplay(session, capture);
+    await replay(session, statements, 'not-reproducible');
     const closure = await findRestored(
       session,
       tables.map(({ sql }) => sql),
     );
     const found = await session.together([
-      compareOwnFacts(session, closure, capture.facts.own),
+      compareOwnFacts(session, closure, facts),
       survivorChanges(session, closure.survivors, capture.facts),
     ]);
     const differences = [...found.flat(), ...(await compareRows(session, capture.rows))];
@@ -45,6 +49,15 @@ export async function rehearse(
       rows: 'refuse',
     });
   });
+}
+
+/** The statements to rehearse, and the facts that are expected afterwards. The rows of moved tables are not read. */
+async function planReplay(
+  session: Session,
+  { statements, moved, facts: { own } }: Archived['capture'],
+): Promise<{ statements: readonly Statement[]; facts: readonly Fact[] }> {
+  if (moved.length === 0) return { statements, facts: own };
+  return withoutValidation(await withMoves(session, statements, moved), own);
 }
 
 async function compareOwnFacts(

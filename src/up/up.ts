@@ -110,7 +110,7 @@ async function dropLocked(
   session.phase('drop');
   await locked.lockSurvivors();
   const place = await markWal(session, options.name, entry);
-  await drop(session, tables, closure);
+  await drop(session, tables, closure, capture);
   const changes = await survivorChanges(session, closure.survivors, capture.facts);
   await locked.check();
   session.phase('rehearse');

@@ -1,3 +1,4 @@
+import { inArchiveSql } from '../catalog/archive-schemas.ts';
 import { isVerdict, sqlState } from '../errors.ts';
 import { pins } from '../session/pinned-settings.ts';
 import type { Session } from '../session/session.ts';
@@ -22,7 +23,7 @@ const viewsSql = /* sql */ `
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where c.relkind in ('v', 'm')
-    and n.nspname <> all (array['information_schema', 'undrop'])
+    and n.nspname <> 'information_schema' and not ${inArchiveSql('n.nspname')}
     and not pg_catalog.starts_with(n.nspname::text, 'pg_')
     and not exists (
       select from pg_catalog.pg_depend as d

@@ -152,7 +152,7 @@ async function captureUnchanged(
   );
   if (changed.length > 0) throw hasChanged(captured.table, migration, changed);
   const places = placesOfRows(closure, await readTables(session, closure));
-  const { statements, obstacles } = await captureStatements(session, closure, places);
+  const { statements, obstacles } = await captureStatements(session, closure, { rows: places });
   if (obstacles.length > 0) throw notReproducible(obstacles);
   return { statements, facts: (await readFacts(session, closure)).own };
 }

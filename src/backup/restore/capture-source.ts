@@ -49,7 +49,9 @@ export async function captureSource(
   const closure = { ...whole, members: whole.members.filter(({ own }) => own) };
   const own = without(closure, loose);
   const tables = await readTables(session, own);
-  const { statements, obstacles } = await captureStatements(session, own, placesOfRows(own, tables));
+  const { statements, obstacles } = await captureStatements(session, own, {
+    rows: placesOfRows(own, tables),
+  });
   if (obstacles.length > 0) throw notReproducible(obstacles);
   return {
     table: found.table,

@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { inArchive } from '../../catalog/archive-schemas.ts';
 import { sqlState, UndropError } from '../../errors.ts';
 import type { Target } from '../../knex/target.ts';
 import { quoteName } from '../../options/table-name.ts';
@@ -92,7 +93,7 @@ async function createAndRestore(
       ),
     );
     const differences = await unlessAborted(signal, restored);
-    const { length } = manifest.tables.filter(({ schema }) => schema !== 'undrop');
+    const { length } = manifest.tables.filter(({ schema }) => !inArchive(schema));
     return { tables: length, differences };
   } catch (error) {
     await dropDatabase(client, name);

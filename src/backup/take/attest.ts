@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { ensureArchive, placeSql } from '../../archive/schema.ts';
 import { readStanding, writeRecord } from '../../baseline/records.ts';
+import { inArchive } from '../../catalog/archive-schemas.ts';
 import { readObjectDigests } from '../../catalog/facts/fact-digests.ts';
 import { readSurroundings } from '../../catalog/facts/surroundings.ts';
 import { UndropError } from '../../errors.ts';
@@ -50,7 +51,7 @@ export async function attest(session: Session, attestation: string): Promise<Att
     standing: await readStanding(session),
   };
   await writeRecord(session, facts, { command: 'backup --attest', backup: Number(row?.id) });
-  const { length } = tables.filter(({ schema }) => schema !== 'undrop');
+  const { length } = tables.filter(({ schema }) => !inArchive(schema));
   return { id: Number(row?.id), attestation: attestation.trim(), tables: length };
 }
 

@@ -3,6 +3,7 @@ import { basename, resolve } from 'node:path';
 import type { Knex } from 'knex';
 import { ensureArchive, placeSql } from '../../archive/schema.ts';
 import { writeRecord } from '../../baseline/records.ts';
+import { inArchive } from '../../catalog/archive-schemas.ts';
 import { withoutStates } from '../../catalog/facts/fact-digests.ts';
 import { isUndropError, UndropError } from '../../errors.ts';
 import type { Target } from '../../knex/target.ts';
@@ -75,7 +76,7 @@ export async function backup(knex: Knex, target: Target, options: BackupOptions)
       file: draft.file,
       manifest: manifestOf(draft.file),
       manifestSha256: hashOf(text),
-      tables: tables.filter(({ schema }) => schema !== 'undrop').length,
+      tables: tables.filter(({ schema }) => !inArchive(schema)).length,
       seconds: (performance.now() - start) / 1000,
     };
   } catch (error) {

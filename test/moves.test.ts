@@ -1,0 +1,190 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { listArchive } from '../src/archive/list.ts';
+import { reversibleDrop } from '../src/migration/reversible-drop.ts';
+import type { DropOptions } from '../src/options/options.ts';
+import { restoreArchive } from '../src/restore/restore.ts';
+import { exportArchive } from '../src/script/export-archive.ts';
+import { inSession } from '../src/session/session.ts';
+import { quietly } from '../src/text/log.ts';
+import { inCase, needsCase, readCases, readSomeCases } from './support/case-folders.ts';
+import { expectSame, look } from './support/judges.ts';
+import { type Runner, refusalOf, runner } from './support/migrate.ts';
+import { wholeText } from './support/pg-dump.ts';
+import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+
+// Tables of these cases are children of a table that stays, or use types, functions or operators that depend on their
+// row types.
+const unmovable = new Set([
+  'constraints--of-a-time-zone',
+  'domains--of-row-types',
+  'inheritance--child',
+  'inheritance--column-in-the-middle',
+  'inheritance--columns-of-a-survivor',
+  'inheritance--not-valid-of-a-survivor',
+  'inheritance--parent-and-children',
+  'operator-classes--kinds',
+  'operators--kinds',
+  'routines--extension-links',
+  'routines--generated-column-of-another',
+  'routines--of-columns-and-views',
+  'rows--domain-not-valid',
+  'rows--row-types-of-others',
+]);
+
+const all = process.env.UNDROP_CASES === 'all';
+
+/** What a copy could not keep: OIDs, files, the places of rows, the statistics of the planner. */
+async function physical(run: Runner): Promise<unknown> {
+  const relations = await run.rows<{ name: string; relkind: string }>(`
+    select c.oid::int, format('%I.%I', n.nspname, c.relname) as name, c.relkind, c.relfilenode::int,
+      (select md5(string_agg(s::text, ',' order by s.staattnum)) from pg_statistic s where s.starelid = c.oid) as statistics
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'i', 'I', 'S', 'f') and n.nspname !~ '^(pg_|undrop|information_schema)'
+      and not exists (select from pg_index x join pg_class m on m.oid = x.indrelid and m.relkind = 'm' where x.indexrelid = c.oid)
+    order by 1`);
+  const rows = [];
+  for (const { name, relkind } of relations)
+    if (relkind === 'r') rows.push(await run.rows(`select ctid, t::text from only ${name} t order by ctid`));
+  return { relations, rows };
+}
+
+describe('tables that are moved', () => {
+  let server: TestServer;
+  before(async () => {
+    server = await testServer();
+  });
+
+  for (const chosenCase of all ? readCases() : readSomeCases()) {
+    const { name, schema, tables, options, refused } = chosenCase;
+    if (refused !== undefined && refused !== 'not-empty') continue;
+    const migration = reversibleDrop({ name, tables, ...options, rows: 'move' });
+    const isMovable = !unmovable.has(name);
+    it(`${name}: ${isMovable ? 'comes back as the same table' : 'is refused'}`, async function () {
+      await needsCase(this, server, chosenCase);
+      await inCase(server, schema, async (run, database) => {
+        const before = [await look(database), await physical(run)] as const;
+        if (isMovable) {
+          await quietly(() => run.up(migration));
+          const remaining = await run.rows(
+            `select to_regclass(t ->> 'sql') as name from undrop.drops, jsonb_array_elements(tables) t`,
+          );
+          expect(remaining.map((row) => row.name)).to.deep.equal(tables.map(() => null));
+          await quietly(() => run.down(migration));
+        } else {
+          const { reason } = await refusalOf(run.up(migration), 'not-reproducible');
+          expect(reason).to.include("rows: 'copy' can");
+        }
+        expectSame(before[0], await look(database));
+        expect(await physical(run)).to.deep.equal(before[1]);
+        const left = await run.rows(`select nspname from pg_namespace where nspname ~ '^undrop_moved'`);
+        expect(left, 'schemas that remain').to.deep.equal([]);
+      });
+    });
+  }
+
+  describe('with rows', () => {
+    let database: TestDatabase;
+    let run: Runner;
+    const make = (options: Partial<DropOptions> = {}) =>
+      reversibleDrop({ name: 'm', tables: ['big'], rows: 'move', dependents: 'cascade', ...options });
+
+    beforeEach(async () => {
+      database = await server.createDatabase();
+      run = runner(database.url);
+      await run.knex.raw(`
+        create table parent (id int primary key);
+        insert into parent select generate_series(1, 10);
+        create table big (id serial primary key, p int not null references parent, v text unique,
+          twice int generated always as (p * 2) stored);
+        insert into big (p, v) select 1 + n % 10, 'v' || n from generate_series(1, 100) n;
+        create index on big (p) where p > 3;
+        create table kid (id int primary key, big int references big);
+        insert into kid values (1, 5);
+        create view sums as select p, count(*) as n from big group by p;
+        create function note() returns trigger language plpgsql as 'begin return new; end';
+        create trigger noted before update on big for each row execute function note();
+        alter table big enable row level security;
+        create policy own on big using (exists (select from parent where parent.id = big.p));
+        create publication pub for table big (id, p) where (p > 2);
+        create statistics big_s on p, v from big;
+        grant select on big to public;
+        analyze big`);
+    });
+    afterEach(async () => {
+      await run.end();
+      await server.dropDatabase(database.name);
+    });
+
+    it('leave nothing that prevents other changes of what they referred to', async () => {
+      await quietly(() => run.up(make()));
+      await run.knex.raw('delete from parent where id > 5; drop function note(); drop view if exists sums');
+      await run.knex.raw('alter table parent rename column id to key');
+    });
+
+    it('are closed to other roles', async () => {
+      await quietly(() => run.up(make()));
+      const rights = await run.rows(`
+        select n.nspname as schema, has_schema_privilege('pg_monitor', n.oid, 'usage') as usage
+        from pg_namespace n where n.nspname ~ '^undrop_moved'`);
+      expect(rights).to.deep.equal([{ schema: 'undrop_moved_1_1', usage: false }]);
+    });
+
+    it('come back with rows that others may not have removed meanwhile', async () => {
+      const withoutParent = async () =>
+        (await wholeText(database.url)).replaceAll(/^INSERT INTO public.parent .*\n/gm, '');
+      const before = await withoutParent();
+      await quietly(() => run.up(make()));
+      await run.knex.raw('delete from parent where id = 3');
+      const { subject, reason } = await refusalOf(run.down(make()), 'restore-failed');
+      expect(subject).to.equal('big_p_fkey on public.big');
+      expect(reason).to.include('Key (p)=(3)');
+      await run.knex.raw('insert into parent values (3)');
+      await quietly(() => run.down(make()));
+      expect(await withoutParent()).to.equal(before);
+    });
+
+    it('are refused as damaged once somebody has dropped one', async () => {
+      await quietly(() => run.up(make()));
+      await run.knex.raw('drop table undrop_moved_1_1.big');
+      const { subject, next } = await refusalOf(run.down(make()), 'archive-damaged');
+      expect(subject).to.equal('public.big');
+      expect(next).to.include('undrop ddl');
+    });
+
+    it('are listed with their size, and exported with their rows', async () => {
+      const before = await wholeText(database.url);
+      await quietly(() => run.up(make()));
+      const [entry] = await inSession(run.knex, listArchive, { onlyReads: true });
+      expect(Number(entry?.bytes)).to.be.greaterThan(8192);
+      const folder = mkdtempSync(join(tmpdir(), 'undrop-'));
+      try {
+        const [file] = await quietly(() =>
+          inSession(run.knex, (session) => exportArchive(session, folder, {}), { onlyReads: true }),
+        );
+        expect(file?.rows).to.equal('100');
+        expect(readFileSync(String(file?.file), 'utf8')).to.include('copy public.big (id, p, v) from stdin;');
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+      await quietly(() => run.down(make()));
+      expect(await wholeText(database.url)).to.equal(before);
+    });
+
+    it('come back one by one', async () => {
+      await run.knex.raw('create table other (id int primary key, big int references big)');
+      await run.knex.raw('insert into other values (1, 7)');
+      const before = [await wholeText(database.url), await physical(run)];
+      const both = make({ tables: ['big', 'other'] });
+      await quietly(() => run.up(both));
+      await quietly(() =>
+        inSession(run.knex, (session) => restoreArchive(session, { migration: 'm', table: 'big' })),
+      );
+      expect(await run.rows('select count(*)::int as n from big')).to.deep.equal([{ n: 100 }]);
+      await quietly(() => run.down(both));
+      expect([await wholeText(database.url), await physical(run)]).to.deep.equal(before);
+    });
+  });
+});
