@@ -1,4 +1,7 @@
+import { createInterface } from 'node:readline/promises';
 import { type Command, InvalidArgumentError } from 'commander';
+import { holdEntry } from '../src/archive/entry.ts';
+import { findGivable, giveUp } from '../src/archive/give-up.ts';
 import { type ListedEntry, listArchive } from '../src/archive/list.ts';
 import { type Pruned, pruneArchive } from '../src/archive/prune.ts';
 import { type ExportedEntry, exportArchive } from '../src/script/export-archive.ts';
@@ -14,6 +17,9 @@ interface Options {
   entry?: number;
   migration?: string;
   olderThan?: number;
+  giveUp?: string;
+  yes?: true | undefined;
+  dryRun?: true | undefined;
 }
 
 export default function define(command: Command): void {
@@ -25,17 +31,27 @@ export default function define(command: Command): void {
       'with --prune: only entries restored at least this long ago, such as 30d',
       toSeconds,
     )
+    .option('--give-up <migration>', 'with --prune: remove the rows of its open entry for good')
+    .option('--yes', 'with --give-up: do not ask')
+    .option('--dry-run', 'with --prune: print what would be removed, and remove nothing')
     .option('--export <folder>', 'write open entries, rows included, as SQL files into this folder')
     .option('--entry <number>', 'with --prune or --export: only this entry', toNumber)
     .option('--migration <name>', 'with --prune or --export: only entries of this migration')
-    .action(({ list, prune, export: folder, olderThan, ...which }: Options) => {
+    .action(({ list, prune, export: folder, olderThan, giveUp, yes, dryRun, ...which }: Options) => {
       if ([list, prune, folder].filter((one) => one !== undefined).length > 1) {
         command.error('error: --list, --prune and --export cannot be used together');
       }
       if (olderThan !== undefined && !prune) command.error('error: --older-than requires --prune');
+      if (!prune && (giveUp !== undefined || dryRun)) {
+        command.error('error: --give-up and --dry-run require --prune');
+      }
+      if (giveUp !== undefined) {
+        const wanted = { migration: giveUp, entry: which.entry };
+        return run(command, () => giveUpRows(command, wanted, { yes, dryRun }), printGivenUp);
+      }
       if (prune) {
-        const work = () => writing((session) => pruneArchive(session, { ...which, olderThan }));
-        return run(command, work, printPruned);
+        const work = () => writing((session) => pruneArchive(session, { ...which, olderThan, dryRun }));
+        return run(command, work, (pruned) => printPruned(pruned, dryRun));
       }
       if (folder !== undefined) {
         const work = async () =>
@@ -77,9 +93,53 @@ function describe(entry: ListedEntry): string[] {
   ];
 }
 
-function printPruned({ removed, kept }: Pruned): string {
+interface GivenUp {
+  readonly entry: ListedEntry;
+  readonly done: boolean;
+}
+
+async function giveUpRows(
+  command: Command,
+  wanted: { migration: string; entry: number | undefined },
+  { yes, dryRun }: Pick<Options, 'yes' | 'dryRun'>,
+): Promise<GivenUp & { database: string }> {
+  const { database, entry } = await reading(async (session) => ({
+    entry: await findGivable(session, wanted),
+  }));
+  if (dryRun) return { database, entry, done: false };
+  if (!yes)
+    await confirm(
+      command,
+      `${describeLoss(entry)}\nIt cannot be undone. Type the name of the migration: `,
+      entry.migration,
+    );
+  return writing(async (session) => {
+    await holdEntry(session, entry.id);
+    await giveUp(session, await findGivable(session, { ...wanted, entry: entry.id }));
+    return { entry, done: true };
+  });
+}
+
+function describeLoss({ id, migration, tables, rows, bytes, moved }: ListedEntry): string {
+  const names = tables.map(({ sql }) => sql).join(', ');
+  const held = moved.length > 0 ? 'the tables themselves' : `${countOf(BigInt(rows), 'row')}`;
+  return printable(`Entry ${id} of ${migration} holds ${held} of ${names}, ${size(bytes)}.`);
+}
+
+async function confirm(command: Command, question: string, expected: string): Promise<void> {
+  if (!process.stdin.isTTY) command.error('error: --give-up asks on a terminal; elsewhere it requires --yes');
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await terminal.question(question).finally(() => terminal.close());
+  if (answer.trim() !== expected) command.error('error: nothing was removed, because the name differs');
+}
+
+function printGivenUp({ entry, done }: GivenUp): string {
+  return `${describeLoss(entry)}\n${done ? 'Removed for good. The definitions stay: undrop ddl prints them.' : 'Nothing was removed.'}\n`;
+}
+
+function printPruned({ removed, kept }: Pruned, dryRun: true | undefined): string {
   const rows = [
-    ...removed.map(({ id, migration }) => ['removed', String(id), migration, '']),
+    ...removed.map(({ id, migration }) => [dryRun ? 'would remove' : 'removed', String(id), migration, '']),
     ...kept.map(({ id, migration, reason }) => ['kept', String(id), migration, reason]),
   ];
   return lines(rows) || 'The archive is empty.\n';

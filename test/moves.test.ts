@@ -2,12 +2,15 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { findGivable, giveUp } from '../src/archive/give-up.ts';
 import { listArchive } from '../src/archive/list.ts';
+import { pruneArchive } from '../src/archive/prune.ts';
 import { reversibleDrop } from '../src/migration/reversible-drop.ts';
 import type { DropOptions } from '../src/options/options.ts';
 import { restoreArchive } from '../src/restore/restore.ts';
+import { archivedDdl } from '../src/script/ddl.ts';
 import { exportArchive } from '../src/script/export-archive.ts';
-import { inSession } from '../src/session/session.ts';
+import { inSession, type Session } from '../src/session/session.ts';
 import { quietly } from '../src/text/log.ts';
 import { inCase, needsCase, readCases, readSomeCases } from './support/case-folders.ts';
 import { expectSame, look } from './support/judges.ts';
@@ -171,6 +174,33 @@ describe('tables that are moved', () => {
       }
       await quietly(() => run.down(make()));
       expect(await wholeText(database.url)).to.equal(before);
+    });
+
+    it('are given up only by name, and remain known afterwards', async () => {
+      await quietly(() => run.up(make({ keepFor: '0s' })));
+      const inArchive = <T>(work: (session: Session) => Promise<T>) => inSession(run.knex, work);
+      const [listed] = await inArchive(listArchive);
+      expect(listed?.note).to.match(
+        /^moved to undrop_moved_1_1, \d+ kB now; was to be kept until .*, which has passed$/,
+      );
+      await refusalOf(
+        inArchive((session) => pruneArchive(session, { migration: 'm' })),
+        'bad-options',
+      );
+      await refusalOf(
+        inArchive((session) => findGivable(session, { migration: 'other' })),
+        'archive-missing',
+      );
+      await inArchive(async (session) => giveUp(session, await findGivable(session, { migration: 'm' })));
+      expect(await run.rows(`select from pg_namespace where nspname ~ '^undrop_moved'`)).to.deep.equal([]);
+      const { reason } = await refusalOf(run.down(make()), 'archive-missing');
+      expect(reason).to.match(/removed the rows from the archive for good on /);
+      const [entry] = await inArchive(listArchive);
+      expect(entry?.note).to.match(/^given up on .* by \w+: its rows are gone$/);
+      const { statements } = await quietly(() =>
+        inArchive((session) => archivedDdl(session, { migration: 'm' })),
+      );
+      expect(statements.map(({ sql }) => sql).join()).to.include('create table public.big');
     });
 
     it('come back one by one', async () => {

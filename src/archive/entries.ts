@@ -1,8 +1,8 @@
 import type { Session } from '../session/session.ts';
-import { countOf } from '../text/units.ts';
+import { countOf, list, moment, size } from '../text/units.ts';
 import { type Acceptance, describeAcceptance, readAcceptances } from './acceptances.ts';
-import type { Entry } from './entry.ts';
-import { movedSql } from './moved-schemas.ts';
+import { type Entry, fifthSql } from './entry.ts';
+import { movedBytesSql } from './moved-schemas.ts';
 import { hasArchive } from './schema.ts';
 
 /** An entry with the details that are shown to users. Times are ISO 8601. */
@@ -15,6 +15,8 @@ export interface KeptEntry extends Entry {
   readonly restorePoint: string | null;
   /** The entry that holds the other tables, where one table was restored alone. */
   readonly splitInto: number | null;
+  /** Until when the entry is to be kept, by the option `keepFor`. Nothing removes it by itself. */
+  readonly keepUntil: string | null;
   /** Differences that were accepted, in `up` or in the restore. */
   readonly accepted: readonly Acceptance[];
   /** How many tables of a split entry are restored, and which differences were accepted. */
@@ -31,20 +33,52 @@ const entriesSql = /* sql */ `
     (pg_catalog.to_jsonb(d) ->> 'split_into')::bigint as "splitInto",
     -- since the fourth format
     pg_catalog.to_jsonb(d) ->> 'ledger' as ledger,
-    ${movedSql('d')} as moved
+    ${fifthSql}, pg_catalog.to_jsonb(d) ->> 'keep_until' as "keepUntil",
+    (pg_catalog.to_jsonb(d) ->> 'keep_until')::timestamptz < pg_catalog.now() as overdue,
+    ${movedBytesSql('d')}::text as "movedBytes"
   from undrop.drops as d
   order by d.dropped_at, d.id`;
 
 /** All entries of the archive, oldest drop first, not locked. Empty where there is no archive. */
 export async function readEntries(session: Session): Promise<KeptEntry[]> {
   if (!(await hasArchive(session))) return [];
-  const entries = await session.read<Omit<KeptEntry, 'accepted' | 'note'>>(entriesSql);
+  const found = await session.read<Omit<KeptEntry, 'accepted' | 'note'> & Retention>(entriesSql);
   const acceptances = await readAcceptances(session);
-  return entries.map((entry) => {
+  return found.map(({ overdue, movedBytes, ...entry }) => {
     const accepted = acceptances.filter((acceptance) => acceptance.entry === entry.id);
-    const notes = [describeSplit(entry, entries), ...accepted.map(describeAcceptance)];
+    const notes = [
+      describeSplit(entry, found),
+      ...describeRetention(entry, { overdue, movedBytes }),
+      ...accepted.map(describeAcceptance),
+    ];
     return { ...entry, accepted, note: notes.filter((note) => note !== null).join('; ') || null };
   });
+}
+
+interface Retention {
+  /** Whether it was to be kept until a time that has passed. */
+  readonly overdue: boolean | null;
+  readonly movedBytes: string;
+}
+
+function describeRetention(
+  {
+    moved,
+    restoredAt,
+    keepUntil,
+    givenUp,
+  }: Pick<KeptEntry, 'moved' | 'restoredAt' | 'keepUntil' | 'givenUp'>,
+  { overdue, movedBytes }: Retention,
+): string[] {
+  if (givenUp !== null) return [`given up on ${moment(givenUp.at)} by ${givenUp.by}: its rows are gone`];
+  if (restoredAt !== null) return [];
+  const stores = moved.map(({ store }) => store);
+  return [
+    ...(stores.length === 0 ? [] : [`moved to ${list(stores)}, ${size(movedBytes)} now`]),
+    ...(overdue === true && keepUntil !== null
+      ? [`was to be kept until ${moment(keepUntil)}, which has passed`]
+      : []),
+  ];
 }
 
 /** Whether no later entry of the same migration holds any of the same tables. */

@@ -40,7 +40,14 @@ export interface Entry {
   /** Where the tables were moved to; empty where they were dropped. */
   readonly moved: readonly MovedSchema[];
   readonly restoredAt: string | null;
+  /** When its rows were removed from the archive for good, so that it cannot be restored, and who did so. */
+  readonly givenUp: { readonly at: string; readonly by: string } | null;
 }
+
+/** SQL: the columns of an entry `d` that only the fifth format has. */
+export const fifthSql = /* sql */ `${movedSql('d')} as moved,
+    case when pg_catalog.to_jsonb(d) ->> 'given_up_at' is not null then pg_catalog.jsonb_build_object(
+      'at', pg_catalog.to_jsonb(d) ->> 'given_up_at', 'by', pg_catalog.to_jsonb(d) ->> 'given_up_by') end as "givenUp"`;
 
 /** Marks an entry as restored. Removes the rows that it holds, unless `keep rows`; their counts and digests stay. */
 export async function markRestored(
@@ -80,7 +87,7 @@ const entrySql = /* sql */ `
     d.restored_at::text as "restoredAt",
     -- since the fourth format
     pg_catalog.to_jsonb(d) ->> 'ledger' as ledger,
-    ${movedSql('d')} as moved
+    ${fifthSql}
   from undrop.drops as d
   where d.id = $1
   for update`;

@@ -1,6 +1,6 @@
 import type { Session } from '../session/session.ts';
 import { type KeptEntry, readEntries } from './entries.ts';
-import { movedSql } from './moved-schemas.ts';
+import { movedBytesSql } from './moved-schemas.ts';
 import { backupsSql, hasArchive } from './schema.ts';
 
 /** An entry with the rows that it holds, and the backup that `up` relied on. */
@@ -27,12 +27,8 @@ interface ReliedOn {
 // https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-DBSIZE
 const keptSql = /* sql */ `
   select d.id, d.backup_id as "backupId", coalesce(pg_catalog.sum(r.count), 0)::text as rows,
-    (coalesce(pg_catalog.sum(pg_catalog.pg_total_relation_size(pg_catalog.to_regclass(r.store))), 0) + (
-      select coalesce(pg_catalog.sum(pg_catalog.pg_total_relation_size(c.oid)), 0)
-      from pg_catalog.jsonb_to_recordset(${movedSql('d')}) as m (store text, tables jsonb)
-      cross join lateral pg_catalog.jsonb_to_recordset(m.tables) as t (oid oid)
-      join pg_catalog.pg_class as c on c.oid = t.oid
-      join pg_catalog.pg_namespace as n on n.oid = c.relnamespace and n.nspname = m.store))::text as bytes,
+    (coalesce(pg_catalog.sum(pg_catalog.pg_total_relation_size(pg_catalog.to_regclass(r.store))), 0)
+      + ${movedBytesSql('d')})::text as bytes,
     (select pg_catalog.jsonb_build_object('id', b.id, 'finishedAt', b.finished_at, 'proof', b.proof, 'file', b.file,
        'attestation', b.attestation)
      from (${backupsSql}) as b where b.id = d.backup_id) as backup

@@ -86,6 +86,29 @@ export async function checkMoved(session: Session, moved: readonly MovedSchema[]
   });
 }
 
+const remainingSql = /* sql */ `
+  select case c.relkind when 'f' then 'foreign table' else 'table' end as kind,
+    pg_catalog.format('%I.%I', n.nspname, c.relname) as name
+  from pg_catalog.jsonb_to_recordset($1::jsonb) as m (store text, oid oid)
+  join pg_catalog.pg_class as c on c.oid = m.oid
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace and n.nspname = m.store
+  where not exists (select from pg_catalog.pg_inherits as h where h.inhrelid = c.oid and c.relispartition)
+  order by 2`;
+
+/** Drops moved tables, with their rows, and their schemas. */
+export async function dropMoved(session: Session, moved: readonly MovedSchema[]): Promise<void> {
+  if (moved.length === 0) return;
+  const tables = moved.flatMap(({ store, tables }) => tables.map(({ oid }) => ({ store, oid })));
+  const remaining = await session.read<{ kind: string; name: string }>(remainingSql, [
+    JSON.stringify(tables),
+  ]);
+  for (const kind of ['table', 'foreign table']) {
+    const names = remaining.filter((table) => table.kind === kind).map(({ name }) => name);
+    if (names.length > 0) await session.run(`drop ${kind} ${names.join(', ')}`);
+  }
+  await removeStores(session, moved);
+}
+
 /** Removes the schemas of the archive that tables were moved back from, unless somebody has created objects in them. */
 export async function removeStores(session: Session, moved: readonly MovedSchema[]): Promise<void> {
   for (const { store } of moved) {

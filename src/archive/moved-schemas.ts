@@ -18,6 +18,16 @@ export function movedSql(entry: string): string {
   return /* sql */ `coalesce(nullif(pg_catalog.to_jsonb(${entry}) -> 'moved', 'null'), '[]')`;
 }
 
+/** SQL: the disk space that the moved tables of an entry take now, in bytes. */
+export function movedBytesSql(entry: string): string {
+  return /* sql */ `(
+      select coalesce(pg_catalog.sum(pg_catalog.pg_total_relation_size(c.oid)), 0)
+      from pg_catalog.jsonb_to_recordset(${movedSql(entry)}) as m (store text, tables jsonb)
+      cross join lateral pg_catalog.jsonb_to_recordset(m.tables) as t (oid oid)
+      join pg_catalog.pg_class as c on c.oid = t.oid
+      join pg_catalog.pg_namespace as n on n.oid = c.relnamespace and n.nspname = m.store)`;
+}
+
 const planSql = /* sql */ `
   select n.nspname as schema,
     pg_catalog.format('undrop_moved_%s_%s', $2::bigint, pg_catalog.row_number() over (order by n.nspname)) as store,

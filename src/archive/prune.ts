@@ -3,6 +3,7 @@ import { readRecorded } from '../knex/find-ledgers.ts';
 import { withoutExtension } from '../options/migration-name.ts';
 import type { Session } from '../session/session.ts';
 import { isLatest, type KeptEntry, readEntries } from './entries.ts';
+import { dropMoved } from './move-tables.ts';
 
 export interface Pruned {
   readonly removed: readonly { id: number; migration: string }[];
@@ -15,6 +16,8 @@ export interface PruneOptions {
   readonly migration?: string | undefined;
   /** The least time since the restore, in seconds. Default: 0. */
   readonly olderThan?: number | undefined;
+  /** Whether nothing is removed. */
+  readonly dryRun?: boolean | undefined;
 }
 
 /**
@@ -44,8 +47,9 @@ export async function pruneArchive(session: Session, options: PruneOptions): Pro
   const removed = judged.flatMap(({ entry, reason }) => (reason === null ? [about(entry)] : []));
   const kept = judged.flatMap(({ entry, reason }) => (reason === null ? [] : [{ ...about(entry), reason }]));
   const ids = removed.map(({ id }) => id);
-  if (removed.length > 0) {
+  if (removed.length > 0 && options.dryRun !== true) {
     await dropStores(session, ids);
+    for (const { entry, reason } of judged) if (reason === null) await dropMoved(session, entry.moved);
     await session.write(removeSql, [ids]);
   }
   return { removed, kept };
@@ -136,6 +140,6 @@ function stillOpen({ id, migration, tables }: KeptEntry): UndropError {
     subject: migration,
     message: `Entry ${id} of ${migration} cannot be removed.`,
     reason: `It is open: ${tables.map(({ sql }) => sql).join(', ')} cannot be restored without it.`,
-    next: 'Restore it, then remove it.',
+    next: `Restore it, then remove it; or remove its rows for good with --give-up ${migration}.`,
   });
 }

@@ -155,9 +155,14 @@ const entryKeys = /* sql */ `
 const fourthFormat = `${acceptances};
 ${entryKeys}`;
 
-// With `rows: 'move'`, what was moved where, and the statements that are not replayed then.
+// With `rows: 'move'`, what was moved where, and the statements that are not replayed then. An entry that was given up
+// stays open, without its rows.
 const fifthFormat = /* sql */ `
-  alter table undrop.drops add column moved jsonb;
+  alter table undrop.drops
+    add column moved jsonb,
+    add column keep_until timestamptz,
+    add column given_up_at timestamptz,
+    add column given_up_by text;
   alter table undrop.statements add column moved boolean`;
 
 /** The statements that create the first format, and those that upgrade each format to the next. */

@@ -22,9 +22,9 @@ export function digestOf(
 }
 
 /**
- * SQL: the checksum of the row `d` of `undrop.drops`, without the columns that a restore changes. Null columns are left
+ * SQL: the checksum of the row `d` of `undrop.drops`, without the columns that a restore or giving up changes. Null columns are left
  * out, so that a column that a later format adds does not change it.
  */
 export const headSql = /* sql */ `pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
   pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(d)
-    - array['digest', 'restored_at', 'restored_by', 'restored_oids', 'split_into']::text[])::text, 'UTF8')), 'hex')`;
+    - array['digest', 'restored_at', 'restored_by', 'restored_oids', 'split_into', 'given_up_at', 'given_up_by']::text[])::text, 'UTF8')), 'hex')`;

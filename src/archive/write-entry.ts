@@ -81,9 +81,10 @@ async function writeDrop(
     /* sql */ `
     insert into undrop.drops
       (id, migration, tables, server_version, fingerprint, digest, overrides, approvals, backup_id, prerequisites,
-       hosts, ledger, oids, moved, identity, database_oid, system_identifier, archive_oid)
+       hosts, ledger, oids, moved, keep_until, identity, database_oid, system_identifier, archive_oid)
     overriding system value
     select $1, $2, $3, $4, $5, '', $6, $7, $8, $9, $10, $11, $12, $13,
+      pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => $14),
       p.identity, p.database_oid, p.system_identifier, p.archive_oid
     from (${placeSql}) as p`,
     [
@@ -100,6 +101,7 @@ async function writeDrop(
       circumstances.ledger,
       JSON.stringify(circumstances.oids),
       circumstances.moved.length === 0 ? null : JSON.stringify(circumstances.moved),
+      options.keepForSeconds ?? null,
     ],
   );
 }

@@ -1,5 +1,6 @@
 import { writeAcceptance } from '../archive/acceptances.ts';
 import { type Entry, loadCapture, markRestored } from '../archive/entry.ts';
+import { refuseGivenUp } from '../archive/give-up.ts';
 import { checkKeepers } from '../archive/keepers.ts';
 import { checkStores, compareRows, describeKept, type KeptRows } from '../archive/kept-rows.ts';
 import { checkMoved, withMoves } from '../archive/move-tables.ts';
@@ -154,6 +155,7 @@ export async function readReplay(
   session: Session,
   entry: Entry,
 ): Promise<{ statements: Statement[]; facts: Fact[]; rows: KeptRows[]; replaced: Replaced[] }> {
+  refuseGivenUp(entry);
   const capture = await loadCapture(session, entry);
   await checkStores(session, capture.rows);
   await checkMoved(session, entry.moved);

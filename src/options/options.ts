@@ -29,6 +29,11 @@ export interface DropOptions {
    * rows, and `down` moves them back.
    */
   rows?: 'refuse' | 'copy' | 'move';
+  /**
+   * How long the archive should keep the entry: `30d`. `status`, `verify` and `archive --list` report an entry that is
+   * older; nothing removes it by itself. Default: no limit.
+   */
+  keepFor?: string;
   /** Tables that do not exist. Default `refuse`; `skip` logs a message and continues, even if none of the tables exists. */
   missing?: 'refuse' | 'skip';
   /** Default `off`; `required` requires a backup of this database with a sufficient proof and age. */
@@ -58,6 +63,7 @@ export interface Options {
   readonly tables: readonly (TableName & { readonly reason: string | undefined })[];
   readonly dependents: 'refuse' | 'cascade';
   readonly rows: 'refuse' | 'copy' | 'move';
+  readonly keepForSeconds: number | undefined;
   readonly missing: 'refuse' | 'skip';
   readonly backup: 'off' | 'required';
   readonly backupProof: 'attested' | 'contents' | 'reachable' | 'restore';
@@ -87,6 +93,7 @@ const known = new Set([
   'name',
   'tables',
   ...Object.keys(choices),
+  'keepFor',
   'backupMaxAge',
   'schemaComment',
   'lockTimeout',
@@ -114,6 +121,7 @@ export function parseOptions(given: DropOptions, env: NodeJS.ProcessEnv = proces
     tables: parseTables(given.tables, problems),
     dependents: choose(given, 'dependents', 'refuse', problems),
     rows: choose(given, 'rows', 'refuse', problems),
+    keepForSeconds: given.keepFor === undefined ? undefined : seconds(given.keepFor, 'keepFor', problems),
     missing: choose(given, 'missing', 'refuse', problems),
     backup: choose(given, 'backup', 'off', problems),
     backupProof: choose(given, 'backupProof', 'contents', problems),
