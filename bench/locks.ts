@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { legacyTables } from '../seeds/turing/names.ts';
 import { reversibleDrop } from '../src/index.ts';
 import { openTuring, transacting } from './database.ts';
+import { lockedFor } from './locked-for.ts';
 import { head, host, median, row, warmUp } from './measure.ts';
 
 /*
@@ -13,6 +13,7 @@ import { head, host, median, row, warmUp } from './measure.ts';
  */
 
 const runs = 9;
+const survivors = ['public.postings', 'public.profiles'];
 const bench = await openTuring();
 const migration = reversibleDrop({ name: '044', tables: legacyTables });
 const { up, down } = transacting(bench.knex, migration);
@@ -21,45 +22,14 @@ const folder = mkdtempSync(join(tmpdir(), 'undrop-bench-'));
 const file = join(folder, 'six.sql');
 const observer = await bench.server.client(new URL(bench.url).pathname.slice(1));
 
-const locksSql = /* sql */ `
-  select exists (
-    select from pg_catalog.pg_locks as l
-    where l.relation = any (array['public.postings', 'public.profiles']::regclass[])
-      and l.mode = 'AccessExclusiveLock' and l.granted) as locked`;
-
-/** Returns the milliseconds from the last poll without the locks to the next poll without them. */
-async function lockedFor(work: () => Promise<unknown>): Promise<number> {
-  const working = { on: true };
-  const done = work().finally(() => {
-    working.on = false;
-  });
-  let before = performance.now();
-  let since: number | undefined;
-  let total = 0;
-  for (;;) {
-    const now = performance.now();
-    const { rows } = await observer.query(locksSql);
-    if (rows[0].locked) since ??= before;
-    else {
-      if (since !== undefined) total += now - since;
-      since = undefined;
-      before = now;
-      if (!working.on) break;
-    }
-    await sleep(0);
-  }
-  await done;
-  return total;
-}
-
 try {
   const times: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
   await warmUp(up, down);
   for (let turn = 0; turn <= runs; turn++) {
     writeFileSync(file, await bench.pgDump('-s', ...legacyTables.flatMap((table) => ['-t', table])));
-    const ours = await lockedFor(up);
+    const ours = await lockedFor(observer, survivors, up);
     await down();
-    const theirs = await lockedFor(() => bench.psql('-c', `begin; ${drops}; commit`));
+    const theirs = await lockedFor(observer, survivors, () => bench.psql('-c', `begin; ${drops}; commit`));
     await bench.psql('-1', '-f', file);
     if (turn === 0) continue;
     times.ours.push(ours);
