@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { UndropError } from '../src/errors.ts';
 import { settingsOfOption } from '../src/knex/settings-of-option.ts';
 import { describeCounts, type Roundtrip, roundtrip } from '../src/roundtrip/roundtrip.ts';
@@ -9,6 +9,7 @@ interface Arguments {
   database: string;
   tables?: string;
   sample?: number;
+  rows: 'copy' | 'move';
 }
 
 export default function define(command: Command): void {
@@ -16,12 +17,15 @@ export default function define(command: Command): void {
     .requiredOption('--database <url>', 'the database, without a password; it is copied and not changed')
     .option('--tables <pattern>', 'only the tables that match, such as user_* or sales.*')
     .option('--sample <count>', 'the maximum number of tables', toCount)
-    .action(({ database, tables, sample }: Arguments) =>
+    .addOption(
+      new Option('--rows <mode>', 'what happens to the rows').choices(['copy', 'move']).default('copy'),
+    )
+    .action(({ database, tables, sample, rows }: Arguments) =>
       run(
         command,
         async (signal) => {
           const settings = settingsOfOption('--database', database, process.env);
-          const done = await roundtrip(settings, { pattern: tables, sample }, signal);
+          const done = await roundtrip(settings, { pattern: tables, sample, rows }, signal);
           return { ...done, failure: failureOf(done) };
         },
         print,

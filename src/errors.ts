@@ -1,7 +1,7 @@
 import { printable } from './text/printable.ts';
 
 /**
- * The codes of `UndropError`. The README lists them all.
+ * The codes of `UndropError`. docs/reference.md lists them all.
  */
 export type ErrorCode =
   | 'bad-options'

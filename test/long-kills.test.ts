@@ -61,228 +61,231 @@ function crash(pid: number): boolean {
   }
 }
 
-describe('a kill between any two statements', function () {
-  this.timeout(perFault > 1 ? 3_600_000 : 120_000);
-  let server: TestServer;
-  let proxy: FaultProxy;
-  let project: SmallProject;
-  const states = { before: '', after: '' };
-  const templates = { before: '', after: '' };
-  const totals: Record<string, Total> = {};
+for (const rows of ['copy', 'move'] as const)
+  describe(`a kill between any two statements, rows: '${rows}'`, function () {
+    this.timeout(perFault > 1 ? 3_600_000 : 120_000);
+    let server: TestServer;
+    let proxy: FaultProxy;
+    let project: SmallProject;
+    const states = { before: '', after: '' };
+    const templates = { before: '', after: '' };
+    const totals: Record<string, Total> = {};
 
-  before(async () => {
-    // A separate server, which some faults crash. Committed data must not be lost then.
-    server = await startServer({ native: testNative(), settings: { synchronous_commit: 'on' } });
-    proxy = await startProxy(server.config('postgres'));
-    project = makeSmallProject();
-    project.migration(
-      '1_drop.js',
-      `import { reversibleDrop } from ${JSON.stringify(packageUrl)};
+    before(async () => {
+      // A separate server, which some faults crash. Committed data must not be lost then.
+      server = await startServer({ native: testNative(), settings: { synchronous_commit: 'on' } });
+      proxy = await startProxy(server.config('postgres'));
+      project = makeSmallProject();
+      project.migration(
+        '1_drop.js',
+        `import { reversibleDrop } from ${JSON.stringify(packageUrl)};
       export const { up, down } = reversibleDrop({
-        name: '1_drop', tables: ['a', 'b'], dependents: 'cascade', rows: 'copy', schemaComment: 'Dropped a and b',
+        name: '1_drop', tables: ['a', 'b'], dependents: 'cascade', rows: '${rows}', schemaComment: 'Dropped a and b',
       });`,
-    );
-    const first = await server.createDatabase();
-    await server.sql(first.name, schema);
-    templates.before = first.name;
-    states.before = await stateOf(first);
-    const second = await server.createDatabase(undefined, { template: first.name });
-    await run('latest', second.url);
-    templates.after = second.name;
-    states.after = await stateOf(second);
-    expect(states.after).not.to.equal(states.before);
-  });
-
-  after(async () => {
-    await proxy?.stop();
-    await server?.stop();
-    project?.remove();
-    for (const [what, { points, kills, before, after }] of Object.entries(totals))
-      console.log(`      ${what}: ${kills} kills at ${points} statements, ${before} before, ${after} after`);
-    const all = Object.values(totals).reduce((sum, { kills }) => sum + kills, 0);
-    console.log(`      ${all} kills in all`);
-  });
-
-  /** Runs in this process, which the fault does not kill. */
-  async function run(direction: Direction, url: string): Promise<void> {
-    const config = undropConfig({ root: project.folder, connection: url });
-    const knex: Knex = knexFactory({ ...config, log: { warn() {}, error() {} } });
-    try {
-      await quietly(() => knex.migrate[direction]());
-    } finally {
-      await knex.destroy();
-    }
-  }
-
-  async function stateOf({ url }: TestDatabase): Promise<string> {
-    const knex = knexFactory({ client: 'pg', connection: url });
-    try {
-      const copy = { knex, settings: readSettings({ DATABASE_URL: url }), drop: async () => undefined };
-      const [comment] = (await knex.raw(`select obj_description('public'::regnamespace) as text`)).rows;
-      return JSON.stringify([await readWitness(copy, undefined), comment]);
-    } finally {
-      await knex.destroy();
-    }
-  }
-
-  const end = (signal: NonNullable<Fault['signal']>): Fault => ({
-    signal,
-    strike: async (_, client) => {
-      client?.child.kill(signal);
-      await client?.ended;
-    },
-  });
-
-  const backends = (database: string, what: string) =>
-    server.sql<{ pid: number }>(
-      'postgres',
-      `select pid, ${what} from pg_stat_activity where datname = '${database}' order by pid`,
-    );
-
-  const faults: Record<string, Fault> = {
-    'the client gets SIGKILL': end('SIGKILL'),
-    'the client gets SIGTERM': end('SIGTERM'),
-    'the client gets SIGINT': end('SIGINT'),
-    'the connection is cut': { strike: () => proxy.cut() },
-    'the backend is terminated': { strike: (database) => backends(database, 'pg_terminate_backend(pid)') },
-    'a backend crashes': {
-      strike: async (database) => {
-        const another = await server.client('postgres');
-        const killed = (await backends(database, 'null')).filter(({ pid }) => crash(pid));
-        // The postmaster terminates all sessions and starts crash recovery, after a short delay.
-        if (killed.length > 0) await new Promise((resolve) => another.once('end', resolve));
-        else await another.end();
-      },
-    },
-    'the server is shut down at once': { strike: () => server.restart('immediate') },
-  };
-
-  /** Waits for the server, which may be in recovery. */
-  async function answering(): Promise<void> {
-    for (;;) {
-      const up = await server.sql('postgres', 'select 1').then(
-        () => true,
-        () => false,
       );
-      if (up) return;
-      await sleep(20);
-    }
-  }
-
-  function through(url: string): string {
-    const changed = new URL(url);
-    changed.port = String(proxy.port);
-    return String(changed);
-  }
-
-  interface Point {
-    readonly statement: number;
-    readonly when: 'before' | 'after';
-    /** The delay after the statement, in milliseconds. Default: none. */
-    readonly later?: number;
-  }
-
-  /** Injects a fault into one run, checks the state, and completes the next run. Undefined if the run was over already. */
-  async function kill(
-    direction: Direction,
-    fault: Fault,
-    point: Point,
-    about: string,
-    total: Total,
-  ): Promise<void> {
-    const { from, to } = directions[direction];
-    const database = await server.createDatabase(undefined, { template: templates[from] });
-    let client: Started | undefined;
-    let over = false;
-    let struck = false;
-    const strike = async () => {
-      if (over) return;
-      struck = true;
-      await fault.strike(database.name, client);
-    };
-    let later: Promise<void> = Promise.resolve();
-    proxy.arm({
-      ...point,
-      fault: () => {
-        if (point.later === undefined) return strike();
-        later = sleep(point.later).then(strike);
-      },
+      const first = await server.createDatabase();
+      await server.sql(first.name, schema);
+      templates.before = first.name;
+      states.before = await stateOf(first);
+      const second = await server.createDatabase(undefined, { template: first.name });
+      await run('latest', second.url);
+      templates.after = second.name;
+      states.after = await stateOf(second);
+      expect(states.after).not.to.equal(states.before);
     });
-    if (fault.signal === undefined) await run(direction, through(database.url)).catch(() => undefined);
-    else {
-      client = project.knex(`migrate:${direction}`, through(database.url));
-      await client.ended;
-    }
-    over = true;
-    await later;
-    await answering();
-    if (struck) {
-      const state = await stateOf(database);
-      expect([states.before, states.after].indexOf(state), about).not.to.equal(-1);
-      const isDone = state === states[to];
-      total.kills++;
-      total[isDone ? 'after' : 'before']++;
-      if (client !== undefined) {
-        const code = client.child.exitCode ?? client.child.signalCode;
-        // A run that was over before the signal arrived ends normally.
-        const ends = [fault.signal, ...(isDone ? [0] : [])];
-        expect(ends, `${about}\n${client.said()}`).to.include(code);
+
+    after(async () => {
+      await proxy?.stop();
+      await server?.stop();
+      project?.remove();
+      for (const [what, { points, kills, before, after }] of Object.entries(totals))
+        console.log(
+          `      ${what}: ${kills} kills at ${points} statements, ${before} before, ${after} after`,
+        );
+      const all = Object.values(totals).reduce((sum, { kills }) => sum + kills, 0);
+      console.log(`      ${all} kills in all`);
+    });
+
+    /** Runs in this process, which the fault does not kill. */
+    async function run(direction: Direction, url: string): Promise<void> {
+      const config = undropConfig({ root: project.folder, connection: url });
+      const knex: Knex = knexFactory({ ...config, log: { warn() {}, error() {} } });
+      try {
+        await quietly(() => knex.migrate[direction]());
+      } finally {
+        await knex.destroy();
       }
-      await run(direction, database.url);
-      expect(await stateOf(database), about).to.equal(states[to]);
-      const ledger = await server.sql(database.name, 'select name from undrop.knex_migrations');
-      expect(ledger.length, about).to.equal(to === 'after' ? 1 : 0);
     }
-    await server.dropDatabase(database.name);
-  }
 
-  /** The statements and the duration in milliseconds of a run without a fault. */
-  async function measure(direction: Direction, fault: Fault): Promise<{ statements: number; ms: number }> {
-    const { from } = directions[direction];
-    const { name, url } = await server.createDatabase(undefined, { template: templates[from] });
-    let start = 0;
-    proxy.arm({
-      statement: 1,
-      when: 'before',
-      fault: () => {
-        start = performance.now();
+    async function stateOf({ url }: TestDatabase): Promise<string> {
+      const knex = knexFactory({ client: 'pg', connection: url });
+      try {
+        const copy = { knex, settings: readSettings({ DATABASE_URL: url }), drop: async () => undefined };
+        const [comment] = (await knex.raw(`select obj_description('public'::regnamespace) as text`)).rows;
+        return JSON.stringify([await readWitness(copy, undefined), comment]);
+      } finally {
+        await knex.destroy();
+      }
+    }
+
+    const end = (signal: NonNullable<Fault['signal']>): Fault => ({
+      signal,
+      strike: async (_, client) => {
+        client?.child.kill(signal);
+        await client?.ended;
       },
     });
-    if (fault.signal === undefined) await run(direction, through(url));
-    else expect(await project.knex(`migrate:${direction}`, through(url)).ended).to.equal(0);
-    const measured = { statements: proxy.statements(), ms: performance.now() - start };
-    await server.dropDatabase(name);
-    return measured;
-  }
 
-  const measured = new Map<string, Promise<{ statements: number; ms: number }>>();
+    const backends = (database: string, what: string) =>
+      server.sql<{ pid: number }>(
+        'postgres',
+        `select pid, ${what} from pg_stat_activity where datname = '${database}' order by pid`,
+      );
 
-  for (const direction of Object.keys(directions) as Direction[]) {
-    for (const [name, fault] of Object.entries(faults)) {
-      it(`of migrate:${direction}, where ${name}, leaves the state before or after, and the next run completes`, async () => {
-        await answering();
-        const kind = `${direction} ${fault.signal === undefined ? 'here' : 'in a process'}`;
-        if (!measured.has(kind)) measured.set(kind, measure(direction, fault));
-        const { statements, ms } = (await measured.get(kind)) as { statements: number; ms: number };
-        const total = { points: statements, kills: 0, before: 0, after: 0 };
-        totals[`migrate:${direction}, ${name}`] = total;
+    const faults: Record<string, Fault> = {
+      'the client gets SIGKILL': end('SIGKILL'),
+      'the client gets SIGTERM': end('SIGTERM'),
+      'the client gets SIGINT': end('SIGINT'),
+      'the connection is cut': { strike: () => proxy.cut() },
+      'the backend is terminated': { strike: (database) => backends(database, 'pg_terminate_backend(pid)') },
+      'a backend crashes': {
+        strike: async (database) => {
+          const another = await server.client('postgres');
+          const killed = (await backends(database, 'null')).filter(({ pid }) => crash(pid));
+          // The postmaster terminates all sessions and starts crash recovery, after a short delay.
+          if (killed.length > 0) await new Promise((resolve) => another.once('end', resolve));
+          else await another.end();
+        },
+      },
+      'the server is shut down at once': { strike: () => server.restart('immediate') },
+    };
 
-        const every = Math.max(1, statements / perFault);
-        const points: Point[] = [];
-        for (let at = Math.random() * every; at < statements; at += every)
-          points.push({
-            statement: Math.floor(at) + 1,
-            when: points.length % 2 === 0 ? 'before' : 'after',
-          });
-        for (let random = points.length / 10; random >= 1; random--)
-          points.push({ statement: 1, when: 'before', later: Math.random() * ms });
-        for (const point of points) {
-          const when = point.later === undefined ? point.when : `${Math.round(point.later)} ms later`;
-          const about = `${direction}, ${name}, statement ${point.statement} of ${statements}, ${when}`;
-          await kill(direction, fault, point, about, total);
-        }
-        expect(total.kills).to.be.greaterThan(0);
-      });
+    /** Waits for the server, which may be in recovery. */
+    async function answering(): Promise<void> {
+      for (;;) {
+        const up = await server.sql('postgres', 'select 1').then(
+          () => true,
+          () => false,
+        );
+        if (up) return;
+        await sleep(20);
+      }
     }
-  }
-});
+
+    function through(url: string): string {
+      const changed = new URL(url);
+      changed.port = String(proxy.port);
+      return String(changed);
+    }
+
+    interface Point {
+      readonly statement: number;
+      readonly when: 'before' | 'after';
+      /** The delay after the statement, in milliseconds. Default: none. */
+      readonly later?: number;
+    }
+
+    /** Injects a fault into one run, checks the state, and completes the next run. Undefined if the run was over already. */
+    async function kill(
+      direction: Direction,
+      fault: Fault,
+      point: Point,
+      about: string,
+      total: Total,
+    ): Promise<void> {
+      const { from, to } = directions[direction];
+      const database = await server.createDatabase(undefined, { template: templates[from] });
+      let client: Started | undefined;
+      let over = false;
+      let struck = false;
+      const strike = async () => {
+        if (over) return;
+        struck = true;
+        await fault.strike(database.name, client);
+      };
+      let later: Promise<void> = Promise.resolve();
+      proxy.arm({
+        ...point,
+        fault: () => {
+          if (point.later === undefined) return strike();
+          later = sleep(point.later).then(strike);
+        },
+      });
+      if (fault.signal === undefined) await run(direction, through(database.url)).catch(() => undefined);
+      else {
+        client = project.knex(`migrate:${direction}`, through(database.url));
+        await client.ended;
+      }
+      over = true;
+      await later;
+      await answering();
+      if (struck) {
+        const state = await stateOf(database);
+        expect([states.before, states.after].indexOf(state), about).not.to.equal(-1);
+        const isDone = state === states[to];
+        total.kills++;
+        total[isDone ? 'after' : 'before']++;
+        if (client !== undefined) {
+          const code = client.child.exitCode ?? client.child.signalCode;
+          // A run that was over before the signal arrived ends normally.
+          const ends = [fault.signal, ...(isDone ? [0] : [])];
+          expect(ends, `${about}\n${client.said()}`).to.include(code);
+        }
+        await run(direction, database.url);
+        expect(await stateOf(database), about).to.equal(states[to]);
+        const ledger = await server.sql(database.name, 'select name from undrop.knex_migrations');
+        expect(ledger.length, about).to.equal(to === 'after' ? 1 : 0);
+      }
+      await server.dropDatabase(database.name);
+    }
+
+    /** The statements and the duration in milliseconds of a run without a fault. */
+    async function measure(direction: Direction, fault: Fault): Promise<{ statements: number; ms: number }> {
+      const { from } = directions[direction];
+      const { name, url } = await server.createDatabase(undefined, { template: templates[from] });
+      let start = 0;
+      proxy.arm({
+        statement: 1,
+        when: 'before',
+        fault: () => {
+          start = performance.now();
+        },
+      });
+      if (fault.signal === undefined) await run(direction, through(url));
+      else expect(await project.knex(`migrate:${direction}`, through(url)).ended).to.equal(0);
+      const measured = { statements: proxy.statements(), ms: performance.now() - start };
+      await server.dropDatabase(name);
+      return measured;
+    }
+
+    const measured = new Map<string, Promise<{ statements: number; ms: number }>>();
+
+    for (const direction of Object.keys(directions) as Direction[]) {
+      for (const [name, fault] of Object.entries(faults)) {
+        it(`of migrate:${direction}, where ${name}, leaves the state before or after, and the next run completes`, async () => {
+          await answering();
+          const kind = `${direction} ${fault.signal === undefined ? 'here' : 'in a process'}`;
+          if (!measured.has(kind)) measured.set(kind, measure(direction, fault));
+          const { statements, ms } = (await measured.get(kind)) as { statements: number; ms: number };
+          const total = { points: statements, kills: 0, before: 0, after: 0 };
+          totals[`migrate:${direction}, ${name}`] = total;
+
+          const every = Math.max(1, statements / perFault);
+          const points: Point[] = [];
+          for (let at = Math.random() * every; at < statements; at += every)
+            points.push({
+              statement: Math.floor(at) + 1,
+              when: points.length % 2 === 0 ? 'before' : 'after',
+            });
+          for (let random = points.length / 10; random >= 1; random--)
+            points.push({ statement: 1, when: 'before', later: Math.random() * ms });
+          for (const point of points) {
+            const when = point.later === undefined ? point.when : `${Math.round(point.later)} ms later`;
+            const about = `${direction}, ${name}, statement ${point.statement} of ${statements}, ${when}`;
+            await kill(direction, fault, point, about, total);
+          }
+          expect(total.kills).to.be.greaterThan(0);
+        });
+      }
+    }
+  });

@@ -5,16 +5,18 @@ import { expect } from 'chai';
 import { findGivable, giveUp } from '../src/archive/give-up.ts';
 import { listArchive } from '../src/archive/list.ts';
 import { pruneArchive } from '../src/archive/prune.ts';
+import { readClosure } from '../src/catalog/closure.ts';
 import { reversibleDrop } from '../src/migration/reversible-drop.ts';
-import type { DropOptions } from '../src/options/options.ts';
+import { type DropOptions, parseOptions } from '../src/options/options.ts';
 import { restoreArchive } from '../src/restore/restore.ts';
 import { archivedDdl } from '../src/script/ddl.ts';
 import { exportArchive } from '../src/script/export-archive.ts';
 import { inSession, type Session } from '../src/session/session.ts';
 import { quietly } from '../src/text/log.ts';
+import { adviseRows } from '../src/up/row-costs.ts';
 import { inCase, needsCase, readCases, readSomeCases } from './support/case-folders.ts';
 import { expectSame, look } from './support/judges.ts';
-import { type Runner, refusalOf, runner } from './support/migrate.ts';
+import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
 import { wholeText } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
@@ -201,6 +203,29 @@ describe('tables that are moved', () => {
         inArchive((session) => archivedDdl(session, { migration: 'm' })),
       );
       expect(statements.map(({ sql }) => sql).join()).to.include('create table public.big');
+    });
+
+    it('are advised where a copy would be large, and a copy beyond the limit is refused', async () => {
+      await run.knex.raw(
+        `insert into big (p, v) select 1, repeat('x', 20) || n from generate_series(1, 200000) n`,
+      );
+      await run.knex.raw('analyze big');
+      const copying = make({ rows: 'copy' });
+      await withEnvironment({ UNDROP_COPY_LIMIT: '1MB' }, async () => {
+        const { message, next } = await refusalOf(run.up(copying), 'not-empty');
+        expect(message).to.match(/^The rows that m would copy take \d+ MB, more than 1024 kB\.$/);
+        expect(next).to.include("rows: 'move'");
+      });
+      const closure = (session: Session) =>
+        session.read<{ oid: number }>(`select 'public.big'::regclass::oid::bigint as oid`);
+      const [costs] = await inSession(run.knex, async (session) => {
+        const [big] = await closure(session);
+        const options = parseOptions({ name: 'm', tables: ['big'] }, {});
+        return adviseRows(session, await readClosure(session, [Number(big?.oid)]), options);
+      });
+      expect(costs?.description).to.match(
+        /^public.big: about 200,100 rows, \d+ MB; copy writes \d+ MB; move writes less than 1 MB; advised: move$/,
+      );
     });
 
     it('come back one by one', async () => {

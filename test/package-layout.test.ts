@@ -121,7 +121,7 @@ describe('the layout', () => {
     for (const [path, { imports, text }] of below('scripts')) {
       expect(text, path).not.to.match(/pg_catalog\.|`select /);
       const packages = imports.filter((name) => !/^(src|scripts)\//.test(name));
-      expect(['commander', 'knex', 'node:path'], path).to.include.members(packages);
+      expect(['commander', 'knex', 'node:path', 'node:readline/promises'], path).to.include.members(packages);
     }
   });
 

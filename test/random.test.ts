@@ -71,5 +71,6 @@ function chosen(tables: readonly string[], seed: number): string[] {
 }
 
 function optionsOf(seed: number): Trial['options'] {
-  return { dependents: seed % 10 === 0 ? 'refuse' : 'cascade', rows: seed % 10 === 1 ? 'refuse' : 'copy' };
+  const rows = seed % 10 === 1 ? 'refuse' : seed % 2 === 0 ? 'move' : 'copy';
+  return { dependents: seed % 10 === 0 ? 'refuse' : 'cascade', rows };
 }

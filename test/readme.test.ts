@@ -8,10 +8,11 @@ import { parseOptions } from '../src/options/options.ts';
 const root = join(import.meta.dirname, '..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 const readme = read('README.md');
+const reference = read('docs/reference.md');
 
-/** Returns the rows of the first table below a heading, each cell as written. */
+/** Returns the rows of the first table below a heading of the reference, each cell as written. */
 function tableOf(heading: string): string[][] {
-  const [, section = ''] = readme.split(`\n## ${heading}`);
+  const [, section = ''] = reference.split(`\n## ${heading}`);
   const lines = (section.split('\n## ')[0] ?? '').split('\n').filter((line) => line.startsWith('|'));
   return lines.slice(2).map((line) =>
     line
@@ -52,6 +53,9 @@ describe('README', () => {
     expect(lines.slice(0, 20)).to.include('npm ci && npm run demo');
   });
 
+});
+
+describe('the reference', () => {
   it('lists every error code with its exit code', () => {
     const [, union = ''] = /type ErrorCode =([^;]+);/.exec(read('src/errors.ts')) ?? [];
     const codes = allMatches(union, /'([a-z-]+)'/g);
@@ -79,9 +83,12 @@ describe('README', () => {
     }
   });
 
-  it('names only existing npm scripts', () => {
+});
+
+describe('README and reference', () => {
+  it('name only existing npm scripts', () => {
     const { scripts } = JSON.parse(read('package.json'));
-    const named = allMatches(readme, /npm run (?:-s )?([a-z][a-z-]*)/g);
+    const named = allMatches(readme + reference, /npm run (?:-s )?([a-z][a-z-]*)/g);
     expect(Object.keys(scripts)).to.include.members(named);
   });
 

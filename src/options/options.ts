@@ -1,6 +1,6 @@
 import { UndropError } from '../errors.ts';
 import { isStorable, shown } from '../text/printable.ts';
-import { parseDuration } from '../text/units.ts';
+import { parseDuration, parseSize } from '../text/units.ts';
 import { migrationName } from './migration-name.ts';
 import { parseTableName, type TableName } from './table-name.ts';
 
@@ -74,6 +74,8 @@ export interface Options {
   readonly lockTries: number;
   /** Digests of differences that are accepted in this run. */
   readonly acceptDifferences: readonly string[];
+  /** The size of rows, in bytes, above which `rows: 'copy'` refuses; undefined without a limit. */
+  readonly copyLimitBytes: number | undefined;
   /** Variables that changed an option, as `VARIABLE=value`; stored in the archive. */
   readonly overrides: readonly string[];
 }
@@ -131,6 +133,7 @@ export function parseOptions(given: DropOptions, env: NodeJS.ProcessEnv = proces
     lockTimeoutMs: milliseconds(given.lockTimeout ?? '2s', problems),
     lockTries: given.lockTries ?? 8,
     acceptDifferences: [],
+    copyLimitBytes: 2 ** 30,
   };
   if (given.schemaComment !== undefined && !isText(given.schemaComment)) {
     problems.push('schemaComment is not a string that PostgreSQL accepts');
@@ -224,6 +227,7 @@ interface Changes {
   backupMaxAgeSeconds?: number;
   schemaComment?: 'off';
   acceptDifferences?: readonly string[];
+  copyLimitBytes?: number | undefined;
 }
 
 function readEnvironment(migration: string, env: NodeJS.ProcessEnv, problems: Problems) {
@@ -265,6 +269,12 @@ function readEnvironment(migration: string, env: NodeJS.ProcessEnv, problems: Pr
     else problems.push(`UNDROP_SCHEMA_COMMENT is ${JSON.stringify(value)}, not off`);
     return true;
   });
+  override('UNDROP_COPY_LIMIT', env.UNDROP_COPY_LIMIT, (value) => {
+    changes.copyLimitBytes = value === 'off' ? undefined : parseSize(value);
+    if (value !== 'off' && changes.copyLimitBytes === undefined)
+      problems.push(`UNDROP_COPY_LIMIT is ${JSON.stringify(value)}, not a size such as 500MB or 2GB, or off`);
+    return true;
+  });
   override('UNDROP_ACCEPT_DIFFERENCES', env.UNDROP_ACCEPT_DIFFERENCES, (value) => {
     const digests = value.split(',').map((digest) => digest.trim());
     if (digests.every((digest) => /^[0-9a-f]{12}$/.test(digest))) changes.acceptDifferences = digests;
@@ -282,6 +292,6 @@ function badOptions(name: unknown, problems: Problems): UndropError {
     subject: typeof name === 'string' ? name : shown(name),
     message: `The options of ${shown(name)} are invalid.`,
     reason: problems.join('\n'),
-    next: 'Correct the call of reversibleDrop or the environment variables; the README lists both.',
+    next: 'Correct the call of reversibleDrop or the environment variables; docs/reference.md lists both.',
   });
 }

@@ -54,6 +54,7 @@ function migrationLines(one: MigrationPreflight, withDdl: boolean): string[] {
         ...next.split('\n').flatMap((line) => wrap('    next: ', line)),
       ]),
     ),
+    ...one.costs.flatMap(({ description }) => wrap('  rows of ', description, 4)),
     ...(one.closure.length === 0 ? [] : wrap('  would be dropped: ', countKinds(one))),
     ...(one.locks.length === 0 ? [] : wrap('  would be locked: ', one.locks.join(', '), 4)),
     ...(approvals.length === 0
@@ -122,6 +123,8 @@ export function formatPreflightMarkdown({ migrations, recorded }: Reported): str
       ...(approvals.length === 0
         ? []
         : [`To approve the tables as they are now: ${code(`APPROVED_DROPS=${approvals.join(',')}`)}`, '']),
+      ...one.costs.map(({ description }) => `- rows of ${code(description)}`),
+      ...(one.costs.length === 0 ? [] : ['']),
       ...folded(
         `Objects that would be dropped: ${closure.length}`,
         closure.map(

@@ -80,9 +80,9 @@ export async function checkGates(session: Session, input: GateInput): Promise<Ga
       checkRights(session, tables, closure, options),
     ),
     await checkGate(session, 'dependents', describeDependents(plan), () =>
-      check(session, closure, { ...options, rows: 'copy' }),
+      check(session, closure, { ...options, rows: 'move' }),
     ),
-    await checkGate(session, 'rows', describeRows(plan), () =>
+    await checkGate(session, 'rows', describeRows(plan, options), () =>
       check(session, closure, { ...options, dependents: 'cascade' }),
     ),
     await checkGate(
@@ -234,7 +234,7 @@ function describeRestore({ statements }: Pick<Plan, 'statements'>, triggers: str
   return triggers === '' ? count : `${count}. ${triggers}, which may alter or refuse them`;
 }
 
-function describeRows({ filled }: Pick<Plan, 'filled'>): string {
+function describeRows({ filled }: Pick<Plan, 'filled'>, { rows }: Options): string {
   if (filled.length === 0) return 'all tables are empty';
-  return `would be copied to the archive: ${filled.map(({ identity, found }) => `${identity}, ${found}`).join('; ')}`;
+  return `would be ${rows === 'move' ? 'moved' : 'copied'} to the archive: ${filled.map(({ identity, found }) => `${identity}, ${found}`).join('; ')}`;
 }

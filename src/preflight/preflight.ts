@@ -13,6 +13,7 @@ import { approvedTables, tableFingerprint } from '../up/approve.ts';
 import { findTables } from '../up/find-tables.ts';
 import type { Plan } from '../up/read-plan.ts';
 import { planTables } from '../up/read-plan.ts';
+import { type AdvisedCosts, adviseRows } from '../up/row-costs.ts';
 import { checkGates, findAll, type GateState, lockedRelations, type Refusal } from './gates.ts';
 
 export type { GateState };
@@ -36,6 +37,8 @@ export interface MigrationPreflight {
   readonly gates: readonly GateState[];
   /** All objects that would be dropped. Dependent objects do not belong to a named table. */
   readonly closure: Plan['closure'];
+  /** The tables that may contain rows, and what it costs to keep these. */
+  readonly costs: readonly AdvisedCosts[];
   /** The statements that `down` would replay, in order. */
   readonly statements: readonly Statement[];
   /** The relations that would be locked ACCESS EXCLUSIVE until the end of `up`; survivors are locked from the drop on. */
@@ -96,6 +99,7 @@ async function check(session: Session, { offered }: Loaded, running: Running): P
     tables: await describeTables(session, options, plan),
     gates,
     closure: plan.closure,
+    costs: await adviseRows(session, closure, options),
     statements: plan.statements,
     locks: lockedRelations(closure).map(({ identity }) => identity),
   };
@@ -127,6 +131,7 @@ function done(options: Options, { id, droppedAt }: Named): MigrationPreflight {
     state: 'done',
     tables: [],
     gates,
+    costs: [],
     closure: [],
     statements: [],
     locks: [],

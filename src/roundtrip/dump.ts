@@ -24,7 +24,7 @@ export async function findDump(serverMajor: number): Promise<Dump | string> {
     const folder = await mkdtemp(join(tmpdir(), 'undrop-roundtrip-'));
     try {
       const file = join(folder, 'schema.sql');
-      const args = ['--no-password', '--schema-only', '--exclude-schema=undrop', `--file=${file}`];
+      const args = ['--no-password', '--schema-only', '--exclude-schema=undrop*', `--file=${file}`];
       await runPgDump({ pgDump, connection, args, output: undefined });
       return dumpedStatements(await readFile(file, 'utf8'));
     } finally {

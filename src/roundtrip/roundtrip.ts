@@ -63,7 +63,7 @@ async function onCopies(copies: Copies, source: Settings, choice: Choice): Promi
   const results: Result[] = [];
   const waiting = [...tables];
   const work = async (copy: Copy): Promise<void> => {
-    const trial = new Trial(copies, copy, baseline);
+    const trial = new Trial(copies, copy, baseline, choice.rows ?? 'copy');
     for (let taken = waiting.splice(0, size); taken.length > 0; taken = waiting.splice(0, size)) {
       results.push(...(await trial.settle(taken)));
       const progress = `${results.length} of ${tables.length} after ${duration(Math.round(seconds()))}`;

@@ -6,6 +6,8 @@ export interface Choice {
   readonly pattern?: string | undefined;
   /** The maximum number of tables. The same tables are selected each time. */
   readonly sample?: number | undefined;
+  /** What happens to the rows. Default: `copy`. */
+  readonly rows?: 'copy' | 'move' | undefined;
 }
 
 const tablesSql = /* sql */ `

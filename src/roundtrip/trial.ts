@@ -23,12 +23,14 @@ export async function readBaseline(copy: Copy, dump: Dump | undefined): Promise<
 export class Trial {
   readonly #copies: Copies;
   readonly #law: Baseline;
+  readonly #rows: 'copy' | 'move';
   #copy: Copy;
 
-  constructor(copies: Copies, copy: Copy, baseline: Baseline) {
+  constructor(copies: Copies, copy: Copy, baseline: Baseline, rows: 'copy' | 'move') {
     this.#copies = copies;
     this.#copy = copy;
     this.#law = baseline;
+    this.#rows = rows;
   }
 
   /** Tests tables and compares the whole copy. Before and after, the copy is in its original state. */
@@ -36,7 +38,7 @@ export class Trial {
     if (tables.length === 0) return [];
     const results: Result[] = [];
     for (const [index, table] of tables.entries()) {
-      const result = await tryTable(this.#copy, table);
+      const result = await tryTable(this.#copy, table, this.#rows);
       if (result.outcome === 'exact' || result.outcome === 'refused') {
         results.push(result);
         continue;

@@ -15,11 +15,15 @@ export interface Result {
   readonly reason: string | null;
 }
 
-/** Drops and restores one table of a copy. After the outcome `different` or `failed` the copy must not be used again. */
-export async function tryTable({ knex }: Copy, table: string): Promise<Result> {
+/** Drops, or moves, and restores one table of a copy. After the outcome `different` or `failed` the copy must not be used again. */
+export async function tryTable(
+  { knex }: Copy,
+  table: string,
+  rows: 'copy' | 'move' = 'copy',
+): Promise<Result> {
   // Without the environment variables, which apply to migrations.
   const options = parseOptions(
-    { name: `roundtrip of ${table}`, tables: [table], dependents: 'cascade', rows: 'copy' },
+    { name: `roundtrip of ${table}`, tables: [table], dependents: 'cascade', rows },
     {},
   );
   const oid = () =>

@@ -11,6 +11,16 @@ export function size(bytes: number | string): string {
   return `${(amount + 1n) / 2n} ${sizes[unit]}`;
 }
 
+/** Parses `500MB`, `1GB` or `8192`, with 1 kB = 1024 bytes. Returns undefined if the text is not a size. */
+export function parseSize(text: string): number | undefined {
+  const [, amount, unit = ''] = /^(\d{1,9}) ?(kB|MB|GB|TB)?$/i.exec(text) ?? [];
+  const power = Math.max(
+    0,
+    sizes.findIndex((name) => name.toLowerCase() === unit.toLowerCase()),
+  );
+  return amount === undefined ? undefined : Number(amount) * 1024 ** power;
+}
+
 /** Formats a number with its noun: `1 row`, `3 rows`. */
 export function countOf(number: number | bigint, noun: string, plural = `${noun}s`): string {
   return `${number} ${BigInt(number) === 1n ? noun : plural}`;

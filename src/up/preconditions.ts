@@ -7,16 +7,18 @@ import type { Options } from '../options/options.ts';
 import type { Session } from '../session/session.ts';
 import { withProgress } from '../text/progress.ts';
 import { countOf } from '../text/units.ts';
+import { refuseLargeCopy } from './row-costs.ts';
 
 /**
- * Checks the locked closure against the options `dependents` and `rows`.
+ * Checks the locked closure against the options `dependents` and `rows`, and the limit of copies.
  *
  * @throws UndropError `has-dependents`, `not-empty`
  */
 export async function check(session: Session, closure: Closure, options: Options): Promise<void> {
   const others = dependents(closure);
   if (options.dependents === 'refuse' && others.length > 0) throw hasDependents(others, options);
-  if (options.rows !== 'refuse') return;
+  if (options.rows === 'copy') return refuseLargeCopy(session, closure, options);
+  if (options.rows === 'move') return;
   const filled = await findRows(session, closure);
   if (filled.length > 0) throw notEmpty(filled);
 }

@@ -121,6 +121,7 @@ async function dropLocked(
       ? undefined
       : await setSchemaComment(session, tables[0].schema, options.schemaComment);
   await amendEntry(session, entry, { digest, survivorChanges: changes, schemaComment, place });
-  await locked.checkDropped();
+  // What was moved was not dropped, so that others may have changed it without a lock until now.
+  await (capture.moved.length > 0 ? locked.check() : locked.checkDropped());
   return { entry, fingerprint: capture.fingerprint, rows: capture.rows };
 }

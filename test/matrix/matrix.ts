@@ -25,6 +25,7 @@ const tests = [
   ...leftOut,
   'up-down.test.ts',
   'rows.test.ts',
+  'moves.test.ts',
   'row-digests.test.ts',
   'settings.test.ts',
   'grants.test.ts',

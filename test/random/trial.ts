@@ -131,7 +131,7 @@ async function behave(server: TestServer, database: string): Promise<string[]> {
   }
 }
 
-async function look(url: string, options = ['--exclude-schema=undrop']): Promise<string[]> {
+async function look(url: string, options = ['--exclude-schema=undrop*']): Promise<string[]> {
   const header = /^--( (Data for )?Name: .*)?$/gm;
   return (
     dumpedStatements(await pgDump(url, options))

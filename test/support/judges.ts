@@ -10,7 +10,7 @@ export interface Sight {
   readonly native: string | undefined;
 }
 
-const options = ['--exclude-schema=undrop'];
+const options = ['--exclude-schema=undrop*'];
 
 export async function look({ url }: TestDatabase): Promise<Sight> {
   const native = await nativePgDump(url, options);

@@ -85,7 +85,7 @@ const setsOptions = new RegExp(
 
 /** Dumps schema and rows without the schema undrop. */
 export function wholeText(url: string): Promise<string> {
-  return pgDump(url, ['--exclude-schema=undrop']);
+  return pgDump(url, ['--exclude-schema=undrop*']);
 }
 
 /** Returns a native pg_dump of this major or later, if the machine has one. */
