@@ -52,7 +52,6 @@ describe('README', () => {
     expect(lines.length).to.be.at.most(250);
     expect(lines.slice(0, 20)).to.include('npm ci && npm run demo');
   });
-
 });
 
 describe('the reference', () => {
@@ -82,7 +81,6 @@ describe('the reference', () => {
       expect(allMatches(options, /(--[a-z-]+)/g), name).to.deep.equal(taken);
     }
   });
-
 });
 
 describe('README and reference', () => {

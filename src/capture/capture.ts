@@ -34,6 +34,11 @@ export interface Capture {
   readonly fingerprint: string;
   /** The tables whose rows are copied into the archive. */
   readonly rows: readonly RowTable[];
+  /**
+   * The statements that recreate the tables with their rows, without what ties them to other objects. Undefined where
+   * no rows are copied, or these statements depend on the others.
+   */
+  readonly rowStatements: readonly Statement[] | undefined;
   /** Undefined where the tables are dropped. */
   readonly move: Move | undefined;
 }
@@ -55,8 +60,8 @@ export async function captureClosure(
   { rows: mode, storeOf }: RowsOfEntry,
 ): Promise<Capture> {
   const rows = mode === 'refuse' ? { tables: [], pieces: [] } : await captureRows(session, closure, storeOf);
-  const [{ statements, obstacles, move }, { facts, fingerprint }] = await readAll(session, closure, [
-    () => captureStatements(session, closure, { rows: rows.pieces, moves: mode === 'move' }),
+  const [{ obstacles, ...captured }, { facts, fingerprint }] = await readAll(session, closure, [
+    () => captureStatements(session, closure, { rows: rows.pieces, mode }),
     // The facts are hashed while the server answers the other queries.
     async () => {
       const facts = await readFacts(session, closure);
@@ -64,7 +69,7 @@ export async function captureClosure(
     },
   ]);
   if (obstacles.length > 0) throw notReproducible(obstacles);
-  return { statements, facts, fingerprint, rows: mode === 'copy' ? rows.tables : [], move };
+  return { ...captured, facts, fingerprint, rows: mode === 'copy' ? rows.tables : [] };
 }
 
 export function notReproducible(obstacles: readonly Obstacle[]): UndropError {
@@ -76,23 +81,21 @@ export function notReproducible(obstacles: readonly Obstacle[]): UndropError {
   });
 }
 
-interface Captured {
+interface Captured extends Pick<Capture, 'rowStatements' | 'move'> {
   readonly statements: Statement[];
   readonly obstacles: Obstacle[];
-  /** As in `Capture`. */
-  readonly move: Move | undefined;
 }
 
 /**
  * Returns the statements in replay order, and the obstacles to an exact restore.
  *
  * @param rows pieces that restore the rows, to be ordered among the statements
- * @param moves whether the tables are moved, not dropped
+ * @param mode what happens to the rows, and whether the tables are moved, not dropped
  */
 export async function captureStatements(
   session: Session,
   closure: Closure,
-  { rows = [], moves = false }: { rows?: readonly Piece[]; moves?: boolean } = {},
+  { rows = [], mode = 'refuse' }: { rows?: readonly Piece[]; mode?: Options['rows'] } = {},
 ): Promise<Captured> {
   const known = await findObstacles(session, closure);
   const [edges, unprinted, ...captured] = await readAll(session, closure, [
@@ -114,17 +117,22 @@ export async function captureStatements(
     .filter((member) => member.objsubid === 0 && !maker.has(member.key) && !named.has(member.identity))
     .map(({ kind, identity }) => ({ identity, reason: `objects of type ${kind} cannot be recreated` }));
   const { order, cycle } = sort(pieces, maker, edges);
-  const move = moves ? await planMove(session, closure, edges, order, maker) : undefined;
-  const statements = order.flatMap((piece) =>
+  const isPlanned = mode === 'move' || (mode === 'copy' && rows.length > 0);
+  const plan = isPlanned ? await planMove(session, closure, edges, order, maker) : undefined;
+  const move = mode === 'move' ? plan : undefined;
+  const statementsOf = (piece: Piece): Statement[] =>
     piece.sql.map((text) => ({
       kind: piece.kind,
       identity: piece.identity,
       sql: withArrayTypes(text),
       ...(move?.moved.has(piece) ? { moved: true as const } : {}),
-    })),
-  );
+    }));
   return {
-    statements,
+    statements: order.flatMap(statementsOf),
+    rowStatements:
+      mode === 'copy' && plan?.isIndependent
+        ? order.filter((piece) => plan.moved.has(piece)).flatMap(statementsOf)
+        : undefined,
     obstacles: [
       ...known,
       ...(await findUnsafe(session, unprinted)),

@@ -14,9 +14,12 @@ export interface Move {
   readonly detaches: boolean;
 }
 
-/** A planned move: also the pieces that need not be replayed after the tables were moved back. */
+/** A planned move. */
 interface PlannedMove extends Move {
+  /** The pieces that need not be replayed after the tables were moved back. */
   readonly moved: ReadonlySet<Piece>;
+  /** Whether these pieces can be replayed without the others. */
+  readonly isIndependent: boolean;
   readonly obstacles: readonly Obstacle[];
 }
 
@@ -33,7 +36,7 @@ export async function planMove(
   order: readonly Piece[],
   maker: ReadonlyMap<ObjectKey, Piece>,
 ): Promise<PlannedMove> {
-  const { dropped, detached, obstacles } = await divide(session, closure, edges);
+  const { dropped, detached, obstacles, isBound } = await divide(session, closure, edges);
   const places = new Map(order.map((piece, place) => [piece, place]));
   const placeOf = (key: ObjectKey) => {
     const piece = maker.get(key);
@@ -52,6 +55,7 @@ export async function planMove(
   return {
     dropped,
     detaches: detached.length > 0,
+    isIndependent: !isBound,
     drops: removals.sort((a, b) => placeOf(b.key) - placeOf(a.key)).flatMap(({ sql }) => sql ?? []),
     moved: new Set(order.filter((piece) => !isReplayed(piece, new Set([...dropped, ...links])))),
     obstacles: [...obstacles, ...undroppable],

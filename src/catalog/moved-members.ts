@@ -10,6 +10,8 @@ export interface Division {
   readonly detached: readonly Detached[];
   /** The members that cannot be moved. */
   readonly obstacles: readonly Obstacle[];
+  /** Whether a member that is moved depends on one that is dropped. */
+  readonly isBound: boolean;
 }
 
 // Whatever ALTER TABLE … SET SCHEMA moves, and statistics objects. It would also move triggers, rules and policies, but
@@ -113,6 +115,7 @@ export async function divide(session: Session, closure: Closure, edges: readonly
   return {
     dropped,
     detached: children.filter(({ isPartition }) => isPartition),
+    isBound: bonds.length > 0,
     obstacles: [...children.filter(({ isPartition }) => !isPartition), ...bonds].map(withAdvice),
   };
 }

@@ -19,7 +19,10 @@ export interface Archived {
   readonly closure: Closure;
   readonly capture: Omit<Capture, 'rows'> & {
     readonly rows: readonly KeptRows[];
+    /** Where the tables are moved to; empty where they are dropped. */
     readonly moved: readonly MovedSchema[];
+    /** Where the tables can be moved to, for good or for the rehearsal of copied rows. */
+    readonly places: readonly MovedSchema[];
   };
 }
 
@@ -49,7 +52,8 @@ export async function archiveClosure(
   const entry = await newEntry(session);
   const capture = async (closure: Closure) => {
     const approvals = await judge(closure);
-    const moved = options.rows === 'move' ? await planMoves(session, closure, entry) : [];
+    const places = options.rows === 'refuse' ? [] : await planMoves(session, closure, entry);
+    const moved = options.rows === 'move' ? places : [];
     const storeOf = (table: string, number: number) =>
       storeOfMoved(moved, table) ?? storeOfCopy(entry, number);
     const [captured, prerequisites] = await session.together([
@@ -66,7 +70,7 @@ export async function archiveClosure(
       backup,
       moved,
     };
-    return { closure, captured, circumstances };
+    return { closure, captured, circumstances, places };
   };
   let latest = await capture(locked.closure);
   const rows = await keepRows(session, latest.captured.rows);
@@ -74,10 +78,10 @@ export async function archiveClosure(
   // captured again.
   const closure = rows.length === 0 ? locked.closure : await locked.renew();
   if (closure !== locked.closure) latest = await capture(closure);
-  const { captured, circumstances } = latest;
+  const { captured, circumstances, places } = latest;
   const kept = { ...captured, rows };
   const digest = await writeEntry(session, entry, tables, kept, circumstances, options);
-  return { entry, digest, closure, capture: { ...kept, moved: circumstances.moved } };
+  return { entry, digest, closure, capture: { ...kept, moved: circumstances.moved, places } };
 }
 
 /** Writes the entry of a migration of which no table exists, and returns its number. */

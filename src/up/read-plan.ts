@@ -49,7 +49,7 @@ export async function planTables(
     session,
     tables.map(({ oid }) => oid),
   );
-  const { statements, obstacles } = await captureStatements(session, closure, { moves: rows === 'move' });
+  const { statements, obstacles } = await captureStatements(session, closure, { mode: rows });
   const fingerprints = [];
   for (const { oid, written, reason } of tables) {
     fingerprints.push({ table: written, fingerprint: await tableFingerprint(session, oid), reason });

@@ -23,6 +23,7 @@ import { gate } from './find-tables.ts';
 import { check } from './preconditions.ts';
 import { describePublished } from './publication-warning.ts';
 import { rehearse, survivorChanges } from './rehearse.ts';
+import { rehearseRows } from './rehearse-rows.ts';
 import { markWal } from './restore-point.ts';
 
 /**
@@ -107,6 +108,8 @@ async function dropLocked(
   };
   const archived = await archiveClosure(session, tables, locked, options, judge, known);
   const { entry, digest, closure, capture } = archived;
+  session.phase('rehearse rows');
+  const rest = await rehearseRows(session, archived);
   session.phase('drop');
   await locked.lockSurvivors();
   const place = await markWal(session, options.name, entry);
@@ -114,7 +117,7 @@ async function dropLocked(
   const changes = await survivorChanges(session, closure.survivors, capture.facts);
   await locked.check();
   session.phase('rehearse');
-  const accepted = await rehearse(session, tables, capture, options.acceptDifferences);
+  const accepted = await rehearse(session, tables, rest, options.acceptDifferences);
   if (accepted !== null) await writeAcceptance(session, entry, 'up', accepted);
   const schemaComment =
     options.schemaComment === undefined || tables[0] === undefined
