@@ -212,6 +212,29 @@ describe('locks on a database in use', function () {
     }
   });
 
+  it('copies and rehearses rows once, while others use the referenced tables', async () => {
+    await run.knex.raw(`
+      create sequence free; create sequence locked;
+      create function probe() returns bool language plpgsql as $$ begin
+        perform nextval(case when exists (
+          select from pg_locks where relation = 'public.kept'::regclass and mode = 'AccessExclusiveLock' and granted)
+          then 'public.locked' else 'public.free' end::regclass);
+        return true;
+      end $$;
+      alter table gone add check (probe());
+      insert into gone (kept_id) select 1 from generate_series(1, 10);
+      alter sequence free restart;`);
+    const user = await another();
+    await user.query('begin; insert into kept values (2)');
+    const ending = sleep(1500).then(() => user.query('commit'));
+    await run.up(reversibleDrop({ name: 'm', tables: ['gone'], rows: 'copy', lockTries: 20 }));
+    await ending;
+    const calls = await run.rows(
+      'select f.last_value::int as free, l.is_called as locked from free f, locked l',
+    );
+    expect(calls).to.deep.equal([{ free: 10, locked: false }]);
+  });
+
   it('allows reads of referenced tables during a restore', async () => {
     await run.up(migration());
     const reader = await another();

@@ -68,7 +68,7 @@ export async function restoreEntry(
   );
   say(
     `${entry.migration}: ${countOf(entry.tables.length, 'table')} ${rows.length === 0 ? '' : `with ${describeKept(rows)} `}` +
-      `restored, ${describeOutcome(entry, accepted)}`,
+      `${entry.moved.length > 0 ? 'moved back' : 'restored'}, ${describeOutcome(entry, accepted)}`,
   );
 }
 

@@ -3,7 +3,7 @@ import { changedBetween } from '../catalog/facts/row-versions.ts';
 import { isUndropError, isVerdict, sqlState, UndropError } from '../errors.ts';
 import type { Table } from '../options/table.ts';
 import type { Session } from '../session/session.ts';
-import { Changed, LetGo, type Lock, type Patience, withLockTries } from './lock-retries.ts';
+import { Changed, LetGo, type Lock, type Patience, withLockTries, withMoreLocks } from './lock-retries.ts';
 import type { ReadCommitted } from './second-connection.ts';
 import { committedVersions, refuseChanged, type Watch, watchClosure } from './watch-closure.ts';
 
@@ -38,8 +38,12 @@ export type LockMode = 'access exclusive' | 'share row exclusive' | 'share updat
  * prevent.
  */
 export interface Locked extends Watch {
-  /** Locks the survivors as DROP will do; until then they are locked only against changes of their structure. */
-  lockSurvivors(): Promise<void>;
+  /**
+   * Locks the survivors as DROP will do; until then they are locked only against changes of their structure.
+   *
+   * @param isLate whether the work so far took long, so that it is not repeated where a lock cannot be acquired at once
+   */
+  lockSurvivors(isLate?: boolean): Promise<void>;
 }
 
 /**
@@ -92,7 +96,13 @@ export async function lockClosure<T>(
         refuseUnlocked(session, closure, first);
         return closure;
       });
-      const locked = { ...watch, lockSurvivors: () => lockSurvivors(session, watch.closure, locks, ms) };
+      const survivors = watch.closure.survivors.map(({ oid }) => oid);
+      const lock = () => lockSurvivors(session, watch.closure, locks, ms);
+      const locked = {
+        ...watch,
+        lockSurvivors: (isLate = false) =>
+          isLate ? withMoreLocks(session, options, survivors, lock) : lock(),
+      };
       return work(locked).catch((error: unknown) => throwCause(watch.check, error));
     },
   );

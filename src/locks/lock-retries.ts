@@ -83,6 +83,28 @@ export async function withLockTries<T>(
     : await lockTimeout(session, oids(), options);
 }
 
+/**
+ * Acquires further locks within an attempt whose work so far took too long to be repeated: keeps the locks that it holds.
+ *
+ * @throws UndropError `lock-timeout`; LetGo and Changed, after which all is repeated
+ */
+export async function withMoreLocks(
+  session: Session,
+  options: Patience,
+  oids: readonly number[],
+  lock: () => Promise<void>,
+): Promise<void> {
+  for (let number = 1; number <= options.lockTries; number++) {
+    try {
+      return await session.attempt(lock);
+    } catch (error) {
+      if (sqlState(error) !== '55P03') throw error;
+      await sleep(50 * number + Math.random() * 150);
+    }
+  }
+  throw await lockTimeout(session, oids, options);
+}
+
 // The first relation, in locking order, that another session holds a lock on.
 const heldSql = /* sql */ `
   select l.relation::bigint as oid

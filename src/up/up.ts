@@ -65,7 +65,7 @@ async function dropTables(
   session.phase('lock');
   // DROP takes locks of its own, which may time out, and another session may change the closure: then all of this is
   // repeated.
-  const { entry, fingerprint, rows } = await lockClosure(
+  const { entry, fingerprint, rows, isMoved } = await lockClosure(
     session,
     tables,
     options,
@@ -74,7 +74,7 @@ async function dropTables(
   );
   const copied = rows.length === 0 ? '' : `${describeKept(rows)} copied, `;
   say(
-    `${options.name}: ${countOf(tables.length, 'table')} dropped, ${copied}restore rehearsed (entry ${entry}, ${fingerprint})`,
+    `${options.name}: ${countOf(tables.length, 'table')} ${isMoved ? 'moved into the archive' : 'dropped'}, ${copied}restore rehearsed (entry ${entry}, ${fingerprint})`,
   );
 }
 
@@ -92,6 +92,7 @@ interface Dropped {
   readonly entry: number;
   readonly fingerprint: string;
   readonly rows: readonly KeptRows[];
+  readonly isMoved: boolean;
 }
 
 async function dropLocked(
@@ -111,7 +112,7 @@ async function dropLocked(
   session.phase('rehearse rows');
   const rest = await rehearseRows(session, archived);
   session.phase('drop');
-  await locked.lockSurvivors();
+  await locked.lockSurvivors(capture.rows.length > 0);
   const place = await markWal(session, options.name, entry);
   await drop(session, tables, closure, capture);
   const changes = await survivorChanges(session, closure.survivors, capture.facts);
@@ -126,5 +127,5 @@ async function dropLocked(
   await amendEntry(session, entry, { digest, survivorChanges: changes, schemaComment, place });
   // What was moved was not dropped, so that others may have changed it without a lock until now.
   await (capture.moved.length > 0 ? locked.check() : locked.checkDropped());
-  return { entry, fingerprint: capture.fingerprint, rows: capture.rows };
+  return { entry, fingerprint: capture.fingerprint, rows: capture.rows, isMoved: capture.moved.length > 0 };
 }
