@@ -228,6 +228,29 @@ describe('tables that are moved', () => {
       );
     });
 
+    it('require the privilege to create a schema', async () => {
+      await run.knex.raw(`
+        create role moves_owner login;
+        create schema undrop authorization moves_owner;
+        grant all on schema public to moves_owner;
+        alter table big owner to moves_owner; alter table kid owner to moves_owner; alter table parent owner to moves_owner;
+        alter statistics big_s owner to moves_owner; alter view sums owner to moves_owner;
+        alter function note() owner to moves_owner; alter publication pub owner to moves_owner`);
+      const owner = runner(server.url(database.name, 'moves_owner'));
+      try {
+        const { next } = await refusalOf(owner.up(make()), 'insufficient-privilege');
+        const [grant = ''] = /grant create on database \S+ to \w+/.exec(next) ?? [];
+        await run.knex.raw(grant);
+        const before = [await wholeText(database.url), await physical(run)];
+        await quietly(() => owner.up(make()));
+        await quietly(() => owner.down(make()));
+        expect([await wholeText(database.url), await physical(run)]).to.deep.equal(before);
+      } finally {
+        await owner.end();
+        await run.knex.raw('drop owned by moves_owner cascade; drop role moves_owner');
+      }
+    });
+
     it('come back one by one', async () => {
       await run.knex.raw('create table other (id int primary key, big int references big)');
       await run.knex.raw('insert into other values (1, 7)');

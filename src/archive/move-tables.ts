@@ -1,5 +1,6 @@
 import type { Statement } from '../capture/capture.ts';
 import { sqlState, UndropError } from '../errors.ts';
+import { identifier } from '../options/table-name.ts';
 import type { Session } from '../session/session.ts';
 import type { MovedSchema } from './moved-schemas.ts';
 import { closeSchema } from './revoke-rights.ts';
@@ -124,7 +125,7 @@ function mayNotMove({ database, role }: Session, store: string, cause: unknown):
     subject: store,
     message: `The role ${role} may not create the schema ${store} in ${database}.`,
     reason: "With rows: 'move', tables are moved into a schema of the archive of their own.",
-    next: `Ask the owner of the database to run: grant create on database ${database} to ${role}; or use rows: 'copy'.`,
+    next: `Ask the owner of the database to run: grant create on database ${identifier(database)} to ${identifier(role)}; or use rows: 'copy'.`,
     cause,
   });
 }

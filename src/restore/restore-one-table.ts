@@ -119,7 +119,7 @@ function optionsOf({ migration, tables, moved }: Entry, accept: string | undefin
   const rows = moved.length === 0 ? 'copy' : 'move';
   return parseOptions(
     { name: migration, tables: tables.map(({ written }) => written), dependents: 'cascade', rows },
-    { UNDROP_ACCEPT_DIFFERENCES: accept },
+    { UNDROP_ACCEPT_DIFFERENCES: accept, UNDROP_COPY_LIMIT: 'off' },
   );
 }
 

@@ -24,7 +24,7 @@ export async function tryTable(
   // Without the environment variables, which apply to migrations.
   const options = parseOptions(
     { name: `roundtrip of ${table}`, tables: [table], dependents: 'cascade', rows },
-    {},
+    { UNDROP_COPY_LIMIT: 'off' },
   );
   const oid = () =>
     inSession(knex, async (session) => {
