@@ -30,7 +30,7 @@ export interface DropOptions {
    */
   rows?: 'refuse' | 'copy' | 'move';
   /**
-   * How long the archive should keep the entry: `30d`. `status`, `verify` and `archive --list` report an entry that is
+   * How long the archive should keep the entry: `30d`. `status` and `archive --list` report an entry that is
    * older; nothing removes it by itself. Default: no limit.
    */
   keepFor?: string;

@@ -6,6 +6,7 @@ import { readPresent } from '../catalog/present.ts';
 import { type ErrorCode, UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import { list } from '../text/units.ts';
+import { checkArchived } from './archived.ts';
 import { checkCode } from './code.ts';
 import { compareWithRecord } from './compare-record.ts';
 import type { Check } from './format.ts';
@@ -45,6 +46,7 @@ export async function verifyDatabase(
     ...checkAccepted(entries),
     await checkComments(session, open),
     await checkViews(session),
+    ...(await checkArchived(session, open)),
     ...(await checkFunctions(session, open)),
     await checkCode(code, open, strict),
     describeUnseen(record),
