@@ -18,7 +18,7 @@ import { verifyDatabase } from '../src/verify/verify.ts';
 import { inCase, needsCase, readCases, readSomeCases } from './support/case-folders.ts';
 import { expectSame, look } from './support/judges.ts';
 import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
-import { wholeText } from './support/pg-dump.ts';
+import { pgDump, wholeText } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
 // Tables of these cases are children of a table that stays, or use types, functions or operators that depend on their
@@ -235,6 +235,21 @@ describe('tables that are moved', () => {
       expect(costs?.description).to.match(
         /^public.big: about 200,100 rows, \d+ MB; copy writes \d+ MB; move writes less than 1 MB; advised: move$/,
       );
+    });
+
+    it('come back in a database that was restored from a dump', async () => {
+      await quietly(() => run.up(make()));
+      const copy = await server.createDatabase();
+      const other = runner(copy.url);
+      try {
+        await server.sql(copy.name, await pgDump(database.url, ['--inserts']));
+        await quietly(() => other.down(make()));
+        await quietly(() => run.down(make()));
+        expect(await wholeText(copy.url)).to.equal(await wholeText(database.url));
+      } finally {
+        await other.end();
+        await server.dropDatabase(copy.name);
+      }
     });
 
     it('require the privilege to create a schema', async () => {

@@ -61,22 +61,28 @@ async function readMoves(
   ]);
 }
 
+// In a database that was restored from a dump, the tables have other OIDs, as the archive itself has.
 const lostSql = /* sql */ `
   select pg_catalog.format('%I.%I', m.schema, m.name) as name
-  from pg_catalog.jsonb_to_recordset($1::jsonb) as m (schema text, store text, name text, oid oid)
-  where not exists (
+  from undrop.drops as d
+  cross join lateral pg_catalog.jsonb_to_recordset($2::jsonb) as m (schema text, store text, name text, oid oid)
+  where d.id = $1 and not exists (
     select from pg_catalog.pg_class as c
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-    where n.nspname = m.store and c.relname = m.name and c.oid = m.oid)
+    where n.nspname = m.store and c.relname = m.name
+      and (c.oid = m.oid or d.archive_oid <> 'undrop.drops'::pg_catalog.regclass))
   order by 1`;
 
-/** @throws UndropError `archive-damaged` where a moved table is no longer where it was moved to */
-export async function checkMoved(session: Session, moved: readonly MovedSchema[]): Promise<void> {
+/** @throws UndropError `archive-damaged` where a moved table of the entry is no longer where it was moved to */
+export async function checkMoved(
+  session: Session,
+  { id, moved }: { readonly id: number; readonly moved: readonly MovedSchema[] },
+): Promise<void> {
   if (moved.length === 0) return;
   const tables = moved.flatMap(({ schema, store, tables }) =>
     tables.map((table) => ({ schema, store, ...table })),
   );
-  const lost = await session.read<{ name: string }>(lostSql, [JSON.stringify(tables)]);
+  const lost = await session.read<{ name: string }>(lostSql, [id, JSON.stringify(tables)]);
   if (lost.length === 0) return;
   const names = lost.map(({ name }) => name).join(', ');
   throw new UndropError('archive-damaged', {
@@ -90,16 +96,16 @@ export async function checkMoved(session: Session, moved: readonly MovedSchema[]
 const remainingSql = /* sql */ `
   select case c.relkind when 'f' then 'foreign table' else 'table' end as kind,
     pg_catalog.format('%I.%I', n.nspname, c.relname) as name
-  from pg_catalog.jsonb_to_recordset($1::jsonb) as m (store text, oid oid)
-  join pg_catalog.pg_class as c on c.oid = m.oid
-  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace and n.nspname = m.store
+  from pg_catalog.jsonb_to_recordset($1::jsonb) as m (store text, name text)
+  join pg_catalog.pg_namespace as n on n.nspname = m.store
+  join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = m.name
   where not exists (select from pg_catalog.pg_inherits as h where h.inhrelid = c.oid and c.relispartition)
   order by 2`;
 
 /** Drops moved tables, with their rows, and their schemas. */
 export async function dropMoved(session: Session, moved: readonly MovedSchema[]): Promise<void> {
   if (moved.length === 0) return;
-  const tables = moved.flatMap(({ store, tables }) => tables.map(({ oid }) => ({ store, oid })));
+  const tables = moved.flatMap(({ store, tables }) => tables.map(({ name }) => ({ store, name })));
   const remaining = await session.read<{ kind: string; name: string }>(remainingSql, [
     JSON.stringify(tables),
   ]);

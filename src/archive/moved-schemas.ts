@@ -23,9 +23,9 @@ export function movedBytesSql(entry: string): string {
   return /* sql */ `(
       select coalesce(pg_catalog.sum(pg_catalog.pg_total_relation_size(c.oid)), 0)
       from pg_catalog.jsonb_to_recordset(${movedSql(entry)}) as m (store text, tables jsonb)
-      cross join lateral pg_catalog.jsonb_to_recordset(m.tables) as t (oid oid)
-      join pg_catalog.pg_class as c on c.oid = t.oid
-      join pg_catalog.pg_namespace as n on n.oid = c.relnamespace and n.nspname = m.store)`;
+      cross join lateral pg_catalog.jsonb_to_recordset(m.tables) as t (name text)
+      join pg_catalog.pg_namespace as n on n.nspname = m.store
+      join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = t.name)`;
 }
 
 const planSql = /* sql */ `

@@ -158,7 +158,7 @@ export async function readReplay(
   refuseGivenUp(entry);
   const capture = await loadCapture(session, entry);
   await checkStores(session, capture.rows);
-  await checkMoved(session, entry.moved);
+  await checkMoved(session, entry);
   await checkNames(session, capture.facts);
   await checkPrerequisites(session, entry.prerequisites);
   const statements = await withMoves(session, capture.statements, entry.moved);

@@ -118,7 +118,7 @@ async function judge(
   const unaccepted = { entry, accepted: null };
   try {
     const { facts: dropped, statements, rows: copied } = await loadCapture(session, entry);
-    const rows = [...copied, ...(await digestMoved(session, statements, entry.moved))];
+    const rows = [...copied, ...(await digestMoved(session, statements, entry))];
     const about = { ...unaccepted, tables: tablesIn(dropped) };
     if (absent.length > 0) {
       const reason = `These tables do not exist: ${absent.join(', ')}.`;
@@ -158,11 +158,11 @@ async function judge(
 async function digestMoved(
   session: Session,
   statements: readonly Statement[],
-  moved: Entry['moved'],
+  entry: Entry,
 ): Promise<KeptRows[]> {
-  await checkMoved(session, moved);
+  await checkMoved(session, entry);
   const rows: KeptRows[] = [];
-  for (const { table, store } of movedRows(statements, moved))
+  for (const { table, store } of movedRows(statements, entry.moved))
     rows.push({ table, store, ...(await digestRows(session, store)) });
   return rows;
 }

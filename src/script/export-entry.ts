@@ -35,7 +35,7 @@ export interface Exported {
 export async function exportEntry(session: Session, entry: Entry, folder: string): Promise<Exported> {
   const { statements, rows } = await loadCapture(session, entry);
   await checkStores(session, rows);
-  await checkMoved(session, entry.moved);
+  await checkMoved(session, entry);
   const kept = new Map<string, Stored>(
     [...rows, ...movedRows(statements, entry.moved)].map((own) => [own.table, own]),
   );

@@ -12,12 +12,12 @@ export async function checkArchived(session: Session, open: readonly KeptEntry[]
   const held = open.filter(({ moved, givenUp }) => givenUp === null && moved.length > 0);
   if (held.length === 0) return [];
   const lost: string[] = [];
-  for (const { migration, moved } of held) {
+  for (const entry of held) {
     try {
-      await checkMoved(session, moved);
+      await checkMoved(session, entry);
     } catch (error) {
       if (!isUndropError(error)) throw error;
-      lost.push(`${migration}: ${error.message}`);
+      lost.push(`${entry.migration}: ${error.message}`);
     }
   }
   const found = held.map(({ migration, note }) => `${migration}: ${note}`);
