@@ -17,7 +17,7 @@ import { adviseRows } from '../src/up/row-costs.ts';
 import { verifyDatabase } from '../src/verify/verify.ts';
 import { inCase, needsCase, readCases, readSomeCases } from './support/case-folders.ts';
 import { expectSame, look } from './support/judges.ts';
-import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
+import { type Runner, refusalOf, runner, said, withEnvironment } from './support/migrate.ts';
 import { pgDump, wholeText } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
@@ -136,6 +136,10 @@ describe('tables that are moved', () => {
         select n.nspname as schema, has_schema_privilege('pg_monitor', n.oid, 'usage') as usage
         from pg_namespace n where n.nspname ~ '^undrop_moved'`);
       expect(rights).to.deep.equal([{ schema: 'undrop_moved_1_1', usage: false }]);
+      await run.knex.raw('grant usage on schema undrop_moved_1_1 to public');
+      expect(await said(() => run.down(make()))).to.include(
+        'PUBLIC may use the schema undrop_moved_1_1, which holds dropped rows: revoked',
+      );
     });
 
     it('come back with rows that others may not have removed meanwhile', async () => {

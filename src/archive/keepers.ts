@@ -1,3 +1,4 @@
+import { inArchiveSql } from '../catalog/archive-schemas.ts';
 import { UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import { say } from '../text/log.ts';
@@ -7,7 +8,7 @@ interface Stranger {
   readonly line: string;
   /** The statement that removes the privilege. */
   readonly sql: string;
-  /** Whether the privilege is only SELECT on dropped rows, and this role may revoke it. */
+  /** Whether the privilege is only SELECT on dropped rows, or USAGE of their schema, and this role may revoke it. */
   readonly healed: boolean;
 }
 
@@ -57,6 +58,14 @@ const strangersSql = /* sql */ `
     union
     select t.grantee, t.relowner, t.privilege_type, pg_catalog.format('table undrop.%I', t.relname), 'on'
     from tables as t where t.privilege_type is not null
+    union
+    -- moved tables keep their privileges, which are without effect as long as nobody can use the schema
+    select e.grantee, n.nspowner, e.privilege_type, pg_catalog.format('schema %I', n.nspname),
+      case e.privilege_type when 'CREATE' then 'in' else 'the' end
+    from pg_catalog.pg_namespace as n
+    cross join lateral pg_catalog.aclexplode(n.nspacl) as e
+    where n.nspname <> 'undrop' and ${inArchiveSql('n.nspname')} and e.grantee <> n.nspowner
+      and e.grantee not in (select k.oid from keepers as k)
   )
   select pg_catalog.format('schema undrop belongs to %I', pg_catalog.pg_get_userbyid(p.nspowner)) as line,
     pg_catalog.format('alter schema undrop owner to %I', current_user) as sql, false as healed
@@ -68,16 +77,16 @@ const strangersSql = /* sql */ `
   union
   select pg_catalog.format('%s may %s %s %s',
       case g.grantee when 0 then 'PUBLIC' else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) end,
-      pg_catalog.lower(g.privilege_type), g.preposition, g.object),
+      case g.privilege_type when 'USAGE' then 'use' else pg_catalog.lower(g.privilege_type) end, g.preposition, g.object),
     pg_catalog.format('revoke %s on %s from %s cascade', pg_catalog.lower(g.privilege_type), g.object,
       case g.grantee when 0 then 'public' else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) end),
-    g.privilege_type = 'SELECT' and pg_catalog.pg_has_role(g.owner, 'usage')
+    g.privilege_type in ('SELECT', 'USAGE') and pg_catalog.pg_has_role(g.owner, 'usage')
   from grants as g
   order by 1`;
 
 /**
  * Checks that no role but the keepers can write to the archive, or read the rows of dropped tables. SELECT on dropped
- * rows is revoked, with a line in the log.
+ * rows and USAGE of their schema are revoked, with a line in the log.
  *
  * @throws UndropError `archive-damaged`, listing the other privileges
  */
