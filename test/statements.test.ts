@@ -95,6 +95,11 @@ describe('statements', () => {
     await statements.run('delete from t');
   });
 
+  it('give the rows of the last one, if they are sent in one text', async () => {
+    expect(await statements.run('select 1 as one; select 2 as two')).to.deep.equal([{ two: '2' }]);
+    expect(await statements.run('select 1 as one; delete from t')).to.deep.equal([]);
+  });
+
   for (const value of [
     null,
     '',

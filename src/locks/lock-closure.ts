@@ -88,14 +88,15 @@ export async function lockClosure<T>(
       const check = async () =>
         refuseChanged(changedBetween(versions, await committedVersions(committed, reach)));
       await takeLocks(session, first, ms).catch((error: unknown) => throwCause(check, error));
-      await check();
-      const watch = await watchClosure(reach, versions, committed, async () => {
+      const read = async () => {
         await refuseRenamed(session, tables);
         const closure = await readClosure(session, oids);
         refuseGrown(closure, reach);
         refuseUnlocked(session, closure, first);
         return closure;
-      });
+      };
+      // The check reads on the second connection meanwhile.
+      const [watch] = await session.together([watchClosure(reach, versions, committed, read), check()]);
       const survivors = watch.closure.survivors.map(({ oid }) => oid);
       const lock = () => lockSurvivors(session, watch.closure, locks, ms);
       const locked = {

@@ -12,35 +12,32 @@ export type ReadCommitted = <T>(read: (other: Pick<Session, 'read'>) => Promise<
  * Does work while a second connection is open, with the settings of the first. A transaction sees its own changes, and
  * so cannot tell whether another session has changed the same rows. The connection is opened while the work starts.
  *
- * @param work must await `opened` before it changes anything; undefined on an embedded server, which has no other sessions
+ * @param work must read committed data before it changes anything: only then is it known that the connection is open, to
+ * the same server. `committed` is undefined on an embedded server, which has no other sessions
  * @throws UndropError `no-connection` if a second connection cannot be opened, `unsupported-server` if it reaches
  * another server; whatever `work` throws
  */
 export async function withSecondConnection<T>(
   knex: Knex,
   session: Session,
-  work: (opened: Promise<ReadCommitted | undefined>) => Promise<T>,
+  work: (committed: ReadCommitted | undefined) => Promise<T>,
 ): Promise<T> {
-  if (!session.server.shared) return work(Promise.resolve(undefined));
-  const identity = await identify(session);
+  if (!session.server.shared) return work(undefined);
+  const [row] = await session.read<{ identity: string }>(identitySql);
   const pool = createKnex(secondConfig(knex));
   const opening: Promise<Connection> = pool.client.acquireConnection();
   const opened = opening.then(
-    async (connection) => {
-      const committed = reader(connection, (other) => {
-        if (other !== identity) throw anotherServer(session);
-      });
-      await committed(async () => undefined);
-      return committed;
-    },
+    (connection) =>
+      reader(connection, (identity) => {
+        if (identity !== row?.identity) throw anotherServer(session);
+      }),
     (error: unknown) => Promise.reject(noSecond(session, error)),
   );
-  // The error is thrown where `work` awaits the connection.
+  // The error is thrown where `work` reads.
   opened.catch(() => undefined);
   try {
-    return await work(opened);
+    return await work(async (read) => (await opened)(read));
   } finally {
-    await opened.catch(() => undefined);
     await opening.then(
       (connection) => pool.client.releaseConnection(connection),
       () => undefined,
@@ -73,12 +70,12 @@ const silent = () => undefined;
  *
  * @param check receives the identity of the server, which a pooler may change from one transaction to the next
  */
-function reader(connection: Connection, check: (identity: string | undefined) => void): ReadCommitted {
+function reader(connection: Connection, check: (identity: unknown) => void): ReadCommitted {
   const statements = statementsOn(connection);
   return async (read) => {
     try {
-      await statements.run(`begin isolation level read committed; ${setSql}`);
-      check(await identify(statements));
+      const [row] = await statements.run(`begin isolation level read committed; ${setSql}; ${identitySql}`);
+      check(row?.identity);
       const result = await read(statements);
       await statements.run('commit');
       return result;
@@ -96,11 +93,6 @@ const identitySql = /* sql */ `
   select pg_catalog.concat_ws(' ', extract(epoch from pg_catalog.pg_postmaster_start_time()), d.oid) as identity
   from pg_catalog.pg_database as d
   where d.datname = pg_catalog.current_database()`;
-
-async function identify(session: Pick<Session, 'read'>): Promise<string | undefined> {
-  const [row] = await session.read<{ identity: string }>(identitySql);
-  return row?.identity;
-}
 
 function noSecond({ database }: Session, cause: unknown): UndropError {
   return new UndropError('no-connection', {

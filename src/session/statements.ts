@@ -11,14 +11,18 @@ export interface Connection {
    * https://node-postgres.com/features/pipelining
    */
   readonly pipeline?: boolean;
-  query(config: { text: string; values?: readonly unknown[]; types: object }): Promise<{ rows: Rows }>;
+  query(config: { text: string; values?: readonly unknown[]; types: object }): Promise<Result | Result[]>;
   query<Stream extends Submittable>(stream: Stream): Stream;
   end(): Promise<void>;
 }
 
+interface Result {
+  readonly rows: Rows;
+}
+
 /** Sends statements on one connection in order. */
 export interface Statements {
-  /** Runs one statement with parameters, or several without, which return no rows. */
+  /** Runs one statement with parameters, or several without. Returns the rows of the last one. */
   run(text: string, values?: readonly unknown[]): Promise<Rows>;
   /** Returns the rows of one query, with values as in JSON. */
   read<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]>;
@@ -56,9 +60,9 @@ export function statementsOn(connection: Connection): Statements {
 
   const send = async (text: string, values?: readonly unknown[]): Promise<Rows> => {
     try {
-      const { rows } = await connection.query({ text, ...(values && { values }), types: asText });
+      const result = await connection.query({ text, ...(values && { values }), types: asText });
       failure = undefined;
-      return rows;
+      return [result].flat().at(-1)?.rows ?? [];
     } catch (error) {
       const cause = causeOf(error);
       // An error of the driver, such as `query_timeout`. The server may still run the statement, so the connection must not

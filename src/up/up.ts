@@ -15,6 +15,7 @@ import type { Table } from '../options/table.ts';
 import { checkDeferred } from '../session/deferred-constraints.ts';
 import { inSession, type Session } from '../session/session.ts';
 import { say } from '../text/log.ts';
+import { together } from '../text/together.ts';
 import { countOf } from '../text/units.ts';
 import { approvedTables, checkFingerprints } from './approve.ts';
 import { archiveClosure, archiveNothing, type Known } from './archive-closure.ts';
@@ -37,8 +38,8 @@ export async function up(knex: Knex, options: Options): Promise<void> {
     const ledger = await findUsedLedger(session, knex);
     const done = await findDone(session, { options, ledger });
     if (done === undefined)
-      await withSecondConnection(knex, session, (opened) =>
-        dropTables(session, options, ledger ?? null, opened),
+      await withSecondConnection(knex, session, (committed) =>
+        dropTables(session, options, ledger ?? null, committed),
       );
     else say(`${options.name}: already dropped on ${done.droppedAt} (entry ${done.id}); nothing to do`);
   });
@@ -48,7 +49,7 @@ async function dropTables(
   session: Session,
   options: Options,
   ledger: string | null,
-  opened: Promise<ReadCommitted | undefined>,
+  committed: ReadCommitted | undefined,
 ): Promise<void> {
   session.phase('gate');
   const published = await describePublished(session);
@@ -61,7 +62,6 @@ async function dropTables(
   }
   const backup = await requireBackup(session, tables, options);
   await checkDeferred(session, `${options.name} drops tables`, () => findReach(session, tables));
-  const committed = await opened;
   session.phase('lock');
   // DROP takes locks of its own, which may time out, and another session may change the closure: then all of this is
   // repeated.
@@ -116,9 +116,12 @@ async function dropLocked(
   const place = await markWal(session, options.name, entry);
   await drop(session, tables, closure, capture);
   const changes = await survivorChanges(session, closure.survivors, capture.facts);
-  await locked.check();
   session.phase('rehearse');
-  const accepted = await rehearse(session, tables, rest, options.acceptDifferences);
+  // The check reads on the second connection meanwhile.
+  const [accepted] = await together([
+    rehearse(session, tables, rest, options.acceptDifferences),
+    locked.check(),
+  ]);
   if (accepted !== null) await writeAcceptance(session, entry, 'up', accepted);
   const schemaComment =
     options.schemaComment === undefined || tables[0] === undefined

@@ -21,18 +21,13 @@ export async function readVersions(session: Reading, reach: Reach): Promise<Vers
   const relations = members.filter(({ catalog }) => catalog === 'pg_class').map(({ objid }) => objid);
   const survivors = reach.survivors.map(({ oid }) => oid);
   const values = [[...relations, ...survivors], classids, objids];
-  return {
-    own: await select(session, ownRows(members), values),
-    needing: await readNeeding(session, reach),
-  };
+  return select(session, [...ownRows(members), needingRows(2)], values);
 }
 
 /** Reads only the versions of rows of objects that depend on these. */
-export function readNeeding(session: Reading, reach: Reach): Promise<Versions['needing']> {
+export async function readNeeding(session: Reading, reach: Reach): Promise<Versions['needing']> {
   const { classids, objids } = membersOf(reach);
-  const where = isMember('t.refclassid', 't.refobjid', 1);
-  const rows = versionsIn('pg_depend', ['t.refclassid', 't.refobjid', ''], where);
-  return select(session, [rows], [classids, objids]);
+  return (await select(session, [needingRows(1)], [classids, objids])).needing;
 }
 
 /** Returns the objects whose versions have changed, including added and removed ones. */
@@ -58,14 +53,16 @@ async function select(
   session: Reading,
   rows: readonly string[],
   values: readonly unknown[],
-): Promise<ReadonlyMap<ObjectKey, string>> {
+): Promise<Versions> {
   const sql = /* sql */ `
-    select v.key, pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
+    select v.part, v.key, pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
       pg_catalog.string_agg(v.version, ',' order by v.version), 'UTF8')), 'hex') as versions
     from (${rows.join('\nunion all\n')}) as v
-    group by v.key`;
-  const found = await session.read<{ key: ObjectKey; versions: string }>(sql, values);
-  return new Map(found.map(({ key, versions }) => [key, versions]));
+    group by v.part, v.key`;
+  const versions = { own: new Map<ObjectKey, string>(), needing: new Map<ObjectKey, string>() };
+  const found = await session.read<{ part: keyof Versions; key: ObjectKey; versions: string }>(sql, values);
+  for (const { part, key, versions: text } of found) versions[part].set(key, text);
+  return versions;
 }
 
 // The dependencies of an object are among its own rows.
@@ -81,18 +78,28 @@ function ownRows(members: readonly Reached[]): string[] {
   return [...known, ...others];
 }
 
-function versionsIn(catalog: string, identity: Rows['identity'], where: string): string {
+/** @param first the number of the parameter with the classes of all members; the next one holds their OIDs */
+function needingRows(first: number): string {
+  const where = isMember('t.refclassid', 't.refobjid', first);
+  return versionsIn('pg_depend', ['t.refclassid', 't.refobjid', ''], where, 'needing');
+}
+
+function versionsIn(
+  catalog: string,
+  identity: Rows['identity'],
+  where: string,
+  part: keyof Versions = 'own',
+): string {
   const key =
     typeof identity === 'string'
       ? identity
       : `pg_catalog.concat(${identity[0]}::oid, '/', ${identity[1]}::oid)`;
   return /* sql */ `
-    select ${key} as key, pg_catalog.concat('${catalog} ', t.xmin) as version
+    select '${part}' as part, ${key} as key, pg_catalog.concat('${catalog} ', t.xmin) as version
     from pg_catalog.${catalog} as t
     where ${where}`;
 }
 
-/** @param first the number of the parameter with the classes of all members; the next one holds their OIDs */
 function isMember(classid: string, objid: string, first: number): string {
   return /* sql */ `(${classid}, ${objid}) in (
     select m.classid, m.objid from unnest($${first}::oid[], $${first + 1}::oid[]) as m (classid, objid))`;
