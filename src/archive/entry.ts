@@ -98,6 +98,38 @@ export async function holdEntry(session: Session, id: number): Promise<Entry | u
   return entry;
 }
 
+const rowsSql = /* sql */ `
+  select table_name as table, store, count::text as count, digest
+  from undrop.rows where drop_id = $1 order by position`;
+
+// The column `moved` exists since the fifth format.
+const statementsSql = /* sql */ `
+  select s.kind, s.identity, s.sql, pg_catalog.to_jsonb(s) -> 'moved' as moved
+  from undrop.statements as s
+  where s.drop_id = $1
+  order by s.position`;
+
+// One statement for all parts, which are long only in large entries.
+const captureSql = /* sql */ `
+  select d.digest, ${headSql} as head,
+    ${listOf(statementsSql)} as statements,
+    ${listOf('select catalog, identity, columns from undrop.facts where drop_id = $1 order by position')} as facts,
+    ${listOf(rowsSql)} as rows
+  from undrop.drops as d
+  where d.id = $1`;
+
+function listOf(sql: string): string {
+  return `(select coalesce(pg_catalog.json_agg(l), '[]') from (${sql}) as l)`;
+}
+
+interface Kept {
+  readonly digest: string;
+  readonly head: string;
+  readonly statements: (Omit<Statement, 'moved'> & { moved: boolean | null })[];
+  readonly facts: Fact[];
+  readonly rows: KeptRows[];
+}
+
 /**
  * Reads the capture of an entry.
  *
@@ -107,33 +139,17 @@ export async function loadCapture(
   session: Session,
   entry: Entry,
 ): Promise<{ statements: Statement[]; facts: Fact[]; rows: KeptRows[] }> {
-  const statements = await readStatements(session, entry.id);
-  const facts = await session.read<Fact>(
-    'select catalog, identity, columns from undrop.facts where drop_id = $1 order by position',
-    [entry.id],
-  );
-  const rows = await readRows(session, entry.id);
-  const [kept] = await session.read<{ digest: string; head: string }>(
-    `select d.digest, ${headSql} as head from undrop.drops as d where d.id = $1`,
-    [entry.id],
+  const [kept] = await session.read<Kept>(captureSql, [entry.id]);
+  if (kept === undefined) throw damaged(entry.migration);
+  const { facts, rows } = kept;
+  const statements = kept.statements.map(({ moved, ...statement }) =>
+    moved === true ? { ...statement, moved } : statement,
   );
   // Older entries have a checksum of the capture only.
-  const [capture, head = kept?.head] = kept?.digest.split('.') ?? [];
-  if (capture === digestOf(statements, facts, rows) && head === kept?.head)
+  const [capture, head = kept.head] = kept.digest.split('.');
+  if (capture === digestOf(statements, facts, rows) && head === kept.head)
     return { statements: refreshLast(statements), facts: facts.map(inCurrentForm), rows };
   throw damaged(entry.migration);
-}
-
-// The column `moved` exists since the fifth format.
-const statementsSql = /* sql */ `
-  select s.kind, s.identity, s.sql, pg_catalog.to_jsonb(s) -> 'moved' as moved
-  from undrop.statements as s
-  where s.drop_id = $1
-  order by s.position`;
-
-async function readStatements(session: Session, id: number): Promise<Statement[]> {
-  const found = await session.read<Statement & { moved: boolean | null }>(statementsSql, [id]);
-  return found.map(({ moved, ...statement }) => (moved === true ? { ...statement, moved } : statement));
 }
 
 /** The error for an entry that was changed after it was written. */
@@ -150,10 +166,6 @@ export function damaged(migration: string): UndropError {
 function inCurrentForm({ columns, ...fact }: Fact): Fact {
   return withoutCopies({ ...fact, columns: dropInternalOptions(columns) });
 }
-
-const rowsSql = /* sql */ `
-  select table_name as table, store, count::text as count, digest
-  from undrop.rows where drop_id = $1 order by position`;
 
 function readRows(session: Session, id: number): Promise<KeptRows[]> {
   return session.read<KeptRows>(rowsSql, [id]);

@@ -57,12 +57,15 @@ export async function writeEntry(
   circumstances: Circumstances,
   options: Options,
 ): Promise<string> {
+  const written = writeDrop(session, id, tables, capture.fingerprint, circumstances, options);
   const [digest] = await session.together([
-    // Computed while the server works on the statements below.
-    setImmediate().then(() => digestOf(capture.statements, capture.facts.own, capture.rows)),
-    writeDrop(session, id, tables, capture.fingerprint, circumstances, options),
-    writeStatements(session, id, capture.statements),
+    // Computed while the server writes the facts, which takes longest.
+    written
+      .then(() => setImmediate())
+      .then(() => digestOf(capture.statements, capture.facts.own, capture.rows)),
+    written,
     writeFacts(session, id, capture.facts.own),
+    writeStatements(session, id, capture.statements),
     writeRows(session, id, capture.rows),
     writeEvidence(session, id, tables),
   ]);

@@ -8,6 +8,7 @@ const presentSql = /* sql */ `
 
 /** Returns those of the qualified names that belong to an existing relation. */
 export async function readPresent(session: Session, names: readonly string[]): Promise<string[]> {
+  if (names.length === 0) return [];
   const rows = await session.read<{ name: string }>(presentSql, [names]);
   return rows.map(({ name }) => name);
 }

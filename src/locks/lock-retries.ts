@@ -46,6 +46,7 @@ const startSql = /* sql */ `
  * the last two, the function waits for a held lock for up to `lockTimeoutMs`, while it holds no other lock.
  *
  * @param asked returns the locks that the work acquires
+ * @param work acquires them first, by `takeLocks`, which sets `lock_timeout`
  * @throws UndropError `lock-timeout`, which names the sessions that hold the locks; `drop-differs`, which names the
  * objects that other sessions changed
  */
@@ -69,7 +70,6 @@ export async function withLockTries<T>(
     try {
       return await session.attempt(async () => {
         if (awaited !== undefined) await waitFor(session, awaited, options.lockTimeoutMs);
-        await session.run(`set local lock_timeout = ${ms}`);
         return work({ number, ms });
       });
     } catch (error) {

@@ -1,5 +1,4 @@
 import { sqlState, UndropError } from '../errors.ts';
-import { together } from '../text/together.ts';
 
 /**
  * Settings that the deparsing functions and the replay depend on.
@@ -78,7 +77,7 @@ export const setAll = /* sql */ `
   from pg_catalog.jsonb_each_text($1::jsonb) as s
   where pg_catalog.current_setting(s.key, true) is not null`;
 
-const pinned = JSON.stringify({ ...pins, ...howToRead });
+const pinned: Readonly<Record<string, string>> = { ...pins, ...howToRead };
 
 /** The state of the session before its settings were pinned. */
 export interface Found {
@@ -93,16 +92,20 @@ export interface Found {
   readonly settings: string;
   /** Names and values of settings that are not safe, as JSON. */
   readonly unsafe: string | null;
+  /** The interval at which the server checks whether the client is still connected; `0` for never. */
+  readonly checkInterval: string | null;
 }
 
-/** Runs a statement. Statements passed at the same time run one after the other. */
+/** Runs one statement with parameters, or several without. Returns the rows of all of them. */
 type Run = (text: string, values?: readonly unknown[]) => Promise<Record<string, string | null>[]>;
 
-const encodingSql = `select pg_catalog.current_setting('client_encoding') as setting`;
-
+// The search path may contain any characters, so the encoding is set before it is read.
 const pathSql = /* sql */ `
+  select pg_catalog.current_setting('client_encoding') as setting;
+  set local client_encoding = ${pins.client_encoding};
   select pg_catalog.current_setting('search_path') as setting,
-    pg_catalog.array_to_json(pg_catalog.current_schemas(false)) as schemas`;
+    pg_catalog.array_to_json(pg_catalog.current_schemas(false)) as schemas;
+  set local search_path = ${pins.search_path}`;
 
 const foundSql = /* sql */ `
   select pg_catalog.current_setting('server_version') as version,
@@ -116,24 +119,19 @@ const foundSql = /* sql */ `
      where pg_catalog.current_setting(s.name, true) is not null) as settings,
     (select pg_catalog.json_object_agg(s.key, pg_catalog.current_setting(s.key, true))::text
      from pg_catalog.jsonb_each_text($2::jsonb) as s
-     where pg_catalog.current_setting(s.key, true) <> s.value) as unsafe`;
+     where pg_catalog.current_setting(s.key, true) <> s.value) as unsafe,
+    pg_catalog.current_setting('client_connection_check_interval', true) as "checkInterval"`;
 
 /**
- * Pins the settings and returns their previous values. No name may be looked up in the user's search path, where a
- * function or operator could be taken for a built-in one. This includes the query that reads the settings, so the path
- * is read first, by a query in which all names are qualified.
+ * Pins the search path and reads the settings. No name may be looked up in the user's search path, where a function or
+ * operator could be taken for a built-in one. This includes the query that reads the settings, so the path is read first,
+ * by a query in which all names are qualified.
  */
-export async function pin(run: Run): Promise<Found> {
-  const [[encoding], , [path], , [found]] = await together([
-    run(encodingSql),
-    run(`set local client_encoding = ${pins.client_encoding}`),
-    run(pathSql),
-    run(`set local search_path = ${pins.search_path}`),
-    run(foundSql, [
-      [...Object.keys(JSON.parse(pinned)), 'lock_timeout', 'application_name'],
-      JSON.stringify(safe),
-    ]),
-    run(setAll, [pinned]),
+export async function find(run: Run): Promise<Found> {
+  const [encoding, path] = await run(pathSql);
+  const [found] = await run(foundSql, [
+    [...Object.keys(pinned), 'lock_timeout', 'application_name'],
+    JSON.stringify(safe),
   ]);
   const settings = {
     ...JSON.parse(found?.settings ?? '{}'),
@@ -148,21 +146,43 @@ export async function pin(run: Run): Promise<Found> {
 }
 
 /**
- * Gives unsafe settings their safe values until the transaction ends.
+ * Pins the settings until the transaction ends.
  *
+ * @param looksForClients whether the server can check that the client is still connected. Otherwise, the locks of a client
+ * that was killed are held until its statement ends.
+ * @param onlyReads whether unsafe settings may stay
  * @returns the previous values of all settings, as JSON
- * @throws UndropError `insufficient-privilege` if the role may not set them
+ * @throws UndropError `insufficient-privilege` if the role may not set unsafe settings
  */
-export async function makeSafe(run: Run, { role, settings, unsafe }: Found): Promise<string> {
-  if (unsafe === null) return settings;
-  const found: Record<string, string> = JSON.parse(unsafe);
+export async function pin(
+  run: Run,
+  found: Found,
+  looksForClients: boolean,
+  onlyReads: boolean,
+): Promise<string> {
+  const { settings, checkInterval } = found;
+  // https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-CLIENT-CONNECTION-CHECK-INTERVAL
+  const looks = looksForClients && checkInterval === '0' ? { client_connection_check_interval: '1s' } : {};
+  await run(setAll, [JSON.stringify({ ...pinned, ...looks })]);
+  const unsafe = onlyReads ? {} : await makeSafe(run, found);
+  return JSON.stringify({
+    ...JSON.parse(settings),
+    ...unsafe,
+    client_connection_check_interval: checkInterval,
+  });
+}
+
+/** Gives unsafe settings their safe values until the transaction ends. Returns the previous values. */
+async function makeSafe(run: Run, { role, unsafe }: Found): Promise<Record<string, string>> {
+  const found: Record<string, string> = JSON.parse(unsafe ?? '{}');
+  if (unsafe === null) return found;
   const wanted = Object.fromEntries(Object.keys(found).map((name) => [name, safe[name]]));
   try {
     await run(setAll, [JSON.stringify(wanted)]);
   } catch (error) {
     throw sqlState(error) === '42501' ? mayNotSet(role, found, error) : error;
   }
-  return JSON.stringify({ ...JSON.parse(settings), ...found });
+  return found;
 }
 
 function mayNotSet(role: string, found: Readonly<Record<string, string>>, cause: unknown): UndropError {

@@ -5,7 +5,7 @@ import { type CopyToStreamQuery, from as copyFrom, to as copyTo } from 'pg-copy-
 import { isUndropError, UndropError } from '../errors.ts';
 import { say } from '../text/log.ts';
 import { type Results, together } from '../text/together.ts';
-import { type Found, makeSafe, pin, pins, setAll } from './pinned-settings.ts';
+import { type Found, find, pin, pins, setAll } from './pinned-settings.ts';
 import { describeServer, readBanner, type Server } from './server.ts';
 import { explain, onlyRead } from './server-errors.ts';
 import { asJson, type Connection, rowsOf, statementsOn } from './statements.ts';
@@ -186,11 +186,10 @@ async function withPins<T>(
   };
 
   const act = async (): Promise<T> => {
-    const found = await pin(run);
+    const found = await find(run);
     checkKind(found, kind);
-    const settings = isReading(kind) ? found.settings : await makeSafe(run, found);
     const server = describeServer(found.version, Number(found.versionNumber), banner);
-    const [look] = server.looksForClients ? await run(lookSql) : [];
+    const settings = await pin(run, found, server.looksForClients, isReading(kind));
     const session: Session = {
       server,
       database: found.database,
@@ -207,7 +206,7 @@ async function withPins<T>(
         const [row] = await run(nowSql, [wanted]);
         await run(setAll, [wanted]);
         await run(text);
-        // As in `pin`, the search path is pinned first.
+        // As in `find`, the search path is pinned first.
         await run(`set local search_path = ${pins.search_path}`);
         await run(setAll, [row?.settings]);
       },
@@ -228,7 +227,6 @@ async function withPins<T>(
     };
     const result = await work(session);
     await run(setAll, [settings]);
-    if (look !== undefined) await run(lookNoMoreSql, [look.before]);
     return result;
   };
   // A subtransaction cannot export a snapshot, and there is nothing to roll back.
@@ -246,14 +244,6 @@ function pick(settings: string, names: readonly string[]): string {
 const nowSql = /* sql */ `
   select pg_catalog.json_object_agg(s.name, pg_catalog.current_setting(s.name, true))::text as settings
   from pg_catalog.jsonb_object_keys($1::jsonb) as s (name)`;
-
-// Without it, the locks of a client that was killed or disconnected are held until its statement ends.
-// https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-CLIENT-CONNECTION-CHECK-INTERVAL
-const lookSql = /* sql */ `
-  select s.before, case when s.before = '0' then pg_catalog.set_config(s.name, '1s', true) end as now
-  from (values ('client_connection_check_interval')) as n (name)
-  cross join lateral (select n.name, pg_catalog.current_setting(n.name) as before) as s`;
-const lookNoMoreSql = `select pg_catalog.set_config('client_connection_check_interval', $1, true)`;
 
 const phaseSql = `select pg_catalog.set_config('application_name', $1, true)`;
 

@@ -22,7 +22,7 @@ interface Result {
 
 /** Sends statements on one connection in order. */
 export interface Statements {
-  /** Runs one statement with parameters, or several without. Returns the rows of the last one. */
+  /** Runs one statement with parameters, or several without. Returns the rows of all of them. */
   run(text: string, values?: readonly unknown[]): Promise<Rows>;
   /** Returns the rows of one query, with values as in JSON. */
   read<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]>;
@@ -62,7 +62,7 @@ export function statementsOn(connection: Connection): Statements {
     try {
       const result = await connection.query({ text, ...(values && { values }), types: asText });
       failure = undefined;
-      return [result].flat().at(-1)?.rows ?? [];
+      return [result].flat().flatMap(({ rows }) => rows);
     } catch (error) {
       const cause = causeOf(error);
       // An error of the driver, such as `query_timeout`. The server may still run the statement, so the connection must not
