@@ -11,7 +11,7 @@ import { compareFacts, type Difference } from '../capture/compare.ts';
 import { checkPrerequisites } from '../capture/prerequisites.ts';
 import { restoreSchemaComment } from '../capture/schema-comment.ts';
 import type { Survivor } from '../catalog/closure.ts';
-import { type Fact, readSurvivorFacts } from '../catalog/facts/facts.ts';
+import { type Fact, readFacts, readSurvivorFacts } from '../catalog/facts/facts.ts';
 import { UndropError } from '../errors.ts';
 import { type LockMode, readSurvivorLocks, takeLocks } from '../locks/lock-closure.ts';
 import { type Patience, withLockTries } from '../locks/lock-retries.ts';
@@ -23,7 +23,7 @@ import { countOf } from '../text/units.ts';
 import { compareArchived } from './across-majors.ts';
 import { findUnresolved, haveResolved } from './earlier-entries.ts';
 import { describeReplaced, type Replaced, readReplaced } from './replaced-tables.ts';
-import { readRestored, replay } from './replay.ts';
+import { findRestored, replay } from './replay.ts';
 import { readTied } from './tied-rows.ts';
 
 /** How a restore waits for locks, and which differences it accepts. */
@@ -223,11 +223,12 @@ async function compareRestored(
   archived: { readonly facts: readonly Fact[]; readonly rows: readonly KeptRows[] },
   before: Survivors,
 ): Promise<Difference[]> {
-  const { closure, facts } = await readRestored(
+  const closure = await findRestored(
     session,
     entry.tables.map(({ sql }) => sql),
   );
-  const changes = compareFacts(before.facts, await readSurvivorFacts(session, before.survivors));
+  const facts = await readFacts(session, { ...closure, survivors: before.survivors });
+  const changes = compareFacts(before.facts, facts.survivors);
   const own = compareArchived(entry.serverVersion, archived.facts, session.server, facts.own);
   if (own.printed.length > 0) say(describePrinted(entry, own.printed));
   return [

@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import { captureStatements, type Statement } from '../capture/capture.ts';
 import { fingerprintOf } from '../capture/fingerprint.ts';
 import { type Closure, dependents, readClosure } from '../catalog/closure.ts';
-import { readFacts } from '../catalog/facts/facts.ts';
+import { readOwnFacts } from '../catalog/facts/facts.ts';
 import type { Obstacle } from '../catalog/obstacle.ts';
 import type { Options } from '../options/options.ts';
 import type { Table } from '../options/table.ts';
@@ -65,7 +65,7 @@ export async function planTables(
     filled: await findRows(session, closure),
     obstacles,
     statements,
-    fingerprint: fingerprintOf((await readFacts(session, closure)).own),
+    fingerprint: fingerprintOf(await readOwnFacts(session, closure)),
   };
   return { plan, closure };
 }
