@@ -3,7 +3,7 @@ import { readEvidence } from '../src/audit/audit.ts';
 import { judgeEvidence } from '../src/audit/judge-evidence.ts';
 import { formatAudit, formatAuditMarkdown } from '../src/audit/report.ts';
 import { outOfStep } from '../src/audit/step.ts';
-import { projectFolder } from '../src/knex/connection.ts';
+import { projectFolder } from '../src/knex/project-folder.ts';
 import { formatAuditHtml } from '../src/report/pages.ts';
 import { codeRoots, reading, run, withFormats } from './command.ts';
 

@@ -7,7 +7,7 @@ import { type BackupRecord, readBackups } from '../src/backup/records.ts';
 import { shorten } from '../src/backup/shorten.ts';
 import { type Attested, attest } from '../src/backup/take/attest.ts';
 import { type Backup, type BackupOptions, backup } from '../src/backup/take/take-backup.ts';
-import { projectFolder } from '../src/knex/connection.ts';
+import { projectFolder } from '../src/knex/project-folder.ts';
 import type { Session } from '../src/session/session.ts';
 import { printable } from '../src/text/printable.ts';
 import { countOf, duration, size } from '../src/text/units.ts';

@@ -3,8 +3,9 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import createKnex, { type Knex } from 'knex';
 import { parseRoots } from '../src/audit/code/search.ts';
 import { exitCodeOf, isUndropError, sqlState, UndropError } from '../src/errors.ts';
-import { projectFolder, resolveTarget } from '../src/knex/connection.ts';
 import { loadEnv } from '../src/knex/env-file.ts';
+import { findTarget } from '../src/knex/find-target.ts';
+import { projectFolder } from '../src/knex/project-folder.ts';
 import type { Target } from '../src/knex/target.ts';
 import { undropConfig } from '../src/migration/knex-config.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
@@ -102,7 +103,7 @@ export function migrationsFolder(): string {
 export async function withTarget<T>(work: (knex: Knex, target: Target) => Promise<T>): Promise<T> {
   const root = projectFolder();
   loadEnv(root);
-  const target = await resolveTarget(process.env, root);
+  const target = await findTarget(process.env, { from: root });
   const knex = createKnex(undropConfig({ root, connection: target }));
   try {
     return await work(knex, target);

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { projectFolder } from '../src/knex/connection.ts';
+import { projectFolder } from '../src/knex/project-folder.ts';
 import { loadLayout } from '../src/report/layout-graph.ts';
 import { formatReportMarkdown } from '../src/report/markdown.ts';
 import { formatReportHtml } from '../src/report/pages.ts';

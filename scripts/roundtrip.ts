@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { UndropError } from '../src/errors.ts';
-import { settingsOfOption } from '../src/knex/settings-of-option.ts';
+import { targetOfOption } from '../src/knex/target-of-option.ts';
 import { describeCounts, type Roundtrip, roundtrip } from '../src/roundtrip/roundtrip.ts';
 import { run } from './command.ts';
 import { lines } from './lines.ts';
@@ -24,7 +24,7 @@ export default function define(command: Command): void {
       run(
         command,
         async (signal) => {
-          const settings = settingsOfOption('--database', database, process.env);
+          const { settings } = await targetOfOption('--database', database, process.env);
           const done = await roundtrip(settings, { pattern: tables, sample, rows }, signal);
           return { ...done, failure: failureOf(done) };
         },

@@ -1,10 +1,14 @@
 import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, connect as dial, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { expect } from 'chai';
 import { parse } from 'pg-connection-string';
 import { UndropError } from '../src/errors.ts';
-import { clientConfig, connect, describeTarget, resolveTarget } from '../src/knex/connection.ts';
+import { clientConfig, connect, describeTarget } from '../src/knex/connection.ts';
+import { findTarget } from '../src/knex/find-target.ts';
 import { libpqVariables, readSettings } from '../src/knex/settings.ts';
 import { tlsOptions } from '../src/knex/tls.ts';
 import { unreachable } from '../src/knex/unreachable.ts';
@@ -24,13 +28,13 @@ async function failure(work: () => unknown): Promise<UndropError> {
   throw new Error('nothing was thrown');
 }
 
-const to = (url: string) => resolveTarget({ DATABASE_URL: url });
+const to = (url: string) => findTarget({ DATABASE_URL: url });
 
 describe('readSettings', () => {
   const read = (url: string, env: NodeJS.ProcessEnv = {}) => readSettings({ ...env, DATABASE_URL: url });
 
   it('parses all parts of a URL', () => {
-    const settings = read('postgresql://o%40x:p%2Fw%25@db.example:6000/tur%20ing?sslmode=verify-full');
+    const settings = read('postgresql://o%40x:p%2Fw%25@db.example:6000/tur%20ing?sslrootcert=system');
     expect(settings).to.deep.include({ host: 'db.example', port: 6000, user: 'o@x', database: 'tur ing' });
     expect(settings.password).to.equal('p/w%');
     expect(settings.ssl.mode).to.equal('verify-full');
@@ -98,7 +102,8 @@ describe('readSettings', () => {
       expect(error).to.include({ code: 'no-connection', subject: 'DATABASE_URL' });
       expect(error.reason).to.equal(
         `${reason} The known parameters are host, port, dbname, user, password, options, ` +
-          'sslmode, ssl, sslrootcert, sslcert, sslkey, channel_binding, target_session_attrs.',
+          'service, sslmode, sslrootcert, sslcert, sslkey, sslcrl, ssl_min_protocol_version, ' +
+          'ssl_max_protocol_version, channel_binding, target_session_attrs, ssl.',
       );
     });
   }
@@ -106,11 +111,16 @@ describe('readSettings', () => {
   it('accepts every known parameter, and ignores those that do not select a server, user or database', () => {
     const settings = read(
       'postgres://h/d?host=g&port=7&dbname=e&user=u&password=p&options=-c%20jit%3Doff&sslmode=verify-ca' +
-        '&sslrootcert=/ca&sslcert=/cert&sslkey=/key&application_name=a&connect_timeout=3&keepalives=1',
+        '&sslrootcert=/ca&sslcert=/cert&sslkey=/key&sslcrl=/crl&ssl_min_protocol_version=tlsv1.3' +
+        '&ssl_max_protocol_version=TLSv1.3&application_name=a&connect_timeout=3&keepalives=1' +
+        '&gssencmode=prefer&sslsni=1',
     );
     expect(settings).to.deep.equal({
       ...{ host: 'g', port: 7, user: 'u', database: 'e', password: 'p', options: '-c jit=off' },
-      ssl: { mode: 'verify-ca', rootCert: '/ca', cert: '/cert', key: '/key' },
+      ssl: {
+        ...{ mode: 'verify-ca', rootCert: '/ca', cert: '/cert', key: '/key', crl: '/crl' },
+        ...{ min: 'TLSv1.3', max: 'TLSv1.3' },
+      },
     });
   });
 
@@ -142,7 +152,64 @@ describe('readSettings', () => {
       'enableChannelBinding',
     );
     for (const query of ['channel_binding=maybe', 'target_session_attrs=standby'])
-      expect((await failure(() => read(`postgres://h/d?${query}`))).reason).to.match(/^Its \w+ is none of/);
+      expect((await failure(() => read(`postgres://h/d?${query}`))).reason).to.match(/^The values are /);
+  });
+
+  for (const [what, env, says] of [
+    ['hosts with ports', { DATABASE_URL: `postgres://u:${secret}@a:1,b:2/db` }, 'several hosts'],
+    ['hosts', { DATABASE_URL: `postgres://u:${secret}@a,b/db` }, 'several hosts'],
+    ['IPv6 hosts', { DATABASE_URL: `postgres://u:${secret}@[::1]:1,[::2]:2/db` }, 'several hosts'],
+    ['hosts as a parameter', { DATABASE_URL: `postgres://u:${secret}@/db?host=a,b` }, 'Several hosts'],
+    ['hosts in PGHOST', { PGHOST: 'a,b', PGPASSWORD: secret }, 'Several hosts'],
+    ['ports in PGPORT', { PGHOST: 'a', PGPORT: '1,2', PGPASSWORD: secret }, 'Several hosts'],
+    ['hostaddr', { DATABASE_URL: `postgres://u:${secret}@h/db?hostaddr=::1` }, 'parameter hostaddr'],
+    ['PGHOSTADDR', { DATABASE_URL: `postgres://u:${secret}@h/db`, PGHOSTADDR: '::1' }, 'PGHOSTADDR'],
+    ['sslcrldir', { DATABASE_URL: `postgres://u:${secret}@h/db?sslcrldir=/x` }, 'parameter sslcrldir'],
+    ['PGREQUIREAUTH', { PGHOST: 'h', PGREQUIREAUTH: 'scram-sha-256' }, 'PGREQUIREAUTH'],
+    ['PGGSSENCMODE=require', { PGHOST: 'h', PGGSSENCMODE: 'require' }, 'PGGSSENCMODE'],
+    ['a version', { PGHOST: 'h', PGSSLMODE: 'require', PGSSLMINPROTOCOLVERSION: 'TLSv9' }, 'TLSv9'],
+    ['a weak mode with system', { PGHOST: 'h', PGSSLMODE: 'require', PGSSLROOTCERT: 'system' }, 'system'],
+  ] as const) {
+    it(`refuses ${what} by name`, async () => {
+      const error = await failure(() => readSettings(env));
+      expect(error.code).to.equal('no-connection');
+      expect(`${error.message} ${error.reason}`).to.include(says);
+    });
+  }
+
+  describe('with a service', () => {
+    let folder: string;
+    before(() => {
+      folder = mkdtempSync(join(tmpdir(), 'undrop-service-'));
+      writeFileSync(
+        join(folder, 'services'),
+        `# comment\n[other]\nhost=other\n[main]\nhost=h\nport=7\ndbname=d\npassword=${secret}\nsslmode=require\n` +
+          `\n[wrong]\nhost=h\n${secret}\n[addressed]\nhostaddr=::1\n`,
+      );
+    });
+    after(() => rmSync(folder, { recursive: true }));
+    const services = (env: NodeJS.ProcessEnv) =>
+      readSettings({ PGUSER: 'u', PGSERVICEFILE: join(folder, 'services'), ...env });
+
+    it('reads its parameters, which come after those of the URL and before the variables', () => {
+      const { ssl, ...found } = services({ PGSERVICE: 'main', PGPORT: '8' });
+      expect(found).to.deep.include({ host: 'h', port: 7, user: 'u', database: 'd', password: secret });
+      expect(ssl.mode).to.equal('require');
+      const url = 'postgres://v@g/?service=main';
+      expect(services({ DATABASE_URL: url })).to.include({ host: 'g', port: 7, user: 'v', database: 'd' });
+    });
+
+    for (const [service, says] of [
+      ['none', 'It is not defined in'],
+      ['wrong', 'Line 13 of'],
+      ['addressed', 'parameter hostaddr'],
+    ] as const) {
+      it(`refuses the service ${service}`, async () => {
+        const error = await failure(() => services({ PGSERVICE: service }));
+        expect(error).to.include({ code: 'no-connection', subject: service });
+        expect(error.reason).to.include(says);
+      });
+    }
   });
 
   it('passes the same settings to libpq', () => {
@@ -155,25 +222,41 @@ describe('readSettings', () => {
       PGPASSWORD: secret,
       PGOPTIONS: '-c jit=off',
       PGSSLMODE: 'require',
+      PGSSLROOTCERT: '/dev/null/nowhere',
+      PGSSLCERT: '/dev/null/nowhere',
+      PGSSLCRL: '/dev/null/nowhere',
+      PGGSSENCMODE: 'disable',
     });
   });
 
   it('interprets sslmode as libpq does', () => {
     const mode = (query: string) => read(`postgres://u@h/db?${query}`).ssl.mode;
-    expect(mode('sslmode=prefer')).to.equal('require');
+    expect(mode('sslmode=prefer')).to.equal('prefer');
     expect(mode('sslmode=require&sslrootcert=/ca')).to.equal('verify-ca');
-    expect(mode('ssl=true')).to.equal('verify-full');
+    expect(mode('sslrootcert=system')).to.equal('verify-full');
+    expect(mode('ssl=true&sslrootcert=/ca')).to.equal('verify-full');
     expect(mode('host=/run&sslmode=require')).to.equal('disable');
     expect(tlsOptions({ mode: 'require' })).to.deep.equal({ rejectUnauthorized: false });
     expect(tlsOptions({ mode: 'verify-full' })).to.deep.equal({ rejectUnauthorized: true });
   });
 });
 
-describe('resolveTarget', () => {
-  it('has no fallback in production', async () => {
-    const error = await failure(() => resolveTarget({ NODE_ENV: 'production', PGPASSWORD: secret }));
-    expect(error.code).to.equal('no-connection');
-    expect(error.next).to.contain('DATABASE_URL');
+describe('findTarget', () => {
+  it('names the file and the variables if no database is named, and creates none', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'undrop-nowhere-'));
+    writeFileSync(join(folder, 'package.json'), '{}');
+    try {
+      for (const env of [{}, { NODE_ENV: 'production', UNDROP_EMBEDDED: '1' }]) {
+        const error = await failure(() => findTarget({ ...env, PGPASSWORD: secret }, { from: folder }));
+        expect(error.code).to.equal('no-connection');
+        expect(error.reason).to.include(join(folder, '.env'));
+        for (const name of ['DATABASE_URL', 'PGHOST', 'PGSERVICE']) expect(error.reason).to.include(name);
+        expect(error.next).to.contain('DATABASE_URL');
+      }
+      expect(readdirSync(folder)).to.deep.equal(['package.json']);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('is described without the password', async () => {

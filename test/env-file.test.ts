@@ -167,4 +167,25 @@ two lines\\nor three"
       project.remove();
     }
   });
+
+  it('is named by every command that finds no database, which then creates none', async () => {
+    const project = makeProject();
+    try {
+      const commands = ['status', 'audit', 'backup', 'preflight', 'verify', 'count-tables', 'archive --list'];
+      const ran = await Promise.all([
+        ...commands.map((command) => project.undrop(command)),
+        project.knex('migrate:latest'),
+      ]);
+      for (const { status, text } of ran) {
+        expect(status, text).to.equal(1);
+        expect(text).to.include('no-connection').and.include(join(project.folder, '.env'));
+      }
+      expect(existsSync(join(project.folder, '.undrop'))).to.equal(false);
+      const embedded = await project.undrop('status', { env: { UNDROP_EMBEDDED: '1' } });
+      expect(embedded.status, embedded.text).to.equal(0);
+      expect((await project.undrop('count-tables')).status).to.equal(0);
+    } finally {
+      project.remove();
+    }
+  });
 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { families } from '../src/catalog/families/index.ts';
 import { type ErrorCode, exitCodeOf, UndropError } from '../src/errors.ts';
+import { used } from '../src/knex/parameters.ts';
 import { parseOptions } from '../src/options/options.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -42,9 +43,11 @@ const sources = ['src', 'scripts', 'seeds', 'migrations'].flatMap((folder) =>
 );
 
 /** All environment variables that are read by name, except those of the operating system. */
-const variables = allMatches(sources.join('\n'), /\benv\.([A-Z][A-Z_]+)/g).filter(
-  (name) => !['PATH', 'USER'].includes(name),
-);
+const variables = [
+  ...new Set([...allMatches(sources.join('\n'), /\benv\.([A-Z][A-Z_]+)/g), ...Object.values(used)]),
+]
+  .filter((name) => !['APPDATA', 'PATH', 'USER'].includes(name))
+  .sort();
 
 describe('README', () => {
   it('has at most 250 lines, and a command to run within the first 20', () => {

@@ -7,8 +7,9 @@ import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import knexFactory, { type Knex } from 'knex';
 import { UndropError } from '../src/errors.ts';
-import { connect, resolveTarget } from '../src/knex/connection.ts';
+import { connect } from '../src/knex/connection.ts';
 import { startEmbedded } from '../src/knex/embedded.ts';
+import { findTarget } from '../src/knex/find-target.ts';
 import { prepareLedger } from '../src/knex/ledger.ts';
 import type { Target } from '../src/knex/target.ts';
 import { type UndropConfigOptions, undropConfig } from '../src/migration/knex-config.ts';
@@ -337,7 +338,7 @@ describe('Knex', () => {
 
   describe('prepareLedger', () => {
     it('creates one schema for concurrent processes', async () => {
-      const target = await resolveTarget({ DATABASE_URL: server.url(database) });
+      const target = await findTarget({ DATABASE_URL: server.url(database) });
       const clients = await Promise.all(Array.from({ length: 8 }, () => connect(target)));
       const ledger = { schemaName: 'undrop', tableName: 'knex_migrations', given: false };
       try {

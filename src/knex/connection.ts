@@ -1,39 +1,11 @@
-import { existsSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { relative } from 'node:path';
 import pg from 'pg';
 import { UndropError } from '../errors.ts';
 import { describeServer, readBanner } from '../session/server.ts';
 import { printable } from '../text/printable.ts';
-import { namesServer, readSettings } from './settings.ts';
 import type { Target } from './target.ts';
 import { tlsOptions } from './tls.ts';
 import { address, occupied, unreachable } from './unreachable.ts';
-
-/** True where the environment leads to the embedded server. */
-export function isEmbedded(env: NodeJS.ProcessEnv = process.env): boolean {
-  return !namesServer(env) && env.NODE_ENV !== 'production';
-}
-
-/**
- * The server that the environment names, or else the embedded one in `.undrop` of the project folder, which
- * is started.
- *
- * @throws UndropError `no-connection` for settings that cannot be read, and in production where there are none
- */
-export async function resolveTarget(env: NodeJS.ProcessEnv = process.env, from?: string): Promise<Target> {
-  if (isEmbedded(env)) {
-    const { startEmbedded } = await import('./embedded.ts');
-    const embedded = await startEmbedded(join(projectFolder(from), '.undrop'));
-    return { settings: { ...embedded.settings, ssl: { mode: 'disable' } }, embedded };
-  }
-  if (namesServer(env)) return { settings: readSettings(env), embedded: undefined };
-  throw new UndropError('no-connection', {
-    subject: 'DATABASE_URL',
-    message: 'No database is named.',
-    reason: 'NODE_ENV is production, where nothing falls back to the embedded server.',
-    next: 'Set DATABASE_URL, or PGHOST, PGDATABASE and PGUSER.',
-  });
-}
 
 /** One line without a password: `turing at db.example:5432 as owner`. */
 export function describeTarget({ settings, embedded }: Target): string {
@@ -107,14 +79,4 @@ function refusePooler(client: pg.Client, pid: number): void {
     reason: 'Behind it, locks and settings may belong to a session that others share.',
     next: "Connect directly: set DATABASE_URL, or PGHOST and PGPORT, to the server's own address.",
   });
-}
-
-/** The nearest folder with a package.json: from a subfolder or a build in `dist`, that of the project. */
-export function projectFolder(from: string = process.cwd()): string {
-  let folder = resolve(from);
-  while (!existsSync(join(folder, 'package.json'))) {
-    if (dirname(folder) === folder) return resolve(from);
-    folder = dirname(folder);
-  }
-  return folder;
 }

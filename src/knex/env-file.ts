@@ -3,16 +3,21 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, populate } from 'dotenv';
 import { UndropError } from '../errors.ts';
-import { projectFolder } from './connection.ts';
+import { projectFolder } from './project-folder.ts';
+
+/** The path of `.env`, in the project folder. */
+export function envFile(from?: string): string {
+  return join(projectFolder(from), '.env');
+}
 
 /**
  * Adds the variables in `.env` of the project folder to the environment. Variables that are already set keep their values.
  *
  * @throws UndropError `bad-options` if the file exists and any part of it cannot be read. dotenv skips lines that it cannot
- * parse, and without DATABASE_URL the embedded database would be used
+ * parse, and without DATABASE_URL another database would be used
  */
 export function loadEnv(from?: string): void {
-  const path = join(projectFolder(from), '.env');
+  const path = envFile(from);
   const file = readFile(path);
   if (file === undefined) return;
   checkEncoding(path, file);

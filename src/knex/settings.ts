@@ -1,7 +1,9 @@
 import { userInfo } from 'node:os';
 import { UndropError } from '../errors.ts';
-import { nearest } from '../text/nearest.ts';
+import { unsupportedIn, used, type Values } from './parameters.ts';
+import { readService } from './service-file.ts';
 import { readTls, type Tls } from './tls.ts';
+import { readUrl } from './url.ts';
 
 /** Complete settings for one server, because the defaults of `pg` and libpq differ. */
 export interface Settings {
@@ -19,35 +21,40 @@ export interface Settings {
   ssl: Tls;
 }
 
-/** Returns whether the environment names a server. */
-export function namesServer(env: NodeJS.ProcessEnv): boolean {
-  return Boolean(env.DATABASE_URL || env.PGHOST || env.PGPORT || env.PGDATABASE || env.PGUSER);
-}
-
 /**
- * Reads the settings from DATABASE_URL, and those that it omits from the PG* variables. The defaults are localhost, 5432, the
- * operating system's user, a database of the user's name, and no TLS.
+ * Reads the settings from DATABASE_URL; those that it omits from the service that it or PGSERVICE names; and the others from
+ * the PG* variables. The defaults are localhost, 5432, the operating system's user, a database of the user's name, and no
+ * TLS.
  *
  * @throws UndropError `no-connection`, never with the password in it
  */
 export function readSettings(env: NodeJS.ProcessEnv): Settings {
+  refuseUnsupported(env);
   const url = env.DATABASE_URL ? readUrl(env.DATABASE_URL) : {};
-  const host = url.host || env.PGHOST || 'localhost';
-  const user = url.user || env.PGUSER || systemUser(env);
+  const service = url.service || env.PGSERVICE;
+  const variables = Object.fromEntries(
+    Object.entries(used).map(([parameter, variable]) => [parameter, env[variable]]),
+  );
+  const values = merge(url, service ? readService(service, env) : {}, variables);
+  const { host = 'localhost', user = systemUser(env) } = values;
+  if (`${host}${values.port}`.includes(',')) throw severalHosts();
+  checkAttributes(values.target_session_attrs);
   return {
     host,
-    port: readPort(url.port || env.PGPORT || '5432'),
+    port: readPort(values.port ?? '5432'),
     user,
-    database: url.database || env.PGDATABASE || user,
-    password: url.password || env.PGPASSWORD || undefined,
-    options: url.options || env.PGOPTIONS || undefined,
-    ...(readBinding(url.channel_binding) && { enableChannelBinding: true }),
-    ssl: readTls(host, url.sslmode || readSsl(url.ssl) || env.PGSSLMODE || 'disable', {
-      rootCert: url.sslrootcert || env.PGSSLROOTCERT || undefined,
-      cert: url.sslcert || env.PGSSLCERT || undefined,
-      key: url.sslkey || env.PGSSLKEY || undefined,
-    }),
+    database: values.dbname ?? user,
+    password: values.password,
+    options: values.options,
+    ...(readBinding(values.channel_binding) && { enableChannelBinding: true }),
+    ssl: readTls(host, values),
   };
+}
+
+/** For each parameter, the first value that is not empty. */
+function merge(...sources: readonly Values[]): Values {
+  const given = sources.map((source) => Object.entries(source).filter(([, value]) => value));
+  return Object.fromEntries(given.reverse().flat());
 }
 
 /** Returns the variables that pass the same settings to pg_dump and other programs that use libpq. */
@@ -61,102 +68,62 @@ export function libpqVariables(settings: Settings): Record<string, string> {
     PGPASSWORD: settings.password,
     PGOPTIONS: settings.options,
     PGSSLMODE: ssl.mode,
-    PGSSLROOTCERT: ssl.rootCert,
-    PGSSLCERT: ssl.cert,
-    PGSSLKEY: ssl.key,
+    ...(ssl.mode !== 'disable' && {
+      PGSSLROOTCERT: ssl.rootCert ?? nowhere,
+      PGSSLCERT: ssl.cert ?? nowhere,
+      PGSSLKEY: ssl.key,
+      PGSSLCRL: ssl.crl ?? nowhere,
+      PGSSLMINPROTOCOLVERSION: ssl.min,
+      PGSSLMAXPROTOCOLVERSION: ssl.max,
+    }),
+    // Encryption by GSSAPI would take precedence over TLS. The driver does not support it.
+    PGGSSENCMODE: 'disable',
   });
   return Object.fromEntries(variables.filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
-/** The parameters of a URL that are used. They are those of libpq, and `ssl` of `pg`. */
-const parameters = [
-  ...['host', 'port', 'dbname', 'user', 'password', 'options'],
-  ...['sslmode', 'ssl', 'sslrootcert', 'sslcert', 'sslkey', 'channel_binding', 'target_session_attrs'],
-];
+/** A path of no file, with which libpq does not look for a file in ~/.postgresql. */
+const nowhere = '/dev/null/nowhere';
 
-/** Parameters that are ignored, because they do not select a server, user or database, nor TLS. */
-const withoutEffect = [
-  ...['application_name', 'fallback_application_name', 'client_encoding', 'connect_timeout'],
-  ...['keepalives', 'keepalives_idle', 'keepalives_interval', 'keepalives_count', 'tcp_user_timeout'],
-];
-
-function readUrl(text: string): Partial<Record<string, string>> {
-  // The URL standard does not allow a port or a user without a host; PostgreSQL does.
-  const full = text.replace(/^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)(?=(?::\d*)?(?:[/?#]|$))/i, '$1no-host');
-  if (!URL.canParse(full)) throw badUrl('It is not a URL, or has characters that must be percent-encoded.');
-  const url = new URL(full);
-  if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') {
-    throw badUrl('It begins neither with postgres:// nor with postgresql://.');
-  }
-  // After an unencoded `/` or `#` in the password, its rest would be parsed as a part of the URL that messages may show.
-  if (url.hash !== '' || url.pathname.includes('@')) {
-    throw badUrl(unencoded);
-  }
-  checkParameters(url);
-  const query = Object.fromEntries(url.searchParams);
-  checkAttributes(query.target_session_attrs);
-  const host = decode(url.hostname).replace(/^\[(.*)\]$/, '$1');
-  const database = query.dbname || decode(url.pathname.slice(1));
-  if (!database) throw badUrl('It names no database.');
-  return {
-    ...query,
-    host: query.host || (host === 'no-host' ? '' : host),
-    port: query.port || url.port,
-    user: query.user || decode(url.username),
-    password: query.password || decode(url.password),
-    database,
-  };
+function refuseUnsupported(env: NodeJS.ProcessEnv): void {
+  const [first] = unsupportedIn(env, 'variable');
+  if (first === undefined) return;
+  throw new UndropError('no-connection', {
+    subject: first.name,
+    message: `The variable ${first.name} is not supported.`,
+    reason: 'The driver has no such setting, so the connection would differ from that of psql and pg_dump.',
+    next: `${first.instead ?? ''} Unset ${first.name} for this command.`.trimStart(),
+  });
 }
 
-const unencoded = 'A / ? # or @ within a name or a password must be percent-encoded.';
-
-/** Refuses unknown parameters, as libpq does: with `sslmod=verify-full`, the connection would not use TLS. */
-function checkParameters({ search, searchParams }: URL): void {
-  const unknown = [...searchParams.keys()].filter(
-    (name) => !parameters.includes(name) && !withoutEffect.includes(name),
-  );
-  const bare = search
-    .slice(1)
-    .split('&')
-    .filter((part) => parameters.includes(part));
-  const problems = [
-    ...unknown.map((name) => {
-      const meant = nearest(name.toLowerCase(), parameters);
-      return `It has the unknown parameter ${name}${meant === undefined ? '' : `; perhaps you meant ${meant}`}.`;
-    }),
-    ...bare.map((name) => `Its parameter ${name} has no value.`),
-  ];
-  if (problems.length === 0) return;
-  // After an unencoded `?` in the password, its rest would be parsed as the name of a parameter.
-  if (search.includes('@')) throw badUrl(unencoded);
-  throw badUrl(`${problems.join(' ')} The known parameters are ${parameters.join(', ')}.`);
-}
-
-function decode(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    throw badUrl('A % in it begins no percent-encoded character: write %25 for the sign itself.');
-  }
+function severalHosts(): UndropError {
+  return new UndropError('no-connection', {
+    subject: 'host',
+    message: 'Several hosts or ports are given.',
+    reason: 'Only one server can be worked on, and undrop cannot choose it.',
+    next: 'Name the primary server alone: correct PGHOST and PGPORT, the service, or DATABASE_URL.',
+  });
 }
 
 // `pg` binds if the server offers it, and cannot require it. https://node-postgres.com/features/ssl#channel-binding
-function readBinding(binding: string | undefined): boolean {
-  if (['prefer', 'require'].includes(binding ?? '')) return true;
-  if (binding === undefined || binding === 'disable') return false;
-  throw badUrl('Its channel_binding is none of disable, prefer and require.');
+function readBinding(binding = 'disable'): boolean {
+  if (['disable', 'prefer', 'require'].includes(binding)) return binding !== 'disable';
+  throw unknownValue('channel_binding', ['disable', 'prefer', 'require']);
 }
 
 /** With one host, only a server that can be written to is looked for, as every command that writes requires. */
 function checkAttributes(attributes = 'any'): void {
-  if (!['any', 'read-write', 'primary'].includes(attributes))
-    throw badUrl('Its target_session_attrs is none of any, read-write and primary.');
+  const known = ['any', 'read-write', 'primary'];
+  if (!known.includes(attributes)) throw unknownValue('target_session_attrs', known);
 }
 
-/** `?ssl=` is a word of `pg`, not of libpq. */
-function readSsl(ssl: string | undefined): string | undefined {
-  if (ssl === 'true' || ssl === '1') return 'verify-full';
-  return ssl === 'false' || ssl === '0' ? 'disable' : ssl;
+function unknownValue(parameter: keyof typeof used, known: readonly string[]): UndropError {
+  return new UndropError('no-connection', {
+    subject: parameter,
+    message: `The value of ${parameter} is not supported.`,
+    reason: `The values are ${known.join(', ')}.`,
+    next: `Correct ${used[parameter]}, or ${parameter} in DATABASE_URL or the service.`,
+  });
 }
 
 function readPort(text: string): number {
@@ -184,13 +151,4 @@ function systemUser(env: NodeJS.ProcessEnv): string {
       cause,
     });
   }
-}
-
-function badUrl(reason: string): UndropError {
-  return new UndropError('no-connection', {
-    subject: 'DATABASE_URL',
-    message: 'DATABASE_URL cannot be read.',
-    reason,
-    next: 'Write it as postgres://user:password@host:5432/database?sslmode=verify-full.',
-  });
 }

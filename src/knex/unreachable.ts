@@ -34,7 +34,9 @@ const cases: Case[] = [
     (s) => `The role ${s.user} does not exist, or the server's pg_hba.conf does not allow the connection.`,
     (s) =>
       `Create the role, add a line for ${s.user} and ${s.database} to pg_hba.conf, ` +
-      'or set sslmode=require where the server asks for TLS.',
+      (s.ssl.mode === 'disable'
+        ? 'or set sslmode=require where the server asks for TLS.'
+        : 'or set sslcert and sslkey (PGSSLCERT, PGSSLKEY) where the server asks for a client certificate.'),
   ],
   [
     /^3D000$/,
@@ -52,7 +54,9 @@ const cases: Case[] = [
   [
     /^(ERR_TLS|ERR_SSL|ERR_OSSL|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|CERT_|EPROTO)|^no TLS$/,
     () => 'The TLS connection failed.',
-    () => 'Correct sslmode (PGSSLMODE) and sslrootcert: verify-full needs a certificate for this host name.',
+    () =>
+      'Correct sslmode (PGSSLMODE) and sslrootcert: verify-full needs a certificate for this host name. ' +
+      'If the server rejected the certificate of the client, correct sslcert and sslkey.',
   ],
 ];
 
@@ -71,6 +75,16 @@ export function unreachable(error: unknown, settings: Settings): UndropError {
       : 'Correct the connection settings: PGHOST, PGPORT and so on, or DATABASE_URL.',
     cause,
   });
+}
+
+/**
+ * Whether libpq would try the next sslmode after this error: not if no server was reached, nor if the server rejected the
+ * client's certificate, which it does after the handshake.
+ */
+export function isRejected(error: unknown): boolean {
+  return !/^(ECONNREFUSED|ENOENT|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$|_ALERT_.*(CERT|_CA$)/.test(
+    codeOf(error as Driver),
+  );
 }
 
 /** The error for a second connection to the embedded server, which closes it without a message. */

@@ -2,10 +2,11 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Knex } from 'knex';
 import { UndropError } from '../errors.ts';
-import { describeTarget, isEmbedded, resolveTarget } from '../knex/connection.ts';
+import { describeTarget } from '../knex/connection.ts';
 import { loadEnv } from '../knex/env-file.ts';
 import { waitForLedger } from '../knex/ledger-lock.ts';
 import type { Ledger } from '../knex/migrations-table.ts';
+import { namesServer } from '../knex/names-server.ts';
 import { preparation } from '../knex/preparation.ts';
 import type { Target } from '../knex/target.ts';
 import { checkApprovals, readApprovals } from '../options/approvals.ts';
@@ -22,8 +23,9 @@ export interface UndropConfigOptions {
   /** The folder of the seeds, relative to `root`. Default `seeds`. */
   seeds?: string;
   /**
-   * A URL. Default: the settings in the environment and `.env`, or else the embedded server. A `Target` is a connection
-   * that the commands of this package have resolved already.
+   * A URL. Default: the settings in the environment and `.env`. Without any, the embedded server is used for seeds, with
+   * `UNDROP_EMBEDDED=1`, and where the project folder has its database already. A `Target` is a connection that the
+   * commands of this package have resolved already.
    */
   connection?: string | Target;
   /** The schema of Knex's migrations table. Default `undrop`, which is created where it does not exist. */
@@ -35,7 +37,7 @@ export interface UndropConfigOptions {
 const texts = ['root', 'migrations', 'seeds', 'schemaName', 'tableName'] as const;
 const keys: readonly string[] = [...texts, 'connection'];
 
-const announced = new Set<string>();
+const printed = new Set<string>();
 
 /**
  * A Knex configuration: connection, pool, migrations, seeds. Errors that concern the database are thrown when Knex
@@ -52,7 +54,7 @@ export function undropConfig(options: UndropConfigOptions): Knex.Config {
   const given = options.schemaName !== undefined || options.tableName !== undefined;
 
   let target: Promise<Target> | undefined;
-  const findTarget = (): Promise<Target> => {
+  const announced = (): Promise<Target> => {
     target ??= announce(options).catch((error) => {
       target = undefined;
       throw error;
@@ -65,7 +67,7 @@ export function undropConfig(options: UndropConfigOptions): Knex.Config {
     if (config.connection !== connection) throw overridden();
     return { schemaName, tableName: config.migrations?.tableName ?? tableName, given };
   };
-  const { completed, visit, pids, connection, pool } = preparation(findTarget, ledger, usesEmbedded(options));
+  const { completed, visit, pids, connection, pool } = preparation(announced, ledger, usesEmbedded(options));
 
   const seeds = resolve(options.root, options.seeds ?? 'seeds');
   const config: Knex.Config = {
@@ -106,18 +108,25 @@ async function checkAllApprovals(migrations: readonly { module: object }[]): Pro
 }
 
 async function announce({ connection, root }: UndropConfigOptions): Promise<Target> {
+  const { findTarget } = await import('../knex/find-target.ts');
   const target =
     typeof connection === 'object'
       ? connection
-      : await resolveTarget(connection ? { ...process.env, DATABASE_URL: connection } : process.env, root);
+      : await findTarget(connection ? { ...process.env, DATABASE_URL: connection } : process.env, {
+          from: root,
+          // Knex does not tell a configuration which command it runs.
+          seeds: process.argv.includes('seed:run'),
+        });
   const line = `Database: ${describeTarget(target)}`;
-  if (!announced.has(line)) say(line);
-  announced.add(line);
+  if (!printed.has(line)) say(line);
+  printed.add(line);
   return target;
 }
 
 function usesEmbedded({ connection }: UndropConfigOptions): boolean {
-  return typeof connection === 'object' ? connection.embedded !== undefined : !connection && isEmbedded();
+  return typeof connection === 'object'
+    ? connection.embedded !== undefined
+    : !connection && !namesServer(process.env);
 }
 
 /** The extensions of seeds. A compiled build has `.d.ts` files beside its `.js`, which Knex would run as seeds. */

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UndropError } from '../../errors.ts';
-import { settingsOfOption } from '../../knex/settings-of-option.ts';
 import type { Target } from '../../knex/target.ts';
+import { targetOfOption } from '../../knex/target-of-option.ts';
 import { inSession } from '../../session/session.ts';
 import { unlessAborted } from '../../text/unless-aborted.ts';
 import type { Manifest } from '../manifest.ts';
@@ -76,7 +76,7 @@ async function onEmbedded<T>(work: (target: Target) => Promise<T>): Promise<T> {
 }
 
 async function otherServer(on: string, live: Target): Promise<Target> {
-  const other = { settings: settingsOfOption('--prove-on', on), embedded: undefined };
+  const other = await targetOfOption('--prove-on', on);
   if ((await placeOf(other)) !== (await placeOf(live))) return other;
   throw new UndropError('bad-options', {
     subject: '--prove-on',
