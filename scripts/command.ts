@@ -1,4 +1,3 @@
-import { dirname, join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import createKnex, { type Knex } from 'knex';
 import { parseRoots } from '../src/audit/code/search.ts';
@@ -88,20 +87,11 @@ export function codeRoots(code: string | undefined): string[] {
   return parseRoots(code ?? process.env.CODE_ROOTS ?? '');
 }
 
-/**
- * The migrations folder beside this program, if it is part of the project, so that a build finds its own; else the
- * project's.
- */
-export function migrationsFolder(): string {
-  const program = join(import.meta.dirname, '..');
-  const project = projectFolder();
-  const isProject = program === project || dirname(program) === project;
-  return join(isProject ? program : project, 'migrations');
-}
-
 /** Does the work on the database that the environment names. */
-export async function withTarget<T>(work: (knex: Knex, target: Target) => Promise<T>): Promise<T> {
-  const root = projectFolder();
+export async function withTarget<T>(
+  work: (knex: Knex, target: Target) => Promise<T>,
+  root: string = projectFolder(),
+): Promise<T> {
   loadEnv(root);
   const target = await findTarget(process.env, { from: root });
   const knex = createKnex(undropConfig({ root, connection: target }));
@@ -122,7 +112,8 @@ export function reading<T extends object>(work: (session: Session) => Promise<T>
   return withTarget((knex) => inReadOnlySession(knex, (session) => named(session, work)));
 }
 
-async function named<T extends object>(session: Session, work: (session: Session) => Promise<T>) {
+/** Adds the name of the database to the result of the work. */
+export async function named<T extends object>(session: Session, work: (session: Session) => Promise<T>) {
   return { database: session.database, ...(await work(session)) };
 }
 

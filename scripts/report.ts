@@ -1,14 +1,15 @@
 import type { Command } from 'commander';
-import { projectFolder } from '../src/knex/project-folder.ts';
+import type { KnexOptions } from '../src/migration/knexfile.ts';
 import { loadLayout } from '../src/report/layout-graph.ts';
 import { formatReportMarkdown } from '../src/report/markdown.ts';
 import { formatReportHtml } from '../src/report/pages.ts';
 import { readReport } from '../src/report/read-report.ts';
 import { writeNewFile } from '../src/script/write-new-file.ts';
 import { printable } from '../src/text/printable.ts';
-import { codeRoots, migrationsFolder, run, toCount, withFormats, withTarget } from './command.ts';
+import { codeRoots, run, toCount, withFormats } from './command.ts';
+import { withKnexOptions, withProject } from './project.ts';
 
-interface Options {
+interface Options extends KnexOptions {
   out?: string;
   force?: boolean;
   code?: string;
@@ -17,7 +18,7 @@ interface Options {
 }
 
 export default function define(command: Command): void {
-  withFormats(command, 'html', 'markdown', 'json')
+  withKnexOptions(withFormats(command, 'html', 'markdown', 'json'))
     .option('--out <file>', 'write to this file instead of stdout')
     .option('--force', 'overwrite an existing file')
     .option('--code <paths>', 'folders and files of code to search, comma-separated (default: CODE_ROOTS)')
@@ -30,13 +31,12 @@ export default function define(command: Command): void {
       'after',
       '\nThe exit code is 0 whatever the report contains. audit, preflight and verify set it by their result.',
     )
-    .action(({ out, force = false, code, decisions, expect }: Options) => {
-      const root = projectFolder();
-      return run(
+    .action(({ out, force = false, code, decisions, expect, ...options }: Options) =>
+      run(
         command,
         () =>
-          withTarget((knex) =>
-            readReport(knex, { root, folder: migrationsFolder(), code: codeRoots(code), decisions, expect }),
+          withProject(options, (knex, project, root) =>
+            readReport(knex, { root, project, code: codeRoots(code), decisions, expect }),
           ),
         {
           html: async (report) => formatReportHtml(report, await loadLayout()),
@@ -48,6 +48,6 @@ export default function define(command: Command): void {
               await writeNewFile(out, text, force, 'It may not be an older report.');
               process.stdout.write(`${printable(out)}\n`);
             },
-      );
-    });
+      ),
+    );
 }

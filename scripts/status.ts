@@ -1,13 +1,23 @@
 import type { Command } from 'commander';
+import type { KnexOptions } from '../src/migration/knexfile.ts';
+import { inReadOnlySession } from '../src/session/read-only.ts';
 import type { Leftover } from '../src/status/leftovers.ts';
 import { readStatus, type Status } from '../src/status/status.ts';
 import { countOf, moment } from '../src/text/units.ts';
-import { migrationsFolder, reading, run } from './command.ts';
+import { named, run } from './command.ts';
 import { backupLine, section } from './lines.ts';
+import { withKnexOptions, withProject } from './project.ts';
 
 export default function define(command: Command): void {
-  command.action(() =>
-    run(command, () => reading((session) => readStatus(session, migrationsFolder())), print),
+  withKnexOptions(command).action((options: KnexOptions) =>
+    run(
+      command,
+      () =>
+        withProject(options, (knex, migrations) =>
+          inReadOnlySession(knex, (session) => named(session, () => readStatus(session, migrations))),
+        ),
+      print,
+    ),
   );
 }
 

@@ -85,7 +85,9 @@ describe('accepted differences', () => {
       const digest = digestIn((await refusalOf(down(run), 'restore-differs')).next);
       await accepting(digest, () => down(run));
 
-      const { archive } = await reading(run, (session) => readStatus(session, '/nowhere'));
+      const { archive } = await reading(run, (session) =>
+        readStatus(session, { ledger: undefined, load: async () => [] }),
+      );
       const [{ user } = { user: '' }] = await run.rows<{ user: string }>('select current_user::text as user');
       expect(archive[0]?.note).to.match(
         new RegExp(

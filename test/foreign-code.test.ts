@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import { readEvidence } from '../src/audit/audit.ts';
 import { countRows } from '../src/backup/dump/snapshot.ts';
 import { planDrop, reversibleDrop } from '../src/index.ts';
+import { migrationsIn } from '../src/migration/migrations.ts';
 import { preflight } from '../src/preflight/preflight.ts';
 import { readReport } from '../src/report/read-report.ts';
 import { liveDdl } from '../src/script/ddl.ts';
@@ -97,8 +98,8 @@ describe('functions of other roles', () => {
   const looks: Readonly<Record<string, (session: Session) => Promise<unknown>>> = {
     verify: (session) => verifyDatabase(session),
     audit: (session) => readEvidence(session),
-    preflight: (session) => preflight(session, folder),
-    status: (session) => readStatus(session, folder),
+    preflight: (session) => preflight(session, migrationsIn(folder)),
+    status: (session) => readStatus(session, migrationsIn(folder)),
     ddl: (session) => liveDdl(session, ['t', 'u', 'o']),
     'the counts of a backup': (session) =>
       countRows(
@@ -182,7 +183,9 @@ describe('functions of other roles', () => {
   });
 
   it('are not run by the report', async () => {
-    await quietly(() => readReport(run.knex, { folder, root: folder, expect: undefined }));
+    await quietly(() =>
+      readReport(run.knex, { project: migrationsIn(folder), root: folder, expect: undefined }),
+    );
     expect(await calls()).to.equal(null);
   });
 });

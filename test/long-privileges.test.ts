@@ -6,6 +6,7 @@ import * as optional from '../migrations/045_cleanup_optional_tables.ts';
 import { seed } from '../seeds/01_turing.ts';
 import { optionalTables } from '../seeds/turing/names.ts';
 import { isUndropError } from '../src/errors.ts';
+import { migrationsIn } from '../src/migration/migrations.ts';
 import { preflight } from '../src/preflight/preflight.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
 import { quietly } from '../src/text/log.ts';
@@ -106,7 +107,7 @@ describe('the privileges of docs/privileges.md', function () {
     const run = runner(server.url(database, roles.migrator));
     try {
       const { migrations } = await withEnvironment(env, () =>
-        inReadOnlySession(run.knex, (session) => preflight(session, folder)),
+        inReadOnlySession(run.knex, (session) => preflight(session, migrationsIn(folder))),
       );
       const refusals = migrations.flatMap(({ gates }) => gates.flatMap((gate) => gate.refusals));
       return refusals.map(({ message, reason }) => `${message}\n${reason}`).join('\n');

@@ -6,6 +6,7 @@ import createKnex, { type Knex } from 'knex';
 import stringWidth from 'string-width';
 import { seed } from '../seeds/01_turing.ts';
 import { optionalTables } from '../seeds/turing/names.ts';
+import { migrationsIn } from '../src/migration/migrations.ts';
 import { readApprovals } from '../src/options/approvals.ts';
 import { parseOptions } from '../src/options/options.ts';
 import { formatPreflight, formatPreflightMarkdown } from '../src/preflight/format.ts';
@@ -58,7 +59,11 @@ describe('preflight', () => {
     user?: string,
   ): Promise<Preflight> {
     return withEnvironment({ UNDROP_BACKUP: 'off', ...env }, () =>
-      withKnex(name, (knex) => inReadOnlySession(knex, (session) => preflight(session, from)), user),
+      withKnex(
+        name,
+        (knex) => inReadOnlySession(knex, (session) => preflight(session, migrationsIn(from))),
+        user,
+      ),
     );
   }
 

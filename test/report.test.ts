@@ -7,6 +7,7 @@ import createKnex from 'knex';
 import type { Browser } from 'playwright-core';
 import { seed } from '../seeds/01_turing.ts';
 import { legacyTables, optionalTables } from '../seeds/turing/names.ts';
+import { migrationsIn } from '../src/migration/migrations.ts';
 import { identifier } from '../src/options/table-name.ts';
 import type { Graph, Subject } from '../src/report/graph.ts';
 import { html } from '../src/report/html.ts';
@@ -85,7 +86,7 @@ describe('report', () => {
 
   async function read(name: string, options: Partial<ReportOptions> = {}, env = {}): Promise<Report> {
     const knex = createKnex({ client: 'pg', connection: server.config(name) });
-    const asked = { root, folder: join(root, 'migrations'), expect: undefined, ...options };
+    const asked = { root, project: migrationsIn(join(root, 'migrations')), expect: undefined, ...options };
     const none = { UNDROP_BACKUP: 'off', APPROVED_DROPS: '' };
     return withEnvironment({ ...none, ...env }, () => quietly(() => readReport(knex, asked))).finally(() =>
       knex.destroy(),
@@ -208,7 +209,7 @@ describe('report', () => {
         create table parted (id int) partition by range (id);
         create table parted_1 partition of parted for values from (1) to (2);
         ${Array.from({ length: 40 }, (_, index) => `create table of_kept_${index} (id int references kept);`).join('')}`);
-      graph = (await read(name, { folder: dropping('going', 'parted') })).graph;
+      graph = (await read(name, { project: migrationsIn(dropping('going', 'parted')) })).graph;
       going = graph.subjects.find(({ table }) => table === 'public.going');
     });
 
@@ -277,7 +278,7 @@ describe('report', () => {
     const name = await database(clusters(1000));
     const views = Array.from({ length: 30 }, (_, index) => `create view v${index} as select * from hub_0`);
     await server.sql(name, views.join(';'));
-    const report = await read(name, { folder: dropping('hub_0') });
+    const report = await read(name, { project: migrationsIn(dropping('hub_0')) });
     const text = page(report);
     const pictures = picturesOf(text);
     expect(pictures.length).to.be.within(2, 12);
@@ -311,7 +312,7 @@ describe('report', () => {
       const code = join(folder, 'code');
       mkdirSync(code);
       writeFileSync(join(code, '<img src=x onerror=window.ran=1>.sql'), 'select * from "<i>gone";');
-      report = await read(name, { folder: dropping(first ?? ''), code: [code] });
+      report = await read(name, { project: migrationsIn(dropping(first ?? '')), code: [code] });
     });
 
     it('shows each name as text, not as markup', () => {

@@ -8,6 +8,7 @@ import { readEntries } from '../src/archive/entries.ts';
 import { pruneArchive } from '../src/archive/prune.ts';
 import { formats } from '../src/archive/schema.ts';
 import { headSql } from '../src/archive/seal.ts';
+import { migrationsIn } from '../src/migration/migrations.ts';
 import { reversibleDrop } from '../src/migration/reversible-drop.ts';
 import type { DropOptions } from '../src/options/options.ts';
 import { preflight } from '../src/preflight/preflight.ts';
@@ -254,9 +255,9 @@ describe('entries of the same name', () => {
       const at = async (name: string) => {
         const knex = open({}, [name]);
         const { ledger, migrations } = await inReadOnlySession(knex, (session) =>
-          readStatus(session, folder),
+          readStatus(session, migrationsIn(folder)),
         );
-        const planned = await inReadOnlySession(knex, (session) => preflight(session, folder));
+        const planned = await inReadOnlySession(knex, (session) => preflight(session, migrationsIn(folder)));
         const states = planned.migrations.map(({ state }) => state);
         return [ledger, ...migrations.map(({ state, note }) => [state, note]), ...states];
       };

@@ -27,6 +27,34 @@ export async function findLedgers(session: Session): Promise<string[]> {
   return ledgers.filter((name) => !foreign.has(name));
 }
 
+/** A migrations table as Knex's configuration names it: without a schema, it is searched in the search path. */
+export interface NamedLedger {
+  readonly tableName: string;
+  readonly schemaName: string | undefined;
+}
+
+const placeSql = /* sql */ `
+  select pg_catalog.format('%I.%I', n.nspname, c.relname) as name
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where c.relname = $1 and c.relkind in ('r', 'p') and n.nspname = any ($2)
+  order by pg_catalog.array_position($2::text[], n.nspname::text)
+  limit 1`;
+
+/** Returns the migrations table, qualified and quoted: the named one, or else the likeliest. Undefined if it does not exist. */
+export async function findLedger(
+  session: Session,
+  named: NamedLedger | undefined,
+): Promise<string | undefined> {
+  if (named === undefined) return (await findLedgers(session))[0];
+  const { tableName, schemaName } = named;
+  const schemas = schemaName === undefined ? session.schemas : [schemaName];
+  const [found] = await session.read<{ name: string }>(placeSql, [tableName, schemas]);
+  if (found === undefined) return undefined;
+  const foreign = await findForeignCode(session, [found.name]);
+  return foreign.has(found.name) ? undefined : found.name;
+}
+
 /** The migrations that any migrations table of the database has recorded as completed, without extensions. */
 export async function readRecorded(session: Session): Promise<ReadonlySet<string>> {
   const recorded = new Set<string>();

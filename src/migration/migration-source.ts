@@ -1,9 +1,5 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type { Knex } from 'knex';
-import { UndropError } from '../errors.ts';
-import { withoutExtension } from '../options/migration-name.ts';
 import { say } from '../text/log.ts';
 import type { LoadedFile } from './same-names.ts';
 
@@ -44,19 +40,19 @@ interface MigrationModule extends Knex.Migration {
   ready?: Ready;
 }
 
-// In order of preference: where both x.ts and x.js exist, the build may be out of date.
-const extensions = ['.ts', '.mts', '.js', '.mjs', '.cjs'];
-
 const reported = new Set<string>();
 
 /** The migrations of one folder. Their names have no extension, so that sources and a compiled build share them. */
 export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntry> {
   readonly #options: SourceOptions;
+  /** The folder. Its name marks this source, of which a project may have a second copy of the class. */
+  readonly undropFolder: string;
   /** Names of pending migrations that Knex has not loaded since the last listing. */
   #pending = new Set<string>();
 
   constructor(options: SourceOptions) {
     this.#options = options;
+    this.undropFolder = options.folder;
   }
 
   /**
@@ -67,6 +63,7 @@ export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntr
     // Must be called first, without an await before it: Knex's connection waits for the preparation that this starts.
     const completed = await this.#options.completed();
     const { folder, check } = this.#options;
+    const { listFiles } = await import('./list-files.ts');
     this.#pending.clear();
     const offered: MigrationEntry[] = [];
     const loaded: LoadedFile[] = [];
@@ -104,34 +101,11 @@ export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntr
   }
 }
 
-async function load(entry: MigrationEntry): Promise<MigrationModule> {
-  const module = await import(pathToFileURL(entry.path).href);
+async function load({ path }: MigrationEntry): Promise<MigrationModule> {
+  const { importModule } = await import('./import-module.ts');
+  const module = await importModule(path);
   // Node does not detect all named exports of a CommonJS file; then they are in the default export.
-  return typeof module.up === 'function' ? module : (module.default ?? module);
-}
-
-async function listFiles(folder: string): Promise<{ stem: string; file: string }[]> {
-  let files: string[];
-  try {
-    files = await readdir(folder);
-  } catch (cause) {
-    throw new UndropError('bad-options', {
-      subject: folder,
-      message: `The migrations folder ${folder} cannot be read.`,
-      reason: (cause as Error).message,
-      next: 'Create the folder, or set the right one: undropConfig({ migrations: … }).',
-      cause,
-    });
-  }
-  const found = new Map<string, string>();
-  for (const extension of extensions) {
-    for (const file of files) {
-      const stem = withoutExtension(file);
-      if (file !== stem + extension || stem.endsWith('.d') || found.has(stem)) continue;
-      found.set(stem, file);
-    }
-  }
-  return [...found].map(([stem, file]) => ({ stem, file })).sort((a, b) => (a.stem < b.stem ? -1 : 1));
+  return (typeof module.up === 'function' ? module : (module.default ?? module)) as MigrationModule;
 }
 
 async function isReady(name: string, ready: Ready | undefined): Promise<boolean> {

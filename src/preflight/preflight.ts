@@ -3,12 +3,13 @@ import { refuseForeignSchema } from '../archive/foreign-schema.ts';
 import { hasArchive } from '../archive/schema.ts';
 import type { Statement } from '../capture/capture.ts';
 import { isUndropError, UndropError } from '../errors.ts';
-import { findLedgers } from '../knex/find-ledgers.ts';
+import { findLedger } from '../knex/find-ledgers.ts';
+import type { Loaded, Migrations } from '../migration/migrations.ts';
 import { checkApprovals, readApprovals } from '../options/approvals.ts';
 import { withoutExtension } from '../options/migration-name.ts';
 import type { Options } from '../options/options.ts';
 import type { Session } from '../session/session.ts';
-import { type Loaded, loadMigrations, readLedger } from '../status/status.ts';
+import { readLedger } from '../status/status.ts';
 import { approvedTables, tableFingerprint } from '../up/approve.ts';
 import { findTables } from '../up/find-tables.ts';
 import type { Plan } from '../up/read-plan.ts';
@@ -54,13 +55,12 @@ export interface Preflight {
  * Predicts the result of `up` for each pending migration and checks all of its gates. Only reads and takes no locks, so the
  * result may be outdated when `up` runs.
  *
- * @param folder the folder of the migrations
  * @throws UndropError `bad-options` for invalid approvals, and any error of a migration while it loads
  */
-export async function preflight(session: Session, folder: string): Promise<Preflight> {
-  const [ledger] = await findLedgers(session);
+export async function preflight(session: Session, project: Migrations): Promise<Preflight> {
+  const ledger = await findLedger(session, project.ledger);
   const rows = ledger === undefined ? [] : await readLedger(session, ledger);
-  const loaded = await loadMigrations(folder, rows);
+  const loaded = await project.load(rows.map(({ name }) => name));
   checkApprovals(
     loaded.flatMap(({ options }) =>
       options?.approval === 'each-table' ? options.tables.map(({ written }) => written) : [],

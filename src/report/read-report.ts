@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import { type Audit, readEvidence } from '../audit/audit.ts';
 import { type JudgeOptions, judgeEvidence } from '../audit/judge-evidence.ts';
+import type { Migrations } from '../migration/migrations.ts';
 import { type MigrationPreflight, preflight } from '../preflight/preflight.ts';
 import { inReadOnlySession } from '../session/read-only.ts';
 import { readStatus, type Status } from '../status/status.ts';
@@ -25,8 +26,7 @@ export interface Report {
 }
 
 export interface ReportOptions extends JudgeOptions {
-  /** The folder of the migrations. */
-  readonly folder: string;
+  readonly project: Migrations;
   /** The expected number of tables. */
   readonly expect: number | undefined;
 }
@@ -37,7 +37,7 @@ export async function readReport(knex: Knex, options: ReportOptions): Promise<Re
   const audit = await judgeEvidence(evidence, options);
   const tables = knowTables(evidence, audit);
   return inReadOnlySession(knex, async (session) => {
-    const { migrations } = await preflight(session, options.folder);
+    const { migrations } = await preflight(session, options.project);
     const { checks } = await verifyDatabase(session, {
       expect: options.expect,
       code: options.code,
@@ -47,7 +47,7 @@ export async function readReport(knex: Knex, options: ReportOptions): Promise<Re
       madeAt: new Date().toISOString(),
       role: session.role,
       // The preflight has already reported the waiting migrations.
-      status: await quietly(() => readStatus(session, options.folder)),
+      status: await quietly(() => readStatus(session, options.project)),
       audit,
       migrations,
       checks,

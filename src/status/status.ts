@@ -1,14 +1,11 @@
-import { existsSync } from 'node:fs';
 import { type KeptEntry, readEntries } from '../archive/entries.ts';
 import { type Named, readNamed } from '../archive/entry-of-migration.ts';
 import { type BackupRecord, readBackups } from '../backup/records.ts';
 import { readPresent } from '../catalog/present.ts';
-import { findLedgers } from '../knex/find-ledgers.ts';
-import { UndropMigrationSource } from '../migration/migration-source.ts';
-import { dropOptionsOf } from '../migration/reversible-drop.ts';
+import { findLedger } from '../knex/find-ledgers.ts';
+import type { Loaded, Migrations } from '../migration/migrations.ts';
 import { type Approval, readApprovals } from '../options/approvals.ts';
 import { withoutExtension } from '../options/migration-name.ts';
-import type { Options } from '../options/options.ts';
 import { parseTableName, quoteName } from '../options/table-name.ts';
 import type { Session } from '../session/session.ts';
 import { type Leftover, readLeftovers } from './leftovers.ts';
@@ -36,14 +33,13 @@ export interface MigrationStatus {
 /**
  * Reads migrations table, archive, approvals, backups and scratch databases. Creates none of them.
  *
- * @param folder the folder of the migrations
  * @throws UndropError `bad-options` for approvals that cannot be parsed; errors of loading a migration
  */
-export async function readStatus(session: Session, folder: string): Promise<Status> {
-  const [ledger = null] = await findLedgers(session);
+export async function readStatus(session: Session, migrations: Migrations): Promise<Status> {
+  const ledger = (await findLedger(session, migrations.ledger)) ?? null;
   const rows = ledger === null ? [] : await readLedger(session, ledger);
   const archive = await readEntries(session);
-  const loaded = await loadMigrations(folder, rows);
+  const loaded = await migrations.load(rows.map(({ name }) => name));
   const own = archive.length === 0 ? new Map() : await readOwn(session, loaded, ledger);
   return {
     ledger,
@@ -67,37 +63,6 @@ export function readLedger(session: Session, ledger: string): Promise<LedgerRow[
   return session.read<LedgerRow>(
     `select l.name, l.batch, l.migration_time as time from ${ledger} as l order by l.id`,
   );
-}
-
-/** A loaded migration. */
-export interface Loaded {
-  readonly name: string;
-  readonly offered: boolean;
-  readonly waitsFor: string | null;
-  /** Undefined where `reversibleDrop` did not make it. */
-  readonly options: Options | undefined;
-}
-
-/** Loads the migrations of a folder, and determines which of them would be offered to Knex. */
-export async function loadMigrations(folder: string, ledger: readonly LedgerRow[]): Promise<Loaded[]> {
-  // A project that uses the package without Knex's command line may have no migrations folder.
-  if (!existsSync(folder)) return [];
-  const completed = new Map(ledger.map(({ name }) => [withoutExtension(name), name]));
-  let all: { name: string; module: { up?: unknown; ready?: { waitsFor?: string } } }[] = [];
-  const source = new UndropMigrationSource({
-    folder,
-    completed: async () => completed,
-    check: (migrations) => {
-      all = migrations;
-    },
-  });
-  const offered = new Set((await source.getMigrations()).map(({ name }) => withoutExtension(name)));
-  return all.map(({ name, module }) => ({
-    name,
-    offered: offered.has(name),
-    waitsFor: module.ready?.waitsFor ?? null,
-    options: dropOptionsOf(module.up),
-  }));
 }
 
 type Own = ReadonlyMap<string, readonly Named[]>;
