@@ -8,10 +8,11 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { expect } from 'chai';
@@ -177,6 +178,52 @@ describe('embedded server', () => {
     writeFileSync(join(folder, 'lock'), `${process.ppid} 1\n`);
     await query('select 1');
     expect(readFileSync(join(folder, 'lock'), 'utf8')).to.match(new RegExp(`^${process.pid} `));
+  });
+
+  describe('in a folder that another PID namespace or host shares', () => {
+    const unshare = ['--pid', '--fork', '--kill-child', process.execPath];
+    const text = '1 1 elsewhere 4b0a pid:[1]\n';
+
+    it('refuses while a process there uses it, and continues ten seconds after it was killed', async function () {
+      if (spawnSync('unshare', [...unshare, '--version']).status !== 0) skip(this, 'unshare is not allowed');
+      const other = spawn('unshare', [
+        ...unshare,
+        ...childArguments(`await client.query('create table t (i int)'); console.log('ready');
+          await client.query('insert into t values (1)'); setInterval(() => {}, 1000);`),
+      ]);
+      try {
+        await new Promise((resolve) => other.stdout.once('data', resolve));
+        const error = await refused(startEmbedded(folder));
+        expect(error.code).to.equal('in-use');
+        expect(error.message).to.include(`process 1 on ${hostname()}`);
+      } finally {
+        other.kill('SIGKILL');
+        await new Promise((resolve) => other.once('exit', resolve));
+      }
+      expect(await query('select i from t')).to.deep.equal([{ i: 1 }]);
+    });
+
+    it('refuses while the time of the lock changes', async () => {
+      mkdirSync(folder);
+      writeFileSync(join(folder, 'lock'), text);
+      const beat = setInterval(() => utimesSync(join(folder, 'lock'), new Date(), new Date()), 3_000);
+      const error = await refused(startEmbedded(folder)).finally(() => clearInterval(beat));
+      expect(error.message).to.include('process 1 on elsewhere');
+      expect(readFileSync(join(folder, 'lock'), 'utf8')).to.equal(text);
+    });
+
+    it('ends a server whose lock was replaced, and leaves that lock', async () => {
+      server = await startEmbedded(folder);
+      const client = new pg.Client(server.settings);
+      const ended = new Promise((resolve) => client.once('error', resolve));
+      await client.connect();
+      writeFileSync(join(folder, 'lock'), text);
+      await ended;
+      await client.end().catch(() => undefined);
+      expect(readFileSync(join(folder, 'lock'), 'utf8')).to.equal(text);
+      await server.stop().catch(() => undefined);
+      server = undefined;
+    });
   });
 
   it('restricts its folder to the owner', async () => {

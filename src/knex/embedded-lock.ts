@@ -1,29 +1,90 @@
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { UndropError } from '../errors.ts';
+import { say } from '../text/log.ts';
+
+// A holder that this process cannot see shows that it is alive by changing the time of its lock.
+const beat = 1_000;
+const silence = 10_000;
 
 /**
- * Locks the folder for this process, with a file `lock` in it that holds the process ID. The lock of a process that no
- * longer exists is replaced.
+ * Locks the folder for this process, with a file `lock` in it that holds the process ID, host, boot and PID namespace. The
+ * lock of a process that no longer exists is replaced: it is known at once where process IDs have the same meaning, else,
+ * as in another container, after ten seconds in which its time does not change.
  *
+ * @param lost is called if another process has replaced the lock
  * @returns a function that releases the lock, as does the end of the process
  * @throws UndropError `in-use` where another process holds the lock
  */
-export function lockFolder(folder: string): () => void {
+export async function lockFolder(folder: string, lost: () => void): Promise<() => void> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = join(folder, 'lock');
-  const mine = `${process.pid} ${startOf(process.pid)}\n`;
+  const mine = `${process.pid} ${startOf(process.pid)} ${place()}\n`;
   while (!created(file, mine)) {
     const holder = read(file);
-    if (isAlive(holder)) throw inUse(folder, file, holder);
+    if (await isHeld(file, holder)) throw inUse(folder, file, holder);
     removeStale(file, holder);
   }
+  const timer = setInterval(() => {
+    if (read(file) === mine) return touch(file);
+    release();
+    lost();
+  }, beat).unref();
   const release = (): void => {
+    clearInterval(timer);
     process.off('exit', release);
     if (read(file) === mine) rmSync(file, { force: true });
   };
   process.on('exit', release);
   return release;
+}
+
+/** Where a process ID has the same meaning: the host, its boot, and the PID namespace. */
+function place(): string {
+  const boot = attempt(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
+  const namespace = attempt(() => readlinkSync('/proc/self/ns/pid'));
+  return `${hostname()} ${boot} ${namespace}`;
+}
+
+function attempt(look: () => string): string {
+  try {
+    return look();
+  } catch {
+    return 'unknown';
+  }
+}
+
+async function isHeld(file: string, holder: string): Promise<boolean> {
+  const [, , ...where] = holder.trim().split(' ');
+  // Earlier versions wrote no place.
+  if (where.length === 0 || where.join(' ') === place()) return isAlive(holder);
+  say(`Waiting ${silence / 1000} s to see whether ${file} is in use on ${where[0]}`);
+  const before = timeOf(file);
+  for (const end = performance.now() + silence; performance.now() < end; await sleep(beat / 2)) {
+    if (read(file) !== holder || timeOf(file) !== before) return read(file) !== '';
+  }
+  return false;
+}
+
+function timeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+function touch(file: string): void {
+  const now = new Date();
+  utimesSync(file, now, now);
 }
 
 function created(file: string, text: string): boolean {
@@ -69,12 +130,10 @@ function isAlive(holder: string): boolean {
 
 /** The start time of a process on Linux. Process IDs are reused, in containers after every restart. */
 function startOf(pid: number): string {
-  try {
+  return attempt(() => {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? 'unknown';
-  } catch {
-    return 'unknown';
-  }
+  });
 }
 
 function read(file: string): string {
@@ -87,11 +146,12 @@ function read(file: string): string {
 }
 
 function inUse(folder: string, file: string, holder: string): UndropError {
-  const pid = Number.parseInt(holder, 10);
+  const [pid, , host = hostname()] = holder.trim().split(' ');
+  const user = `process ${pid}${holder.includes(` ${place()}`) ? '' : ` on ${host}`}`;
   return new UndropError('in-use', {
     subject: folder,
-    message: `The embedded database in ${folder} is in use by process ${pid}.`,
+    message: `The embedded database in ${folder} is in use by ${user}.`,
     reason: 'Only one process at a time can use the embedded server; two would corrupt its data.',
-    next: `Wait until process ${pid} has ended, or end it. If it does not use this folder, remove ${file}.`,
+    next: `Wait until ${user} has ended, or end it. If it does not use this folder, remove ${file}.`,
   });
 }

@@ -49,7 +49,8 @@ async function start(folder: string, forget: () => void): Promise<EmbeddedServer
     forget();
   };
   try {
-    release = lockFolder(folder);
+    // Another process may write already: nothing more may be written here.
+    release = await lockFolder(folder, () => void thread?.terminate());
     thread = startThread(folder);
     const ask = conversation(thread);
     const [host = '', port] = (await ask(0)).split(':');
