@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import type { Command } from 'commander';
+import { UndropError } from '../src/errors.ts';
 import { fail, makeCommand, withFormat } from './command.ts';
 
 /** The default export of a command's file: adds its arguments, options and action. */
@@ -20,9 +21,9 @@ const commands: Readonly<Record<string, [summary: string, load: () => Promise<{ 
   'count-tables': ['print the names of the tables, one a line', () => import('./count-tables.ts')],
 };
 
-// A closed pipe is no failure: programs such as head stop reading early.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
+  // A closed pipe is no failure: programs such as head stop reading early.
+  if (error.code !== 'EPIPE') fail(notWritten(error), current, false);
 });
 
 const given = process.argv.slice(2);
@@ -44,4 +45,14 @@ try {
   await undrop.parseAsync();
 } catch (error) {
   fail(error, current, / --json| --format[ =]json/.test(` ${given.join(' ')}`));
+}
+
+function notWritten(cause: Error): UndropError {
+  return new UndropError('server-error', {
+    subject: 'stdout',
+    message: 'The output could not be written.',
+    reason: cause.message,
+    next: 'Free space where the output goes, or write it elsewhere. What the command did was not undone.',
+    cause,
+  });
 }

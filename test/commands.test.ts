@@ -1,5 +1,14 @@
-import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -11,6 +20,7 @@ import { readInventory } from '../src/roundtrip/inventory.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestServer, testServer } from './support/server.ts';
+import { skip } from './support/skip.ts';
 
 const root = dirname(import.meta.dirname);
 const knexCli = join(dirname(createRequire(import.meta.url).resolve('knex/package.json')), 'bin/cli.js');
@@ -96,6 +106,23 @@ describe('commands', () => {
   }
 
   describe('undrop', () => {
+    it('reports output that cannot be written, without a stack', function () {
+      if (!existsSync('/dev/full')) skip(this, 'there is no /dev/full');
+      const full = openSync('/dev/full', 'w');
+      for (const args of [['count-tables'], ['status', '--json']]) {
+        const run = spawnSync(process.execPath, ['scripts/undrop.js', ...args], {
+          cwd: project.folder,
+          env: { PATH: process.env.PATH, DATABASE_URL: server.url(seeded) },
+          stdio: ['ignore', full, 'pipe'],
+          encoding: 'utf8',
+        });
+        expect(run.status, run.stderr).to.equal(1);
+        expect(run.stderr).to.include('server-error: The output could not be written.').and.include('ENOSPC');
+        expect(run.stderr).not.to.match(/\n\s+at /);
+      }
+      closeSync(full);
+    });
+
     it('exits with 2 on wrong usage, with an error on stderr, or as JSON with --json', async () => {
       const [none, unknown, option, number] = await Promise.all([
         undrop(seeded, []),

@@ -12,6 +12,7 @@ import { restoreDdl } from '../src/script/replay.ts';
 import { pins } from '../src/session/pinned-settings.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
 import { inSession } from '../src/session/session.ts';
+import { verifyDatabase } from '../src/verify/verify.ts';
 import { type Runner, refusalOf, runner } from './support/migrate.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
@@ -74,7 +75,6 @@ const unpinned: Readonly<Record<string, readonly string[]>> = {
       'lock_timeout',
     ],
     ...['idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout'],
-    'restrict_nonsystem_relation_kind',
   ],
   'it has an effect only when a session or transaction starts': [
     ...['default_transaction_deferrable', 'default_transaction_isolation', 'default_transaction_read_only'],
@@ -108,6 +108,7 @@ const unpinned: Readonly<Record<string, readonly string[]>> = {
     ...['backslash_quote', 'escape_string_warning', 'timezone_abbreviations'],
   ],
   'it is set separately, for the order of rows': ['synchronize_seqscans'],
+  'it is set separately, so that views can be read': ['restrict_nonsystem_relation_kind'],
   'it is set only if it is not safe': [
     ...[
       'session_replication_role',
@@ -254,6 +255,30 @@ describe('settings', () => {
       await migration.up(transaction);
       expect((await transaction.raw(read)).rows).to.deep.equal(before);
     });
+  });
+
+  it('that forbid views do not affect verify, nor a drop and its restore', async function () {
+    const [known] = await run.rows(
+      `select 1 from pg_settings where name = 'restrict_nonsystem_relation_kind'`,
+    );
+    if (known === undefined) skip(this, 'this server has no restrict_nonsystem_relation_kind');
+    await run.knex.raw(`create table t (id int); insert into t values (1); create view v as select * from t;
+      create materialized view m as select * from v; create view other as select 1 as one`);
+    const forbidding = `set restrict_nonsystem_relation_kind = 'view, foreign-table'`;
+    const other = runnerAfter(forbidding);
+    const cascading = reversibleDrop({ name: 'm', tables: ['t'], rows: 'copy', dependents: 'cascade' });
+    try {
+      const { checks } = await inReadOnlySession(other.knex, (session) => verifyDatabase(session));
+      expect(checks.find(({ name }) => name === 'views can be parsed')).to.include({ state: 'ok' });
+      await other.up(cascading);
+      await other.down(cascading);
+      expect(await other.rows('show restrict_nonsystem_relation_kind')).to.deep.equal([
+        { restrict_nonsystem_relation_kind: 'view, foreign-table' },
+      ]);
+    } finally {
+      await other.end();
+    }
+    expect(await run.rows('select * from m')).to.deep.equal([{ id: 1 }]);
   });
 
   describe('with which the server skips checks', () => {

@@ -6,6 +6,8 @@ import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import knexFactory, { type Knex } from 'knex';
+import pg from 'pg';
+import { ensureArchive } from '../src/archive/schema.ts';
 import { UndropError } from '../src/errors.ts';
 import { connect } from '../src/knex/connection.ts';
 import { startEmbedded } from '../src/knex/embedded.ts';
@@ -14,6 +16,7 @@ import { prepareLedger } from '../src/knex/ledger.ts';
 import type { Target } from '../src/knex/target.ts';
 import { type UndropConfigOptions, undropConfig } from '../src/migration/knex-config.ts';
 import { UndropMigrationSource } from '../src/migration/migration-source.ts';
+import { inSession } from '../src/session/session.ts';
 import { type TestServer, testServer } from './support/server.ts';
 
 const table = (name: string) => `
@@ -34,6 +37,13 @@ function write(path: string, text: string): void {
 async function open(options: Partial<UndropConfigOptions> = {}): Promise<Knex> {
   await knex?.destroy();
   knex = knexFactory(undropConfig({ root, connection: server.url(database), ...options }));
+  return knex;
+}
+
+/** Without this package's configuration. */
+async function plain(): Promise<Knex> {
+  await knex?.destroy();
+  knex = knexFactory({ client: 'pg', connection: server.url(database) });
   return knex;
 }
 
@@ -347,6 +357,48 @@ describe('Knex', () => {
       } finally {
         await Promise.all(clients.map((client) => client.end()));
       }
+    });
+  });
+
+  describe('a configuration', () => {
+    it('works with type parsers that the application has set for the driver', async () => {
+      write('migrations/1_table.cjs', table('one'));
+      const { builtins, getTypeParser, setTypeParser } = pg.types;
+      const { BOOL, INT8, OID, JSON: json, JSONB, TIMESTAMPTZ } = builtins;
+      // Knex itself reads numbers and varchar.
+      const kinds = [BOOL, INT8, OID, json, JSONB, TIMESTAMPTZ, 19, 1003, 1009].map(
+        (oid) => [oid, getTypeParser(oid)] as const,
+      );
+      for (const [oid] of kinds) setTypeParser(oid, () => ({ parsed: true }));
+      try {
+        const first = await open();
+        await first.migrate.latest();
+        // A lock that a killed process has left.
+        await server.sql(database, 'update undrop.knex_migrations_lock set is_locked = 1');
+        const second = await open();
+        await second.migrate.rollback();
+        expect(await second.migrate.list()).to.have.nested.property('[1].length', 1);
+      } finally {
+        for (const [oid, parser] of kinds) setTypeParser(oid, parser);
+      }
+    });
+
+    it('names what an event trigger refuses to let it create, and the trigger function', async () => {
+      write('migrations/1_table.cjs', table('one'));
+      await server.sql(
+        database,
+        `create function public.forbid() returns event_trigger language plpgsql as $$begin
+           raise exception 'not here'; end$$;
+         create event trigger forbidding on ddl_command_start when tag in ('CREATE SCHEMA')
+           execute function public.forbid()`,
+      );
+      const { code, message, reason, next } = await failure(async () => (await open()).migrate.latest());
+      expect(code).to.equal('server-error');
+      expect(message).to.equal('The schema undrop could not be created; nothing was changed.');
+      expect(reason).to.include('not here').and.include('forbid()');
+      expect(next).to.include('event trigger');
+      const archive = failure(async () => inSession(await plain(), (session) => ensureArchive(session)));
+      expect((await archive).message).to.equal(message);
     });
   });
 

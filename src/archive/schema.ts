@@ -1,4 +1,5 @@
 import { UndropError } from '../errors.ts';
+import { notCreated } from '../session/server-errors.ts';
 import type { Session } from '../session/session.ts';
 import { refuseForeignSchema } from './foreign-schema.ts';
 import { checkKeepers } from './keepers.ts';
@@ -219,7 +220,9 @@ export async function ensureArchive(session: Session, waitMs?: number): Promise<
   const [state] = await session.read<{ schema: boolean; tables: boolean; mayCreate: boolean }>(stateSql);
   if (state?.schema === false) {
     if (!state.mayCreate) throw mayNotCreate(session);
-    await session.run('create schema undrop');
+    await session.run('create schema undrop').catch((error) => {
+      throw notCreated('schema undrop', error);
+    });
     await closeSchema(session, 'undrop');
   }
   if (state?.schema === true && !state.tables) await refuseForeignSchema(session);

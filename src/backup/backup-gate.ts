@@ -4,6 +4,7 @@ import { backupsSql } from '../archive/schema.ts';
 import { UndropError } from '../errors.ts';
 import type { Options } from '../options/options.ts';
 import type { Table } from '../options/table.ts';
+import { readRows } from '../session/read-rows.ts';
 import type { Session } from '../session/session.ts';
 import { say } from '../text/log.ts';
 import { duration, list } from '../text/units.ts';
@@ -79,7 +80,7 @@ const newestSql = /* sql */ `
 export async function readNewestBackup(client: ClientBase): Promise<void> {
   const archive = await client.query(`select where pg_catalog.to_regclass('undrop.backups') is not null`);
   if (archive.rowCount === 0) return;
-  const { rows } = await client.query<{ recorded: Recorded }>(newestSql).catch(() => ({ rows: [] }));
+  const rows = await readRows<{ recorded: Recorded }>(client, newestSql).catch(() => []);
   for (const { recorded } of rows) await findDamage(recorded);
 }
 

@@ -1,6 +1,7 @@
 import { relative } from 'node:path';
 import pg from 'pg';
 import { UndropError } from '../errors.ts';
+import { readRows } from '../session/read-rows.ts';
 import { describeServer, readBanner } from '../session/server.ts';
 import { printable } from '../text/printable.ts';
 import type { Target } from './target.ts';
@@ -60,11 +61,14 @@ export async function connect(target: Target): Promise<pg.Client> {
 
 async function checkServer(client: pg.Client): Promise<{ pid: number }> {
   await readBanner(client);
-  const { rows } = await client.query<{ version: string; number: number; pid: number }>(/* sql */ `
+  const [found] = await readRows<{ version: string; number: number; pid: number }>(
+    client,
+    /* sql */ `
     select pg_catalog.current_setting('server_version') as version,
       pg_catalog.current_setting('server_version_num')::int as number,
-      pg_catalog.pg_backend_pid() as pid`);
-  const { version = '', number = 0, pid = 0 } = rows[0] ?? {};
+      pg_catalog.pg_backend_pid() as pid`,
+  );
+  const { version = '', number = 0, pid = 0 } = found ?? {};
   describeServer(version, number);
   return { pid };
 }

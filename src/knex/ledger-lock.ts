@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientBase } from 'pg';
+import { readRows } from '../session/read-rows.ts';
 import { say } from '../text/log.ts';
 import type { Ledger } from './migrations-table.ts';
 
@@ -40,11 +41,12 @@ export async function healLedger(
   if (!isOurs(ledger)) return [];
   const locked = await client.query(`select from ${table} as l where l.is_locked = 1`);
   if (locked.rowCount === 0) return [];
-  const { rows } = await client.query<{ alone: boolean }>(
+  const [tried] = await readRows<{ alone: boolean }>(
+    client,
     `select pg_catalog.pg_try_advisory_lock(${key}) as alone`,
     [ledger.tableName],
   );
-  if (rows[0]?.alone !== true) return readHolders(client, ledger, own);
+  if (tried?.alone !== true) return readHolders(client, ledger, own);
   try {
     const freed = await client.query(`update ${table} set is_locked = 0 where is_locked = 1`);
     if (freed.rowCount)
@@ -87,7 +89,7 @@ async function readHolders(
   { tableName }: Ledger,
   own: readonly number[],
 ): Promise<string[]> {
-  const { rows } = await client.query<{ holder: string }>(holdersSql, [tableName, own]);
+  const rows = await readRows<{ holder: string }>(client, holdersSql, [tableName, own]);
   return rows.map(({ holder }) => holder);
 }
 
@@ -96,7 +98,8 @@ async function findLockTable(
   client: ClientBase,
   { schemaName, tableName }: Ledger,
 ): Promise<string | undefined> {
-  const { rows } = await client.query<{ name: string }>(
+  const [found] = await readRows<{ name: string }>(
+    client,
     /* sql */ `
     select t.name
     from (values (pg_catalog.format('%I.%I', $1::text, $2::text))) as t (name),
@@ -104,7 +107,7 @@ async function findLockTable(
     where ${mayFreeSql('c.oid')}`,
     [schemaName, `${tableName}_lock`],
   );
-  return rows[0]?.name;
+  return found?.name;
 }
 
 /** SQL: whether the role may release the lock in this table. */

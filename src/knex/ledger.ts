@@ -1,7 +1,8 @@
 import type { ClientBase } from 'pg';
 import { UndropError } from '../errors.ts';
 import { withoutExtension } from '../options/migration-name.ts';
-import { onlyRead } from '../session/server-errors.ts';
+import { readRows } from '../session/read-rows.ts';
+import { notCreated, onlyRead } from '../session/server-errors.ts';
 import { healLedger, mayFreeSql } from './ledger-lock.ts';
 import type { Ledger } from './migrations-table.ts';
 
@@ -49,7 +50,8 @@ interface Place {
 }
 
 async function findPlace(client: ClientBase, { schemaName, tableName }: Ledger): Promise<Place> {
-  const { rows } = await client.query<Place>(
+  const [place] = await readRows<Place>(
+    client,
     /* sql */ `
     select pg_catalog.current_database() as database,
       pg_catalog.current_setting('transaction_read_only')::boolean as "readOnly",
@@ -71,7 +73,7 @@ async function findPlace(client: ClientBase, { schemaName, tableName }: Ledger):
       on k.relnamespace = n.oid and k.relname = w.name || '_lock' and k.relkind in ('r', 'p')`,
     [schemaName, tableName],
   );
-  return rows[0] as Place;
+  return place as Place;
 }
 
 // https://www.postgresql.org/docs/current/catalog-pg-default-acl.html
@@ -85,8 +87,8 @@ const granteesSql = /* sql */ `
 
 async function createSchema(client: ClientBase, ledger: Ledger, { schema }: Place): Promise<void> {
   // Default privileges may grant privileges on the new schema.
-  const { rows } = await client.query<{ others: string }>(granteesSql);
-  const grantees = `public${rows[0]?.others ?? ''}`;
+  const [found] = await readRows<{ others: string }>(client, granteesSql);
+  const grantees = `public${found?.others ?? ''}`;
   try {
     // Sent together, they run in one transaction.
     await client.query(`create schema ${schema}; revoke all on schema ${schema} from ${grantees}`);
@@ -94,29 +96,33 @@ async function createSchema(client: ClientBase, ledger: Ledger, { schema }: Plac
     const { code } = error as { code?: string };
     if (code === '42501') throw noRight(ledger, await findPlace(client, ledger), error);
     // Another process created it at the same time.
-    if (code !== '42P06' && code !== '23505') throw error;
+    if (code !== '42P06' && code !== '23505') throw notCreated(`schema ${schema}`, error);
   }
 }
 
 // The same tables as Knex creates (migrations/migrate/table-creator.js). Sent together, the statements run in one
 // transaction.
 async function createTables(client: ClientBase, { table, lockTable }: Place): Promise<void> {
-  await client.query(/* sql */ `
+  const created = client.query(/* sql */ `
     select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('undrop.ledger'));
     create table if not exists ${table}
       (id serial primary key, name varchar(255), batch integer, migration_time timestamptz);
     create table if not exists ${lockTable} (index serial primary key, is_locked integer);
     insert into ${lockTable} (is_locked) select 0 where not exists (select from ${lockTable});`);
+  await created.catch((error) => {
+    throw notCreated(`migrations table ${table}`, error);
+  });
 }
 
 async function readCompleted(client: ClientBase, ledger: Ledger, place: Place): Promise<Map<string, string>> {
   if (!place.mayRead) throw noRight(ledger, place);
-  const { rows } = await client.query<{ name: string }>(`select l.name from ${place.table} as l`);
+  const rows = await readRows<{ name: string }>(client, `select l.name from ${place.table} as l`);
   return new Map(rows.map(({ name }) => [withoutExtension(name), name]));
 }
 
 async function refuseSecond(client: ClientBase, ledger: Ledger): Promise<void> {
-  const { rows } = await client.query<{ schema: string; name: string }>(
+  const rows = await readRows<{ schema: string; name: string }>(
+    client,
     /* sql */ `
     select n.nspname as schema, c.relname as name
     from pg_catalog.pg_class as c

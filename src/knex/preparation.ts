@@ -1,8 +1,5 @@
 import type { Knex } from 'knex';
 import type { Client } from 'pg';
-import { clientConfig, connect } from './connection.ts';
-import { prepareLedger } from './ledger.ts';
-import { holdLedger } from './ledger-lock.ts';
 import type { Ledger } from './migrations-table.ts';
 import type { Target } from './target.ts';
 
@@ -37,7 +34,7 @@ export function preparation(
   const visit = async <T>(work: (client: Client) => Promise<T>): Promise<T> => {
     // The embedded server accepts one client at a time.
     if (embedded) for (const client of pooled) await client.end();
-    reaching = findTarget().then(connect);
+    reaching = findTarget().then(async (target) => (await import('./connection.ts')).connect(target));
     const client = await reaching;
     checked = true;
     try {
@@ -51,7 +48,8 @@ export function preparation(
   const completed = (): Promise<ReadonlyMap<string, string>> => {
     const place = ledger();
     migrates = true;
-    preparing ??= visit((client) => prepareLedger(client, place)).finally(() => {
+    const prepare = async (client: Client) => (await import('./ledger.ts')).prepareLedger(client, place);
+    preparing ??= visit(prepare).finally(() => {
       preparing = undefined;
     });
     return preparing;
@@ -61,6 +59,7 @@ export function preparation(
     const mine = preparing;
     if (mine) await (embedded ? mine : reaching);
     else if (!checked) await visit(async () => undefined);
+    const { clientConfig } = await import('./connection.ts');
     const config = clientConfig(await findTarget()) as Knex.PgConnectionConfig;
     // While a later preparation runs, pooled connections count as expired, so that they do not read the migrations
     // table.
@@ -73,7 +72,7 @@ export function preparation(
     client.once('end', () => pooled.delete(client));
     const ready = async () => {
       await preparing;
-      if (migrates) await holdLedger(client, ledger());
+      if (migrates) await (await import('./ledger-lock.ts')).holdLedger(client, ledger());
     };
     ready().then(
       () => done(),

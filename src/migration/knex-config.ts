@@ -2,9 +2,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Knex } from 'knex';
 import { UndropError } from '../errors.ts';
-import { describeTarget } from '../knex/connection.ts';
 import { loadEnv } from '../knex/env-file.ts';
-import { waitForLedger } from '../knex/ledger-lock.ts';
 import type { Ledger } from '../knex/migrations-table.ts';
 import { namesServer } from '../knex/names-server.ts';
 import { preparation } from '../knex/preparation.ts';
@@ -85,6 +83,7 @@ export function undropConfig(options: UndropConfigOptions): Knex.Config {
         },
         beforeUp: async (module) => {
           await visit(async (client) => {
+            const { waitForLedger } = await import('../knex/ledger-lock.ts');
             await waitForLedger(client, ledger(), pids());
             const { asksForBackup } = await import('./reversible-drop.ts');
             if (!asksForBackup(module)) return;
@@ -109,6 +108,7 @@ async function checkAllApprovals(migrations: readonly { module: object }[]): Pro
 
 async function announce({ connection, root }: UndropConfigOptions): Promise<Target> {
   const { findTarget } = await import('../knex/find-target.ts');
+  const { describeTarget } = await import('../knex/connection.ts');
   const target =
     typeof connection === 'object'
       ? connection

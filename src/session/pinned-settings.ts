@@ -50,8 +50,10 @@ export const formats: readonly string[] = [
 
 /**
  * Rows are read in physical order, as by pg_dump. Parameters are mostly lists of OIDs, on whose values plans do not depend.
+ * Views and foreign tables can be read; earlier minor versions do not have this setting.
  */
 const howToRead = {
+  restrict_nonsystem_relation_kind: '',
   synchronize_seqscans: 'off',
   enable_indexonlyscan: 'off',
   plan_cache_mode: 'force_generic_plan',

@@ -1,4 +1,4 @@
-import { type ErrorCode, isUndropError, sqlState, UndropError } from '../errors.ts';
+import { type ErrorCode, isUndropError, isVerdict, serverWords, sqlState, UndropError } from '../errors.ts';
 
 type Explanation = readonly [code: ErrorCode, message: string, next: string];
 
@@ -101,6 +101,21 @@ const explanations: Readonly<Record<string, Explanation>> = {
     'Run it again when the session that holds it has ended.',
   ],
 };
+
+/**
+ * Returns the error for something that the server refused to create, such as by an event trigger, which its context shows.
+ * Returns other errors unchanged.
+ */
+export function notCreated(what: string, error: unknown): unknown {
+  if (isUndropError(error) || !isVerdict(error)) return error;
+  return new UndropError('server-error', {
+    subject: what,
+    message: `The ${what} could not be created; nothing was changed.`,
+    reason: serverWords(error),
+    next: 'If an event trigger refused it, let its owner allow it for this role, or disable it meanwhile. Then run it again.',
+    cause: error,
+  });
+}
 
 /** Returns the error for a read-only database on which a command must make changes. */
 export function onlyRead(database: string): UndropError {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { UndropError } from '../../errors.ts';
 import type { Target } from '../../knex/target.ts';
 import { targetOfOption } from '../../knex/target-of-option.ts';
+import { readRows } from '../../session/read-rows.ts';
 import { inSession } from '../../session/session.ts';
 import { unlessAborted } from '../../text/unless-aborted.ts';
 import type { Manifest } from '../manifest.ts';
@@ -88,12 +89,15 @@ async function otherServer(on: string, live: Target): Promise<Target> {
 
 /** Returns a text that identifies the server and the database. Host names do not, since a server can have several. */
 async function placeOf(target: Target): Promise<string> {
-  const { rows } = await withClient(target, (client) =>
-    client.query<{ place: string }>(/* sql */ `
+  const [found] = await withClient(target, (client) =>
+    readRows<{ place: string }>(
+      client,
+      /* sql */ `
       select pg_catalog.concat_ws(' ', d.oid, d.datname, pg_catalog.pg_postmaster_start_time(),
         pg_catalog.current_setting('data_checksums'), pg_catalog.current_setting('port')) as place
       from pg_catalog.pg_database as d
-      where d.datname = pg_catalog.current_database()`),
+      where d.datname = pg_catalog.current_database()`,
+    ),
   );
-  return rows[0]?.place ?? '';
+  return found?.place ?? '';
 }

@@ -1,5 +1,6 @@
 import { UndropError } from '../../errors.ts';
 import type { Target } from '../../knex/target.ts';
+import { readRows } from '../../session/read-rows.ts';
 import type { Manifest } from '../manifest.ts';
 import { withClient } from './scratch.ts';
 
@@ -16,8 +17,8 @@ export async function checkPrerequisites(
 ): Promise<void> {
   if (prerequisites === undefined) return;
   const { roles, extensions, tablespaces } = prerequisites;
-  const { rows } = await withClient(server, (client) =>
-    client.query<{ kind: string; name: string }>(missingSql, [roles, extensions, tablespaces]),
+  const rows = await withClient(server, (client) =>
+    readRows<{ kind: string; name: string }>(client, missingSql, [roles, extensions, tablespaces]),
   );
   if (rows.length === 0) return;
   throw new UndropError('prerequisite-gone', {

@@ -3,6 +3,7 @@ import { inArchive } from '../../catalog/archive-schemas.ts';
 import { sqlState, UndropError } from '../../errors.ts';
 import type { Target } from '../../knex/target.ts';
 import { quoteName } from '../../options/table-name.ts';
+import { readRows } from '../../session/read-rows.ts';
 import { inSession } from '../../session/session.ts';
 import { say } from '../../text/log.ts';
 import { stamp } from '../../text/units.ts';
@@ -141,7 +142,7 @@ const settingsSql = /* sql */ `
 const lists = ['local_preload_libraries', 'search_path', 'session_preload_libraries', 'temp_tablespaces'];
 
 async function copySettings(client: Client, from: string, to: string): Promise<void> {
-  const { rows } = await client.query<{ sql: string }>(settingsSql, [from, to, lists]);
+  const rows = await readRows<{ sql: string }>(client, settingsSql, [from, to, lists]);
   for (const { sql } of rows) await client.query(sql);
 }
 
@@ -161,7 +162,8 @@ async function swap(
 }
 
 async function refuseOthers(client: Client, name: string): Promise<void> {
-  const { rows } = await client.query<{ line: string }>(
+  const rows = await readRows<{ line: string }>(
+    client,
     /* sql */ `
     select pg_catalog.format('pid %s (%s%s)', a.pid, coalesce(a.usename, '?'),
       case when a.application_name <> '' then ', ' || a.application_name else '' end) as line
