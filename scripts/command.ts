@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import createKnex, { type Knex } from 'knex';
 import { parseRoots } from '../src/audit/code/search.ts';
 import { exitCodeOf, isUndropError, sqlState, UndropError } from '../src/errors.ts';
+import { announce } from '../src/knex/announce.ts';
 import { loadEnv } from '../src/knex/env-file.ts';
 import { findTarget } from '../src/knex/find-target.ts';
 import { projectFolder } from '../src/knex/project-folder.ts';
@@ -94,6 +95,7 @@ export async function withTarget<T>(
 ): Promise<T> {
   loadEnv(root);
   const target = await findTarget(process.env, { from: root });
+  announce(target);
   const knex = createKnex(undropConfig({ root, connection: target }));
   try {
     return await work(knex, target);

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { UndropError } from '../src/errors.ts';
+import { announce } from '../src/knex/announce.ts';
 import { targetOfOption } from '../src/knex/target-of-option.ts';
 import { describeCounts, type Roundtrip, roundtrip } from '../src/roundtrip/roundtrip.ts';
 import { run } from './command.ts';
@@ -24,8 +25,9 @@ export default function define(command: Command): void {
       run(
         command,
         async (signal) => {
-          const { settings } = await targetOfOption('--database', database, process.env);
-          const done = await roundtrip(settings, { pattern: tables, sample, rows }, signal);
+          const target = await targetOfOption('--database', database, process.env);
+          announce(target);
+          const done = await roundtrip(target.settings, { pattern: tables, sample, rows }, signal);
           return { ...done, failure: failureOf(done) };
         },
         print,

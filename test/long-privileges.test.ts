@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import * as legacy from '../migrations/044_cleanup_legacy_tables.ts';
@@ -68,9 +68,13 @@ describe('the privileges of docs/privileges.md', function () {
 
   const migrating = grantsOf('knex migrate:latest');
   const backingUp = grantsOf('undrop backup');
+  const restoring = grantsOf('undrop restore --from-backup');
   const reading = grantsOf('undrop status');
   const named = (sql: string) =>
-    sql.replaceAll(/\bmigrator\b/g, roles.migrator).replaceAll(/\breader\b/g, roles.reader);
+    sql
+      .replaceAll(/\bmigrator\b/g, roles.migrator)
+      .replaceAll(/\breader\b/g, roles.reader)
+      .replaceAll(/\bturing_owner\b/g, owner);
 
   /** Creates a copy of the seeded database with these grants. */
   async function withGrants(
@@ -83,7 +87,10 @@ describe('the privileges of docs/privileges.md', function () {
       await work(name);
     } finally {
       await server.dropDatabase(name);
-      await server.sql('postgres', `revoke pg_read_all_data from ${roles.migrator}`);
+      await server.sql(
+        'postgres',
+        `revoke pg_read_all_data from ${roles.migrator}; alter role ${owner} nocreatedb`,
+      );
     }
   }
 
@@ -123,7 +130,7 @@ describe('the privileges of docs/privileges.md', function () {
 
   it('are found in the document', () => {
     expect(migrating).to.have.lengthOf.above(10);
-    expect([backingUp.length, reading.length]).to.deep.equal([1, 2]);
+    expect([backingUp.length, restoring.length, reading.length]).to.deep.equal([1, 1, 2]);
   });
 
   it('are enough for each command', async () => {
@@ -179,6 +186,36 @@ describe('the privileges of docs/privileges.md', function () {
         env: { ...env, DATABASE_URL: server.url(name, roles.migrator) },
       });
       expect(ran.text).to.match(new RegExp(`^${backingUp[0]?.code}: `, 'm'));
+    });
+  });
+
+  it('are enough to restore from a backup, and each of them is required', async function () {
+    await nativeOrSkip(this, server.major);
+    await withGrants([], async (name) => {
+      const backups = join(project.folder, 'restorable');
+      const as = { env: { ...env, DATABASE_URL: server.url(name, owner) } };
+      await succeeds(project.undrop('backup --folder restorable', as));
+      const file = readdirSync(backups).find((one) => one.endsWith('.dump')) ?? '';
+      const restore = (how: string) =>
+        project.undrop(`restore --from-backup ${join(backups, file)} ${how}`, as);
+      await server.sql(name, 'drop table organizations');
+      const wholly = `--into ${name}_restored`;
+      for (const { sql, code } of restoring) {
+        for (const how of [wholly, '--table organizations']) {
+          const ran = await restore(how);
+          expect(ran.text).to.match(new RegExp(`^${code}: `, 'm'));
+          expect(ran.text).to.include(`Database: ${name} at`);
+          expect(ran.text).not.to.include('--prove-on');
+          expect(ran.text).to.include(`next: Run as an administrator: ${named(sql)}.`);
+        }
+        await server.sql('postgres', named(sql));
+      }
+      try {
+        await succeeds(restore(wholly));
+        await succeeds(restore('--table organizations'));
+      } finally {
+        await server.dropDatabase(`${name}_restored`);
+      }
     });
   });
 

@@ -35,8 +35,6 @@ export interface UndropConfigOptions {
 const texts = ['root', 'migrations', 'seeds', 'schemaName', 'tableName'] as const;
 const keys: readonly string[] = [...texts, 'connection'];
 
-const printed = new Set<string>();
-
 /**
  * A Knex configuration: connection, pool, migrations, seeds. Errors that concern the database are thrown when Knex
  * first connects, so that `migrate:make` works without one: `no-connection`, `unsupported-server`, and `bad-options`
@@ -52,8 +50,8 @@ export function undropConfig(options: UndropConfigOptions): Knex.Config {
   const given = options.schemaName !== undefined || options.tableName !== undefined;
 
   let target: Promise<Target> | undefined;
-  const announced = (): Promise<Target> => {
-    target ??= announce(options).catch((error) => {
+  const findOnce = (): Promise<Target> => {
+    target ??= resolveTarget(options).catch((error) => {
       target = undefined;
       throw error;
     });
@@ -65,7 +63,7 @@ export function undropConfig(options: UndropConfigOptions): Knex.Config {
     if (config.connection !== connection) throw overridden();
     return { schemaName, tableName: config.migrations?.tableName ?? tableName, given };
   };
-  const { completed, visit, pids, connection, pool } = preparation(announced, ledger, usesEmbedded(options));
+  const { completed, visit, pids, connection, pool } = preparation(findOnce, ledger, usesEmbedded(options));
 
   const seeds = resolve(options.root, options.seeds ?? 'seeds');
   const config: Knex.Config = {
@@ -106,9 +104,9 @@ async function checkAllApprovals(migrations: readonly { module: object }[]): Pro
   checkApprovals(tablesToApprove(migrations));
 }
 
-async function announce({ connection, root }: UndropConfigOptions): Promise<Target> {
+async function resolveTarget({ connection, root }: UndropConfigOptions): Promise<Target> {
   const { findTarget } = await import('../knex/find-target.ts');
-  const { describeTarget } = await import('../knex/connection.ts');
+  const { announce } = await import('../knex/announce.ts');
   const target =
     typeof connection === 'object'
       ? connection
@@ -117,9 +115,7 @@ async function announce({ connection, root }: UndropConfigOptions): Promise<Targ
           // Knex does not tell a configuration which command it runs.
           seeds: process.argv.includes('seed:run'),
         });
-  const line = `Database: ${describeTarget(target)}`;
-  if (!printed.has(line)) say(line);
-  printed.add(line);
+  announce(target);
   return target;
 }
 

@@ -1,9 +1,8 @@
 import createKnex, { type Knex } from 'knex';
 import pg from 'pg';
-import { describeTarget } from '../knex/connection.ts';
+import { announce } from '../knex/announce.ts';
 import type { Target } from '../knex/target.ts';
 import { unreachable } from '../knex/unreachable.ts';
-import { say } from '../text/log.ts';
 import { type Knexfile, within } from './knexfile.ts';
 
 /**
@@ -19,7 +18,7 @@ export async function openKnexfile({ config, folder }: Knexfile): Promise<Knex> 
     try {
       const target = await targetOf(config);
       await reach(knex, target);
-      say(`Database: ${describeTarget(target)}`);
+      announce(target);
       return knex;
     } catch (error) {
       await knex.destroy();

@@ -5,6 +5,7 @@ import { sqlState, UndropError } from '../../errors.ts';
 import { clientConfig, connect } from '../../knex/connection.ts';
 import type { Target } from '../../knex/target.ts';
 import { quoteName } from '../../options/table-name.ts';
+import { readRows } from '../../session/read-rows.ts';
 import { unlessAborted } from '../../text/unless-aborted.ts';
 import type { Manifest } from '../manifest.ts';
 
@@ -25,7 +26,8 @@ export async function withScratch<T>(
   const name = `undrop_${purpose}_${process.pid}_${randomBytes(4).toString('hex')}`;
   return withClient(server, async (client) => {
     signal?.throwIfAborted();
-    await createDatabase(client, name, like);
+    const elsewhere = purpose === 'proof' ? ' Or name another server with --prove-on <url>.' : '';
+    await createDatabase(client, name, like, elsewhere);
     try {
       return await unlessAborted(signal, work(on(server, name)));
     } finally {
@@ -65,12 +67,14 @@ export async function withKnex<T>(target: Target, work: (knex: Knex) => Promise<
 /**
  * Creates a database with the encoding and the locale of another one.
  *
+ * @param elsewhere how the user can avoid it, for the error
  * @throws UndropError `insufficient-privilege`, `name-taken`
  */
 export async function createDatabase(
   client: Client,
   name: string,
   like: Manifest['database'],
+  elsewhere = '',
 ): Promise<void> {
   const { encoding, collate, ctype, provider, locale } = like;
   const text = (value: string) => client.escapeLiteral(value);
@@ -82,7 +86,9 @@ export async function createDatabase(
   try {
     await client.query(`create database ${quoteName(name)} template template0 ${locales.join(' ')}`);
   } catch (error) {
-    throw explain(error, name);
+    throw sqlState(error) === '42501'
+      ? await mayNotCreate(client, name, error, elsewhere)
+      : taken(error, name);
   }
 }
 
@@ -90,17 +96,26 @@ export async function dropDatabase(client: Client, name: string): Promise<void> 
   await client.query(`drop database if exists ${quoteName(name)} with (force)`);
 }
 
-function explain(error: unknown, name: string): unknown {
-  const reason = error instanceof Error ? error.message : String(error);
-  if (sqlState(error) === '42501') {
-    return new UndropError('insufficient-privilege', {
-      subject: name,
-      message: 'The role has no permission to create a database for the restore.',
-      reason,
-      next: 'Run as an administrator: alter role … createdb. Or name another server with --prove-on <url>.',
-      cause: error,
-    });
-  }
+async function mayNotCreate(
+  client: Client,
+  name: string,
+  cause: unknown,
+  elsewhere: string,
+): Promise<UndropError> {
+  const [found] = await readRows<{ role: string }>(
+    client,
+    'select pg_catalog.quote_ident(current_user) as role',
+  );
+  return new UndropError('insufficient-privilege', {
+    subject: name,
+    message: `The role ${found?.role} may not create the database ${name}, which the restore needs.`,
+    reason: (cause as Error).message,
+    next: `Run as an administrator: alter role ${found?.role} createdb.${elsewhere}`,
+    cause,
+  });
+}
+
+function taken(error: unknown, name: string): unknown {
   if (sqlState(error) !== '42P04') return error;
   return new UndropError('name-taken', {
     subject: name,
