@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { recordFacts } from '../src/baseline/record-facts.ts';
-import type { KnexOptions } from '../src/migration/knexfile.ts';
+import type { KnexOptions } from '../src/migration/load-knexfile.ts';
 import { formatPreflight, formatPreflightMarkdown } from '../src/preflight/format.ts';
 import { preflight } from '../src/preflight/preflight.ts';
 import { formatPreflightHtml } from '../src/report/pages.ts';

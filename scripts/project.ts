@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Knex } from 'knex';
 import { loadEnv } from '../src/knex/env-file.ts';
 import { projectFolder } from '../src/knex/project-folder.ts';
-import { type KnexOptions, loadKnexfile } from '../src/migration/knexfile.ts';
+import { type KnexOptions, loadKnexfile } from '../src/migration/load-knexfile.ts';
 import { type Migrations, migrationsIn, migrationsOf } from '../src/migration/migrations.ts';
 import { openKnexfile } from '../src/migration/open-knexfile.ts';
 import { withTarget } from './command.ts';

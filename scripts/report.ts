@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { KnexOptions } from '../src/migration/knexfile.ts';
+import type { KnexOptions } from '../src/migration/load-knexfile.ts';
 import { loadLayout } from '../src/report/layout-graph.ts';
 import { formatReportMarkdown } from '../src/report/markdown.ts';
 import { formatReportHtml } from '../src/report/pages.ts';

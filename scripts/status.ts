@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { KnexOptions } from '../src/migration/knexfile.ts';
+import type { KnexOptions } from '../src/migration/load-knexfile.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
 import type { Leftover } from '../src/status/leftovers.ts';
 import { readStatus, type Status } from '../src/status/status.ts';

@@ -4,8 +4,8 @@ import type { NamedLedger } from '../knex/find-ledgers.ts';
 import { withoutExtension } from '../options/migration-name.ts';
 import type { Options } from '../options/options.ts';
 import { importModule } from './import-module.ts';
-import { type Knexfile, within } from './knexfile.ts';
 import { readFolder } from './list-files.ts';
+import { type Knexfile, within } from './load-knexfile.ts';
 import { UndropMigrationSource } from './migration-source.ts';
 import { dropOptionsOf } from './reversible-drop.ts';
 

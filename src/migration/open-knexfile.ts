@@ -3,7 +3,7 @@ import pg from 'pg';
 import { announce } from '../knex/announce.ts';
 import type { Target } from '../knex/target.ts';
 import { unreachable } from '../knex/unreachable.ts';
-import { type Knexfile, within } from './knexfile.ts';
+import { type Knexfile, within } from './load-knexfile.ts';
 
 /**
  * Returns a Knex for the connection of a knexfile, which is reached and printed. The caller destroys it.
