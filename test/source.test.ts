@@ -373,6 +373,7 @@ describe('Knex', () => {
       try {
         const first = await open();
         await first.migrate.latest();
+        await first.destroy();
         // A lock that a killed process has left.
         await server.sql(database, 'update undrop.knex_migrations_lock set is_locked = 1');
         const second = await open();

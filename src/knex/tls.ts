@@ -50,7 +50,7 @@ export function readTls(host: string, given: Values): Tls {
   if (rootCert === undefined && sslmode.startsWith('verify'))
     throw bad('sslrootcert', `sslmode=${sslmode} needs the certificate of the authority.`, {
       reason: `None is given, and ${file('root.crt')} does not exist.`,
-      next: 'Set sslrootcert to its file, or sslrootcert=system for the authorities that this system trusts.',
+      next: 'Set sslrootcert (PGSSLROOTCERT) to its file, or to system for the authorities that this system trusts.',
     });
   const cert = given.sslcert || own('postgresql.crt');
   return {

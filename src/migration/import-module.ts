@@ -1,4 +1,3 @@
-import { extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { UndropError } from '../errors.ts';
 
@@ -22,7 +21,7 @@ export async function importModule(path: string): Promise<Record<string, unknown
     throw new UndropError('bad-options', {
       subject: path,
       message: `${path} cannot be loaded.`,
-      reason: `This version of Node, ${process.version}, does not load such ${extname(path)} files by itself.`,
+      reason: `Node ${process.version} has no loader for it: ${(error as Error).message}`,
       next: 'Install tsx (npm install --save-dev tsx), and run it with NODE_OPTIONS=--import=tsx.',
       cause: error,
     });

@@ -86,7 +86,7 @@ async function evaluate(path: string): Promise<unknown> {
 
 function select(path: string, all: unknown, env: string | undefined): Knex.Config {
   const configs: Record<string, Knex.Config> & Knex.Config = Object(all);
-  const name = env ?? process.env.NODE_ENV ?? 'development';
+  const name = env || process.env.NODE_ENV || 'development';
   const config: Knex.Config = configs[name] ?? configs;
   if (config.client !== undefined || config.dialect !== undefined) return config;
   throw bad(path, `The knexfile ${path} has no configuration for the environment ${name}.`, {
