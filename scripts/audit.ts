@@ -3,8 +3,8 @@ import { readEvidence } from '../src/audit/audit.ts';
 import { judgeEvidence } from '../src/audit/judge-evidence.ts';
 import { formatAudit, formatAuditMarkdown } from '../src/audit/report.ts';
 import { outOfStep } from '../src/audit/step.ts';
-import { projectFolder } from '../src/knex/project-folder.ts';
 import { formatAuditHtml } from '../src/report/pages.ts';
+import { projectFolder } from '../src/text/project-folder.ts';
 import { codeRoots, reading, run, withFormats } from './command.ts';
 
 interface Options {

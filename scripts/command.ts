@@ -5,12 +5,12 @@ import { exitCodeOf, isUndropError, sqlState, UndropError } from '../src/errors.
 import { announce } from '../src/knex/announce.ts';
 import { loadEnv } from '../src/knex/env-file.ts';
 import { findTarget } from '../src/knex/find-target.ts';
-import { projectFolder } from '../src/knex/project-folder.ts';
 import type { Target } from '../src/knex/target.ts';
 import { undropConfig } from '../src/migration/knex-config.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
 import { inSession, type Session } from '../src/session/session.ts';
 import { control, printable } from '../src/text/printable.ts';
+import { projectFolder } from '../src/text/project-folder.ts';
 import { interruptible } from './interruptible.ts';
 
 /** A command whose errors `fail` prints. */

@@ -2,10 +2,10 @@ import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Knex } from 'knex';
 import { loadEnv } from '../src/knex/env-file.ts';
-import { projectFolder } from '../src/knex/project-folder.ts';
-import { type KnexOptions, loadKnexfile } from '../src/migration/load-knexfile.ts';
+import { type Knexfile, type KnexOptions, loadKnexfile } from '../src/migration/load-knexfile.ts';
 import { type Migrations, migrationsIn, migrationsOf } from '../src/migration/migrations.ts';
 import { openKnexfile } from '../src/migration/open-knexfile.ts';
+import { projectFolder } from '../src/text/project-folder.ts';
 import { withTarget } from './command.ts';
 
 /** The options of Knex that select the knexfile and the migrations. */
@@ -23,7 +23,7 @@ export function withKnexOptions(command: Command): Command {
  */
 export async function withProject<T>(
   options: KnexOptions,
-  work: (knex: Knex, migrations: Migrations, root: string) => Promise<T>,
+  work: (knex: Knex, migrations: Migrations, root: string, knexfile: Knexfile | undefined) => Promise<T>,
 ): Promise<T> {
   const root = projectFolder(options.knexfile === undefined ? undefined : dirname(resolve(options.knexfile)));
   loadEnv(root);
@@ -33,10 +33,10 @@ export async function withProject<T>(
   const knexfile = await loadKnexfile(options, isProject ? program : process.cwd());
   const migrations =
     knexfile === undefined ? withoutKnexfile(options, isProject ? program : root) : migrationsOf(knexfile);
-  if (!knexfile?.config.connection) return withTarget((knex) => work(knex, migrations, root), root);
+  if (!knexfile?.config.connection) return withTarget((knex) => work(knex, migrations, root, knexfile), root);
   const knex = await openKnexfile(knexfile);
   try {
-    return await work(knex, migrations, root);
+    return await work(knex, migrations, root, knexfile);
   } finally {
     await knex.destroy();
   }

@@ -1,8 +1,9 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { KnexOptions } from '../src/migration/load-knexfile.ts';
 import { loadLayout } from '../src/report/layout-graph.ts';
 import { formatReportMarkdown } from '../src/report/markdown.ts';
 import { formatReportHtml } from '../src/report/pages.ts';
+import { formatProposal } from '../src/report/proposal.ts';
 import { readReport } from '../src/report/read-report.ts';
 import { writeNewFile } from '../src/script/write-new-file.ts';
 import { printable } from '../src/text/printable.ts';
@@ -15,6 +16,7 @@ interface Options extends KnexOptions {
   code?: string;
   decisions?: string;
   expect?: number;
+  proposal?: true;
 }
 
 export default function define(command: Command): void {
@@ -27,12 +29,20 @@ export default function define(command: Command): void {
       'file of decisions on tables (default: decisions.json in the project folder)',
     )
     .option('--expect <count>', 'expected number of tables in the schema public', toCount)
+    .addOption(
+      new Option(
+        '--proposal',
+        'as a proposal in Markdown, with boxes to tick that approve reads: state, evidence, impact, plan',
+      ).implies({ format: 'markdown' }),
+    )
     .addHelpText(
       'after',
       '\nThe exit code is 0 whatever the report contains. audit, preflight and verify set it by their result.',
     )
-    .action(({ out, force = false, code, decisions, expect, ...options }: Options) =>
-      run(
+    .action(({ out, force = false, code, decisions, expect, proposal, ...options }: Options) => {
+      if (proposal && command.opts().format !== 'markdown')
+        command.error('error: --proposal is in Markdown: --format markdown');
+      return run(
         command,
         () =>
           withProject(options, (knex, project, root) =>
@@ -40,7 +50,8 @@ export default function define(command: Command): void {
           ),
         {
           html: async (report) => formatReportHtml(report, await loadLayout()),
-          markdown: formatReportMarkdown,
+          markdown: (report) =>
+            proposal ? formatProposal(report, out ?? 'proposal.md') : formatReportMarkdown(report),
         },
         out === undefined
           ? undefined
@@ -48,6 +59,6 @@ export default function define(command: Command): void {
               await writeNewFile(out, text, force, 'It may not be an older report.');
               process.stdout.write(`${printable(out)}\n`);
             },
-      ),
-    );
+      );
+    });
 }

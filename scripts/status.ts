@@ -43,7 +43,7 @@ function print({ ledger, migrations, archive, approvals, backups, leftovers }: S
       ]),
     ),
     section(
-      'Approvals in APPROVED_DROPS',
+      'Approvals in APPROVED_DROPS and approvals.json',
       approvals.map(({ table, fingerprint, note }) => [
         fingerprint === null ? table : `${table}@${fingerprint}`,
         note,

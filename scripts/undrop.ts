@@ -8,10 +8,12 @@ type Define = (command: Command) => void;
 
 const commands: Readonly<Record<string, [summary: string, load: () => Promise<{ default: Define }>]>> = {
   audit: ['judge every table: what uses it, and whether it looks obsolete', () => import('./audit.ts')],
+  make: ['write a migration that drops tables', () => import('./make.ts')],
   preflight: ['show what up would do, and the result of every gate', () => import('./preflight.ts')],
   backup: ['dump the database, prove the file, record it', () => import('./backup.ts')],
   verify: ['check that only the recorded drops have changed the database', () => import('./verify.ts')],
   report: ['write audit, preflight and verify as one page, with diagrams', () => import('./report.ts')],
+  approve: ['record the ticked boxes of a proposal as approvals', () => import('./approve.ts')],
   restore: ['restore dropped tables', () => import('./restore.ts')],
   status: ['show migrations, archive, approvals and backups', () => import('./status.ts')],
   ddl: ['print the DDL that recreates tables', () => import('./ddl.ts')],
@@ -34,7 +36,12 @@ const undrop = makeCommand(
 );
 let current = undrop;
 
-try {
+// Not a top-level await, because CommonJS has none.
+main().catch((error: unknown) =>
+  fail(error, current, / --json| --format[ =]json/.test(` ${given.join(' ')}`)),
+);
+
+async function main(): Promise<void> {
   for (const [name, [summary, load]] of Object.entries(commands)) {
     const command = withFormat(makeCommand(name, summary));
     undrop.addCommand(command);
@@ -43,8 +50,6 @@ try {
     (await load()).default(command);
   }
   await undrop.parseAsync();
-} catch (error) {
-  fail(error, current, / --json| --format[ =]json/.test(` ${given.join(' ')}`));
 }
 
 function notWritten(cause: Error): UndropError {

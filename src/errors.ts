@@ -73,6 +73,15 @@ export class UndropError extends Error {
     if (!process.env.DEBUG) this.stack = this.toString();
   }
 
+  /**
+   * True for errors of every copy of this package, since a project may load it both as ES module and as CommonJS.
+   *
+   * @internal
+   */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isUndropError(value);
+  }
+
   /** Returns code, message, reason and next step in three or more lines, with control characters escaped. */
   override toString(): string {
     return `${this.code}: ${printable(this.message)}\n  why:  ${indent(this.reason)}\n  next: ${indent(this.next)}`;

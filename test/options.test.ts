@@ -148,10 +148,11 @@ describe('table names', () => {
 
 describe('approvals', () => {
   it('are parsed with and without a fingerprint', () => {
-    const approvals = readApprovals({ APPROVED_DROPS: ' a, b@0123456789ab ,,' });
+    const approvals = readApprovals({ APPROVED_DROPS: ' a, b@0123456789ab ,,', APPROVED_BY: 'Ada' });
+    const rest = { by: 'Ada', note: null, at: null, source: 'APPROVED_DROPS' };
     expect([...approvals.values()]).to.deep.equal([
-      { table: 'a', fingerprint: undefined },
-      { table: 'b', fingerprint: '0123456789ab' },
+      { table: 'a', fingerprint: undefined, ...rest },
+      { table: 'b', fingerprint: '0123456789ab', ...rest },
     ]);
   });
 

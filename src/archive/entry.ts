@@ -13,7 +13,7 @@ import { type MovedSchema, movedSql } from './moved-schemas.ts';
 import { refreshLast } from './older-statements.ts';
 import { digestOf, headSql } from './seal.ts';
 
-/** An approval as it was given. `by` and `note` are the values of `APPROVED_BY` and `APPROVAL_NOTE`. */
+/** An approval as it was given. `by` and `note` are those of `approvals.json`, or the values of `APPROVED_BY` and `APPROVAL_NOTE`. */
 export interface KeptApproval {
   readonly table: string;
   readonly fingerprint: string | null;

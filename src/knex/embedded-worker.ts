@@ -2,6 +2,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { PGlite } from '@electric-sql/pglite';
+import { isMissing } from './missing-package.ts';
 import { openTurnstile } from './turnstile.ts';
 
 /** A request of `embedded.ts` to this thread. */
@@ -15,12 +16,10 @@ type ProtocolOptions = Parameters<Protocol>[1];
 // pg_dump begins its messages with this name.
 process.argv[1] = 'pg_dump';
 
-try {
-  await serve(workerData);
-} catch (error) {
-  const missing = (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND';
-  answer({ id: 0, failure: String(error), missing });
-}
+// Not a top-level await, because CommonJS has none.
+serve(workerData).catch((error: unknown) => {
+  answer({ id: 0, failure: String(error), missing: isMissing(error) });
+});
 
 async function serve(folder: string): Promise<void> {
   const { PGLiteSocketServer } = await import('@electric-sql/pglite-socket');

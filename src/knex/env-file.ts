@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, populate } from 'dotenv';
 import { UndropError } from '../errors.ts';
-import { projectFolder } from './project-folder.ts';
+import { projectFolder } from '../text/project-folder.ts';
 
 /** The path of `.env`, in the project folder. */
 export function envFile(from?: string): string {

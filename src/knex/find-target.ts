@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UndropError } from '../errors.ts';
+import { projectFolder } from '../text/project-folder.ts';
 import { envFile } from './env-file.ts';
 import { namesServer, naming } from './names-server.ts';
-import { projectFolder } from './project-folder.ts';
 import { readSettings } from './settings.ts';
 import { settleTls } from './settle-tls.ts';
 import type { Target } from './target.ts';

@@ -1,3 +1,4 @@
+import { extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { UndropError } from '../errors.ts';
 
@@ -8,16 +9,29 @@ const withoutLoader: readonly unknown[] = [
   'ERR_INVALID_TYPESCRIPT_SYNTAX',
 ];
 
+const withoutImport: readonly unknown[] = [
+  'ERR_VM_DYNAMIC_IMPORT_CALLBACK_MISSING',
+  'ERR_VM_DYNAMIC_IMPORT_CALLBACK_MISSING_FLAG',
+];
+
+// In the CommonJS build, TypeScript turns a plain import() into require().
+const importUrl = new Function('url', 'return import(url)') as (url: string) => Promise<Module>;
+
+type Module = Record<string, unknown>;
+
 /**
- * Imports a file.
+ * Imports a file, an ES module or CommonJS. In the CommonJS build, `require` loads what `import()` cannot: below Jest, which
+ * runs files in a context without it, and with loaders that hook only into `require`, such as ts-node.
  *
  * @throws UndropError `bad-options` if Node needs a loader for it; any error of the module
  */
-export async function importModule(path: string): Promise<Record<string, unknown>> {
+export async function importModule(path: string): Promise<Module> {
   try {
-    return await import(pathToFileURL(path).href);
+    return await importUrl(pathToFileURL(path).href);
   } catch (error) {
-    if (!withoutLoader.includes(Object(error).code)) throw error;
+    const { code }: { code?: unknown } = Object(error);
+    if (typeof require === 'function' && isForRequire(code, path)) return require(path);
+    if (!withoutLoader.includes(code)) throw error;
     throw new UndropError('bad-options', {
       subject: path,
       message: `${path} cannot be loaded.`,
@@ -26,4 +40,10 @@ export async function importModule(path: string): Promise<Record<string, unknown
       cause: error,
     });
   }
+}
+
+function isForRequire(code: unknown, path: string): boolean {
+  return (
+    withoutImport.includes(code) || (withoutLoader.includes(code) && extname(path) in require.extensions)
+  );
 }

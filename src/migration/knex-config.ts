@@ -7,7 +7,6 @@ import type { Ledger } from '../knex/migrations-table.ts';
 import { namesServer } from '../knex/names-server.ts';
 import { preparation } from '../knex/preparation.ts';
 import type { Target } from '../knex/target.ts';
-import { checkApprovals, readApprovals } from '../options/approvals.ts';
 import { say } from '../text/log.ts';
 import { isStorable, shown } from '../text/printable.ts';
 import { UndropMigrationSource } from './migration-source.ts';
@@ -77,7 +76,7 @@ export function undropConfig(options: UndropConfigOptions): Knex.Config {
         completed,
         // A misspelt approval is an error when migrations are listed, instead of a table that is not dropped.
         get check() {
-          return readApprovals().size > 0 ? checkAllApprovals : undefined;
+          return findCheck();
         },
         beforeUp: async (module) => {
           await visit(async (client) => {
@@ -99,9 +98,12 @@ export function undropConfig(options: UndropConfigOptions): Knex.Config {
   return config;
 }
 
-async function checkAllApprovals(migrations: readonly { module: object }[]): Promise<void> {
+/** The check of all approvals; undefined if there are none. */
+async function findCheck() {
+  const { checkApprovals, readApprovals } = await import('../options/approvals.ts');
+  if (readApprovals().size === 0) return undefined;
   const { tablesToApprove } = await import('./reversible-drop.ts');
-  checkApprovals(tablesToApprove(migrations));
+  return (migrations: readonly { module: object }[]) => checkApprovals(tablesToApprove(migrations));
 }
 
 async function resolveTarget({ connection, root }: UndropConfigOptions): Promise<Target> {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Knex } from 'knex';
+import { withoutExtension } from '../options/migration-name.ts';
 import { say } from '../text/log.ts';
 import type { LoadedFile } from './same-names.ts';
 
@@ -12,10 +13,12 @@ export interface SourceOptions {
    * Checks all migrations before a listing returns; its errors reach the user. Read for every listing: where it is
    * undefined, completed migrations are not loaded.
    */
-  check?: ((migrations: { name: string; module: object }[]) => void | Promise<void>) | undefined;
+  check?: Check | Promise<Check | undefined> | undefined;
   /** Called before a migration runs, outside of Knex's transaction; once for every listing. */
   beforeUp?: ((module: object) => Promise<void>) | undefined;
 }
+
+type Check = (migrations: { name: string; module: object }[]) => void | Promise<void>;
 
 /** A migration as Knex sees it. */
 export interface MigrationEntry {
@@ -62,7 +65,8 @@ export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntr
   async getMigrations(): Promise<MigrationEntry[]> {
     // Must be called first, without an await before it: Knex's connection waits for the preparation that this starts.
     const completed = await this.#options.completed();
-    const { folder, check } = this.#options;
+    const { folder } = this.#options;
+    const check = await this.#options.check;
     const { listFiles } = await import('./list-files.ts');
     this.#pending.clear();
     const offered: MigrationEntry[] = [];
@@ -101,11 +105,14 @@ export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntr
   }
 }
 
-async function load({ path }: MigrationEntry): Promise<MigrationModule> {
+async function load({ name, path }: MigrationEntry): Promise<MigrationModule> {
   const { importModule } = await import('./import-module.ts');
   const module = await importModule(path);
   // Node does not detect all named exports of a CommonJS file; then they are in the default export.
-  return (typeof module.up === 'function' ? module : (module.default ?? module)) as MigrationModule;
+  const migration = typeof module.up === 'function' ? module : Object(module.default ?? module);
+  const { tellName } = await import('./reversible-drop.ts');
+  tellName(migration, withoutExtension(name));
+  return migration as MigrationModule;
 }
 
 async function isReady(name: string, ready: Ready | undefined): Promise<boolean> {

@@ -1,9 +1,11 @@
 import type { Knex } from 'knex';
 import { readApprovals } from '../options/approvals.ts';
 import { type DropOptions, type Options, parseOptions } from '../options/options.ts';
+import { logTo } from '../text/log.ts';
 
-// A registered symbol, since a loader may give migrations another copy of this module.
+// Registered symbols, since a loader may give migrations another copy of this module.
 const optionsOf = Symbol.for('knex-undrop.options');
+const toldName = Symbol.for('knex-undrop.name');
 
 /** The exports of a Knex migration. */
 export interface ReversibleDrop {
@@ -40,24 +42,40 @@ export interface Ready {
  * ```
  *
  * The options are parsed when Knex loads the migration, so that a mistake stops Knex before it runs anything. Each `up`
- * and `down` reads the environment again.
+ * and `down` reads the environment again. They log to stderr, or to `log.info` or `log.debug` of the Knex configuration.
  *
  * @param given the options
  * @throws UndropError `bad-options`, listing all mistakes
  */
 export function reversibleDrop(given: DropOptions): ReversibleDrop {
-  const options = parseOptions(given);
+  let told: string | undefined;
+  const parse = (): Options => parseOptions(given, process.env, told);
+  // Without a name, the others are checked now, and the name when it is used.
+  const options = parseOptions(given, process.env, unnamed);
   const ready = Object.assign(() => isReady(options), { waitsFor: waitsFor(options) });
   // The implementation is loaded on use: every knexfile that imports this package loads this file.
   const up = async (knex: Knex): Promise<void> => {
-    const current = parseOptions(given);
-    return (await import('../up/up.ts')).up(knex, current);
+    const current = parse();
+    const run = await import('../up/up.ts');
+    return logTo(logOf(knex), () => run.up(knex, current));
   };
   const down = async (knex: Knex): Promise<void> => {
-    const current = parseOptions(given);
-    return (await import('../down/down.ts')).down(knex, current);
+    const current = parse();
+    const run = await import('../down/down.ts');
+    return logTo(logOf(knex), () => run.down(knex, current));
   };
-  return { up: Object.assign(up, { [optionsOf]: () => parseOptions(given) }), down, ready };
+  const tell = (name: string): void => {
+    told = name;
+  };
+  return { up: Object.assign(up, { [optionsOf]: parse, [toldName]: tell }), down, ready };
+}
+
+const unnamed = 'unnamed';
+
+/** Tells a loaded migration its name, for one whose options do not state it. */
+export function tellName(module: object, name: string): void {
+  const up: unknown = 'up' in module ? module.up : undefined;
+  if (typeof up === 'function' && toldName in up) (up[toldName] as (name: string) => void)(name);
 }
 
 /**
@@ -80,6 +98,13 @@ export function tablesToApprove(migrations: readonly { module: object }[]): stri
 export function asksForBackup(module: object): boolean {
   const options = 'up' in module ? dropOptionsOf(module.up) : undefined;
   return options?.backup === 'required';
+}
+
+/** The function of the Knex configuration that logs information. Loggers of Knex have `debug`, those of others `info` too. */
+function logOf(knex: Knex | undefined): ((line: string) => void) | undefined {
+  const log: Record<string, unknown> = Object(knex?.client?.config?.log);
+  const write = log.info ?? log.debug;
+  return typeof write === 'function' ? (line) => void write.call(log, line) : undefined;
 }
 
 function isReady({ approval, tables }: Options): boolean {

@@ -4,13 +4,14 @@ import { parseDuration, parseSize } from '../text/units.ts';
 import { migrationName } from './migration-name.ts';
 import { parseTableName, type TableName } from './table-name.ts';
 
-/** The options of `reversibleDrop`. All except `name` and `tables` have defaults. */
+/** The options of `reversibleDrop`. All except `tables` have defaults. */
 export interface DropOptions {
   /**
    * The migration's name, the key of its entries in the archive. It must be unique in the project. With an absolute
-   * path, such as `import.meta.filename` or `__filename`, the name is that of the file without its extension.
+   * path, such as `import.meta.filename` or `__filename`, the name is that of the file without its extension. Default with
+   * `undropConfig`: the name of the file. Otherwise it is required, because Knex does not tell it to a migration.
    */
-  name: string;
+  name?: string;
   /**
    * The tables with the reason for each, which is stored in the archive; or only the tables. Names such as `posts` and
    * `app.posts` are taken literally, as in Knex; double quotes work as in SQL: `"odd.name"`.
@@ -105,17 +106,24 @@ const known = new Set([
 /**
  * Parses and checks the options.
  *
+ * @param told the name, for options without one
  * @throws UndropError `bad-options`, which lists all mistakes, including those in environment variables
  */
-export function parseOptions(given: DropOptions, env: NodeJS.ProcessEnv = process.env): Options {
+export function parseOptions(
+  given: DropOptions,
+  env: NodeJS.ProcessEnv = process.env,
+  told?: string,
+): Options {
   const problems: Problems = [];
   if (typeof given !== 'object' || given === null)
     throw badOptions(given, ['The options are not an object.']);
   for (const key of Object.keys(given)) {
     if (!known.has(key)) problems.push(`${key} is not an option; the options are ${[...known].join(', ')}`);
   }
-  const name = typeof given.name === 'string' ? migrationName(given.name) : '';
-  if (name.trim() === '') problems.push('name is missing');
+  const { name: named = told } = given;
+  const name = typeof named === 'string' ? migrationName(named) : '';
+  if (name.trim() === '')
+    problems.push('name is missing; without undropConfig it is required, such as name: import.meta.filename');
   else if (!isStorable(name)) problems.push('name contains a character that PostgreSQL does not accept');
 
   const options = {

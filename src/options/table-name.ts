@@ -47,6 +47,12 @@ export function identifier(name: string): string {
   return `U&${quoteName(name.replaceAll('\\', '\\\\').replace(control, codeOf))}`;
 }
 
+/** Returns a name as migrations and approvals write it: `posts`, `app.posts`, `"odd name"`. */
+export function writtenName(schema: string | undefined, name: string): string {
+  const part = (text: string) => (/^[A-Za-z_][\w$]*$/.test(text) ? text : quoteName(text));
+  return schema === undefined ? part(name) : `${part(schema)}.${part(name)}`;
+}
+
 function splitQualified(written: string): string[] | undefined {
   const parts: string[] = [];
   let rest = written;

@@ -5,6 +5,7 @@ import type { Closure } from '../catalog/closure.ts';
 import { describeEventTriggers } from '../catalog/event-triggers.ts';
 import { type ErrorCode, isUndropError, UndropError } from '../errors.ts';
 import { readBlockers } from '../locks/blockers.ts';
+import { readApprovals } from '../options/approvals.ts';
 import type { Options } from '../options/options.ts';
 import type { Table } from '../options/table.ts';
 import type { Session } from '../session/session.ts';
@@ -165,8 +166,9 @@ async function approvalGate(
 ): Promise<GateState> {
   if (options.approval === 'none')
     return { gate: 'approval', state: 'off', found: 'not required', refusals: [] };
-  const by = process.env.APPROVED_BY;
-  const found = `${tables.length} of ${options.tables.length} tables approved${by ? ` by ${by}` : ''}`;
+  const approvals = readApprovals();
+  const by = new Set(tables.flatMap(({ written }) => approvals.get(written)?.by || []));
+  const found = `${tables.length} of ${options.tables.length} tables approved${by.size > 0 ? ` by ${[...by].join(', ')}` : ''}`;
   return checkGate(session, 'approval', found, () => checkFingerprints(session, tables, options));
 }
 

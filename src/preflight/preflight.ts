@@ -4,7 +4,7 @@ import { hasArchive } from '../archive/schema.ts';
 import type { Statement } from '../capture/capture.ts';
 import { isUndropError, UndropError } from '../errors.ts';
 import { findLedger } from '../knex/find-ledgers.ts';
-import type { Loaded, Migrations } from '../migration/migrations.ts';
+import type { Migrations } from '../migration/migrations.ts';
 import { checkApprovals, readApprovals } from '../options/approvals.ts';
 import { withoutExtension } from '../options/migration-name.ts';
 import type { Options } from '../options/options.ts';
@@ -68,14 +68,31 @@ export async function preflight(session: Session, project: Migrations): Promise<
   );
   const recorded = new Set(rows.map(({ name }) => withoutExtension(name)));
   const migrations: MigrationPreflight[] = [];
-  for (const migration of loaded) {
-    if (!recorded.has(migration.name) && migration.options !== undefined)
-      migrations.push(await check(session, migration, { options: migration.options, ledger }));
+  for (const { name, options, offered } of loaded) {
+    if (!recorded.has(name) && options !== undefined)
+      migrations.push(await check(session, offered, { options, ledger }));
   }
   return { migrations, failure: failureOf(session, migrations) };
 }
 
-async function check(session: Session, { offered }: Loaded, running: Running): Promise<MigrationPreflight> {
+/** Like `preflight`, for migrations that are given by their options instead of by their files. */
+export async function preflightDrops(
+  session: Session,
+  drops: readonly Options[],
+  named: Migrations['ledger'],
+): Promise<MigrationPreflight[]> {
+  const ledger = await findLedger(session, named);
+  const migrations: MigrationPreflight[] = [];
+  for (const options of drops) {
+    const approvals = readApprovals();
+    const offered = options.tables.some(({ written }) => approvals.has(written));
+    migrations.push(await check(session, offered, { options, ledger }));
+  }
+  return migrations;
+}
+
+/** @param offered whether a migration that needs approvals has any */
+async function check(session: Session, offered: boolean, running: Running): Promise<MigrationPreflight> {
   const { options } = running;
   const archived = await findInArchive(session, running);
   if (archived.done !== undefined) return done(options, archived.done);

@@ -1,3 +1,4 @@
+import { isMissing } from '../knex/missing-package.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** The positions of nodes and edges, in SVG units from the upper left corner. */
@@ -40,8 +41,8 @@ const arrow = 9;
 
 /** Loads Graphviz. Returns undefined if it is not installed. */
 export async function loadLayout(): Promise<LayOut | undefined> {
-  const module = await import('@hpcc-js/wasm-graphviz').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ERR_MODULE_NOT_FOUND') return undefined;
+  const module = await import('@hpcc-js/wasm-graphviz').catch((error: unknown) => {
+    if (isMissing(error)) return undefined;
     throw error;
   });
   if (module === undefined) return undefined;

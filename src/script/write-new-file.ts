@@ -3,10 +3,11 @@ import { dirname } from 'node:path';
 import { UndropError } from '../errors.ts';
 
 /**
- * Writes a file for `--out`. Its folder is created where it does not exist.
+ * Writes a file that a command creates. Its folder is created where it does not exist.
  *
  * @param force overwrites an existing file
  * @param reason why an existing file is not overwritten, for the error
+ * @param next what to do then; default: for `--out`
  * @throws UndropError `name-taken` where the file exists; `bad-options` where it cannot be written
  */
 export async function writeNewFile(
@@ -14,6 +15,7 @@ export async function writeNewFile(
   text: string,
   force: boolean,
   reason: string,
+  next = 'Choose another --out, or overwrite it with --force.',
 ): Promise<void> {
   try {
     await mkdir(dirname(file), { recursive: true });
@@ -25,7 +27,7 @@ export async function writeNewFile(
         subject: file,
         message: `${file} already exists.`,
         reason,
-        next: 'Choose another --out, or overwrite it with --force.',
+        next,
         cause: error,
       });
     }
@@ -33,7 +35,7 @@ export async function writeNewFile(
       subject: file,
       message: `${file} cannot be written.`,
       reason: message,
-      next: 'Correct --out, or the permissions of the folder.',
+      next: 'Correct the path, or the permissions of the folder.',
       cause: error,
     });
   }

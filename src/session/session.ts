@@ -4,6 +4,7 @@ import type { Knex } from 'knex';
 import { type CopyToStreamQuery, from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { isUndropError, UndropError } from '../errors.ts';
 import { say } from '../text/log.ts';
+import { shown } from '../text/printable.ts';
 import { type Results, together } from '../text/together.ts';
 import { type Found, find, pin, pins, setAll } from './pinned-settings.ts';
 import { describeServer, readBanner, type Server } from './server.ts';
@@ -73,6 +74,8 @@ export async function inSession<T>(
   work: (session: Session) => Promise<T>,
   kind: SessionKind = {},
 ): Promise<T> {
+  // From JavaScript, anything can be passed.
+  if (Object(knex).client === undefined) throw noKnex(knex);
   const dialect = knex.client.config.client;
   if (!/^pg(native)?$/.test(knex.client.driverName) || knex.client.dialect !== 'postgresql') {
     throw new UndropError('unsupported-server', {
@@ -271,4 +274,13 @@ function checkKind(found: Found, kind: SessionKind): void {
     });
   }
   if (found.readOnly === 'on' && !isReading(kind)) throw onlyRead(found.database);
+}
+
+function noKnex(given: unknown): UndropError {
+  return new UndropError('bad-options', {
+    subject: 'knex',
+    message: 'No Knex connection was passed.',
+    reason: `Instead of the Knex connection that Knex passes to migrations, the argument is ${shown(given)}.`,
+    next: 'Run the migration by Knex, as with knex migrate:latest, or pass a connection: up(knex).',
+  });
 }

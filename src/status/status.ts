@@ -4,7 +4,7 @@ import { type BackupRecord, readBackups } from '../backup/records.ts';
 import { readPresent } from '../catalog/present.ts';
 import { findLedger } from '../knex/find-ledgers.ts';
 import type { Loaded, Migrations } from '../migration/migrations.ts';
-import { type Approval, readApprovals } from '../options/approvals.ts';
+import { readApprovals } from '../options/approvals.ts';
 import { withoutExtension } from '../options/migration-name.ts';
 import { parseTableName, quoteName } from '../options/table-name.ts';
 import type { Session } from '../session/session.ts';
@@ -128,7 +128,7 @@ async function describeApprovals(
       ({ options }) =>
         options?.approval === 'each-table' && options.tables.some(({ written }) => written === table),
     );
-    const note = await approvalNote(session, { table, fingerprint }, migration, completed, own);
+    const note = await approvalNote(session, table, migration, completed, own);
     notes.push({ table, fingerprint: fingerprint ?? null, note });
   }
   return notes;
@@ -136,7 +136,7 @@ async function describeApprovals(
 
 async function approvalNote(
   session: Session,
-  { table }: Approval,
+  table: string,
   migration: Loaded | undefined,
   completed: ReadonlySet<string>,
   own: Own,

@@ -24,7 +24,7 @@ export function approvedTables(options: Options): Options['tables'] {
     subject: options.name,
     message: `${options.name} cannot run: none of its tables is approved.`,
     reason: `Each of these tables needs an approval: ${names}.`,
-    next: `Set APPROVED_DROPS to the tables to drop, separated by commas.`,
+    next: 'Set APPROVED_DROPS to the tables to drop, separated by commas, or run undrop approve with a proposal.',
   });
 }
 
@@ -51,9 +51,9 @@ export async function checkFingerprints(
     kept.push({
       table: table.written,
       fingerprint: approval.fingerprint ?? null,
-      by: process.env.APPROVED_BY ?? null,
-      note: process.env.APPROVAL_NOTE ?? null,
-      at: new Date().toISOString(),
+      by: approval.by,
+      note: approval.note,
+      at: approval.at ?? new Date().toISOString(),
     });
   }
   if (stale.length === 0) return kept;

@@ -28,6 +28,7 @@ const costsSql = /* sql */ `
 
 /** The costs of a table, and the way that is advised. */
 export interface AdvisedCosts extends RowCosts {
+  readonly advised: 'copy' | 'move' | 'copy or move';
   readonly description: string;
 }
 
@@ -44,10 +45,12 @@ export async function adviseRows(
   const costs = await readRowCosts(session, closure);
   if (costs.length === 0) return [];
   const { obstacles } = await divide(session, closure, await readEdges(session, closure));
-  return costs.map((one) => ({
-    ...one,
-    description: describeCosts(one, obstacles.length === 0, copyLimitBytes ?? Number.POSITIVE_INFINITY),
-  }));
+  const canMove = obstacles.length === 0;
+  return costs.map((one) => {
+    const advised = !canMove ? 'copy' : one.heap > smallBytes ? 'move' : 'copy or move';
+    const description = describeCosts(one, canMove, copyLimitBytes ?? Number.POSITIVE_INFINITY);
+    return { ...one, advised, description: `${description}; advised: ${advised}` };
+  });
 }
 
 // A copy is written once, and once more with its indexes when the rehearsal restores it. Both are written to the
@@ -57,8 +60,7 @@ function describeCosts({ table, rows, heap, indexes }: RowCosts, canMove: boolea
   const copy =
     heap > limit ? `copy is refused above ${size(limit)}` : `copy writes ${size(2 * heap + indexes)}`;
   const move = canMove ? 'move writes less than 1 MB' : 'it cannot be moved';
-  const advised = !canMove ? 'copy' : heap > smallBytes ? 'move' : 'copy or move';
-  return `${table}: ${about}, ${size(heap + indexes)}; ${copy}; ${move}; advised: ${advised}`;
+  return `${table}: ${about}, ${size(heap + indexes)}; ${copy}; ${move}`;
 }
 
 const smallBytes = 10 << 20;

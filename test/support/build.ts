@@ -34,12 +34,19 @@ export function compiledBuild(): string {
   return folder;
 }
 
-function hashOfSources(): string {
+/** @param more further folders and files that change the result */
+export function hashOfSources(more: { folders?: readonly string[]; files?: readonly string[] } = {}): string {
   const hash = createHash('sha256');
-  const files = ['knexfile.ts', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
-  for (const folder of ['migrations', 'scripts', 'seeds', 'src'])
+  const files = [
+    'knexfile.ts',
+    'package-lock.json',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    ...(more.files ?? []),
+  ];
+  for (const folder of ['migrations', 'scripts', 'seeds', 'src', ...(more.folders ?? [])])
     for (const file of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }))
-      if (file.endsWith('.ts')) files.push(join(folder, file));
+      if (/\.([cm]?[jt]s|json|md)$/.test(file)) files.push(join(folder, file));
   for (const file of files.sort()) hash.update(`${file}\n`).update(readFileSync(join(root, file)));
   return hash.digest('hex').slice(0, 16);
 }

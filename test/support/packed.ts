@@ -1,6 +1,17 @@
-import { cpSync, mkdirSync, symlinkSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { hashOfSources } from './build.ts';
 import { type Ran, runCommand } from './command.ts';
 
 const source = fileURLToPath(new URL('../..', import.meta.url));
@@ -11,20 +22,43 @@ const left = new Set([
 ]);
 
 /** Builds a copy of this project in the folder, because other tests may use the build of the checkout. */
-export async function buildCopy(folder: string): Promise<void> {
+export async function buildCopy(folder: string, script = 'build'): Promise<void> {
   mkdirSync(folder, { recursive: true });
   cpSync(source, folder, { recursive: true, filter: (path) => path === source || !left.has(basename(path)) });
   symlinkSync(join(source, 'node_modules'), join(folder, 'node_modules'));
-  await inFolder(folder, 'npm run build');
+  await inFolder(folder, `npm run ${script}`);
 }
 
-/** Packs the project as it would be published. Returns the path of the file. */
-export async function pack(folder: string): Promise<string> {
-  const copy = join(folder, 'copy');
-  await buildCopy(copy);
-  const { stdout } = await inFolder(copy, `npm pack --ignore-scripts --silent --pack-destination ${folder}`);
-  return join(folder, stdout.trim());
+/** Packs the project as it would be published, once for all processes. Returns the path of the file. */
+export async function pack(): Promise<string> {
+  const manifest = readFileSync(join(source, 'package.json'), 'utf8');
+  const folder = join(
+    packages,
+    hashOfSources({
+      folders: ['docs', 'stubs', 'examples'],
+      files: ['package.json', 'tools/package.ts', 'tsconfig.package.json'],
+    }),
+  );
+  const file = join(folder, `knex-undrop-${JSON.parse(manifest).version}.tgz`);
+  if (existsSync(file)) return file;
+  rmSync(packages, { recursive: true, force: true });
+  mkdirSync(packages, { recursive: true });
+  const copy = mkdtempSync(join(tmpdir(), 'undrop-packed-'));
+  const fresh = mkdtempSync(join(packages, 'new-'));
+  await buildCopy(copy, 'prepack');
+  await inFolder(copy, `npm pack --ignore-scripts --silent --pack-destination ${fresh}`);
+  rmSync(copy, { recursive: true });
+  try {
+    renameSync(fresh, folder);
+  } catch (error) {
+    // Another process has packed the same sources in the meantime.
+    if (!existsSync(file)) throw error;
+    rmSync(fresh, { recursive: true });
+  }
+  return file;
 }
+
+const packages = join(source, 'node_modules/.cache/undrop-packed');
 
 /** Installs as a user does, without steps that only take time. */
 export function install(folder: string, packages: readonly string[]): Promise<Ran> {

@@ -23,6 +23,7 @@ export function makeStockProject(): StockProject {
   const modules = join(folder, 'node_modules');
   const home = join(folder, 'package');
   cpSync(compiledBuild(), join(home, 'dist'), { recursive: true });
+  writeFileSync(join(home, 'dist/index.mjs'), `export * from './src/index.js';\n`);
   chmodSync(join(home, 'dist/scripts/undrop.js'), 0o755);
   cpSync(join(source, 'package.json'), join(home, 'package.json'));
   symlinkSync(join(source, 'node_modules'), join(home, 'node_modules'));
