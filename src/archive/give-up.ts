@@ -1,6 +1,7 @@
 import { UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import { list } from '../text/units.ts';
+import { changeArchive } from './change-archive.ts';
 import { describeEntry } from './entries.ts';
 import type { Entry } from './entry.ts';
 import { type ListedEntry, listArchive } from './list.ts';
@@ -52,9 +53,11 @@ export async function giveUp(session: Session, { id, moved }: Pick<Entry, 'id' |
   if (stores.length > 0)
     await session.run(`drop table if exists ${stores.map(({ store }) => store).join(', ')}`);
   await dropMoved(session, moved);
-  await session.write(
-    'update undrop.drops set given_up_at = pg_catalog.clock_timestamp(), given_up_by = current_user where id = $1',
-    [id],
+  await changeArchive(session, () =>
+    session.write(
+      'update undrop.drops set given_up_at = pg_catalog.clock_timestamp(), given_up_by = current_user where id = $1',
+      [id],
+    ),
   );
 }
 

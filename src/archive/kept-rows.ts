@@ -1,6 +1,7 @@
 import type { Difference } from '../capture/compare.ts';
 import type { RowTable } from '../catalog/families/rows.ts';
 import { readPresent } from '../catalog/present.ts';
+import { unpublished } from '../catalog/unpublished.ts';
 import { explainRows } from '../catalog/unreadable-rows.ts';
 import { sqlState, UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
@@ -40,13 +41,14 @@ export async function keepRows(session: Session, tables: readonly RowTable[]): P
       let current = '';
       try {
         await session.attempt(async () => {
-          for await (const { table, store, keep } of withProgress(
+          for await (const { table, store, create, fill } of withProgress(
             'copy rows',
             tables,
             ({ table }) => table,
           )) {
             current = table;
-            await session.run(keep);
+            await session.run(create);
+            await unpublished(session, [store], () => session.run(fill));
             rows.push({ table, store, ...(await digestRows(session, table)) });
           }
         });

@@ -2,6 +2,7 @@ import { UndropError } from '../errors.ts';
 import { readRecorded } from '../knex/find-ledgers.ts';
 import { withoutExtension } from '../options/migration-name.ts';
 import type { Session } from '../session/session.ts';
+import { changeArchive } from './change-archive.ts';
 import { isLatest, type KeptEntry, readEntries } from './entries.ts';
 import { dropMoved } from './move-tables.ts';
 
@@ -50,7 +51,7 @@ export async function pruneArchive(session: Session, options: PruneOptions): Pro
   if (removed.length > 0 && options.dryRun !== true) {
     await dropStores(session, ids);
     for (const { entry, reason } of judged) if (reason === null) await dropMoved(session, entry.moved);
-    await session.write(removeSql, [ids]);
+    await changeArchive(session, () => session.write(removeSql, [ids]));
   }
   return { removed, kept };
 }

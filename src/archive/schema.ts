@@ -1,6 +1,7 @@
 import { UndropError } from '../errors.ts';
 import { notCreated } from '../session/server-errors.ts';
 import type { Session } from '../session/session.ts';
+import { changeArchive } from './change-archive.ts';
 import { refuseForeignSchema } from './foreign-schema.ts';
 import { checkKeepers } from './keepers.ts';
 import { lockArchive } from './lock-archive.ts';
@@ -13,7 +14,6 @@ const firstFormat = /* sql */ `
     id uuid primary key default pg_catalog.gen_random_uuid(),
     format int not null
   );
-  insert into undrop.identity (format) values (1);
   create table undrop.backups (
     id bigint generated always as identity primary key,
     finished_at timestamptz not null default pg_catalog.now(),
@@ -233,7 +233,14 @@ export async function ensureArchive(session: Session, waitMs?: number): Promise<
   if (known === formats.length) return;
   const before = await readRelations(session);
   for (const sql of formats.slice(known)) await session.run(sql);
-  await session.write('update undrop.identity set format = $1', [formats.length]);
+  await changeArchive(session, () =>
+    session.write(
+      known === 0
+        ? 'insert into undrop.identity (format) values ($1)'
+        : 'update undrop.identity set format = $1',
+      [formats.length],
+    ),
+  );
   const created = (await readRelations(session)).filter((name) => !before.includes(name));
   await closeRelations(session, created);
 }

@@ -1,5 +1,6 @@
 import { rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { changeArchive } from '../archive/change-archive.ts';
 import type { Session } from '../session/session.ts';
 import { findDamage, type Recorded } from './damage.ts';
 import { manifestOf } from './manifest.ts';
@@ -40,7 +41,9 @@ export async function pruneBackups(session: Session, keep: number): Promise<Prun
     removed.push(backup);
   }
   // After the files: the next run finds a record without its file, but not a file without its record.
-  await session.write('delete from undrop.backups where id = any ($1)', [removed.map(({ id }) => id)]);
+  await changeArchive(session, () =>
+    session.write('delete from undrop.backups where id = any ($1)', [removed.map(({ id }) => id)]),
+  );
   return { removed: removed.map(nameOf), left };
 }
 

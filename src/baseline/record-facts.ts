@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { changeArchive } from '../archive/change-archive.ts';
 import { ensureArchive } from '../archive/schema.ts';
 import { readObjectDigests } from '../catalog/facts/fact-digests.ts';
 import { readSurroundings } from '../catalog/facts/surroundings.ts';
@@ -27,7 +28,7 @@ export async function recordFacts(knex: Knex, command: string): Promise<Recorded
   const facts = await inSession(knex, read, { oneSnapshot: true });
   const record = await inSession(knex, async (session) => {
     await ensureArchive(session);
-    return writeRecord(session, facts, { command, backup: null });
+    return changeArchive(session, () => writeRecord(session, facts, { command, backup: null }));
   });
   return { record, objects: Object.keys(facts.digests).length };
 }

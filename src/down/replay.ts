@@ -2,6 +2,7 @@ import type { Statement } from '../capture/capture.ts';
 import { type Closure, readClosure } from '../catalog/closure.ts';
 import { describeEventTriggers } from '../catalog/event-triggers.ts';
 import { type Facts, readFacts } from '../catalog/facts/facts.ts';
+import { unpublished } from '../catalog/unpublished.ts';
 import { type ErrorCode, isVerdict, serverWords, sqlState, UndropError } from '../errors.ts';
 import { formats } from '../session/pinned-settings.ts';
 import { explain } from '../session/server-errors.ts';
@@ -22,9 +23,8 @@ export async function replay(
   const what = code === 'not-reproducible' ? 'rehearse' : 'restore';
   const name = ([first]: readonly Statement[]) => `${first?.kind} ${first?.identity}`;
   for await (const batch of withProgress(what, batches(statements), name)) {
-    const sql = batch.map((statement) => statement.sql).join(';\n');
     try {
-      await session.attemptRun(sql);
+      await attempt(session, batch);
     } catch (error) {
       if (!isVerdict(error)) throw explain(error, describeAll(batch));
       const [first, ...others] = batch;
@@ -56,17 +56,30 @@ async function replayOneByOne(
  * Replays a statement. If rows violate a CHECK, which may depend on the time zone, repeats it under the original formats of
  * the session. The search path stays pinned. Throws the error of the first attempt.
  */
-async function replayOne(session: Session, { sql }: Statement): Promise<void> {
+async function replayOne(session: Session, statement: Statement): Promise<void> {
   try {
-    await session.attemptRun(sql);
+    await attempt(session, [statement]);
   } catch (error) {
     if (!isCheckViolation(error)) throw error;
     await session
-      .attempt(() => session.asFound(sql, formats))
+      .attempt(() => unpublished(session, filledBy(statement), () => session.asFound(statement.sql, formats)))
       .catch((second: unknown) => {
         throw isVerdict(second) ? error : second;
       });
   }
+}
+
+/** Runs a batch in a savepoint. Subscribers still have the rows, so that publications must not publish them again. */
+async function attempt(session: Session, batch: readonly Statement[]): Promise<void> {
+  const sql = batch.map((statement) => statement.sql).join(';\n');
+  const tables = batch.flatMap(filledBy);
+  if (tables.length === 0) await session.attemptRun(sql);
+  else await session.attempt(() => unpublished(session, tables, () => session.run(sql)));
+}
+
+/** The table that a statement inserts rows into. */
+function filledBy({ kind, identity }: Statement): string[] {
+  return kind === 'rows' ? [identity] : [];
 }
 
 // https://www.postgresql.org/docs/current/errcodes-appendix.html

@@ -1,9 +1,11 @@
 import { writeAcceptance } from '../archive/acceptances.ts';
+import { changeArchive } from '../archive/change-archive.ts';
 import { type Entry, loadCapture, markRestored } from '../archive/entry.ts';
 import { refuseGivenUp } from '../archive/give-up.ts';
 import { checkKeepers } from '../archive/keepers.ts';
 import { checkStores, compareRows, describeKept, type KeptRows } from '../archive/kept-rows.ts';
 import { checkMoved, withMoves } from '../archive/move-tables.ts';
+import { ensureArchive } from '../archive/schema.ts';
 import { type Accepted, acceptDifferences } from '../capture/accept-differences.ts';
 import type { Statement } from '../capture/capture.ts';
 import { checkPaths } from '../capture/check-paths.ts';
@@ -41,7 +43,7 @@ export async function restoreEntry(
   command: 'down' | 'restore',
 ): Promise<void> {
   if (entry.tables.length === 0) {
-    await markRestored(session, entry);
+    await changeArchive(session, () => markRestored(session, entry));
     say(`${entry.migration}: nothing was dropped, nothing to restore (entry ${entry.id})`);
     return;
   }
@@ -86,8 +88,12 @@ export async function markRestoredAs(
   command: 'down' | 'restore',
   accepted: Accepted | null,
 ): Promise<void> {
-  await markRestored(session, entry, accepted === null ? 'remove rows' : 'keep rows');
-  if (accepted !== null) await writeAcceptance(session, entry.id, command, accepted);
+  // Which may create a table that references one that is unlogged below.
+  if (accepted !== null) await ensureArchive(session);
+  await changeArchive(session, async () => {
+    await markRestored(session, entry, accepted === null ? 'remove rows' : 'keep rows');
+    if (accepted !== null) await writeAcceptance(session, entry.id, command, accepted);
+  });
 }
 
 // Restoring foreign keys and triggers of survivors needs SHARE ROW EXCLUSIVE only, so that other sessions can go on

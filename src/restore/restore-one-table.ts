@@ -1,4 +1,5 @@
 import { writeAcceptance } from '../archive/acceptances.ts';
+import { changeArchive } from '../archive/change-archive.ts';
 import type { Entry } from '../archive/entry.ts';
 import { ensureArchive } from '../archive/schema.ts';
 import { takeOver } from '../archive/write-entry.ts';
@@ -71,9 +72,11 @@ export async function splitEntry(
     async ({ ms }) => {
       await takeLocks(session, locks, ms);
       const { accepted } = await replayEntry(session, entry, survivors, options.acceptDifferences);
-      await markRestoredAs(session, entry, 'restore', accepted);
-      const rest = await dropRest(session, entry, table, await findRest(session, others), options);
-      return { rest, accepted };
+      return changeArchive(session, async () => {
+        await markRestoredAs(session, entry, 'restore', accepted);
+        const rest = await dropRest(session, entry, table, await findRest(session, others), options);
+        return { rest, accepted };
+      });
     },
   );
   say(

@@ -23,6 +23,8 @@ export interface Features {
   readonly generatedInChildren: boolean;
   /** A publication may name columns and filter rows (15). */
   readonly publicationColumns: boolean;
+  /** A publication may name schemas (15). */
+  readonly publishedSchemas: boolean;
   /** Membership in a role may be granted without SET (16). */
   readonly setOption: boolean;
   /** There is a MAINTAIN privilege, which owners have (17). */
@@ -79,6 +81,7 @@ export function featuresOf(major: number): Features {
     namedDomainNotNull: major >= 17,
     generatedInChildren: major >= 16,
     publicationColumns: major >= 15,
+    publishedSchemas: major >= 15,
     setOption: major >= 16,
     maintain: major >= 17,
     viewsNameThemselves: major < 16,

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import { writeAcceptance } from '../archive/acceptances.ts';
+import { changeArchive } from '../archive/change-archive.ts';
 import { findDone } from '../archive/entry-of-migration.ts';
 import { describeKept, type KeptRows } from '../archive/kept-rows.ts';
 import { ensureArchive } from '../archive/schema.ts';
@@ -56,7 +57,8 @@ async function dropTables(
   if (published !== undefined) say(`${options.name}: ${published}`);
   const tables = await gate(session, options);
   if (tables.length === 0) {
-    const entry = await archiveNothing(session, options, { ledger, backup: null });
+    const known = { ledger, backup: null };
+    const entry = await changeArchive(session, () => archiveNothing(session, options, known));
     say(`${options.name}: none of the tables exists, nothing to drop (entry ${entry})`);
     return;
   }
@@ -69,7 +71,8 @@ async function dropTables(
     session,
     tables,
     options,
-    (locked) => dropLocked(session, tables, locked, options, { ledger, backup }),
+    (locked) =>
+      changeArchive(session, () => dropLocked(session, tables, locked, options, { ledger, backup })),
     committed,
   );
   const copied = rows.length === 0 ? '' : `${describeKept(rows)} copied, `;

@@ -81,10 +81,13 @@ function newFolder(): string {
   return mkdtempSync(join(inMemory() ?? (asRoot ? '/tmp' : tmpdir()), 'undrop-test-'));
 }
 
-/** Creates a hot standby from a running server. The standby does not receive later changes. */
+/**
+ * Creates a hot standby from a running server. It receives later changes only with the setting `primary_conninfo`.
+ */
 export async function startStandby(
   primary: string,
   backup: { start(): Promise<void>; stop(): Promise<string> },
+  more: Readonly<Record<string, string>> = {},
 ): Promise<Cluster> {
   const folder = newFolder();
   try {
@@ -96,7 +99,7 @@ export async function startStandby(
     command('rm', ['-f', join(folder, 'data/postmaster.pid')]);
     writeFileSync(join(folder, 'data/standby.signal'), '');
     if (asRoot) command('chown', ['-R', `${runAs.uid}:${runAs.gid}`, folder]);
-    return await launch(folder, {});
+    return await launch(folder, more);
   } catch (error) {
     command('rm', ['-rf', folder]);
     throw error;

@@ -87,7 +87,7 @@ export async function startServer({
   if (native === undefined && onEmbedded) return describeEmbedded();
   const cluster = await startCluster(native ?? testNative(), settings);
   try {
-    return await describeServer(new URL(`postgres://postgres@127.0.0.1:${cluster.port}/postgres`), cluster);
+    return await serverOf(cluster);
   } catch (error) {
     await cluster.stop();
     throw error;
@@ -135,6 +135,11 @@ async function describeEmbedded(): Promise<TestServer> {
     },
     stop: databases.stop,
   };
+}
+
+/** The server of a cluster that is running. */
+export function serverOf(cluster: Cluster): Promise<TestServer> {
+  return describeServer(new URL(`postgres://postgres@127.0.0.1:${cluster.port}/postgres`), cluster);
 }
 
 async function describeServer(base: URL, cluster: Cluster | undefined): Promise<TestServer> {

@@ -1,4 +1,5 @@
 import { writeAcceptance } from '../../archive/acceptances.ts';
+import { changeArchive } from '../../archive/change-archive.ts';
 import { readEntries } from '../../archive/entries.ts';
 import { holdEntry, writeRestoredOids } from '../../archive/entry.ts';
 import { compareRows, type KeptRows } from '../../archive/kept-rows.ts';
@@ -57,7 +58,10 @@ export async function bringTable(
     if (found?.sql != null) throw nameTaken(captured.table);
     await restoreNew(session, captured, kept, from, accept);
   }
-  const rest = open === undefined ? null : await restoreDropped(session, captured, kept, from, open, accept);
+  const rest =
+    open === undefined
+      ? null
+      : await changeArchive(session, () => restoreDropped(session, captured, kept, from, open, accept));
   const rows = kept.reduce((sum, { count }) => sum + Number(count), 0);
   return { table: captured.table, rows, migration: open?.migration ?? null, rest, left };
 }

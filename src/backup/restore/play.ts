@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream';
 import { digestRows } from '../../archive/digest-rows.ts';
 import type { KeptRows } from '../../archive/kept-rows.ts';
 import type { Statement } from '../../capture/capture.ts';
+import { unpublished } from '../../catalog/unpublished.ts';
 import { replay } from '../../down/replay.ts';
 import type { Session } from '../../session/session.ts';
 import type { SourceTable } from './capture-source.ts';
@@ -15,7 +16,10 @@ export async function play(
   from: Session,
 ): Promise<void> {
   for (const statement of statements) {
-    if (statement.kind === 'rows') await copyRows(session, copySql(tables, statement.identity), from);
+    const { kind, identity } = statement;
+    // As in `replay`: subscribers still have the rows.
+    if (kind === 'rows')
+      await unpublished(session, [identity], () => copyRows(session, copySql(tables, identity), from));
     else await replay(session, [statement], 'restore-failed');
   }
 }

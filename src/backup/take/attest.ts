@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { changeArchive } from '../../archive/change-archive.ts';
 import { ensureArchive, placeSql } from '../../archive/schema.ts';
 import { readStanding, writeRecord } from '../../baseline/records.ts';
 import { inArchive } from '../../catalog/archive-schemas.ts';
@@ -40,9 +41,13 @@ export async function attest(session: Session, attestation: string): Promise<Att
   if (attestation.trim() === '') throw unusable(empty);
   if (/\/\/[^/@\s]*:[^/@\s]*@/.test(attestation)) throw unusable(secret);
   await ensureArchive(session);
+  return changeArchive(session, () => writeAttestation(session, attestation.trim()));
+}
+
+async function writeAttestation(session: Session, attestation: string): Promise<Attested> {
   const tables = await session.read<NamedRelation>(tablesSql);
   const [row] = await session.write<{ id: string }>(recordSql, [
-    ...[hostname(), attestation.trim(), session.server.version],
+    ...[hostname(), attestation, session.server.version],
     JSON.stringify(tables.map(({ sql }) => sql)),
   ]);
   const facts = {
@@ -52,7 +57,7 @@ export async function attest(session: Session, attestation: string): Promise<Att
   };
   await writeRecord(session, facts, { command: 'backup --attest', backup: Number(row?.id) });
   const { length } = tables.filter(({ schema }) => !inArchive(schema));
-  return { id: Number(row?.id), attestation: attestation.trim(), tables: length };
+  return { id: Number(row?.id), attestation, tables: length };
 }
 
 const empty = {

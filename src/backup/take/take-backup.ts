@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { basename, resolve } from 'node:path';
 import type { Knex } from 'knex';
+import { changeArchive } from '../../archive/change-archive.ts';
 import { ensureArchive, placeSql } from '../../archive/schema.ts';
 import { writeRecord } from '../../baseline/records.ts';
 import { inArchive } from '../../catalog/archive-schemas.ts';
@@ -64,7 +65,9 @@ export async function backup(knex: Knex, target: Target, options: BackupOptions)
     };
     const text = formatManifest(manifest);
     const id = await inSession(knex, async (session) => {
-      const recorded = await record(session, draft.file, manifest, hashOf(text), dumped);
+      const recorded = await changeArchive(session, () =>
+        record(session, draft.file, manifest, hashOf(text), dumped),
+      );
       await publishDraft(draft, text);
       return recorded;
     });

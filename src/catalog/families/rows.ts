@@ -8,8 +8,10 @@ export interface RowTable {
   readonly table: string;
   /** The table in the archive that contains the copy. */
   readonly store: string;
-  /** The statements that create the store and copy the rows. */
-  readonly keep: string;
+  /** The statements that create the store. */
+  readonly create: string;
+  /** The statement that copies the rows. */
+  readonly fill: string;
 }
 
 interface RowsRow {
@@ -79,12 +81,12 @@ export async function captureRows(
     tables.push({
       table: name,
       store,
-      keep: [
+      create: [
         `create table ${store} as ${select} with no data`,
         ...(storage === null ? [] : [`alter table ${store} ${storage}`]),
-        // CREATE TABLE AS with data could read in parallel, and so change the order of the rows.
-        `insert into ${store} ${select}`,
       ].join(';\n'),
+      // CREATE TABLE AS with data could read in parallel, and so change the order of the rows.
+      fill: `insert into ${store} ${select}`,
     });
     pieces.push({
       phase: 'rows',
