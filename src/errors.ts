@@ -30,6 +30,7 @@ export type ErrorCode =
   | 'prerequisite-gone'
   | 'archive-missing'
   | 'archive-damaged'
+  | 'archive-foreign'
   | 'insufficient-privilege'
   | 'not-seedable'
   | 'in-use'
@@ -110,6 +111,7 @@ const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'lock-timeout',
   'name-taken',
   'prerequisite-gone',
+  'archive-foreign',
   'not-seedable',
 ]);
 

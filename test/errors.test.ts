@@ -120,6 +120,13 @@ const ways: Record<ErrorCode, Way> = {
   'prerequisite-gone': afterUp('drop table kept'),
   'archive-missing': { act: ({ run }) => run.down(drop('a')) },
   'archive-damaged': afterUp(`update undrop.statements set sql = sql || ' ' where position = 1`),
+  'archive-foreign': {
+    prepare: async ({ run, sql }) => {
+      await inSession(run.knex, ensureArchive);
+      await sql('delete from undrop.identity');
+    },
+    ...up('a'),
+  },
   'insufficient-privilege': {
     prepare: ({ sql }) =>
       sql('create role errors_stranger login; create schema undrop authorization errors_stranger'),

@@ -27,8 +27,8 @@ export async function changeArchive<T>(session: Session, work: () => Promise<T>)
 }
 
 /**
- * Locks the archive where publications publish the schema `undrop`, before a row of it is locked: `changeArchive` waits for
- * sessions that wait for the row.
+ * Locks the archive where publications publish the schema `undrop`. To be called before the archive is read:
+ * `changeArchive` waits for sessions that have read it in their transaction.
  *
  * @throws UndropError `lock-timeout`
  */

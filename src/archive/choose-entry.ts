@@ -1,6 +1,7 @@
 import { UndropError } from '../errors.ts';
 import { parseTableName, type TableName } from '../options/table-name.ts';
 import type { Session } from '../session/session.ts';
+import { lockIfPublished } from './change-archive.ts';
 import { describeEntry, isLatest, type KeptEntry, readEntries } from './entries.ts';
 import { type Entry, holdEntry } from './entry.ts';
 
@@ -45,6 +46,7 @@ export async function chooseEntry(session: Session, wanted: Wanted): Promise<Cho
  * @throws UndropError as `chooseEntry`
  */
 export async function lockEntry(session: Session, wanted: Wanted): Promise<Chosen<Entry>> {
+  await lockIfPublished(session);
   const { entry: chosen, table } = await chooseEntry(session, wanted);
   const entry = await holdEntry(session, chosen.id);
   const same = entry !== undefined && (entry.restoredAt === null) === (chosen.restoredAt === null);

@@ -4,6 +4,7 @@ import { readApprovals } from '../options/approvals.ts';
 import type { Options } from '../options/options.ts';
 import { parseTableName } from '../options/table-name.ts';
 import type { Session } from '../session/session.ts';
+import { lockIfPublished } from './change-archive.ts';
 import { describeEntry } from './entries.ts';
 import { damaged, type Entry, holdEntry } from './entry.ts';
 import { isMeant, type Meaning, readMeanings } from './read-meanings.ts';
@@ -118,6 +119,7 @@ export async function findDone(session: Session, running: Running): Promise<Name
  * @throws UndropError `archive-missing`, `archive-damaged`; `bad-options` where several open entries qualify
  */
 export async function findRestorable(session: Session, running: Running): Promise<Entry> {
+  await lockIfPublished(session);
   const named = (await hasArchive(session)) ? await readNamed(session, running) : [];
   // An entry recorded in this migrations table belongs to this migration, even if its file was edited.
   const own = named.filter(({ whose, sameLedger }) => whose === 'own' || sameLedger);

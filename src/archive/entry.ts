@@ -7,7 +7,6 @@ import type { Fact } from '../catalog/facts/facts.ts';
 import { dropInternalOptions } from '../catalog/internal-options.ts';
 import { UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
-import { lockIfPublished } from './change-archive.ts';
 import type { KeptRows } from './kept-rows.ts';
 import { removeStores } from './move-tables.ts';
 import { type MovedSchema, movedSql } from './moved-schemas.ts';
@@ -95,7 +94,6 @@ const entrySql = /* sql */ `
 
 /** Reads an entry and locks it until the transaction ends. Undefined where another session has removed it. */
 export async function holdEntry(session: Session, id: number): Promise<Entry | undefined> {
-  await lockIfPublished(session);
   const [entry] = await session.read<Entry>(entrySql, [id]);
   return entry;
 }

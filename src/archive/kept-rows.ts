@@ -8,6 +8,7 @@ import type { Session } from '../session/session.ts';
 import { withProgress } from '../text/progress.ts';
 import { countOf } from '../text/units.ts';
 import { digestRows } from './digest-rows.ts';
+import { refuseReplicated } from './foreign-archive.ts';
 import { closeRelations } from './revoke-rights.ts';
 
 /** The archive's copy of the rows of one table. */
@@ -85,13 +86,15 @@ export async function compareRows(session: Session, rows: readonly KeptRows[]): 
 }
 
 /**
- * @throws UndropError `archive-damaged` where tables of the archive that hold rows no longer exist
+ * @throws UndropError `archive-damaged` where tables of the archive that hold rows no longer exist; `archive-foreign` where
+ * they did not come with the archive by logical replication
  */
 export async function checkStores(session: Session, rows: readonly KeptRows[]): Promise<void> {
   const stores = rows.map(({ store }) => store);
   const present = new Set(await readPresent(session, stores));
   const absent = rows.filter(({ store }) => !present.has(store));
   if (absent.length === 0) return;
+  await refuseReplicated(session);
   const names = absent.map(({ table }) => table).join(', ');
   throw new UndropError('archive-damaged', {
     subject: names,

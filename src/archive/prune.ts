@@ -2,7 +2,7 @@ import { UndropError } from '../errors.ts';
 import { readRecorded } from '../knex/find-ledgers.ts';
 import { withoutExtension } from '../options/migration-name.ts';
 import type { Session } from '../session/session.ts';
-import { changeArchive } from './change-archive.ts';
+import { changeArchive, lockIfPublished } from './change-archive.ts';
 import { isLatest, type KeptEntry, readEntries } from './entries.ts';
 import { dropMoved } from './move-tables.ts';
 
@@ -27,6 +27,7 @@ export interface PruneOptions {
  * @throws UndropError `archive-missing` where the named entry does not exist, `bad-options` where it is open
  */
 export async function pruneArchive(session: Session, options: PruneOptions): Promise<Pruned> {
+  await lockIfPublished(session);
   const entries = await readEntries(session);
   const named = options.entry !== undefined || options.migration !== undefined;
   const meant = entries.filter(

@@ -2,6 +2,7 @@ import { UndropError } from '../errors.ts';
 import { notCreated } from '../session/server-errors.ts';
 import type { Session } from '../session/session.ts';
 import { changeArchive } from './change-archive.ts';
+import { refuseReplicated, withoutIdentity } from './foreign-archive.ts';
 import { refuseForeignSchema } from './foreign-schema.ts';
 import { checkKeepers } from './keepers.ts';
 import { lockArchive } from './lock-archive.ts';
@@ -213,7 +214,8 @@ const stateSql = /* sql */ `
  *
  * @param waitMs how long it waits for another session that creates or upgrades the archive, or migrates
  * @throws UndropError `insufficient-privilege`; `name-taken` where the schema has another purpose; `archive-damaged` where
- * its format is newer, or other roles may write to it; `lock-timeout`
+ * its format is newer, or other roles may write to it; `archive-foreign` where it came by logical replication;
+ * `lock-timeout`
  */
 export async function ensureArchive(session: Session, waitMs?: number): Promise<void> {
   await lockArchive(session, waitMs);
@@ -230,6 +232,7 @@ export async function ensureArchive(session: Session, waitMs?: number): Promise<
     checkKeepers(session),
     state?.tables === true ? checkFormat(session) : 0,
   ]);
+  if (known > 0) await refuseReplicated(session);
   if (known === formats.length) return;
   const before = await readRelations(session);
   for (const sql of formats.slice(known)) await session.run(sql);
@@ -259,7 +262,7 @@ async function readRelations(session: Session): Promise<string[]> {
 /**
  * Whether the archive exists. Does not create it.
  *
- * @throws UndropError `archive-damaged` where its format is newer
+ * @throws UndropError `archive-damaged` where its format is newer; `archive-foreign` where it has no identity
  */
 export async function hasArchive(session: Session): Promise<boolean> {
   const [state] = await session.read<{ tables: boolean }>(stateSql);
@@ -270,14 +273,12 @@ export async function hasArchive(session: Session): Promise<boolean> {
 
 async function checkFormat(session: Session): Promise<number> {
   const [identity] = await session.read<{ format: number }>('select format from undrop.identity');
-  if (identity !== undefined && identity.format <= formats.length) return identity.format;
+  if (identity === undefined) throw await withoutIdentity(session);
+  if (identity.format <= formats.length) return identity.format;
   throw new UndropError('archive-damaged', {
     subject: 'undrop',
     message: `The archive in ${session.database} cannot be read by this version of knex-undrop.`,
-    reason:
-      identity === undefined
-        ? 'undrop.identity is empty.'
-        : `Its format is ${identity.format}, and this version supports formats up to ${formats.length}.`,
+    reason: `Its format is ${identity.format}, and this version supports formats up to ${formats.length}.`,
     next: 'Use the version of knex-undrop that wrote it, or a later one.',
   });
 }

@@ -1,6 +1,6 @@
 import { rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { changeArchive } from '../archive/change-archive.ts';
+import { changeArchive, lockIfPublished } from '../archive/change-archive.ts';
 import type { Session } from '../session/session.ts';
 import { findDamage, type Recorded } from './damage.ts';
 import { manifestOf } from './manifest.ts';
@@ -20,6 +20,7 @@ export interface Pruned {
  * @param keep the number of backups to keep, not counting those whose files do not exist
  */
 export async function pruneBackups(session: Session, keep: number): Promise<Pruned> {
+  await lockIfPublished(session);
   const removed: BackupRecord[] = [];
   const left: { backup: string; reason: string }[] = [];
   let kept = 0;

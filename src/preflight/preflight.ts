@@ -1,4 +1,5 @@
 import { findDone, type Named, type Running } from '../archive/entry-of-migration.ts';
+import { refuseReplicated } from '../archive/foreign-archive.ts';
 import { refuseForeignSchema } from '../archive/foreign-schema.ts';
 import { hasArchive } from '../archive/schema.ts';
 import type { Statement } from '../capture/capture.ts';
@@ -132,6 +133,7 @@ async function findInArchive(
       await refuseForeignSchema(session);
       return {};
     }
+    await refuseReplicated(session);
     return { done: await findDone(session, running) };
   } catch (error) {
     if (!isUndropError(error)) throw error;

@@ -1,3 +1,4 @@
+import { lockIfPublished } from '../archive/change-archive.ts';
 import { digestRows, noRows } from '../archive/digest-rows.ts';
 import { readEntries } from '../archive/entries.ts';
 import { type Entry, holdEntry, loadCapture } from '../archive/entry.ts';
@@ -94,6 +95,7 @@ async function judgeEntries(
   made: readonly string[],
   accept: string | undefined,
 ): Promise<Judged[]> {
+  await lockIfPublished(session);
   const judged: Judged[] = [];
   for (const { id, restoredAt } of await readEntries(session)) {
     if (restoredAt !== null) continue;

@@ -1,5 +1,5 @@
 import { writeAcceptance } from '../../archive/acceptances.ts';
-import { changeArchive } from '../../archive/change-archive.ts';
+import { changeArchive, lockIfPublished } from '../../archive/change-archive.ts';
 import { readEntries } from '../../archive/entries.ts';
 import { holdEntry, writeRestoredOids } from '../../archive/entry.ts';
 import { compareRows, type KeptRows } from '../../archive/kept-rows.ts';
@@ -48,6 +48,7 @@ export async function bringTable(
   from: Session,
   accept?: string,
 ): Promise<RestoredTable> {
+  await lockIfPublished(session);
   const { tables, left } = captured;
   const [found] = await session.read<{ sql: string }>('select pg_catalog.to_regclass($1)::text as sql', [
     captured.table,
