@@ -8,6 +8,7 @@ import { readBlockers } from '../locks/blockers.ts';
 import { readApprovals } from '../options/approvals.ts';
 import type { Options } from '../options/options.ts';
 import type { Table } from '../options/table.ts';
+import { onlyRead } from '../session/server-errors.ts';
 import type { Session } from '../session/session.ts';
 import { quietly } from '../text/log.ts';
 import { countOf } from '../text/units.ts';
@@ -21,6 +22,7 @@ import { findMissingRights } from './rights.ts';
 /** One condition of `up`, and whether it is met. */
 export interface GateState {
   readonly gate:
+    | 'server'
     | 'archive'
     | 'approval'
     | 'tables'
@@ -65,7 +67,9 @@ export async function checkGates(session: Session, input: GateInput): Promise<Ga
   const { options, archive, waits, tables, missing, refusals, plan, closure } = input;
   const named = plan.tables.map(({ table }) => table).join(', ') || 'none';
   const published = await describePublished(session);
+  const readOnly = await describeReadOnly(session);
   return [
+    ...(readOnly === undefined ? [] : [readOnly.gate]),
     stateOf('archive', published === undefined ? 'no open entry' : `no open entry; ${published}`, archive),
     waits
       ? { gate: 'approval', state: 'waits', found: 'none of its tables is approved', refusals: [] }
@@ -94,7 +98,7 @@ export async function checkGates(session: Session, input: GateInput): Promise<Ga
         if (plan.obstacles.length > 0) throw notReproducible(plan.obstacles);
       },
     ),
-    await lockGate(session, closure),
+    readOnly?.locks ?? (await lockGate(session, closure)),
   ];
 }
 
@@ -157,6 +161,26 @@ async function refusalOf(session: Session, work: () => Promise<unknown>): Promis
     const { code, message, reason, next } = error;
     return { code, message, reason, next };
   }
+}
+
+const readOnlySql = /* sql */ `
+  select pg_catalog.pg_is_in_recovery() as standby,
+    pg_catalog.current_setting('default_transaction_read_only')::boolean as "readOnly"`;
+
+/** The gates on a server or for a role that may not write; undefined where `up` can write. */
+async function describeReadOnly(
+  session: Session,
+): Promise<{ gate: GateState; locks: GateState | undefined } | undefined> {
+  const [server] = await session.read<{ standby: boolean; readOnly: boolean }>(readOnlySql);
+  if (server === undefined || (!server.standby && !server.readOnly)) return undefined;
+  const { code, message, reason, next } = onlyRead(session.database);
+  const gate = stateOf('server', '', { code, message, reason, next });
+  if (!server.standby) return { gate, locks: undefined };
+  const found = 'unknown: this server is a standby, from which the locks of the primary are not visible';
+  return {
+    gate: { ...gate, found: 'this server is a standby; up needs the primary' },
+    locks: { gate: 'locks', state: 'off', found, refusals: [] },
+  };
 }
 
 async function approvalGate(

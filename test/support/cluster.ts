@@ -91,7 +91,8 @@ export async function startStandby(
 ): Promise<Cluster> {
   const folder = newFolder();
   try {
-    command('ln', ['-s', join(primary, 'native'), join(folder, 'native')]);
+    // A copy, or the same link: the primary may be removed first.
+    command('cp', ['-RP', join(primary, 'native'), join(folder, 'native')]);
     await backup.start();
     command('cp', ['-R', join(primary, 'data'), join(folder, 'data')]);
     writeFileSync(join(folder, 'data/backup_label'), await backup.stop());

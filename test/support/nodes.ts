@@ -58,7 +58,11 @@ export async function startStreaming(
           return rows[0].labelfile;
         },
       },
-      { primary_conninfo: `host=${host} port=${port} user=postgres application_name=standby`, ...settings },
+      {
+        primary_conninfo: `host=${host} port=${port} user=postgres application_name=standby`,
+        wal_retrieve_retry_interval: '100ms',
+        ...settings,
+      },
     );
     return await serverOf(cluster);
   } finally {
@@ -76,10 +80,11 @@ export async function standbyCaughtUp(primary: TestServer, standby: TestServer):
   );
 }
 
+/** The end of the WAL. The commit of a message wakes the WAL writer, which otherwise may write it seconds later. */
 async function end(server: TestServer): Promise<string> {
   const [row] = await server.sql<{ lsn: string }>(
     'postgres',
-    'select pg_current_wal_insert_lsn()::text as lsn',
+    `select pg_logical_emit_message(true, 'end', '')::text as lsn`,
   );
   return row?.lsn ?? '';
 }
