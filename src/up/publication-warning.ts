@@ -1,19 +1,16 @@
+import { readRulesFor } from '../catalog/unpublished.ts';
 import type { Session } from '../session/session.ts';
 
-const publicationsSql = /* sql */ `
-  select pg_catalog.quote_ident(p.pubname) as name
-  from pg_catalog.pg_publication as p
-  where p.puballtables
-  order by p.pubname`;
-
 /**
- * A warning where a FOR ALL TABLES publication includes the tables of the archive: replication fails on a subscriber
- * that does not have them. Undefined where there is no such publication.
+ * A note where publications include every table of the archive. Its rows are not published, but a subscriber that reads the
+ * list of published tables needs the tables. Undefined where there is no such publication.
  * https://www.postgresql.org/docs/current/logical-replication-restrictions.html
  */
 export async function describePublished(session: Session): Promise<string | undefined> {
-  const publications = await session.read<{ name: string }>(publicationsSql);
+  const publications = await readRulesFor(session, 'undrop');
   if (publications.length === 0) return undefined;
-  const names = publications.map(({ name }) => name).join(', ');
-  return `publications for all tables include the archive (${names}): replication stops on a subscriber without the schema undrop`;
+  return (
+    `publications include the archive (${publications.join(', ')}): its rows are not published, ` +
+    'but create subscription and refresh publication need the tables of the schema undrop on the subscriber'
+  );
 }

@@ -175,9 +175,29 @@ describe('the archive beside a publication', function () {
     });
   });
 
-  it('up and preflight name publications that include it', async () => {
+  it('up names publications that include it: for all tables, and for its schema', async () => {
+    const text = await said(async () => {
+      await publisher.sql(
+        'create publication everything for all tables; create publication two for table two',
+      );
+      await run.up(drop('m', 'one'));
+    });
+    expect(text).to.include('publications include the archive (everything): its rows are not published');
+    if (servers.publisher.major < 15) return;
+    const more = await said(async () => {
+      await publisher.sql('create publication "its schema" for tables in schema undrop');
+      await run.up(drop('n', 'two'));
+    });
+    expect(more).to.include('(everything, "its schema")');
+  });
+
+  it('that a publication lists on purpose is published', async () => {
+    await quietly(() => run.up(drop('m', 'one')));
+    await publisher.sql('create publication p for table undrop.drops');
+    await quietly(() => run.down(drop('m', 'one')));
     await publisher.sql('create publication everything for all tables');
-    const text = await said(() => run.up(drop('m', 'one')));
-    expect(text).to.include('everything');
+    await quietly(() => run.up(drop('n', 'two')));
+    await quietly(() => run.down(drop('n', 'two')));
+    expect(await notLogged()).to.deep.equal([]);
   });
 });

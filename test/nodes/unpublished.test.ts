@@ -120,7 +120,8 @@ describe('tables that a rule of a publication publishes', function () {
     expect(await text()).to.equal(before);
     await run.end();
     server.restart('immediate');
-    const counts = 'select (select count(*)::int from pets) as pets, (select count(*)::int from wide) as wide';
+    const counts =
+      'select (select count(*)::int from pets) as pets, (select count(*)::int from wide) as wide';
     expect(await server.sql(database, counts)).to.deep.equal([{ pets: 50, wide: 5 }]);
   });
 
