@@ -7,7 +7,7 @@ import { testNative } from './support/binaries.ts';
 import { startStandby } from './support/cluster.ts';
 import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
-import { wholeText } from './support/pg-dump.ts';
+import { nativeOrSkip, wholeText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { startServer, type TestDatabase, type TestServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
@@ -209,6 +209,31 @@ describe('external faults', function () {
       await admin.end();
       await standby.stop();
     }
+  });
+
+  it('too few locks: report shows the parts that failed, and backup names the setting', async function () {
+    await nativeOrSkip(this, server.major);
+    const tables = Array.from(
+      { length: 600 },
+      (_, n) => `create table t${n} (); create view v${n} as select from t${n}`,
+    );
+    for (let start = 0; start < tables.length; start += 50)
+      await sql(tables.slice(start, start + 50).join(';'));
+    const env = { DATABASE_URL: database.url, UNDROP_BACKUP: 'off' };
+    const html = await project.undrop('report', { env });
+    expect(html.status, html.text).to.equal(0);
+    expect(html.stdout).to.match(
+      /<h2 id="verify-title">Verify<\/h2>\s*<p class="warning">.*max_locks_per_transaction/s,
+    );
+    expect(html.stdout).to.match(/<h2 id="tables-title">Tables<\/h2>/);
+    const markdown = await project.undrop('report --format markdown', { env });
+    expect(markdown.stdout).to.match(/^\*\*verify: failed\.\*\* .*max_locks_per_transaction/m);
+    const json = await project.undrop('report --json', { env });
+    expect(JSON.parse(json.stdout).failures.map(({ part }: { part: string }) => part)).to.include('verify');
+    const backup = await project.undrop('backup --json', { env });
+    expect(JSON.parse(backup.stdout).error).to.include({ code: 'backup-failed' });
+    expect(JSON.parse(backup.stdout).error.next).to.include('max_locks_per_transaction');
+    expect(backup.status).to.equal(1);
   });
 
   it('publications of all tables, and a replication slot in use', async () => {

@@ -10,10 +10,14 @@ import { relationsOf } from './words.ts';
 
 /** Formats the report as a comment on a pull request: pending migrations first, the list of tables last. */
 export function formatReportMarkdown(report: Report): string {
-  const { database, madeAt, impact, graph, migrations } = report;
+  const { database, madeAt, impact, graph, migrations, failures } = report;
   return [
     `## Report on ${code(database)}, ${moment(madeAt)}`,
     '',
+    ...failures.flatMap(({ part, message, reason, next }) => [
+      `**${part}: failed.** ${code(message)} ${code(reason)} ${code(next)}`,
+      '',
+    ]),
     ...markdownTable(
       ['', 'tables', 'empty', 'size', 'saved'],
       impact.map((stage) => [

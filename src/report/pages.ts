@@ -5,15 +5,17 @@ import { moment } from '../text/units.ts';
 import type { Check } from '../verify/format.ts';
 import { auditSections } from './audit-sections.ts';
 import { glanceSection, recordSection } from './glance-sections.ts';
+import { html } from './html.ts';
 import type { LayOut } from './layout-graph.ts';
-import { writePage } from './page.ts';
+import { type Section, writePage } from './page.ts';
+import { badge } from './parts.ts';
 import { pictureSection } from './picture-section.ts';
 import { approvalsSection, preflightSection } from './preflight-sections.ts';
-import type { Report } from './read-report.ts';
+import type { Failure, Report } from './read-report.ts';
 import { verifySection } from './verify-section.ts';
 
 export function formatReportHtml(report: Report, layOut: LayOut | undefined): string {
-  const { database, madeAt, role, audit, migrations, checks, graph } = report;
+  const { database, madeAt, role, audit, migrations, checks, graph, failures } = report;
   return writePage({
     kind: 'undrop report',
     name: database,
@@ -26,8 +28,21 @@ export function formatReportHtml(report: Report, layOut: LayOut | undefined): st
       verifySection(checks),
       recordSection(report) ?? [],
       auditSections(audit),
-    ].flat(),
+    ]
+      .flat()
+      .map((section) => withFailure(section, failures)),
   });
+}
+
+/** A section that shows why its part could not be read, where that is so. */
+function withFailure(section: Section, failures: readonly Failure[]): Section {
+  const failure = failures.find(({ part }) => part === section.id);
+  if (failure === undefined) return section;
+  const { message, reason, next } = failure;
+  return {
+    ...section,
+    body: html`<p class="warning">${badge('failed')} ${message} ${reason}</p><p>${next}</p>`,
+  };
 }
 
 export function formatAuditHtml(audit: Audit): string {

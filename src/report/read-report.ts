@@ -1,9 +1,11 @@
 import type { Knex } from 'knex';
 import { type Audit, readEvidence } from '../audit/audit.ts';
 import { type JudgeOptions, judgeEvidence } from '../audit/judge-evidence.ts';
+import { isUndropError } from '../errors.ts';
 import type { Migrations } from '../migration/migrations.ts';
 import { type MigrationPreflight, preflight } from '../preflight/preflight.ts';
 import { inReadOnlySession } from '../session/read-only.ts';
+import { explain } from '../session/server-errors.ts';
 import { readStatus, type Status } from '../status/status.ts';
 import { quietly } from '../text/log.ts';
 import { type Verification, verifyDatabase } from '../verify/verify.ts';
@@ -23,6 +25,17 @@ export interface Report {
   readonly checks: Verification['checks'];
   readonly impact: readonly Stage[];
   readonly graph: Graph;
+  /** The parts that could not be read, such as where the server has too few locks. They are empty. */
+  readonly failures: readonly Failure[];
+}
+
+/** A part that could not be read. */
+export interface Failure {
+  /** The section of the page. */
+  readonly part: 'preflight' | 'picture' | 'verify';
+  readonly message: string;
+  readonly reason: string;
+  readonly next: string;
 }
 
 export interface ReportOptions extends JudgeOptions {
@@ -37,11 +50,33 @@ export async function readReport(knex: Knex, options: ReportOptions): Promise<Re
   const audit = await judgeEvidence(evidence, options);
   const tables = knowTables(evidence, audit);
   return inReadOnlySession(knex, async (session) => {
-    const { migrations } = await preflight(session, options.project);
-    const { checks } = await verifyDatabase(session, {
-      expect: options.expect,
-      code: options.code,
-    });
+    const failures: Failure[] = [];
+    // In a savepoint, which releases the locks of a part that failed.
+    const read = async <T>(part: Failure['part'], none: T, work: () => Promise<T>): Promise<T> => {
+      try {
+        return await session.attempt(work);
+      } catch (thrown) {
+        const error = explain(thrown);
+        if (!isUndropError(error) || error.code !== 'server-error') throw thrown;
+        const { message, reason, next } = error;
+        failures.push({ part, message, reason, next });
+        return none;
+      }
+    };
+    const migrations = await read(
+      'preflight',
+      [],
+      async () => (await preflight(session, options.project)).migrations,
+    );
+    const { expect, code } = options;
+    const checks = await read(
+      'verify',
+      [],
+      async () => (await verifyDatabase(session, { expect, code })).checks,
+    );
+    const graph = await read('picture', { subjects: [], needs: [] }, () =>
+      readGraph(session, evidence, tables, migrations),
+    );
     return {
       database: session.database,
       madeAt: new Date().toISOString(),
@@ -52,7 +87,8 @@ export async function readReport(knex: Knex, options: ReportOptions): Promise<Re
       migrations,
       checks,
       impact: findImpact(tables, migrations),
-      graph: await readGraph(session, evidence, tables, migrations),
+      graph,
+      failures,
     };
   });
 }

@@ -6,7 +6,7 @@ import { ensureArchive, placeSql } from '../../archive/schema.ts';
 import { writeRecord } from '../../baseline/records.ts';
 import { inArchive } from '../../catalog/archive-schemas.ts';
 import { withoutStates } from '../../catalog/facts/fact-digests.ts';
-import { isUndropError, UndropError } from '../../errors.ts';
+import { isUndropError, sqlState, UndropError } from '../../errors.ts';
 import type { Target } from '../../knex/target.ts';
 import { inSession, type Session } from '../../session/session.ts';
 import { say } from '../../text/log.ts';
@@ -192,9 +192,17 @@ function failed({ settings: { database } }: Target, error: unknown): UndropError
     subject: database,
     message: `The backup of ${database} failed.`,
     reason: reasonOf(error),
-    next: 'Fix the cause and take the backup again. This one was removed. DEBUG=1 prints a stack trace.',
+    next: `${noLocks(error) ?? 'Fix the cause'} and take the backup again. This one was removed. DEBUG=1 prints a stack trace.`,
     cause: error,
   });
+}
+
+// https://www.postgresql.org/docs/current/runtime-config-locks.html
+function noLocks(error: unknown): string | undefined {
+  const state = sqlState(isUndropError(error) ? error.cause : error);
+  return state === '53200'
+    ? 'A backup locks every table: if the reason is out of shared memory, raise max_locks_per_transaction, restart the server'
+    : undefined;
 }
 
 function unrecorded(file: string, error: unknown): UndropError {
