@@ -2,6 +2,7 @@
 
 // For migrations.
 export type { DropOptions } from './options/options.ts';
+export type { NamedTables, TablesInSchemas, TablesOfSchema } from './options/tables.ts';
 export { type Ready, type ReversibleDrop, reversibleDrop } from './migration/reversible-drop.ts';
 
 // For knexfiles.

@@ -1,3 +1,4 @@
+import { withTables } from '../catalog/find-schemas.ts';
 import { readPresent } from '../catalog/present.ts';
 import { UndropError } from '../errors.ts';
 import { readApprovals } from '../options/approvals.ts';
@@ -63,7 +64,11 @@ export async function readNamed(
   which: 'all' | 'open' = 'all',
 ): Promise<Named[]> {
   const entries = await session.read<Found>(namedSql, [options.name, which === 'open']);
-  const meanings = await readMeanings(session, options.tables);
+  const schemas = entries.flatMap(({ tables }) =>
+    tables.flatMap(({ sql }) => parseTableName(sql).schema ?? []),
+  );
+  const { tables } = await withTables(session, options, schemas);
+  const meanings = await readMeanings(session, tables);
   return entries.map(({ hasLedger, isSound, ...entry }) => {
     if (!isSound) return { ...entry, sameLedger: false, whose: 'damaged' };
     // A migrations table that does not exist was moved or renamed, and tells nothing about the entry.
@@ -146,14 +151,14 @@ function isSameTable(a: string | null, b: string | undefined): boolean {
   return one.schema === other.schema && one.name === other.name;
 }
 
-function otherTables({ name, tables }: Options, entries: readonly Named[]): UndropError {
+function otherTables({ name, tables, inSchemas }: Options, entries: readonly Named[]): UndropError {
   const ids = entries.map(({ id }) => id).join(', ');
   return new UndropError('name-taken', {
     subject: name,
     message: `The archive has an open entry of ${name} that holds other tables.`,
     reason: [
       ...entries.map(describeEntry),
-      `the migration: ${tables.map(({ written }) => written).join(', ')}`,
+      `the migration: ${inSchemas?.words ?? tables.map(({ written }) => written).join(', ')}`,
     ].join('\n'),
     next:
       `If this migration was edited after it ran, restore what it dropped: undrop restore --entry ${ids}\n` +
@@ -193,7 +198,11 @@ function severalOpen({ name }: Options, entries: readonly Named[]): UndropError 
   });
 }
 
-function archiveMissing(session: Session, { name, tables }: Options, others: readonly Named[]): UndropError {
+function archiveMissing(
+  session: Session,
+  { name, tables, inSchemas }: Options,
+  others: readonly Named[],
+): UndropError {
   const facts = {
     subject: name,
     message: `The archive in ${session.database} has no entry for ${name}.`,
@@ -213,7 +222,7 @@ function archiveMissing(session: Session, { name, tables }: Options, others: rea
     message: `The archive in ${session.database} has no entry for ${name} with its tables and its migrations table.`,
     reason: [
       ...others.map(describeEntry),
-      `the migration that is rolled back: ${tables.map(({ written }) => written).join(', ')}, ` +
+      `the migration that is rolled back: ${inSchemas?.words ?? tables.map(({ written }) => written).join(', ')}, ` +
         `searched in the schemas ${session.schemas.join(', ')}`,
     ].join('\n'),
     next:

@@ -2,7 +2,14 @@ import { UndropError } from '../errors.ts';
 import { isStorable, shown } from '../text/printable.ts';
 import { parseDuration, parseSize } from '../text/units.ts';
 import { migrationName } from './migration-name.ts';
-import { parseTableName, type TableName } from './table-name.ts';
+import {
+  type InSchemas,
+  type NamedTables,
+  parseTables,
+  type TablesInSchemas,
+  type TablesOfSchema,
+  type WantedTable,
+} from './tables.ts';
 
 /** The options of `reversibleDrop`. All except `tables` have defaults. */
 export interface DropOptions {
@@ -14,9 +21,11 @@ export interface DropOptions {
   name?: string;
   /**
    * The tables with the reason for each, which is stored in the archive; or only the tables. Names such as `posts` and
-   * `app.posts` are taken literally, as in Knex; double quotes work as in SQL: `"odd.name"`.
+   * `app.posts` are taken literally, as in Knex; double quotes work as in SQL: `"odd.name"`. For a schema for each tenant,
+   * a pattern of their names, `{ schemas: 'tenant_%', tables: ['runs'] }`, or a function of the name of a schema: `up`
+   * finds the tables, and the archive stores their names for `down`.
    */
-  tables: Readonly<Record<string, string>> | readonly string[];
+  tables: NamedTables | TablesInSchemas | TablesOfSchema;
   /**
    * Dependent objects, which do not belong to the named tables. Default `refuse`; `cascade` drops and restores them
    * too.
@@ -61,7 +70,10 @@ export interface DropOptions {
 /** The parsed options, with defaults filled in and overrides from the environment applied. */
 export interface Options {
   readonly name: string;
-  readonly tables: readonly (TableName & { readonly reason: string | undefined })[];
+  /** Empty until `withTables` has found them, where `inSchemas` is set. */
+  readonly tables: readonly WantedTable[];
+  /** The rule for tables that are found by their schemas. */
+  readonly inSchemas: InSchemas | undefined;
   readonly dependents: 'refuse' | 'cascade';
   readonly rows: 'refuse' | 'copy' | 'move';
   readonly keepForSeconds: number | undefined;
@@ -128,7 +140,7 @@ export function parseOptions(
 
   const options = {
     name,
-    tables: parseTables(given.tables, problems),
+    ...parseTables(given.tables, problems),
     dependents: choose(given, 'dependents', 'refuse', problems),
     rows: choose(given, 'rows', 'refuse', problems),
     keepForSeconds: given.keepFor === undefined ? undefined : seconds(given.keepFor, 'keepFor', problems),
@@ -152,6 +164,12 @@ export function parseOptions(
     problems.push('schemaComment requires that all tables are in one schema');
   }
 
+  if (options.inSchemas !== undefined) {
+    if (given.schemaComment !== undefined) problems.push('schemaComment requires tables of one schema');
+    if (options.approval === 'each-table')
+      problems.push('approval each-table requires the names of the tables');
+  }
+
   const fromEnvironment = readEnvironment(name, env, problems);
   if (problems.length > 0) throw badOptions(name || given.name, problems);
   const { schemaComment, ...rest } = fromEnvironment.changes;
@@ -161,37 +179,6 @@ export function parseOptions(
     schemaComment: schemaComment === 'off' ? undefined : options.schemaComment,
     overrides: fromEnvironment.overrides,
   });
-}
-
-function parseTables(given: DropOptions['tables'], problems: Problems): Options['tables'] {
-  if (typeof given !== 'object' || given === null) {
-    problems.push('tables is neither an object of names and reasons nor an array of names');
-    return [];
-  }
-  const entries = Array.isArray(given)
-    ? given.map((name: unknown) => [name, undefined] as const)
-    : Object.entries(given);
-  if (entries.length === 0) problems.push('tables names no table');
-  const tables: (TableName & { reason: string | undefined })[] = [];
-  for (const [written, reason] of entries) {
-    if (typeof written !== 'string' || (reason !== undefined && !isText(reason))) {
-      problems.push(`tables contains ${shown(written)}, which is not a table name with a reason`);
-      continue;
-    }
-    try {
-      tables.push({ ...parseTableName(written), reason });
-    } catch (error) {
-      if (!(error instanceof UndropError)) throw error;
-      problems.push(error.message);
-    }
-  }
-  const seen = new Set<string>();
-  for (const { schema, name, written } of tables) {
-    const key = JSON.stringify([schema, name]);
-    if (seen.has(key)) problems.push(`tables names ${written} twice`);
-    seen.add(key);
-  }
-  return tables;
 }
 
 function choose<Key extends keyof typeof choices>(

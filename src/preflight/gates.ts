@@ -117,7 +117,7 @@ export async function findAll(session: Session, options: Options) {
     if (refusal === undefined) accepted.push(name);
     else refusals.push(refusal);
   }
-  if (accepted.length > 0) {
+  if (accepted.length > 0 || options.tables.length === 0) {
     const absent = await refusalOf(session, () =>
       gate(session, { ...options, tables: accepted, approval: 'none' }),
     );

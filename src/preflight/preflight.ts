@@ -3,6 +3,7 @@ import { refuseReplicated } from '../archive/foreign-archive.ts';
 import { refuseForeignSchema } from '../archive/foreign-schema.ts';
 import { hasArchive } from '../archive/schema.ts';
 import type { Statement } from '../capture/capture.ts';
+import { withTables } from '../catalog/find-schemas.ts';
 import { isUndropError, UndropError } from '../errors.ts';
 import { findLedger } from '../knex/find-ledgers.ts';
 import type { Migrations } from '../migration/migrations.ts';
@@ -93,8 +94,13 @@ export async function preflightDrops(
 }
 
 /** @param offered whether a migration that needs approvals has any */
-async function check(session: Session, offered: boolean, running: Running): Promise<MigrationPreflight> {
-  const { options } = running;
+async function check(
+  session: Session,
+  offered: boolean,
+  { options: given, ledger }: Running,
+): Promise<MigrationPreflight> {
+  const options = await withTables(session, given);
+  const running = { options, ledger };
   const archived = await findInArchive(session, running);
   if (archived.done !== undefined) return done(options, archived.done);
 

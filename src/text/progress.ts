@@ -1,10 +1,10 @@
 import { say } from './log.ts';
 import { duration } from './units.ts';
 
-const everyMs = 5000;
+const everyMs = 1000;
 
 /**
- * Logs the progress of long work every five seconds.
+ * Logs the progress of long work every second.
  *
  * @param items an item counts as done when the next one is requested
  * @param name returns the name of an item, for the log

@@ -15,6 +15,7 @@ import { approvedTables } from './approve.ts';
  */
 export async function gate(session: Session, options: Options): Promise<Table[]> {
   const wanted = approvedTables(options);
+  if (wanted.length === 0 && options.missing === 'refuse') throw noSchemas(session, options);
   const { tables, missing } = await findTables(session, wanted);
   if (missing.length === 0) return tables;
   await refuseClosed(session, missing);
@@ -158,6 +159,17 @@ async function refuseClosed(session: Session, missing: readonly TableName[]): Pr
     message: `The role ${session.role} has no USAGE privilege on ${schemas}.`,
     reason: `Tables of these names exist there: ${closed.map(({ table }) => table).join(', ')}.`,
     next: `Run the migration as the owner, or ask the owner to run: grant usage on schema ${first.schema} to ${session.role}`,
+  });
+}
+
+/** The error for a pattern or a function that names no table. */
+function noSchemas(session: Session, { inSchemas }: Options): UndropError {
+  const words = inSchemas?.words ?? '';
+  return new UndropError('missing-table', {
+    subject: words,
+    message: `No schema of ${session.database} has tables to drop: ${words}.`,
+    reason: 'No name of a schema matches: this may be the wrong database.',
+    next: "Check the connection and the pattern, or set missing: 'skip' if the tables need not exist.",
   });
 }
 

@@ -3,6 +3,7 @@ import { captureStatements, type Statement } from '../capture/capture.ts';
 import { fingerprintOf } from '../capture/fingerprint.ts';
 import { type Closure, dependents, readClosure } from '../catalog/closure.ts';
 import { readOwnFacts } from '../catalog/facts/facts.ts';
+import { withTables } from '../catalog/find-schemas.ts';
 import type { Obstacle } from '../catalog/obstacle.ts';
 import type { Options } from '../options/options.ts';
 import type { Table } from '../options/table.ts';
@@ -32,7 +33,7 @@ export interface Plan {
 /** The plan of one migration, as `planDrop` returns it, from parsed options. */
 export async function readPlan(knex: Knex, options: Options): Promise<Plan> {
   const work = async (session: Session): Promise<Plan> => {
-    const { tables, missing } = await findTables(session, approvedTables(options));
+    const { tables, missing } = await findTables(session, approvedTables(await withTables(session, options)));
     const { plan } = await planTables(session, tables, options.rows);
     return { ...plan, missing: missing.map(({ written }) => written) };
   };

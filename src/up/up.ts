@@ -8,6 +8,7 @@ import { amendEntry } from '../archive/write-entry.ts';
 import { requireBackup } from '../backup/backup-gate.ts';
 import { setSchemaComment } from '../capture/schema-comment.ts';
 import { readReach } from '../catalog/closure.ts';
+import { withTables } from '../catalog/find-schemas.ts';
 import { findUsedLedger } from '../knex/find-ledgers.ts';
 import { type Locked, lockClosure } from '../locks/lock-closure.ts';
 import { type ReadCommitted, withSecondConnection } from '../locks/second-connection.ts';
@@ -32,10 +33,11 @@ import { markWal } from './restore-point.ts';
  * Drops the tables of a migration, and rehearses their restore in the same transaction. If it throws, nothing was
  * changed.
  */
-export async function up(knex: Knex, options: Options): Promise<void> {
+export async function up(knex: Knex, given: Options): Promise<void> {
   await inSession(knex, async (session) => {
-    approvedTables(options);
+    approvedTables(given);
     await ensureArchive(session);
+    const options = await withTables(session, given);
     const ledger = await findUsedLedger(session, knex);
     const done = await findDone(session, { options, ledger });
     if (done === undefined)
