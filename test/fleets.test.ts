@@ -1,7 +1,12 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { readEntries } from '../src/archive/entries.ts';
 import { type DropOptions, planDrop, reversibleDrop } from '../src/index.ts';
 import { parseOptions } from '../src/options/options.ts';
+import { preflight } from '../src/preflight/preflight.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
 import { quietly } from '../src/text/log.ts';
 import { freshDatabase } from './support/fresh-database.ts';
@@ -101,6 +106,29 @@ describe('tables named by their schemas', () => {
       expect(error.toString()).to.include('tenant_2');
     });
   }
+
+  it('preflight predicts what up would do, and a refusal', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'undrop-fleets-'));
+    const index = pathToFileURL(join(import.meta.dirname, '../src/index.ts')).href;
+    const write = (name: string, schemas: string) =>
+      writeFileSync(
+        join(folder, `${name}.mjs`),
+        `import { reversibleDrop } from ${JSON.stringify(index)};
+         const tables = { schemas: ${JSON.stringify(schemas)}, tables: ['steps'] };
+         export const { up, down } = reversibleDrop({ name: '${name}', tables });`,
+      );
+    try {
+      write('001_drop', 'tenant_%');
+      write('002_drop', 'customer_%');
+      const { migrations } = await inReadOnlySession(run.knex, (session) => preflight(session, folder));
+      expect(migrations.map(({ state, tables }) => [state, tables.map(({ table }) => table)])).to.deep.equal([
+        ['goes', ['tenant_1.steps', 'tenant_2.steps']],
+        ['refused', []],
+      ]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 
   it('are refused where a schema lacks one, or skipped', async () => {
     await run.knex.raw('drop table tenant_2.steps');
