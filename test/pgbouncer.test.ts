@@ -63,28 +63,30 @@ describe(`behind PgBouncer${program === undefined ? ' (it is not installed)' : '
     return `postgres://postgres@127.0.0.1:${listen}/${database.name}`;
   }
 
-  it('with pool_mode transaction, a knexfile of the project works', async () => {
-    const url = await start('transaction', 'server_round_robin = 1');
-    await server.sql(database.name, 'create table gone (id int primary key); create table stays (id int)');
-    const { up, down } = reversibleDrop({ name: 'behind_a_pooler', tables: ['gone'] });
-    const knex = knexLib({ client: 'pg', connection: url, pool: { min: 0, max: 4 } });
-    const isThere = async () =>
-      (await knex.raw(`select pg_catalog.to_regclass('gone') is not null as there`)).rows[0].there;
-    try {
-      for (let turn = 0; turn < 3; turn++) {
-        // Other transactions, so that each one here has another connection to the server.
-        const others = [1, 2].map(() => knex.transaction((other) => other.raw('select pg_sleep(0.1)')));
-        await quietly(() => knex.transaction(up));
-        expect(await isThere()).to.equal(false);
-        await quietly(() => knex.transaction(down));
-        expect(await isThere()).to.equal(true);
-        await Promise.all(others);
+  for (const poolMode of ['transaction', 'session']) {
+    it(`with pool_mode ${poolMode}, a knexfile of the project works`, async () => {
+      const url = await start(poolMode, 'server_round_robin = 1');
+      await server.sql(database.name, 'create table gone (id int primary key); create table stays (id int)');
+      const { up, down } = reversibleDrop({ name: 'behind_a_pooler', tables: ['gone'] });
+      const knex = knexLib({ client: 'pg', connection: url, pool: { min: 0, max: 4 } });
+      const isThere = async () =>
+        (await knex.raw(`select pg_catalog.to_regclass('gone') is not null as there`)).rows[0].there;
+      try {
+        for (let turn = 0; turn < 3; turn++) {
+          // Other transactions, so that each one here has another connection to the server.
+          const others = [1, 2].map(() => knex.transaction((other) => other.raw('select pg_sleep(0.1)')));
+          await quietly(() => knex.transaction(up));
+          expect(await isThere()).to.equal(false);
+          await quietly(() => knex.transaction(down));
+          expect(await isThere()).to.equal(true);
+          await Promise.all(others);
+        }
+      } finally {
+        await knex.destroy();
+        await server.sql(database.name, 'drop schema undrop cascade; drop table gone, stays');
       }
-    } finally {
-      await knex.destroy();
-      await server.sql(database.name, 'drop schema undrop cascade; drop table gone, stays');
-    }
-  });
+    });
+  }
 
   it('with room for one connection, up is refused', async () => {
     const url = await start('transaction', 'default_pool_size = 1');

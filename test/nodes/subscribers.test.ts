@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { reversibleDrop } from '../../src/index.ts';
 import type { DropOptions } from '../../src/options/options.ts';
 import { quietly } from '../../src/text/log.ts';
-import { type Runner, runner } from '../support/migrate.ts';
+import { type Runner, refusalOf, runner } from '../support/migrate.ts';
 import {
   type Node,
   nodeOf,
@@ -157,4 +157,34 @@ describe('subscribers', function () {
       await expectSameRows();
     });
   }
+
+  it('a plain refresh between drop and restore, with the table emptied on the subscriber', async () => {
+    await prepare('for table app.gone, app.parts, app.stays', true, true);
+    await quietly(() => run.up(cleanup('copy')));
+    await refresh(subscriber);
+    await quietly(() => run.down(cleanup('copy')));
+    await subscriber.sql('truncate app.gone, app.parts');
+    await refresh(subscriber);
+    await expectSameRows();
+  });
+
+  it('a drop on the subscriber: refused while it receives the table, then restored by its own down', async () => {
+    await prepare('for table app.gone, app.parts, app.stays', true, true);
+    const there = runner(servers.subscriber.url(subscriber.database));
+    try {
+      const error = await refusalOf(there.up(cleanup('copy')), 'not-reproducible');
+      expect(error.reason).to.include('subscription');
+      await quietly(() => run.up(cleanup('copy')));
+      await refresh(subscriber);
+      await quietly(() => there.up(cleanup('copy')));
+      await quietly(() => there.down(cleanup('copy')));
+      await quietly(() => run.down(cleanup('copy')));
+      await refresh(subscriber, 'with (copy_data = false)');
+      await expectSameRows();
+      await publisher.sql(more(true));
+      await expectSameRows();
+    } finally {
+      await there.end();
+    }
+  });
 });
