@@ -93,7 +93,7 @@ describe('privileges on the archive', () => {
   }
 
   it('of an older format are revoked on new tables only', async () => {
-    await sql(`set role ${migrator}; create schema undrop; ${formats[0]};
+    await sql(`set role ${migrator}; create schema undrop; ${formats[0]}; insert into undrop.identity (format) values (1);
       grant usage on schema undrop to ${reader}; grant select on undrop.drops to ${reader};
       reset role; ${openAll(reader)}`);
     await run.up(other());
