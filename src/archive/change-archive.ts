@@ -22,18 +22,21 @@ const tables = [
  * @throws UndropError `lock-timeout`
  */
 export async function changeArchive<T>(session: Session, work: () => Promise<T>): Promise<T> {
-  await lockIfPublished(session);
-  return (await areListed(session)) ? work() : unpublished(session, tables, work);
+  const isPublished = await lockIfPublished(session);
+  return !isPublished || (await areListed(session)) ? work() : unpublished(session, tables, work);
 }
 
 /**
  * Locks the archive where publications publish the schema `undrop`. To be called before the archive is read:
  * `changeArchive` waits for sessions that have read it in their transaction.
  *
+ * @returns whether they do
  * @throws UndropError `lock-timeout`
  */
-export async function lockIfPublished(session: Session): Promise<void> {
-  if ((await readRulesFor(session, 'undrop')).length > 0) await lockArchive(session);
+export async function lockIfPublished(session: Session): Promise<boolean> {
+  const isPublished = (await readRulesFor(session, 'undrop')).length > 0;
+  if (isPublished) await lockArchive(session);
+  return isPublished;
 }
 
 const listedSql = /* sql */ `

@@ -6,6 +6,12 @@ export function copyStatement(table: string, columns: string | null): string {
   return `${prefix}${table}${columns === null ? '' : ` (${columns})`}${suffix}`;
 }
 
+/** The table of a statement of `copyStatement`, qualified and quoted. */
+export function tableOf(copy: string): string {
+  const name = String.raw`(?:"(?:[^"]|"")+"|[^"\s.(]+)`;
+  return new RegExp(`^${prefix}(${name}(?:\\.${name})?)`).exec(copy)?.[1] ?? '';
+}
+
 const prefix = 'copy ';
 const suffix = ' from stdin;';
 

@@ -1,7 +1,8 @@
+import { unpublished } from '../catalog/unpublished.ts';
 import { serverWords, sqlState, UndropError } from '../errors.ts';
 import { type Settled, settleMade } from '../restore/mark-restored.ts';
 import type { Session } from '../session/session.ts';
-import { insertRows } from './insert-rows.ts';
+import { insertRows, tableOf } from './insert-rows.ts';
 import { readScript, type ScriptPart } from './read.ts';
 
 export interface RestoredDdl {
@@ -49,9 +50,11 @@ export async function restoreDdl(session: Session, file: string, accept?: string
 }
 
 async function runPart(session: Session, { sql, rows }: ScriptPart): Promise<void> {
-  if (rows === undefined) await session.run(sql);
-  else if (session.server.copyIn) await session.copyIn(sql, rows);
-  else await insertRows(session, sql, rows);
+  if (rows === undefined) return session.run(sql);
+  // As in a rollback: subscribers still have the rows.
+  await unpublished(session, [tableOf(sql)], () =>
+    session.server.copyIn ? session.copyIn(sql, rows) : insertRows(session, sql, rows),
+  );
 }
 
 // duplicate_table, duplicate_function, duplicate_schema, duplicate_column, duplicate_object

@@ -1,3 +1,6 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { pruneArchive } from '../../src/archive/prune.ts';
 import { attest } from '../../src/backup/take/attest.ts';
@@ -5,6 +8,8 @@ import { recordFacts } from '../../src/baseline/record-facts.ts';
 import { reversibleDrop } from '../../src/index.ts';
 import { settleEntries } from '../../src/restore/mark-restored.ts';
 import { restoreArchive } from '../../src/restore/restore.ts';
+import { exportArchive } from '../../src/script/export-archive.ts';
+import { restoreDdl } from '../../src/script/replay.ts';
 import { inSession } from '../../src/session/session.ts';
 import { quietly } from '../../src/text/log.ts';
 import { type Runner, refusalOf, runner, said } from '../support/migrate.ts';
@@ -16,7 +21,8 @@ import {
   subscriberCaughtUp,
   unsubscribe,
 } from '../support/nodes.ts';
-import { pgDump } from '../support/pg-dump.ts';
+import { nativeOrSkip, pgDump } from '../support/pg-dump.ts';
+import { makeProject } from '../support/project.ts';
 import type { TestServer } from '../support/server.ts';
 
 const schema = `
@@ -173,6 +179,58 @@ describe('the archive beside a publication', function () {
       await subscriber.sql('drop table one');
       await refusalOf(there.down(drop('m', 'one')), 'archive-foreign');
     });
+  });
+
+  it('restore --from-ddl publishes no rows either', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'undrop-nodes-'));
+    await publisher.sql('create table "odd ("" name" ("a (b" int); insert into "odd ("" name" values (1)');
+    await subscriber.sql('create table "odd ("" name" ("a (b" int)');
+    await publisher.sql('create publication p for all tables');
+    await subscribe(publisher, subscriber, 'p');
+    const migration = drop('m', 'one', 'two', '"odd ("" name"');
+    try {
+      await quietly(() => run.up(migration));
+      await inSession(run.knex, (session) => exportArchive(session, folder, {}));
+      const [file = ''] = readdirSync(folder).filter((name) => name.endsWith('.sql'));
+      await quietly(() => inSession(run.knex, (session) => restoreDdl(session, join(folder, file))));
+      await subscriberCaughtUp(publisher, subscriber);
+      for (const table of ['one', 'two', '"odd ("" name"']) {
+        const count = `select count(*)::int as rows from ${table}`;
+        expect(await publisher.sql(count), table).to.deep.equal([{ rows: 1 }]);
+        expect(await subscriber.sql(count), table).to.deep.equal([{ rows: 1 }]);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+      await unsubscribe(publisher, subscriber);
+    }
+  });
+
+  it('nor do backup, and restore --table from it', async function () {
+    await nativeOrSkip(this, servers.publisher.major);
+    const project = makeProject();
+    await publisher.sql('create publication p for all tables');
+    await subscribe(publisher, subscriber, 'p');
+    const undrop = async (args: string) => {
+      const ran = await project.undrop(args, {
+        env: { DATABASE_URL: servers.publisher.url(publisher.database) },
+      });
+      expect(ran.status, ran.text).to.equal(0);
+      await subscriberCaughtUp(publisher, subscriber);
+      return JSON.parse(ran.stdout);
+    };
+    try {
+      const { file } = await undrop('backup --json');
+      await quietly(() => run.up(drop('m', 'one', 'two')));
+      await undrop(`restore --from-backup ${file} --table one --json`);
+      await quietly(() => run.down(drop('m', 'one', 'two')));
+      await undrop('backup --prune --keep 1 --json');
+      for (const node of [publisher, subscriber])
+        expect(await node.sql('select * from one, two')).to.deep.equal([{ id: 1, note: 'x' }]);
+      expect(await notLogged()).to.deep.equal([]);
+    } finally {
+      project.remove();
+      await unsubscribe(publisher, subscriber);
+    }
   });
 
   it('up names publications that include it: for all tables, and for its schema', async () => {
