@@ -67,7 +67,7 @@ describe('stopped by a signal', function () {
     const latest = knex('migrate:latest');
     await until(async () => (await phases()).includes('knex-undrop: rehearse'));
     await until(() =>
-      /^rehearse: \d of \d done, \d left after 5 s, now table constraint/m.test(latest.said()),
+      /^rehearse: \d of \d done, \d left after 1 s, now table constraint/m.test(latest.said()),
     );
     expect(await stop(latest, 'SIGINT')).to.equal(null);
     expect(latest.child.signalCode).to.equal('SIGINT');
