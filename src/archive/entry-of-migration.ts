@@ -64,9 +64,10 @@ export async function readNamed(
   which: 'all' | 'open' = 'all',
 ): Promise<Named[]> {
   const entries = await session.read<Found>(namedSql, [options.name, which === 'open']);
-  const schemas = entries.flatMap(({ tables }) =>
-    tables.flatMap(({ sql }) => parseTableName(sql).schema ?? []),
-  );
+  // Of schemas that no longer exist, the entries tell the names.
+  const schemas = entries
+    .filter(({ isSound }) => isSound)
+    .flatMap(({ tables }) => tables.flatMap(({ sql }) => parseTableName(sql).schema ?? []));
   const { tables } = await withTables(session, options, schemas);
   const meanings = await readMeanings(session, tables);
   return entries.map(({ hasLedger, isSound, ...entry }) => {
