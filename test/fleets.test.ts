@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { readEntries } from '../src/archive/entries.ts';
 import { type DropOptions, planDrop, reversibleDrop } from '../src/index.ts';
+import { migrationsIn } from '../src/migration/migrations.ts';
 import { parseOptions } from '../src/options/options.ts';
 import { preflight } from '../src/preflight/preflight.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
@@ -120,7 +121,9 @@ describe('tables named by their schemas', () => {
     try {
       write('001_drop', 'tenant_%');
       write('002_drop', 'customer_%');
-      const { migrations } = await inReadOnlySession(run.knex, (session) => preflight(session, folder));
+      const { migrations } = await inReadOnlySession(run.knex, (session) =>
+        preflight(session, migrationsIn(folder)),
+      );
       expect(migrations.map(({ state, tables }) => [state, tables.map(({ table }) => table)])).to.deep.equal([
         ['goes', ['tenant_1.steps', 'tenant_2.steps']],
         ['refused', []],
