@@ -139,7 +139,10 @@ function addPartitioned(tables: readonly Table[], counts: Map<number, RowCount>)
   const add = (table: Table): RowCount => {
     const known = counts.get(table.oid);
     if (known !== undefined) return known;
-    const partitions = (parts.get(table.oid) ?? []).map(add);
+    const partitions = [
+      ...(parts.get(table.oid) ?? []).map(add),
+      ...table.foreignPartitions.map((part) => unknown(`${part} is a foreign table, which may have rows`)),
+    ];
     const full = partitions.some(({ empty }) => empty === false);
     const unseen = partitions.find(({ empty }) => empty === null);
     const rows = partitions.some((part) => part.rows === null)

@@ -13,6 +13,8 @@ export interface Table {
   readonly partitioned: boolean;
   /** The OID of its partitioned table; null if it is not a partition. */
   readonly parent: number | null;
+  /** Its partitions that are foreign tables, such as `public.p1 on server far`. */
+  readonly foreignPartitions: readonly string[];
   readonly owner: string;
   readonly extension: string | null;
   readonly comment: string | null;
@@ -47,6 +49,8 @@ export interface Column {
   readonly illegible: boolean;
   /** Whether it is the whole primary key, or part of a foreign key. */
   readonly keyed: boolean;
+  /** Whether its type is one of those that keys usually have: an integer or uuid. */
+  readonly ofKeyType: boolean;
 }
 
 // Leaves out the system schemas and the archive.
@@ -58,6 +62,7 @@ const tablesSql = (lastReads: boolean) => /* sql */ `
     pg_catalog.format('%I.%I', n.nspname, c.relname) as sql,
     c.relkind = 'p' as partitioned,
     case when c.relispartition then i.inhparent::bigint end as parent,
+    coalesce(f.partitions, '{}') as "foreignPartitions",
     pg_catalog.pg_get_userbyid(c.relowner) as owner,
     e.extname as extension, ${legibleSql('m.description')} as comment,
     coalesce(${illegibleSql('m.description')}, false) as illegible, coalesce(a.columns, '[]') as columns,
@@ -87,6 +92,16 @@ const tablesSql = (lastReads: boolean) => /* sql */ `
   left join pg_catalog.pg_description as m
     on m.objoid = c.oid and m.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass and m.objsubid = 0
   left join (
+    select i.inhparent, pg_catalog.array_agg(pg_catalog.format('%I.%I on server %I', n.nspname, c.relname, s.srvname)
+      order by n.nspname, c.relname) as partitions
+    from pg_catalog.pg_inherits as i
+    join pg_catalog.pg_class as c on c.oid = i.inhrelid and c.relispartition
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    join pg_catalog.pg_foreign_table as t on t.ftrelid = c.oid
+    join pg_catalog.pg_foreign_server as s on s.oid = t.ftserver
+    group by i.inhparent
+  ) as f on f.inhparent = c.oid
+  left join (
     select x.indrelid, pg_catalog.sum(i.relpages)::bigint as pages,
       pg_catalog.sum(pg_catalog.pg_stat_get_numscans(x.indexrelid)) as reads,
       ${lastReads ? 'pg_catalog.max(pg_catalog.pg_stat_get_lastscan(x.indexrelid))' : 'null'} as last
@@ -97,7 +112,8 @@ const tablesSql = (lastReads: boolean) => /* sql */ `
   left join (
     select a.attrelid, pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', a.attname, 'comment', ${legibleSql('m.description')},
-      'illegible', coalesce(${illegibleSql('m.description')}, false), 'keyed', k.attnum is not null) order by a.attnum) as columns
+      'illegible', coalesce(${illegibleSql('m.description')}, false), 'keyed', k.attnum is not null,
+      'ofKeyType', a.atttypid = any ('{int2,int4,int8,uuid}'::pg_catalog.regtype[])) order by a.attnum) as columns
     from pg_catalog.pg_attribute as a
     left join pg_catalog.pg_description as m
       on m.objoid = a.attrelid and m.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass and m.objsubid = a.attnum

@@ -262,5 +262,14 @@ function describeRestore({ statements }: Pick<Plan, 'statements'>, triggers: str
 
 function describeRows({ filled }: Pick<Plan, 'filled'>, { rows }: Options): string {
   if (filled.length === 0) return 'all tables are empty';
-  return `would be ${rows === 'move' ? 'moved' : 'copied'} to the archive: ${filled.map(({ identity, found }) => `${identity}, ${found}`).join('; ')}`;
+  const describe = (some: Plan['filled']) =>
+    some.map(({ identity, found }) => `${identity}, ${found}`).join('; ');
+  const here = filled.filter(({ server }) => server === undefined);
+  const elsewhere = filled.filter(({ server }) => server !== undefined);
+  return [
+    ...(here.length === 0
+      ? []
+      : [`would be ${rows === 'move' ? 'moved' : 'copied'} to the archive: ${describe(here)}`]),
+    ...(elsewhere.length === 0 ? [] : [`would stay where they are: ${describe(elsewhere)}`]),
+  ].join('; ');
 }

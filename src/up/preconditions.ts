@@ -7,6 +7,7 @@ import type { Options } from '../options/options.ts';
 import type { Session } from '../session/session.ts';
 import { withProgress } from '../text/progress.ts';
 import { countOf } from '../text/units.ts';
+import { findForeignRows } from './foreign-rows.ts';
 import { refuseLargeCopy } from './row-costs.ts';
 
 /**
@@ -29,6 +30,8 @@ export interface Filled {
   readonly identity: string;
   /** Why it does not count as empty: `3 rows`, or that its rows could not be counted. */
   readonly found: string;
+  /** The foreign server that keeps the rows, of a foreign table. */
+  readonly server?: string;
 }
 
 const maybeFilledSql = /* sql */ `
@@ -73,7 +76,7 @@ export async function findRows(session: Session, closure: Closure): Promise<Fill
       filled.push({ identity, found: 'unknown: row-level security or missing privileges hide its rows' });
     }
   }
-  return filled;
+  return [...filled, ...(await findForeignRows(session, closure))];
 }
 
 async function countSome(session: Session, table: string): Promise<number> {

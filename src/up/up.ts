@@ -23,6 +23,7 @@ import { approvedTables, checkFingerprints } from './approve.ts';
 import { archiveClosure, archiveNothing, type Known } from './archive-closure.ts';
 import { drop } from './drop.ts';
 import { gate } from './find-tables.ts';
+import { describeForeignRows } from './foreign-rows.ts';
 import { check } from './preconditions.ts';
 import { describePublished } from './publication-warning.ts';
 import { rehearse, survivorChanges } from './rehearse.ts';
@@ -69,7 +70,7 @@ async function dropTables(
   session.phase('lock');
   // DROP takes locks of its own, which may time out, and another session may change the closure: then all of this is
   // repeated.
-  const { entry, fingerprint, rows, isMoved } = await lockClosure(
+  const { entry, fingerprint, rows, isMoved, elsewhere } = await lockClosure(
     session,
     tables,
     options,
@@ -81,6 +82,7 @@ async function dropTables(
   say(
     `${options.name}: ${countOf(tables.length, 'table')} ${isMoved ? 'moved into the archive' : 'dropped'}, ${copied}restore rehearsed (entry ${entry}, ${fingerprint})`,
   );
+  if (elsewhere !== undefined) say(`${options.name}: ${elsewhere}`);
 }
 
 /** The OIDs of the relations in the closure and of the survivors. */
@@ -98,6 +100,8 @@ interface Dropped {
   readonly fingerprint: string;
   readonly rows: readonly KeptRows[];
   readonly isMoved: boolean;
+  /** The rows that stay on foreign servers. */
+  readonly elsewhere: string | undefined;
 }
 
 async function dropLocked(
@@ -116,6 +120,7 @@ async function dropLocked(
   const { entry, digest, closure, capture } = archived;
   session.phase('rehearse rows');
   const rest = await rehearseRows(session, archived);
+  const elsewhere = options.rows !== 'refuse' ? await describeForeignRows(session, closure) : undefined;
   session.phase('drop');
   await locked.lockSurvivors(capture.rows.length > 0);
   const place = await markWal(session, options.name, entry);
@@ -134,6 +139,7 @@ async function dropLocked(
       : await setSchemaComment(session, tables[0].schema, options.schemaComment);
   await amendEntry(session, entry, { digest, survivorChanges: changes, schemaComment, place });
   // What was moved was not dropped, so that others may have changed it without a lock until now.
-  await (capture.moved.length > 0 ? locked.check() : locked.checkDropped());
-  return { entry, fingerprint: capture.fingerprint, rows: capture.rows, isMoved: capture.moved.length > 0 };
+  const isMoved = capture.moved.length > 0;
+  await (isMoved ? locked.check() : locked.checkDropped());
+  return { entry, fingerprint: capture.fingerprint, rows: capture.rows, isMoved, elsewhere };
 }
