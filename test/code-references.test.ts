@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -53,7 +54,7 @@ describe('code references', () => {
     });
     expect(files).to.equal(2);
     expect(places).to.deep.equal({
-      orders: ['a.py:2 word', 'a.py:5 word'],
+      orders: ['a.py:2 word', 'a.py:3 word', 'a.py:5 word'],
       users: ['b/c.txt:1 word'],
       'my table': ['b/c.txt:3 word'],
       'a.b': ['b/c.txt:5 word'],
@@ -80,6 +81,75 @@ describe('code references', () => {
       'my table': ['a.sql:6 sql'],
     });
     expect(missing).to.deep.equal(['nowhere a.sql:7']);
+  });
+
+  // Each statement names the table orders.
+  const statements = [
+    "\\copy orders from 'x.csv'",
+    '  \\copy (select 1) to orders.csv',
+    '\\d orders',
+    'select null::orders;',
+    'select json_populate_record(null::public.orders, x) from users;',
+    "select 'it''s' || 'orders'::text;",
+    'select orders.id',
+    'drop trigger x on orders;',
+    'drop policy x on orders;',
+    'drop rule x on orders;',
+    'alter sequence s owned by orders.id;',
+    'alter table x rename to orders;',
+    'alter table x set schema orders;',
+    'comment on constraint c on orders is null;',
+    'comment on trigger c on orders is null;',
+    'comment on policy c on orders is null;',
+    'comment on rule c on orders is null;',
+    'alter trigger x on orders rename to y;',
+    'alter trigger x on orders depends on extension e;',
+    'alter policy x on orders rename to y;',
+    'alter extension e add table orders;',
+    'alter publication p add table only orders;',
+    'create function f() returns setof orders language sql as $$ select 1 $$;',
+    'create function f(x orders) returns int language sql return 1;',
+    'create type t as (x orders);',
+    'create table t of orders;',
+    'create table t (x orders);',
+    'create table t (like orders);',
+    'create table t (x int references orders);',
+    'create cast (orders as text) with inout;',
+    "create event trigger x on sql_drop when tag in ('orders') execute function f();",
+    "create subscription s connection 'x' publication orders;",
+    "create trigger t after insert on x execute function f('orders');",
+    'create statistics s on a, b from orders;',
+    'grant select on orders to x;',
+    'lock orders;',
+    'cluster orders using i;',
+    'vacuum orders;',
+    'analyze orders (a);',
+    'reindex table orders;',
+    'refresh materialized view orders;',
+    'prepare p as select * from orders;',
+    'declare c cursor for table orders;',
+    'security label on table orders is null;',
+    'do $$ begin perform 1 from orders; end $$;',
+    'select * from users for update of orders;',
+  ];
+  for (const statement of statements)
+    it(`finds the table in ${statement}`, async () => {
+      const { places } = await search({ 'a.sql': `select 1;\n${statement}\n` });
+      expect(places.orders?.map((place) => place.replace(/ .*/, ''))).to.deep.equal(['a.sql:2']);
+    });
+
+  it('leaves out columns and comments of all statements', async () => {
+    const { places } = await search({
+      'a.sql': [
+        'create table x (orders int, b text check (x.orders > 0)); -- orders',
+        '/* orders',
+        ' orders */ create view v as select x.orders, orders from x;',
+        'update x set orders = 1 where orders = 2;',
+        'insert into x (orders) values (1);',
+        'select o.id, orders.id from users as o, x as orders;',
+      ].join('\n'),
+    });
+    expect(places.orders).to.equal(undefined);
   });
 
   it('finds words in function bodies, strings and unparsable SQL, and marks the last', async () => {
@@ -120,6 +190,11 @@ describe('code references', () => {
     expect(missing).to.deep.equal(['gone_table c.sh:1']);
   });
 
+  it('finds a table behind an escape sequence in SQL', async () => {
+    const { places } = await search({ 'a.js': 'q("delete from\\norders")\n' });
+    expect(places).to.deep.equal({ orders: ['a.js:1 sql'] });
+  });
+
   it('does not report relations that the code creates, or system relations, as missing', async () => {
     const { missing } = await search({
       'a.sql':
@@ -129,7 +204,13 @@ describe('code references', () => {
     expect(missing).to.deep.equal(['mine b.sql:1', 'theirs b.sql:1']);
   });
 
-  it('skips binary files, ignored files and links', async () => {
+  const git = (root: string, ...args: string[]) =>
+    execFileSync('git', ['-C', root, '-c', 'user.name=x', '-c', 'user.email=x@example.org', ...args], {
+      env: { PATH: process.env.PATH, HOME: '/nonexistent', GIT_CONFIG_NOSYSTEM: '1' },
+      stdio: 'pipe',
+    });
+
+  it('leaves out pictures, ignored files and folders of packages', async () => {
     const root = tree({
       '.gitignore': '# c\n*.log\n/build/\n!keep.log\ndocs/**/*.tmp\n',
       'a.log': 'orders',
@@ -141,11 +222,9 @@ describe('code references', () => {
       'src/secret.txt': 'orders',
       'secret.txt': 'orders',
       'node_modules/x.js': 'orders',
-      '.git/config': 'orders',
       'image.png': Buffer.from('orders\0orders'),
     });
-    symlinkSync(root, join(root, 'src/circle'));
-    symlinkSync(join(root, 'gone'), join(root, 'dangling'));
+    git(root, 'init', '--quiet');
     const found = await searchCode([root], tables, names);
     expect(places(root, found).orders).to.deep.equal([
       'keep.log:1 word',
@@ -155,14 +234,104 @@ describe('code references', () => {
     expect(found.unread).to.deep.equal([]);
     const inner = await searchCode([join(root, 'src')], tables, names);
     expect(inner.files).to.equal(2);
+    const ignored = await searchCode([join(root, 'build')], tables, names);
+    expect(ignored.files).to.equal(1);
+  });
+
+  it('reads ignored files that are tracked, and all files if there is no Git', async () => {
+    const root = tree({ '.gitignore': '*.cfg\n', 'a.cfg': 'orders', 'b.cfg': 'users', 'c.txt': 'status' });
+    const read = async () =>
+      Object.values(places(root, await searchCode([root], tables, names)))
+        .flat()
+        .sort();
+    expect(await read()).to.deep.equal(['a.cfg:1 word', 'b.cfg:1 word', 'c.txt:1 word']);
+    git(root, 'init', '--quiet');
+    git(root, 'add', '--force', 'a.cfg');
+    expect(await read()).to.deep.equal(['a.cfg:1 word', 'c.txt:1 word']);
+    const { PATH } = process.env;
+    process.env.PATH = '/nonexistent';
+    try {
+      expect(await read()).to.have.length(3);
+    } finally {
+      process.env.PATH = PATH;
+    }
+  });
+
+  it('reads repositories inside a repository, and lists submodules that are not checked out', async () => {
+    const root = tree({ 'inner/.gitignore': '*.log\n', 'inner/a.log': 'orders', 'inner/a.txt': 'orders' });
+    for (const folder of [root, join(root, 'inner')]) git(folder, 'init', '--quiet');
+    const found = await searchCode([root], tables, names);
+    expect(places(root, found).orders).to.deep.equal(['inner/a.txt:1 word']);
+    git(root, 'update-index', '--add', '--cacheinfo', `160000,${'1'.repeat(40)},empty`);
+    mkdirSync(join(root, 'empty'));
+    const { unread } = await searchCode([root], tables, names);
+    expect(unread).to.deep.equal([`${join(root, 'empty')} is a submodule that is not checked out`]);
+  });
+
+  it('follows links, and lists those that it cannot follow', async () => {
+    const other = tree({ 'lib/b.txt': 'users', 'c.txt': 'status' });
+    const root = tree({ 'src/a.txt': 'orders' });
+    symlinkSync(root, join(root, 'src/circle'));
+    symlinkSync(join(root, 'src'), join(root, 'again'));
+    symlinkSync(join(other, 'lib'), join(root, 'lib'));
+    symlinkSync(join(other, 'c.txt'), join(root, 'c.txt'));
+    symlinkSync(other, join(other, 'lib/circle'));
+    symlinkSync('gone', join(root, 'dangling'));
+    symlinkSync('..', join(root, 'up'));
+    for (const prepare of [() => undefined, () => git(root, 'init', '--quiet')]) {
+      prepare();
+      const found = await searchCode([root], tables, names);
+      expect(places(root, found)).to.deep.equal({
+        orders: ['src/a.txt:1 word'],
+        users: ['lib/b.txt:1 word'],
+        status: ['c.txt:1 word'],
+      });
+      expect(found.unread).to.have.length(2);
+      expect(found.unread[0]).to.equal(`${join(root, 'dangling')} could not be read: ENOENT`);
+      expect(found.unread[1]).to.match(/up was not followed: it is a link to .*, which contains the root$/);
+    }
   });
 
   it('reads encodings other than UTF-8', async () => {
-    const { places } = await search({
-      'latin1.py': Buffer.from('# größe\nrun("select \'ä\' from orders")\n', 'latin1'),
-      'utf16.sql': Buffer.from('\ufeffselect * from users;\n', 'utf16le'),
+    const latin1 = Buffer.from('# größe\nrun("select \'ä\' from orders")\n', 'latin1');
+    const mark = '\ufeff';
+    const sql = 'select * from users;\n';
+    const { places, unread } = await search({
+      'latin1.py': latin1,
+      'utf16le.sql': Buffer.from(mark + sql, 'utf16le'),
+      'utf16be.sql': Buffer.from(mark + sql, 'utf16le').swap16(),
+      'unmarked-le.sql': Buffer.from(sql, 'utf16le'),
+      'unmarked-be.sql': Buffer.from(sql, 'utf16le').swap16(),
     });
-    expect(places).to.deep.equal({ orders: ['latin1.py:2 sql'], users: ['utf16.sql:1 sql'] });
+    expect(unread).to.deep.equal([]);
+    expect(places.orders).to.deep.equal(['latin1.py:2 sql']);
+    expect(places.users?.sort()).to.deep.equal([
+      'unmarked-be.sql:1 sql',
+      'unmarked-le.sql:1 sql',
+      'utf16be.sql:1 sql',
+      'utf16le.sql:1 sql',
+    ]);
+  });
+
+  it('lists binary files that may contain code', async () => {
+    const binary = Buffer.from('\x7fELF\0\0orders\0\0\x01');
+    const { unread, files } = await search({ 'app.jar': binary, 'a.pyc': binary, 'a.woff2': binary });
+    expect(files).to.equal(0);
+    expect(unread.map((line) => line.replace(/^.*\//, ''))).to.deep.equal([
+      'a.pyc is not a text file',
+      'app.jar is not a text file',
+    ]);
+  });
+
+  it('refuses the folder of this package, and leaves it out below a root', async () => {
+    const own = join(import.meta.dirname, '..');
+    for (const root of [own, join(own, 'scripts'), join(own, 'seeds/01_turing.ts')]) {
+      const error = await refusalOf(searchCode([root], tables, names), 'bad-options');
+      expect(error.message).to.include('is that of knex-undrop, not that of your application');
+    }
+    const root = tree({ 'a.txt': 'orders' });
+    symlinkSync(own, join(root, 'undrop'));
+    expect((await searchCode([root], tables, names)).files).to.equal(1);
   });
 
   it('lists the files that it could not read', async function () {

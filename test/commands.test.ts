@@ -312,6 +312,9 @@ describe('commands', () => {
         found: `as a word only: public.production_runs in ${place}/notes.md:1; 1 file in ${place}`,
       });
       expect(await check('--strict')).to.include({ code: 1, state: 'failed' });
+      writeFileSync(join(place, 'run.rb'), 'class ProductionRun < ApplicationRecord\nend\n');
+      expect(await check()).to.include({ code: 0, state: 'ok' });
+      rmSync(join(place, 'run.rb'));
       writeFileSync(join(place, 'runs.py'), 'db.run("""\n  select * from career_analyses\n""")\n');
       expect(await check()).to.deep.include({
         code: 1,

@@ -93,7 +93,7 @@ const ways: Record<ErrorCode, Way> = {
     ...up('a'),
   },
   'count-differs': { act: ({ command }) => command('verify --expect 99') },
-  'code-differs': { act: ({ command }) => command('audit --strict --code seeds') },
+  'code-differs': { act: ({ command }) => command('audit --strict --code node_modules/pg/package.json') },
   'not-verified': { prepare: ({ sql }) => sql('drop view v'), act: ({ command }) => command('verify') },
   'approval-missing': up('a', { approval: 'each-table' }),
   'approval-stale': {

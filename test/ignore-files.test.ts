@@ -37,68 +37,6 @@ const files = [
   ],
 ];
 
-/** Each pattern is the only line of the `.gitignore` in the top folder. */
-const alone = [
-  ...['a', '/a', 'a/', 'src/', 'src', '/src/', 'src/a', '/src/a', 'build', 'build/', '/build/', 'src/build'],
-  ...[
-    '*.txt',
-    '/*.txt',
-    '*.TXT',
-    'b.???',
-    '?.txt',
-    '[bc].*',
-    '[!b].txt',
-    '[^b].txt',
-    '[a-c].log',
-    '[[:upper:]].txt',
-  ],
-  ...[
-    '*',
-    '/*',
-    '**',
-    '**/',
-    '**/a',
-    'src/**',
-    'docs/**/*.tmp',
-    'docs/*/*.tmp',
-    'docs/**/y.tmp',
-    '**/build/**',
-    'a/**/b',
-  ],
-  ...[
-    'd d',
-    'd\\ d',
-    'e ',
-    'e\\ ',
-    'f[1]',
-    'f\\[1\\]',
-    'g\\*',
-    '\\!h',
-    '!h',
-    '\\#i',
-    '#i',
-    'été.txt',
-    '?\\.txt',
-    'k\\\\l',
-  ],
-  ...[
-    '*.[oa]',
-    'lib/*.[!s]*',
-    '.*',
-    'x~',
-    '*~',
-    '//a',
-    'src//a',
-    '/',
-    '[',
-    'a[',
-    's t/',
-    's*/u*',
-    'foo/bar',
-    'bar/baz.txt',
-  ],
-];
-
 /** Files with several lines, and combinations of files. */
 const together: Record<string, string>[] = [
   { '.gitignore': '*\n!*/\n!*.txt\n' },
@@ -164,26 +102,6 @@ describe('.gitignore', () => {
     const { byGit, byWalk } = compare({});
     expect(byGit).to.deep.equal([...files].sort());
     expect(byWalk).to.deep.equal(byGit);
-  });
-
-  it(`interprets ${alone.length} patterns as git does`, () => {
-    expect(alone.length).to.be.at.least(44);
-    const some = alone.filter((pattern) => {
-      const { byGit, byWalk } = compare({ '.gitignore': `${pattern}\n` });
-      expect(byWalk, pattern).to.deep.equal(byGit);
-      return byGit.length < files.length;
-    });
-    expect(some.length).to.be.greaterThan(44);
-  });
-
-  it('interprets the same patterns in an inner folder as git does', () => {
-    for (const pattern of alone) {
-      const { byGit, byWalk } = compare({
-        'src/.gitignore': `${pattern}\n`,
-        'docs/x/.gitignore': `${pattern}\n`,
-      });
-      expect(byWalk, pattern).to.deep.equal(byGit);
-    }
   });
 
   for (const ignores of together)

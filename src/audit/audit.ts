@@ -5,7 +5,8 @@ import type { Session } from '../session/session.ts';
 import { groupBy } from '../text/group-by.ts';
 import { list } from '../text/units.ts';
 import { makeScanner } from './code/scanner.ts';
-import type { CodeReference, CodeSearch } from './code/search.ts';
+import type { CodeReference } from './code/inspect.ts';
+import type { CodeSearch } from './code/search.ts';
 import type { Decided } from './decisions.ts';
 import {
   agelessWords,
@@ -23,7 +24,7 @@ import { type RowCount, readRowCounts } from './row-counts.ts';
 import { describeEvidence, inText, type TableEvidence } from './table-evidence.ts';
 import { type Counting, readCounting, readRelationNames, readTables, type Table } from './tables.ts';
 import { type Judgement, judge } from './verdict.ts';
-import { NameIndex, wordsOf } from './words.ts';
+import { NameIndex, wordsOf } from '../text/words.ts';
 
 /** The evidence read from the database, before it is judged. */
 export interface Evidence {

@@ -1,7 +1,7 @@
 import { countOf, list, moment } from '../text/units.ts';
 import type { RowCount } from './row-counts.ts';
 import type { Counting, Table } from './tables.ts';
-import { endsWith, isPlural, isSameName, isSameWord, type NameIndex, wordsOf } from './words.ts';
+import { endsWith, isPlural, isSameName, isSameWord, type NameIndex, wordsOf } from '../text/words.ts';
 
 export type RuleName =
   | 'empty'

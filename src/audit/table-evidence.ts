@@ -1,4 +1,5 @@
-import type { CodeReference, CodeSearch } from './code/search.ts';
+import type { CodeReference } from './code/inspect.ts';
+import type { CodeSearch } from './code/search.ts';
 import type { Decided, Decision } from './decisions.ts';
 import type { Known } from './ghost-rules.ts';
 import type { Link } from './relations.ts';

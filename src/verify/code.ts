@@ -1,12 +1,13 @@
 import type { KeptEntry } from '../archive/entries.ts';
-import { type CodeReference, type CodeSearch, searchCode } from '../audit/code/search.ts';
+import type { CodeReference } from '../audit/code/inspect.ts';
+import { type CodeSearch, searchCode } from '../audit/code/search.ts';
 import { parseTableName } from '../options/table-name.ts';
 import { countOf, list } from '../text/units.ts';
 import type { Check } from './format.ts';
 
 /**
- * Checks whether code still uses dropped tables. A name in SQL fails the check. A name elsewhere, such as in a comment or a
- * migration, is only reported.
+ * Checks whether code still uses dropped tables. A name in SQL fails the check. A name elsewhere, such as in a comment, a
+ * migration or a model, is only reported.
  *
  * @param roots folders and files of code
  * @param open the open entries
@@ -31,8 +32,9 @@ export async function checkCode(
   const named = wanted.flatMap(({ oid }) =>
     (search.references.get(oid) ?? []).map((place) => ({ ...place, table: tables[oid]?.sql ?? '' })),
   );
-  const used = named.filter(({ how }) => strict || how !== 'word');
-  const rest = named.filter(({ how }) => !strict && how === 'word');
+  const inSql = ({ how }: CodeReference) => how === 'sql' || how === 'unparsed';
+  const used = named.filter((place) => strict || inSql(place));
+  const rest = named.filter((place) => !strict && !inSql(place));
   const found = [
     ...(used.length === 0 ? [] : [list(used.map(describe))]),
     ...(rest.length === 0 ? [] : [`as a word only: ${list(rest.map(describe))}`]),

@@ -53,7 +53,7 @@ export async function checkFunctions(session: Session, open: readonly KeptEntry[
   const unread: string[] = [];
   const words: string[] = [];
   for (const { identity, text, path } of bodies) {
-    const uses = parse(text)?.uses.filter(({ needed }) => needed);
+    const uses = parse(text)?.uses.filter(({ use }) => use === 'needs');
     if (uses === undefined) unread.push(identity);
     else {
       const found = await findGone(session, gone, uses, path);

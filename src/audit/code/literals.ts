@@ -80,13 +80,18 @@ export function asSql(literal: string): string {
     .replaceAll(/(?<=[\s(,=])\?(?=[\s),;]|$)/g, '0');
 }
 
-/** Replaces psql commands and COPY data in a script by spaces, without changing any offset. */
-export function withoutPsql(script: string): string {
+/** Replaces psql commands and COPY data in a script by spaces, without changing any offset. Returns also the commands. */
+export function withoutPsql(script: string): { sql: string; commands: { start: number; end: number }[] } {
   const blank = (text: string) => text.replaceAll(/[^\n]/g, ' ');
-  return script
+  const commands: { start: number; end: number }[] = [];
+  const sql = script
     .replaceAll(
       /^(copy\b[^;]*\bfrom\s+stdin\b[^;]*;[^\n]*\n)([\s\S]*?^\\\.)$/gim,
       (_, statement: string, data: string) => statement + blank(data),
     )
-    .replaceAll(/^\\[^\n]*$/gm, blank);
+    .replaceAll(/^\s*\\[^\n]*$/gm, (command, start: number) => {
+      commands.push({ start, end: start + command.length });
+      return blank(command);
+    });
+  return { sql, commands };
 }
