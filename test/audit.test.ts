@@ -23,11 +23,15 @@ describe('audit', () => {
   let server: TestServer;
   let seeded: string;
   let folder: string;
+  /** Code that names only one table, which has rows. */
+  let app: string;
   const made: string[] = [];
 
   before(async () => {
     server = await testServer();
     folder = mkdtempSync(join(tmpdir(), 'undrop-audit-'));
+    app = mkdtempSync(join(folder, 'app-'));
+    writeFileSync(join(app, 'run.py'), 'db.run("select * from workflow_runs")\n');
     seeded = await database();
     const knex = createKnex({ client: 'pg', connection: server.config(seeded) });
     await seed(knex).finally(() => knex.destroy());
@@ -70,7 +74,7 @@ describe('audit', () => {
 
   describe('of the seeded database', () => {
     it('finds the candidates and questions of the proposal', async () => {
-      const found = await audit(seeded, { decisions: decisionsFile });
+      const found = await audit(seeded, { decisions: decisionsFile, code: [app] });
       expect(found.counts).to.deep.equal({ tables: 74, empty: 23, candidate: 6, ask: 3, keep: 65 });
       expect(namesOf(found, 'candidate')).to.have.members(legacyTables);
       expect(namesOf(found, 'ask')).to.have.members(optionalTables);
@@ -84,7 +88,7 @@ describe('audit', () => {
     });
 
     it('gives the reason of each verdict', async () => {
-      const found = await audit(seeded, { decisions: decisionsFile });
+      const found = await audit(seeded, { decisions: decisionsFile, code: [app] });
       expect(named(found, 'production_runs').why).to.include('recipe_run').and.include('workflow_runs');
       expect(named(found, 'test_cases_history').why).to.include('mentions variations');
       expect(named(found, 'workflow_scripts').why).to.include('stored_scripts');
@@ -94,6 +98,17 @@ describe('audit', () => {
       expect(rule(named(found, 'organizations'), 'not-written')?.found).to.match(
         /^no rows written since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ on .*PostgreSQL \d+/,
       );
+    });
+
+    it('asks about the candidates if no code was searched, or not all of it', async () => {
+      const none = await audit(seeded, { decisions: decisionsFile });
+      expect(none.counts).to.include({ candidate: 0, ask: 9 });
+      expect(named(none, 'test_cases_history').why).to.match(/; but no code was searched; set --code or/);
+      const half = mkdtempSync(join(folder, 'half-'));
+      writeFileSync(join(half, 'app.jar'), Buffer.from('PK\0\0'));
+      const some = await audit(seeded, { decisions: decisionsFile, code: [app, half] });
+      expect(some.counts).to.include({ candidate: 0, ask: 9 });
+      expect(named(some, 'test_cases_history').why).to.match(/; but not named in 1 file, but 1 could not be/);
     });
 
     const changes: Record<string, [rule: string, sql: (table: string) => string]> = {
@@ -173,28 +188,64 @@ describe('audit', () => {
         `create table customers (id serial primary key, name text, city text);
          insert into customers (name) values ('a');
          create table parcel_batch_items (id serial primary key, parcel_batch_id int, n int);
+         comment on table parcel_batch_items is 'What lies in a parcel batch';
          create table customers_old (id serial primary key, name text, city text);
          create table vip_customers (customer_id int references customers, name text, city text);
          create table archive_of_moves (id int); comment on table archive_of_moves is 'Filled from the warehouses table';
          create table plain (id int);
          create table shared (owner_id int, owner_type text, parent_id int, customer_id int);
-         create table written_once (lorry_id int); insert into written_once values (1); delete from written_once`,
+         create table written_once (lorry_id int); insert into written_once values (1); delete from written_once;
+         comment on table written_once is 'One row for each lorry'`,
       );
       await server.sql(name, 'vacuum written_once');
-      const found = await audit(name);
-      expect(namesOf(found, 'candidate')).to.have.members([
-        'parcel_batch_items',
-        'customers_old',
+      const found = await audit(name, { code: [app] });
+      expect(namesOf(found, 'candidate')).to.have.members(['parcel_batch_items', 'customers_old']);
+      expect(namesOf(found, 'ask')).to.have.members([
+        'vip_customers',
+        'plain',
+        'shared',
+        'written_once',
         'archive_of_moves',
       ]);
-      expect(namesOf(found, 'ask')).to.have.members(['vip_customers', 'plain', 'shared', 'written_once']);
-      expect(named(found, 'written_once').why).to.include(
-        'no relation lorry exists; but 2 rows written since',
+      expect(named(found, 'written_once').why).to.match(
+        /no relation lorry exists, which a comment mentions too; but 2 rows written since/,
       );
       expect(named(found, 'customers_old').why).to.include(
         'customers has a similar name, 1 row, and 3 columns in common',
       );
-      expect(named(found, 'archive_of_moves').why).to.include('warehouses');
+      expect(named(found, 'archive_of_moves').why).to.include('warehouses').and.include('only a weak sign');
+    });
+
+    it('asks if there is only one weak sign', async () => {
+      const name = await database();
+      await server.sql(
+        name,
+        `create table posts (id serial primary key); create table jobs (id serial primary key);
+         create table post_tags (id serial primary key, post_id int, tag_id int, label text, color text, weight int);
+         insert into posts default values; insert into jobs default values; insert into post_tags default values;
+         create table job_tags (id serial primary key, job_id int, tag_id int, label text, color text, weight int);
+         create table invoices (id int, stripe_payment_id text);
+         comment on column invoices.stripe_payment_id is 'The Stripe payment';
+         create table chats (id int, telegram_group_id bigint);
+         create table logins (id int); comment on table logins is 'This table tracks visitors, in raw_events of the site';
+         create table user_notes (id int, user_id int, created_at date);
+         create table page_notes (id int, page_id int, created_at date); insert into page_notes values (1);
+         create table orders (id int, n int); create table orders_backup (id int, n int); insert into orders_backup values (1);
+         create table template_scripts (id int, name text, language text, script text);
+         create table kept_scripts (id int, name text, language text, script text, workflow_id int);
+         create table workflows (id int); create table stored_scripts (id int, name text, language text, script text); insert into stored_scripts values (1)`,
+      );
+      const found = await audit(name, { code: [app] });
+      const why = Object.fromEntries(
+        found.tables
+          .filter(({ empty }) => empty)
+          .map(({ name, verdict, why }) => [name, `${verdict}: ${why}`]),
+      );
+      for (const table of ['job_tags', 'invoices', 'chats', 'logins', 'user_notes', 'template_scripts'])
+        expect(why[table], table).to.match(/^ask: .*; but that is only a weak sign$/);
+      expect(why.logins).not.to.include('tracks');
+      expect(why.orders).to.equal('ask: empty and unreferenced; no further evidence');
+      expect(why.kept_scripts).to.match(/^candidate: stored_scripts has a similar name/);
     });
 
     it('finds all kinds of objects that reference a table', async () => {
@@ -215,9 +266,30 @@ describe('audit', () => {
          create table parts (id int) partition by range (id);
          create table part_1 partition of parts for values from (0) to (9);
          create table filled (id int) partition by range (id);
-         create table filled_1 partition of filled default; insert into filled values (1);`,
+         create table filled_1 partition of filled default; insert into filled values (1);
+         create table t_subscription (id int); create schema other; create table t_view (id int);
+         create view other.v as select * from t_view;
+         create table t_body (id int); create procedure other.p() language plpgsql as 'begin delete from T_BODY; end';
+         create table t_job (id int); create table t_job_elsewhere (id int);
+         create schema cron; create table cron.job (jobid int, jobname text, command text, database text);
+         insert into cron.job values (1, 'nightly', 'delete from t_job', current_database()),
+           (2, null, 'vacuum t_job_elsewhere', 'another');
+         set allow_system_table_mods = on;
+         insert into pg_extension select 99999, 'pg_cron', oid, 'cron'::regnamespace, false, '1', null, null
+           from pg_roles where rolname = current_user;
+         alter extension pg_cron add table cron.job;
+         create schema partman; create table partman.part_config (parent_table text, template_table text);
+         create table t_template (id int);
+         insert into partman.part_config values ('public.x', 'public.t_template');
+         insert into pg_extension select 99998, 'pg_partman', oid, 'partman'::regnamespace, false, '1', null, null
+           from pg_roles where rolname = current_user;
+         alter extension pg_partman add table partman.part_config;
+         create subscription s connection 'host=/nowhere' publication p with (connect = false, slot_name = none);
+         insert into pg_subscription_rel
+           select s.oid, 't_subscription'::regclass, 'r', null from pg_subscription as s;`,
       );
       const found = await audit(name);
+      await server.sql(name, 'drop subscription s');
       const reasons: Record<string, RegExp> = {
         t_policy: /policy p on public.other/,
         t_publication: /publication pub/,
@@ -228,12 +300,18 @@ describe('audit', () => {
         t_rule: /rule/,
         part_1: /partitioned table public.parts/,
         filled: /1 row/,
+        t_subscription: /subscription s/,
+        t_view: /view other.v/,
+        t_body: /procedure other.p\(\), whose body names it/,
+        t_job: /job nightly, whose body names it/,
+        t_template: /partman.part_config, whose body names it/,
       };
       for (const [table, reason] of Object.entries(reasons)) {
         expect(named(found, table).verdict, table).to.equal('keep');
         expect(named(found, table).why, table).to.match(reason);
       }
       expect(named(found, 't_own')).to.include({ verdict: 'ask' });
+      expect(named(found, 't_job_elsewhere')).to.include({ verdict: 'ask' });
       expect(named(found, 't_own').evidence.triggers).to.have.length(1);
       expect(named(found, 'parts')).to.include({ empty: true, verdict: 'ask' });
       expect(named(found, 'filled')).to.include({ empty: false, rows: 1 });
@@ -284,6 +362,33 @@ describe('audit', () => {
       expect(found.warnings.join()).to.include(
         'tables that could not be read as audit_reader, and are kept for that reason: 2',
       );
+      await server.dropDatabase(name);
+      await server.sql('postgres', 'drop role audit_reader');
+    });
+
+    it('asks if it cannot read the jobs of pg_cron', async () => {
+      const name = await database();
+      await server.sql(
+        name,
+        `drop role if exists audit_reader; create role audit_reader login;
+         create table old_orders (id int); create table orders (id int); insert into orders values (1);
+         grant select on orders to audit_reader;
+         create schema cron; create table cron.job (jobid int, command text, database text);
+         grant usage on schema cron to audit_reader; grant select on cron.job to audit_reader;
+         alter table cron.job enable row level security;
+         create policy p on cron.job using (false);
+         set allow_system_table_mods = on;
+         insert into pg_extension select 99999, 'pg_cron', oid, 'cron'::regnamespace, false, '1', null, null
+           from pg_roles where rolname = current_user;
+         alter extension pg_cron add table cron.job`,
+      );
+      expect(named(await audit(name, { code: [app] }), 'old_orders').verdict).to.equal('candidate');
+      const found = await audit(name, { code: [app], user: 'audit_reader' });
+      expect(named(found, 'old_orders').verdict).to.equal('ask');
+      expect(named(found, 'old_orders').why).to.match(
+        /; but no object references it, but cron.job of pg_cron cannot/,
+      );
+      expect(found.warnings).to.include('cron.job of pg_cron cannot be read; it may name tables');
       await server.dropDatabase(name);
       await server.sql('postgres', 'drop role audit_reader');
     });
@@ -399,14 +504,18 @@ describe('audit', () => {
     let project: Project;
     before(() => {
       project = makeProject();
-      writeFileSync(join(project.folder, 'ünï.txt'), 'users users_2 missing\n');
+      writeFileSync(join(folder, 'ünï.txt'), 'users users_2 missing\n');
     });
     after(() => project.remove());
     const run = (args: string, env: Record<string, string> = {}) =>
       project.undrop(`audit ${args}`.trim(), { env: { DATABASE_URL: server.url(seeded), ...env } });
 
     it('prints text, Markdown and JSON', async () => {
-      const [text, markdown, json] = await Promise.all([run(''), run('--format markdown'), run('--json')]);
+      const [text, markdown, json] = await Promise.all([
+        run('', { CODE_ROOTS: app }),
+        run('--format markdown'),
+        run('--json'),
+      ]);
       expect(text.status, text.text).to.equal(0);
       expect(text.stdout).to.include('74 tables, 23 empty').and.include('candidate: 6').and.include('ask: 3');
       expect(text.stdout.split('\n').filter((line) => line.length > 100)).to.deep.equal([]);
@@ -420,11 +529,13 @@ describe('audit', () => {
     });
 
     it('ends with 3 if schema and code do not match, and with 2 without code', async () => {
-      const [none, strict, loose, gone] = await Promise.all([
+      const file = join(folder, 'ünï.txt');
+      const [none, strict, loose, gone, own] = await Promise.all([
         run('--strict'),
-        run('--strict --json', { CODE_ROOTS: 'ünï.txt' }),
-        run('--code ünï.txt'),
+        run('--strict --json', { CODE_ROOTS: file }),
+        run(`--code ${file}`),
         run('--code nowhere'),
+        run('--code scripts'),
       ]);
       expect(none.status).to.equal(2);
       expect(strict.status).to.equal(3);
@@ -434,6 +545,10 @@ describe('audit', () => {
       expect(loose.stdout).to.include('tables that the code does not name: 73');
       expect(gone.status).to.equal(2);
       expect(gone.stderr).to.include('nowhere cannot be searched');
+      expect(own.status).to.equal(2);
+      expect(own.stderr).to.include(
+        'The code in scripts is that of knex-undrop, not that of your application.',
+      );
     });
   });
 });

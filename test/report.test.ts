@@ -69,7 +69,10 @@ describe('report', () => {
     seeded = await database();
     const knex = createKnex({ client: 'pg', connection: server.config(seeded) });
     await seed(knex).finally(() => knex.destroy());
-    turing = await read(seeded);
+    const app = join(folder, 'app');
+    mkdirSync(app);
+    writeFileSync(join(app, 'run.py'), 'db.run("select * from workflow_runs")\n');
+    turing = await read(seeded, { code: [app] });
   });
 
   after(async () => {

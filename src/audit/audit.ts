@@ -4,8 +4,10 @@ import { identifier } from '../options/table-name.ts';
 import type { Session } from '../session/session.ts';
 import { groupBy } from '../text/group-by.ts';
 import { list } from '../text/units.ts';
-import { makeScanner } from './code/scanner.ts';
+import { NameIndex, wordsOf } from '../text/words.ts';
+import { type Body, readBodies, readConfigurations } from './bodies.ts';
 import type { CodeReference } from './code/inspect.ts';
+import { makeScanner } from './code/scanner.ts';
 import type { CodeSearch } from './code/search.ts';
 import type { Decided } from './decisions.ts';
 import {
@@ -19,12 +21,11 @@ import {
   unreferenced,
   vanishedName,
 } from './ghost-rules.ts';
-import { type Body, type Link, readBodies, readLinks } from './relations.ts';
+import { type Link, readLinks } from './relations.ts';
 import { type RowCount, readRowCounts } from './row-counts.ts';
 import { describeEvidence, inText, type TableEvidence } from './table-evidence.ts';
 import { type Counting, readCounting, readRelationNames, readTables, type Table } from './tables.ts';
 import { type Judgement, judge } from './verdict.ts';
-import { NameIndex, wordsOf } from '../text/words.ts';
 
 /** The evidence read from the database, before it is judged. */
 export interface Evidence {
@@ -39,6 +40,8 @@ export interface Evidence {
   readonly counts: ReadonlyMap<number, RowCount>;
   readonly links: readonly Link[];
   readonly bodies: readonly Body[];
+  /** Tables of extensions that may name tables, but cannot be read. */
+  readonly unseen: readonly string[];
   /** When tables were restored from the archive, ISO 8601, by qualified name. */
   readonly restored: ReadonlyMap<string, string>;
   /** The schemas of the search path. */
@@ -48,6 +51,7 @@ export interface Evidence {
 /** Reads the evidence from the database. It needs no privilege on any table. */
 export async function readEvidence(session: Session): Promise<Evidence> {
   const tables = await readTables(session);
+  const configurations = await readConfigurations(session);
   return {
     database: session.database,
     role: session.role,
@@ -56,7 +60,8 @@ export async function readEvidence(session: Session): Promise<Evidence> {
     relations: await readRelationNames(session),
     counts: await readRowCounts(session, tables),
     links: await readLinks(session),
-    bodies: await readBodies(session),
+    bodies: [...(await readBodies(session)), ...configurations.bodies],
+    unseen: configurations.unseen,
     restored: await readRestored(session),
     path: session.schemas,
   };
@@ -129,7 +134,6 @@ export function auditEvidence(
   );
   const decided = assign(decisions, evidence);
   const byTable = groupBy(evidence.links, ({ table }) => table);
-  const codeComplete = search === null || search.unread.length === 0;
 
   const tables = known
     .filter(({ table }) => schemas === undefined || schemas.includes(table.schema))
@@ -137,10 +141,12 @@ export function auditEvidence(
       const { table, count } = subject;
       const rules = [
         empty(subject),
-        unreferenced(subject),
+        unreferenced(subject, evidence.unseen),
         notInCode(subject, search === null ? null : { files: search.files, unread: search.unread.length }),
         // These rules are meaningful only for an empty table.
-        ...(count.empty === true ? [vanishedName(subject, relations), superseded(subject, filled)] : []),
+        ...(count.empty === true
+          ? [vanishedName(subject, relations), superseded(subject, filled, relations)]
+          : []),
         notWritten(subject, evidence.counting),
       ];
       const decision = decided.byOid.get(table.oid);
@@ -149,7 +155,7 @@ export function auditEvidence(
         name: table.name,
         empty: count.empty,
         rows: count.rows,
-        ...judge(rules, decision, table.extension, codeComplete),
+        ...judge(rules, decision, table.extension),
         rules,
         evidence: describeEvidence(
           subject,
@@ -172,7 +178,7 @@ export function auditEvidence(
       keep: tables.filter(({ verdict }) => verdict === 'keep').length,
     },
     tables,
-    warnings: [...decided.warnings, ...(search?.unread ?? []), ...unseen(tables, evidence)],
+    warnings: [...decided.warnings, ...(search?.unread ?? []), ...unreadIn(tables, evidence)],
     code: search === null ? null : summarise(search, tables),
   };
 }
@@ -209,7 +215,7 @@ function place({ file, line, how }: CodeReference): string {
   return `${file}:${line}${how === 'unparsed' ? ' (SQL that cannot be parsed)' : ''}`;
 }
 
-/** Returns the functions whose body names a table, by the OID of the table. */
+/** Returns the functions and jobs whose text names a table, by the OID of the table. */
 function namedInBodies({ tables, bodies }: Evidence): Map<number, string[]> {
   const scanner = makeScanner(tables.map(({ name }) => name));
   const named = new Map<number, Set<string>>();
@@ -237,7 +243,10 @@ function assign(decisions: readonly Decided[], { tables, path, database }: Evide
   return { byOid, warnings };
 }
 
-function unseen(tables: readonly TableAudit[], { role, counting, tables: all }: Evidence): string[] {
+function unreadIn(
+  tables: readonly TableAudit[],
+  { role, counting, tables: all, unseen }: Evidence,
+): string[] {
   const illegible = all.flatMap(({ sql, illegible: own, columns }) => [
     ...(own ? [`table ${sql}`] : []),
     ...columns.filter((column) => column.illegible).map(({ name }) => `column ${sql}.${identifier(name)}`),
@@ -247,6 +256,7 @@ function unseen(tables: readonly TableAudit[], { role, counting, tables: all }: 
     ...(hidden === 0
       ? []
       : [`tables that could not be read as ${role}, and are kept for that reason: ${hidden}`]),
+    ...unseen.map((name) => `${name} cannot be read; it may name tables`),
     ...(illegible.length === 0
       ? []
       : [`comments that are not in UTF-8, and are printed with escapes: ${list(illegible)}`]),

@@ -1,7 +1,7 @@
 import { countOf, list, moment } from '../text/units.ts';
+import { endsWith, isPlural, isSameName, isSameWord, type NameIndex, wordsOf } from '../text/words.ts';
 import type { RowCount } from './row-counts.ts';
 import type { Counting, Table } from './tables.ts';
-import { endsWith, isPlural, isSameName, isSameWord, type NameIndex, wordsOf } from '../text/words.ts';
 
 export type RuleName =
   | 'empty'
@@ -17,6 +17,8 @@ export interface Rule {
   /** Null if the rule could not be checked. */
   readonly holds: boolean | null;
   readonly found: string;
+  /** Whether it holds, but does not make a candidate alone. */
+  readonly weak?: boolean;
 }
 
 /** A table and the evidence about it. */
@@ -49,11 +51,14 @@ export function describeRows(rows: number | null, estimated: boolean): string {
   return `${estimated ? 'about ' : ''}${countOf(rows, 'row')}`;
 }
 
-/** Holds if no foreign key, view, function, policy, default, publication or other table references it. */
-export function unreferenced({ referencedBy }: Known): Rule {
-  const found =
-    referencedBy.length === 0 ? 'no object references it' : `referenced by ${list(referencedBy, most)}`;
-  return { rule: 'unreferenced', holds: referencedBy.length === 0, found };
+/** Holds if no foreign key, view, function, policy, default, publication, subscription, job or other table references it. */
+export function unreferenced({ referencedBy }: Known, unseen: readonly string[]): Rule {
+  const rule = 'unreferenced';
+  if (referencedBy.length > 0)
+    return { rule, holds: false, found: `referenced by ${list(referencedBy, most)}` };
+  const found = 'no object references it';
+  if (unseen.length === 0) return { rule, holds: true, found };
+  return { rule, holds: null, found: `${found}, but ${list(unseen)} cannot be read` };
 }
 
 /** Holds if all of the code was searched and does not name the table. */
@@ -97,21 +102,35 @@ const genericStems = [
 
 /**
  * Holds if a column is named like a foreign key (`recipe_run_id`), or a comment mentions a table, and no relation of
- * that name exists. Columns of real keys and of polymorphic pairs (`owner_id`, `owner_type`) are not considered.
+ * that name exists. Columns of real keys and of polymorphic pairs (`owner_id`, `owner_type`) are not considered. The sign
+ * is weak unless both agree: a column may hold a key of another system (`stripe_customer_id`).
  */
 export function vanishedName({ table }: Known, relations: NameIndex<string>): Rule {
   const found: string[] = [];
-  for (const { name, keyed, comment } of table.columns) {
+  let weak = true;
+  for (const { name, keyed, comment, ofKeyType } of table.columns) {
     const stem = keyed ? undefined : keyStem(name);
-    if (stem !== undefined && !isPair(table, stem) && !isKnown(stem, relations))
-      found.push(`column ${name} is named like a foreign key, but no relation ${stem.join('_')} exists`);
+    if (stem !== undefined && !isPair(table, stem) && !isKnown(stem, relations)) {
+      const mentioned = [table.comment, comment].some((text) => mentions(text, stem));
+      if (mentioned && ofKeyType) weak = false;
+      found.push(
+        `column ${name} is named like a foreign key, but no relation ${stem.join('_')} exists` +
+          (mentioned ? ', which a comment mentions too' : ''),
+      );
+    }
     for (const word of missingTablesIn(comment, table, relations))
       found.push(`the comment on column ${name} mentions ${word}, which does not exist`);
   }
   for (const word of missingTablesIn(table.comment, table, relations))
     found.push(`its comment mentions ${word}, which does not exist`);
-  if (found.length > 0) return { rule: 'vanished-name', holds: true, found: found.join('; ') };
+  if (found.length > 0) return { rule: 'vanished-name', holds: true, found: found.join('; '), weak };
   return { rule: 'vanished-name', holds: false, found: 'its columns and comments name no missing relation' };
+}
+
+/** Returns whether a text contains these words in a row: `Links dialogue steps to …` contains dialogue, step. */
+function mentions(text: string | null, stem: readonly string[]): boolean {
+  const words = wordsOf((text ?? '').replaceAll(/[^\p{L}\p{N}]+/gu, ' '));
+  return words.some((_, at) => stem.every((word, index) => isSameWord(words[at + index] ?? '', word)));
 }
 
 /** Returns the words before the `id` or `uuid` of a column: `recipe_run_id` gives recipe, run. */
@@ -134,7 +153,7 @@ function isKnown(stem: readonly string[], relations: NameIndex<string>): boolean
 // Words before "table" that are not the name of a table.
 const verbs = ['contains', 'has', 'holds', 'its', 'joins', 'links', 'maps', 'references', 'stores', 'uses'];
 
-/** Returns the missing tables that a comment mentions, as `variations table`, `table variations` or `recipe_runs`. */
+/** Returns the missing tables that a comment mentions, as `variations table` or `recipe_runs`. */
 function missingTablesIn(comment: string | null, table: Table, relations: NameIndex<string>): string[] {
   if (comment === null) return [];
   const own = wordsOf(table.name);
@@ -142,7 +161,6 @@ function missingTablesIn(comment: string | null, table: Table, relations: NameIn
   const words = [
     // At the beginning of a comment, the word describes this table: "Statistics table".
     ...comment.matchAll(/(?<=\s)(\w+) table\b/gi),
-    ...comment.matchAll(/\btable (\w+)/gi),
     ...comment.matchAll(/\b([a-z]\w*_\w+)\b/g),
   ].map(([, word = '']) => word.toLowerCase());
   return [...new Set(words)].filter((word) => {
@@ -161,32 +179,53 @@ function missingTablesIn(comment: string | null, table: Table, relations: NameIn
 /** Limits the comparison where very many tables have the same last word. */
 const mostPeers = 200;
 
-const ages = /^(old|legacy|deprecated|obsolete|bak|backup|copy|v\d+)$/;
+const old = ['old', 'legacy', 'deprecated', 'obsolete', 'bak', 'backup', 'copy'];
+const ages = new RegExp(`^(?:${old.join('|')}|v\\d+)$`);
+
+/** Columns that tables have in common whatever they contain: keys, times and authors. */
+const generic = /^(id|uuid|created|updated|modified|timestamp)$|_(id|uuid|at|on|by)$/i;
+
+/** Words of tables that have the columns of another one on purpose, and are empty most of the time. */
+const spares = ['template', 'staging', 'shadow'];
+
+/** The number of other columns in common from which on tables of different names hold the same. */
+const enough = 3;
 
 /**
  * Holds if a similarly named table has rows: one with the same name apart from words such as `old` and `v1`, or with the
  * same last word and at least half of its columns in common. A table that this table references with a foreign key does
- * not count.
+ * not count, nor does a table that is itself marked as old. The sign is weak if the names differ and the tables have
+ * little in common, or if they are parallel, as `job_tags` and `post_tags` are where there are posts.
  */
-export function superseded({ table, targets }: Known, filled: NameIndex<Known>): Rule {
+export function superseded(
+  { table, targets }: Known,
+  filled: NameIndex<Known>,
+  relations: NameIndex<string>,
+): Rule {
   const words = agelessWords(table.name);
   const columns = new Set(table.columns.map(({ name }) => name));
   const best = filled
     .endingWith(words.slice(-1))
-    .filter((peer) => !targets.includes(peer.table.oid))
+    .filter((peer) => !targets.includes(peer.table.oid) && (isOld(table) || !isOld(peer.table)))
     .slice(0, mostPeers)
     .map((peer) => ({ peer, ...likeness(words, columns, peer.table) }))
     .filter(({ same, share }) => same || share >= 0.5)
     .sort((a, b) => Number(b.same) - Number(a.same) || b.share - a.share)[0];
   if (best === undefined)
     return { rule: 'superseded', holds: false, found: 'no similarly named table has rows' };
-  const { peer, shared } = best;
+  const { peer, same, shared, telling } = best;
   const { rows, estimated } = peer.count;
+  const parallel = relations.has(agelessWords(peer.table.name).slice(0, -1));
   return {
     rule: 'superseded',
     holds: true,
     found: `${peer.table.name} has a similar name, ${describeRows(rows, estimated)}, and ${shared === 1 ? '1 column' : `${shared} columns`} in common`,
+    weak: !same && (telling < enough || parallel || words.some((word) => spares.includes(word))),
   };
+}
+
+function isOld({ name }: Table): boolean {
+  return wordsOf(name).some((word) => old.includes(word));
 }
 
 /** Returns the words of a name without those that mark an old version, such as `old` and `v1`. */
@@ -197,8 +236,10 @@ export function agelessWords(name: string): readonly string[] {
 }
 
 function likeness(words: readonly string[], columns: ReadonlySet<string>, other: Table) {
-  const shared = other.columns.filter(({ name }) => columns.has(name)).length;
+  const common = other.columns.filter(({ name }) => columns.has(name));
+  const shared = common.length;
+  const telling = common.filter(({ name }) => !generic.test(name)).length;
   // A single common column is ignored: it is often just an id.
   const share = shared < 2 ? 0 : shared / other.columns.length;
-  return { same: isSameName(words, agelessWords(other.name)), shared, share };
+  return { same: isSameName(words, agelessWords(other.name)), shared, telling, share };
 }

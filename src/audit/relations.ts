@@ -102,6 +102,10 @@ const ownSql = /* sql */ `
   from pg_catalog.pg_publication_rel as r
   join pg_catalog.pg_publication as p on p.oid = r.prpubid
   union all
+  select r.srrelid::bigint, 'in', 'subscription', pg_catalog.quote_ident(s.subname), null
+  from pg_catalog.pg_subscription_rel as r
+  join pg_catalog.pg_subscription as s on s.oid = r.srsubid
+  union all
   select i.inhrelid::bigint, 'in', 'partitioned table', pg_catalog.format('%I.%I', n.nspname, c.relname), null
   from pg_catalog.pg_inherits as i
   join pg_catalog.pg_class as r on r.oid = i.inhrelid and r.relispartition and r.relkind in ('r', 'p')
@@ -113,28 +117,4 @@ export async function readLinks(session: Session): Promise<Link[]> {
   return session.read<Link>(/* sql */ `
     select l.* from (${dependentsSql} union all ${ownSql}) as l
     order by l."table", l.direction, l.kind, l.identity`);
-}
-
-/** A function with a text body, whose dependencies PostgreSQL does not record. */
-export interface Body {
-  readonly identity: string;
-  /** In UTF-8. In a database in SQL_ASCII: the bytes that are stored. */
-  readonly text: Buffer;
-}
-
-const bodiesSql = /* sql */ `
-  select i.type || ' ' || i.identity as identity, pg_catalog.encode(pg_catalog.convert_to(p.prosrc,
-    case pg_catalog.getdatabaseencoding() when 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end), 'hex') as text
-  from pg_catalog.pg_proc as p
-  join pg_catalog.pg_language as l on l.oid = p.prolang and l.lanname not in ('c', 'internal')
-  cross join lateral pg_catalog.pg_identify_object(p.tableoid, p.oid, 0) as i
-  where p.oid >= 16384 and p.prosqlbody is null
-    and not exists (
-      select from pg_catalog.pg_depend as d
-      where d.classid = p.tableoid and d.objid = p.oid and d.deptype = 'e')
-  order by i.identity`;
-
-export async function readBodies(session: Session): Promise<Body[]> {
-  const rows = await session.read<{ identity: string; text: string }>(bodiesSql);
-  return rows.map(({ identity, text }) => ({ identity, text: Buffer.from(text, 'hex') }));
 }

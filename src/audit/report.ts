@@ -8,7 +8,7 @@ import type { Verdict } from './verdict.ts';
 
 export const meanings: readonly [Verdict, string][] = [
   ['candidate', 'empty, unreferenced, and looks obsolete'],
-  ['ask', 'empty and unreferenced; no further evidence'],
+  ['ask', 'empty and unreferenced; not enough further evidence'],
   ['keep', 'has rows, is referenced, or is kept by a decision'],
 ];
 

@@ -8,7 +8,7 @@ export function outOfStep({ database, code }: Audit): UndropError | undefined {
       subject: '--strict',
       message: '--strict compares the schema with the code, but no code was searched.',
       reason: 'Neither --code nor CODE_ROOTS is set.',
-      next: 'Set --code, for example --code core,scripts,workflows.',
+      next: 'Set --code to the folders of your application, for example --code ../app/src,../app/scripts.',
     });
   }
   const { missing, unnamed } = code;

@@ -13,15 +13,15 @@ export interface Judgement {
  * Derives the verdict from the rules and the decision:
  *
  * - **keep**: the table has rows or may have rows, is referenced, belongs to an extension, or a decision keeps it;
- * - **candidate**: the table is empty and unreferenced, and it looks obsolete or a decision drops it;
- * - **ask**: the table is empty and unreferenced, without further evidence. Also a table that looks obsolete, if rows
- *   were written to it or some of the code could not be read.
+ * - **candidate**: the table is empty, unreferenced and not in the code, and it looks obsolete; or it is empty and
+ *   unreferenced, and a decision drops it;
+ * - **ask**: the table is empty and unreferenced, without further evidence. Also a table that looks obsolete, if the
+ *   sign is weak, rows were written to it, or some references or some of the code could not be read.
  */
 export function judge(
   rules: readonly Rule[],
   decision: Decision | undefined,
   extension: string | null,
-  codeComplete: boolean,
 ): Judgement {
   const rule = (name: RuleName) => rules.find((result) => result.rule === name);
   const against = (['empty', 'unreferenced', 'not-in-code'] as const).flatMap((name) => {
@@ -34,12 +34,20 @@ export function judge(
   if (decision?.decision === 'keep') return { verdict: 'keep', why: describeDecision(decision) };
   if (decision?.decision === 'drop') return { verdict: 'candidate', why: describeDecision(decision) };
 
-  const signs = [rule('vanished-name'), rule('superseded')].filter((sign) => sign?.holds === true);
+  const signs = rules.filter(
+    (result) => ['vanished-name', 'superseded'].includes(result.rule) && result.holds === true,
+  );
   if (signs.length === 0) return { verdict: 'ask', why: 'empty and unreferenced; no further evidence' };
-  const why = signs.map((sign) => sign?.found).join('; ');
-  const written = rule('not-written');
-  if (written?.holds === false) return { verdict: 'ask', why: `${why}; but ${written.found}` };
-  if (!codeComplete) return { verdict: 'ask', why: `${why}; but not all code could be read` };
+  const why = signs.map(({ found }) => found).join('; ');
+  const doubts = [
+    ...(signs.every(({ weak }) => weak) ? ['that is only a weak sign'] : []),
+    ...(['unreferenced', 'not-in-code', 'not-written'] as const).flatMap((name) => {
+      const result = rule(name);
+      const doubtful = name === 'not-written' ? result?.holds === false : result?.holds !== true;
+      return result !== undefined && doubtful ? [result.found] : [];
+    }),
+  ];
+  if (doubts.length > 0) return { verdict: 'ask', why: `${why}; but ${doubts.join('; ')}` };
   return { verdict: 'candidate', why };
 }
 
