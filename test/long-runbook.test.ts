@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import createKnex from 'knex';
@@ -35,6 +35,8 @@ describe('docs/runbook.md', function () {
   let project: Project;
   let database: TestDatabase;
   let tools: string;
+  /** Stands for `../ty_learn`. */
+  let app: string;
 
   before(async function () {
     server = await testServer();
@@ -43,9 +45,10 @@ describe('docs/runbook.md', function () {
     if (!existsSync(join(tools, 'psql'))) return skip(this, `there is no psql in ${tools}`);
     if (!server.own) return skip(this, 'not with UNDROP_TEST_URL');
     project = makeProject();
-    for (const folder of ['core', 'workflows']) {
-      mkdirSync(join(project.folder, folder));
-      writeFileSync(join(project.folder, folder, 'run.py'), 'db.run("select * from workflow_runs")\n');
+    app = mkdtempSync(join(tmpdir(), 'undrop-app-'));
+    for (const folder of ['core', 'scripts', 'workflows']) {
+      mkdirSync(join(app, folder));
+      writeFileSync(join(app, folder, 'run.py'), 'db.run("select * from workflow_runs")\n');
     }
     database = await server.createDatabase('turing');
     const knex = createKnex({ client: 'pg', connection: server.config(database.name) });
@@ -54,6 +57,7 @@ describe('docs/runbook.md', function () {
 
   after(async () => {
     project?.remove();
+    if (app !== undefined) rmSync(app, { recursive: true });
     for (const name of ['turing', 'turing_restored']) await server.dropDatabase(name);
   });
 
@@ -68,7 +72,7 @@ describe('docs/runbook.md', function () {
   }
 
   function run(command: string): Promise<string> {
-    const child = spawn('sh', ['-c', `exec 2>&1; ${command}`], {
+    const child = spawn('sh', ['-c', `exec 2>&1; ${command.replaceAll('../ty_learn', app)}`], {
       cwd: project.folder,
       env: {
         PATH: `${tools}:${process.env.PATH}`,
@@ -93,6 +97,7 @@ describe('docs/runbook.md', function () {
     return (
       said
         .replaceAll(project.folder, '/srv/turing')
+        .replaceAll(app, '../ty_learn')
         .replaceAll(` on ${hostname()}`, ' on db1')
         // Line breaks depend on the length of the folder's path.
         .replaceAll(/\n {16,}/g, ' ')
