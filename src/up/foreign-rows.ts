@@ -1,6 +1,7 @@
 import type { Closure } from '../catalog/closure.ts';
 import { sqlState } from '../errors.ts';
 import type { Session } from '../session/session.ts';
+import { withProgress } from '../text/progress.ts';
 
 const serversSql = /* sql */ `
   select pg_catalog.format('%I.%I', n.nspname, c.relname) as name, pg_catalog.quote_ident(s.srvname) as server
@@ -32,7 +33,9 @@ export interface ForeignRows {
 /** The foreign tables of the closure that have rows, or may have: a drop leaves the rows where they are. */
 export async function findForeignRows(session: Session, closure: Closure): Promise<ForeignRows[]> {
   const filled: ForeignRows[] = [];
-  for (const { name, server } of await readForeignTables(session, closure)) {
+  const tables = await readForeignTables(session, closure);
+  const asking = withProgress('look for rows of foreign tables', tables, ({ name }) => name);
+  for await (const { name, server } of asking) {
     const found = await ask(session, name);
     if (found !== undefined) filled.push({ identity: name, found: `${found} on server ${server}`, server });
   }

@@ -93,7 +93,10 @@ function notEmpty(filled: readonly Filled[]): UndropError {
     reason: filled.map(({ identity, found }) => `${identity}: ${found}`).join('\n'),
     next:
       "Delete the rows if they are not needed, set rows: 'move' or rows: 'copy' to keep them in the archive, " +
-      'or remove the table from the migration.',
+      'or remove the table from the migration.' +
+      (filled.some(({ server }) => server !== undefined)
+        ? " Rows of foreign tables stay on their server."
+        : ''),
   });
 }
 
