@@ -21,7 +21,10 @@ export default function define(command: Command): void {
       '--decisions <file>',
       'file of decisions on tables (default: decisions.json in the project folder)',
     )
-    .option('--code <paths>', 'folders and files of code to search, comma-separated (default: CODE_ROOTS)')
+    .option(
+      '--code <paths>',
+      'folders and files of your application to search, comma-separated (default: CODE_ROOTS)',
+    )
     .option('--strict', 'end with exit code 3 if the schema and the code do not match')
     .action(({ schema, decisions, code, strict }: Options) =>
       run(

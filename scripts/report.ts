@@ -23,7 +23,10 @@ export default function define(command: Command): void {
   withKnexOptions(withFormats(command, 'html', 'markdown', 'json'))
     .option('--out <file>', 'write to this file instead of stdout')
     .option('--force', 'overwrite an existing file')
-    .option('--code <paths>', 'folders and files of code to search, comma-separated (default: CODE_ROOTS)')
+    .option(
+      '--code <paths>',
+      'folders and files of your application to search, comma-separated (default: CODE_ROOTS)',
+    )
     .option(
       '--decisions <file>',
       'file of decisions on tables (default: decisions.json in the project folder)',

@@ -13,7 +13,10 @@ interface Options {
 export default function define(command: Command): void {
   withFormats(command, 'text', 'json', 'markdown', 'html')
     .option('--expect <count>', 'the expected number of tables in the schema public', toCount)
-    .option('--code <paths>', 'folders and files of code, separated by commas (default: CODE_ROOTS)')
+    .option(
+      '--code <paths>',
+      'folders and files of your application, separated by commas (default: CODE_ROOTS)',
+    )
     .option(
       '--strict',
       'fail also on objects added since the record, and on names of dropped tables anywhere in code',
