@@ -70,7 +70,7 @@ describe('rows of foreign tables', () => {
       expect(filled).to.deep.equal([{ identity: 'public.p1', found, server: '"Shard 1"' }]);
       const refusal = await refusalOf(run.up(drop('refuse')), 'not-empty');
       expect(refusal.reason).to.equal(`public.p1: ${found}`);
-      expect(refusal.next).to.include("With rows: 'copy', rows of foreign tables stay on their server.");
+      expect(refusal.next).to.include('Rows of foreign tables stay on their server.');
       expect(await rowsOf(1)).to.equal(2);
     });
 

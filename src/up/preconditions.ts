@@ -95,7 +95,7 @@ function notEmpty(filled: readonly Filled[]): UndropError {
       "Delete the rows if they are not needed, set rows: 'move' or rows: 'copy' to keep them in the archive, " +
       'or remove the table from the migration.' +
       (filled.some(({ server }) => server !== undefined)
-        ? " Rows of foreign tables stay on their server."
+        ? ' Rows of foreign tables stay on their server.'
         : ''),
   });
 }
