@@ -63,11 +63,6 @@ export function keyOf(classid: number, objid: number): ObjectKey {
   return `${classid}/${objid}`;
 }
 
-/** Returns the key of a relation. The OID of pg_class is the same in every database. */
-export function relationKey(oid: number): ObjectKey {
-  return keyOf(1259, oid);
-}
-
 /** Returns the members in one catalog by OID. */
 export function membersIn(closure: Closure, catalog: string): Map<number, Member> {
   const members = closure.members.filter((member) => member.catalog === catalog && member.objsubid === 0);

@@ -13,7 +13,7 @@ import { compareFacts, type Difference } from '../capture/compare.ts';
 import { checkPrerequisites } from '../capture/prerequisites.ts';
 import { restoreSchemaComment } from '../capture/schema-comment.ts';
 import type { Survivor } from '../catalog/closure.ts';
-import { type Fact, readFacts, readSurvivorFacts } from '../catalog/facts/facts.ts';
+import { type Fact, readSurvivorFacts } from '../catalog/facts/facts.ts';
 import { UndropError } from '../errors.ts';
 import { type LockMode, readSurvivorLocks, takeLocks } from '../locks/lock-closure.ts';
 import { type Patience, withLockTries } from '../locks/lock-retries.ts';
@@ -25,7 +25,7 @@ import { countOf } from '../text/units.ts';
 import { compareArchived } from './across-majors.ts';
 import { findUnresolved, haveResolved } from './earlier-entries.ts';
 import { describeReplaced, type Replaced, readReplaced } from './replaced-tables.ts';
-import { findRestored, replay } from './replay.ts';
+import { readRestored, replay } from './replay.ts';
 import { readTied } from './tied-rows.ts';
 
 /** How a restore waits for locks, and which differences it accepts. */
@@ -229,12 +229,11 @@ async function compareRestored(
   archived: { readonly facts: readonly Fact[]; readonly rows: readonly KeptRows[] },
   before: Survivors,
 ): Promise<Difference[]> {
-  const closure = await findRestored(
+  const { closure, facts } = await readRestored(
     session,
     entry.tables.map(({ sql }) => sql),
   );
-  const facts = await readFacts(session, { ...closure, survivors: before.survivors });
-  const changes = compareFacts(before.facts, facts.survivors);
+  const changes = compareFacts(before.facts, await readSurvivorFacts(session, before.survivors));
   const own = compareArchived(entry.serverVersion, archived.facts, session.server, facts.own);
   if (own.printed.length > 0) say(describePrinted(entry, own.printed));
   return [

@@ -1,4 +1,4 @@
-import { type Closure, type Reach, readClosure, readReach, relationKey } from '../catalog/closure.ts';
+import { type Closure, keyOf, type Reach, readClosure, readReach } from '../catalog/closure.ts';
 import { changedBetween } from '../catalog/facts/row-versions.ts';
 import { isUndropError, isVerdict, sqlState, UndropError } from '../errors.ts';
 import type { Table } from '../options/table.ts';
@@ -151,9 +151,12 @@ function refuseGrown({ members, survivors }: Closure, planned: Reach): void {
   const knownSurvivors = new Set(planned.survivors.map(({ oid }) => oid));
   refuseChanged([
     ...members.map(({ key }) => key).filter((key) => !known.has(key)),
-    ...survivors.filter(({ oid }) => !knownSurvivors.has(oid)).map(({ oid }) => relationKey(oid)),
+    ...survivors.filter(({ oid }) => !knownSurvivors.has(oid)).map(({ oid }) => keyOf(pgClass, oid)),
   ]);
 }
+
+// The OID of pg_class, which is the same in every database.
+const pgClass = 1259;
 
 /**
  * Refuses tables that are not locked: rows inserted after the check for rows, or after the copy, would be lost.

@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import { captureStatements, type Statement } from '../capture/capture.ts';
 import { fingerprintOf } from '../capture/fingerprint.ts';
 import { type Closure, dependents, readClosure } from '../catalog/closure.ts';
-import { readOwnFacts } from '../catalog/facts/facts.ts';
+import { readFacts } from '../catalog/facts/facts.ts';
 import { withTables } from '../catalog/find-schemas.ts';
 import type { Obstacle } from '../catalog/obstacle.ts';
 import type { Options } from '../options/options.ts';
@@ -66,7 +66,7 @@ export async function planTables(
     filled: await findRows(session, closure),
     obstacles,
     statements,
-    fingerprint: fingerprintOf(await readOwnFacts(session, closure)),
+    fingerprint: fingerprintOf((await readFacts(session, closure)).own),
   };
   return { plan, closure };
 }

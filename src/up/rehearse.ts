@@ -5,7 +5,7 @@ import type { Statement } from '../capture/capture.ts';
 import { Comparison, compareFacts, type Difference } from '../capture/compare.ts';
 import type { Closure, Survivor } from '../catalog/closure.ts';
 import { describeEventTriggers } from '../catalog/event-triggers.ts';
-import { type Fact, type Facts, readSurvivorFacts, takeFacts } from '../catalog/facts/facts.ts';
+import { type Fact, type Facts, readSurvivorFacts, takeOwnFacts } from '../catalog/facts/facts.ts';
 import { findRestored, replay } from '../down/replay.ts';
 import type { Table } from '../options/table.ts';
 import type { Session } from '../session/session.ts';
@@ -33,10 +33,11 @@ export async function rehearse(
       session,
       tables.map(({ sql }) => sql),
     );
-    const differences = [
-      ...(await compareAllFacts(session, closure, { ...capture.facts, own: facts })),
-      ...(await compareRows(session, capture.rows)),
-    ];
+    const found = await session.together([
+      compareOwnFacts(session, closure, facts),
+      survivorChanges(session, closure.survivors, capture.facts),
+    ]);
+    const differences = [...found.flat(), ...(await compareRows(session, capture.rows))];
     const triggers = differences.length === 0 ? '' : await describeEventTriggers(session);
     return acceptDifferences(differences, accepted, {
       code: 'rehearsal-differs',
@@ -59,10 +60,14 @@ async function planReplay(
   return withoutValidation(await withMoves(session, statements, moved), own);
 }
 
-async function compareAllFacts(session: Session, closure: Closure, before: Facts): Promise<Difference[]> {
-  const comparison = new Comparison(before.own);
-  const survivors = await takeFacts(session, closure, (facts) => comparison.take(facts));
-  return [...comparison.differences(), ...compareFacts(before.survivors, survivors)];
+async function compareOwnFacts(
+  session: Session,
+  closure: Closure,
+  before: readonly Fact[],
+): Promise<Difference[]> {
+  const comparison = new Comparison(before);
+  await takeOwnFacts(session, closure, (facts) => comparison.take(facts));
+  return comparison.differences();
 }
 
 /** What the drop has changed in the survivors, such as a column default that was removed. Mostly empty. */

@@ -10,7 +10,7 @@ import { checkPaths } from '../../capture/check-paths.ts';
 import { compareFacts, type Difference, describeDifferences } from '../../capture/compare.ts';
 import { checkPrerequisites } from '../../capture/prerequisites.ts';
 import { type Closure, dependents } from '../../catalog/closure.ts';
-import { type Fact, readOwnFacts } from '../../catalog/facts/facts.ts';
+import { type Fact, readFacts } from '../../catalog/facts/facts.ts';
 import { sequenceState } from '../../catalog/facts/sequence-facts.ts';
 import { readRestored, replay } from '../../down/replay.ts';
 import { UndropError } from '../../errors.ts';
@@ -153,13 +153,13 @@ async function captureUnchanged(
   const own = { ...closure, members: closure.members.filter((member) => member.own) };
   const changed = compareFacts(
     captured.facts.filter(isNoState),
-    (await readOwnFacts(session, own)).filter(isNoState),
+    (await readFacts(session, own)).own.filter(isNoState),
   );
   if (changed.length > 0) throw hasChanged(captured.table, migration, changed);
   const places = placesOfRows(closure, await readTables(session, closure));
   const { statements, obstacles } = await captureStatements(session, closure, { rows: places });
   if (obstacles.length > 0) throw notReproducible(obstacles);
-  return { statements, facts: await readOwnFacts(session, closure) };
+  return { statements, facts: (await readFacts(session, closure)).own };
 }
 
 function isNoState({ catalog }: Fact): boolean {

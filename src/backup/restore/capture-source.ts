@@ -2,7 +2,7 @@ import { captureStatements, notReproducible, type Statement } from '../../captur
 import type { Prerequisite } from '../../capture/prerequisites.ts';
 import { readPrerequisites } from '../../capture/prerequisites.ts';
 import { type Closure, dependents, type Member, membersIn, readClosure } from '../../catalog/closure.ts';
-import { type Fact, readOwnFacts } from '../../catalog/facts/facts.ts';
+import { type Fact, readFacts } from '../../catalog/facts/facts.ts';
 import type { Piece } from '../../catalog/piece.ts';
 import { UndropError } from '../../errors.ts';
 import type { Session } from '../../session/session.ts';
@@ -56,7 +56,7 @@ export async function captureSource(
   return {
     table: found.table,
     statements,
-    facts: await readOwnFacts(session, own),
+    facts: (await readFacts(session, own)).own,
     prerequisites: await readPrerequisites(session, own),
     tables,
     left: [...dependents(whole), ...loose].map(({ kind, identity }) => ({ kind, identity })),

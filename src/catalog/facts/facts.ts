@@ -1,5 +1,5 @@
 import type { Session } from '../../session/session.ts';
-import { type Closure, type Member, relationKey, type Survivor } from '../closure.ts';
+import type { Closure, Member, Survivor } from '../closure.ts';
 import { withoutCopies } from '../copied-facts.ts';
 import { type Address, withoutMadeUpNumber } from '../identity.ts';
 import { textOf } from './column-text.ts';
@@ -39,9 +39,11 @@ export interface Facts {
  * @throws UndropError `unsupported-server` if a catalog has an unknown expression column
  */
 export async function readFacts(session: Session, closure: Closure): Promise<Facts> {
-  const own: Fact[] = [];
-  const survivors = await takeFacts(session, closure, (facts) => own.push(...facts));
-  return { own: own.sort(inOrder), survivors };
+  const [own, survivors] = await session.together([
+    readOwnFacts(session, closure),
+    readSurvivorFacts(session, closure.survivors),
+  ]);
+  return { own, survivors };
 }
 
 /** Reads the facts of the closure without its survivors, in the format of the given version. */
@@ -51,56 +53,45 @@ export async function readOwnFacts(
   version?: FactsVersion,
 ): Promise<Fact[]> {
   const own: Fact[] = [];
-  await takeFacts(session, { ...closure, survivors: [] }, (facts) => own.push(...facts), version);
+  await takeOwnFacts(session, closure, (facts) => own.push(...facts), version);
   return own.sort(inOrder);
 }
 
-/**
- * Reads the same facts. Passes those of the closure on in batches and in no order, since all of them at once would need
- * too much memory if the closure is large. Returns those of the survivors.
- */
-export async function takeFacts(
+/** Reads the same facts in batches and in no order: all facts of a large closure at once would need too much memory. */
+export async function takeOwnFacts(
   session: Session,
   closure: Closure,
   take: (facts: readonly Fact[]) => void,
   version: FactsVersion = currentFacts,
-): Promise<Fact[]> {
-  const [first, second] = await session.together([
+): Promise<void> {
+  await session.together([
     ...takeCatalogFacts(session, closure, take, version),
     sequenceFacts(session, closure).then(take),
   ]);
-  return [...first, ...second].sort(inOrder);
 }
 
 /** Reads the facts of a closure without the states of its sequences, which change whenever the database is used. */
 export async function readCatalogFacts(session: Session, closure: Closure): Promise<Fact[]> {
   const own: Fact[] = [];
-  const taken = takeCatalogFacts(session, { ...closure, survivors: [] }, (facts) => own.push(...facts));
-  await session.together(taken);
+  await session.together(takeCatalogFacts(session, closure, (facts) => own.push(...facts), currentFacts));
   return own.sort(inOrder);
 }
 
-/** Reads two batches at a time, so that the server reads one while another is named here. Returns survivors' facts. */
+// Two at a time, so that the server reads one batch while another is named here.
 function takeCatalogFacts(
   session: Session,
   closure: Closure,
   take: (facts: readonly Fact[]) => void,
-  version: FactsVersion = currentFacts,
-): [Promise<Fact[]>, Promise<Fact[]>] {
+  version: FactsVersion,
+): Promise<void>[] {
   const wanted = catalogsOf(closure);
-  const queue = batches(closure).entries();
+  const queue = batches(closure).values();
   const takeRows = async () => {
-    const ofSurvivors: Fact[] = [];
-    for (const [number, members] of queue) {
-      const survivors = number === 0 ? closure.survivors : [];
-      const keys = new Set<string>(survivors.map(({ oid }) => relationKey(oid)));
+    for (const members of queue) {
       const query = await queryOver(session, wanted, version);
-      const found = await select(session, query, parameters(members, survivors), namesOf(members));
-      const own = found.filter(({ key }) => !keys.has(key)).map(({ fact }) => fact);
-      take(version < 3 ? own : own.map(withoutCopies));
-      ofSurvivors.push(...found.filter(({ key }) => keys.has(key)).map(({ fact }) => fact));
+      const facts = await select(session, query, parameters(members), namesOf(members));
+      take(version < 3 ? facts : facts.map(withoutCopies));
     }
-    return ofSurvivors.filter(({ catalog }) => survivorRows.some((one) => one === catalog));
   };
   return [takeRows(), takeRows()];
 }
@@ -117,15 +108,20 @@ function batches(closure: Closure): Member[][] {
   );
 }
 
-/** Reads the facts of survivors alone. */
+/** Reads the facts of survivors. */
 export async function readSurvivorFacts(session: Session, survivors: readonly Survivor[]): Promise<Fact[]> {
   if (survivors.length === 0) return [];
-  const query = await queryOver(session, survivorRows, currentFacts);
-  const found = await select(session, query, [survivors.map(({ oid }) => oid)]);
-  return found.map(({ fact }) => fact).sort(inOrder);
+  // Starts after the query for the closure itself, so that the server reads these facts while those are processed here.
+  await new Promise((done) => setImmediate(done));
+  const query = await queryOver(session, survivorRows, 2);
+  return (await select(session, query, [survivors.map((survivor) => survivor.oid)])).sort(inOrder);
 }
 
-const survivorRows: readonly (keyof typeof rows)[] = ['pg_class', 'pg_attribute', 'pg_partitioned_table'];
+const survivorRows = [
+  'pg_class',
+  'pg_attribute',
+  'pg_partitioned_table',
+] as const satisfies (keyof typeof rows)[];
 
 /** Returns the catalogs that can contain rows about the closure. A query over all catalogs takes long to plan. */
 function catalogsOf({ members }: Closure): string[] {
@@ -143,19 +139,13 @@ interface Addressed {
   readonly values: readonly (string | null)[];
 }
 
-/** Reads facts, each with the key of the object that it describes. */
 async function select(
   session: Session,
   { catalogs, sql }: Query,
   values: readonly unknown[],
   known: ReadonlyMap<string, string> = new Map(),
-): Promise<{ key: string; fact: Fact }[]> {
-  const found = await session.read<Addressed>(sql, values);
-  const named = await nameAll(session, catalogs, found, known);
-  return found.map(({ identity }, index) => ({
-    key: identity.slice(0, identity.lastIndexOf('/')),
-    fact: named[index] as Fact,
-  }));
+): Promise<Fact[]> {
+  return nameAll(session, catalogs, await session.read<Addressed>(sql, values), known);
 }
 
 interface Query {
@@ -286,11 +276,10 @@ const addressed: Notation = {
   resolved: (tree) => `${tree}::text`,
 };
 
-/** Returns the parameters: `$1` OIDs of relations; `$2`, `$3` class and object OIDs of all members. */
-function parameters(members: readonly Member[], survivors: readonly Survivor[]): unknown[] {
-  const relations = members.filter((member) => member.catalog === 'pg_class').map(({ objid }) => objid);
+/** Returns the parameters: `$1` OIDs of members in pg_class; `$2`, `$3` class and object OIDs of all members. */
+function parameters(members: readonly Member[]): unknown[] {
   return [
-    [...relations, ...survivors.map(({ oid }) => oid)],
+    members.filter((member) => member.catalog === 'pg_class').map((member) => member.objid),
     members.map((member) => member.classid),
     members.map((member) => member.objid),
   ];
