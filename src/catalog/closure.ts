@@ -85,6 +85,11 @@ export async function readAbout<Row extends object>(
   return members.size === 0 ? [] : session.read<Row>(sql, [[...members.keys()]]);
 }
 
+/** Returns the attributes that composite types lose: those types stay. */
+export function lostAttributes({ members }: Closure): Member[] {
+  return members.filter(({ kind }) => kind === 'composite type column');
+}
+
 export function dependents(closure: Closure): Member[] {
   return closure.members.filter((member) => !member.own && member.partOf === null);
 }
@@ -154,7 +159,7 @@ const closureSql = /* sql */ `
     select
       -- the index of a TOAST table is not internal to it, but comes with it
       pg_catalog.min(d.refclassid::bigint || '/' || d.refobjid::bigint)
-        filter (where d.objsubid = 0 and (d.deptype = 'i' or i.schema = 'pg_toast')) as "partOf",
+        filter (where m.objsubid = 0 and d.objsubid = 0 and (d.deptype = 'i' or i.schema = 'pg_toast')) as "partOf",
       coalesce(pg_catalog.bool_or(i.type in ('table', 'foreign table') and d.objsubid = 0 and d.refobjsubid = 0
         and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass), false) as "isChild",
       coalesce(pg_catalog.bool_or(d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass), false) as "hasOperators",

@@ -3,6 +3,7 @@ import type { Closure } from './closure.ts';
 import type { Obstacle } from './obstacle.ts';
 import { findForeignRoles } from './roles.ts';
 import { findSpreadTables } from './spread.ts';
+import { findLostAttributes } from './type-users.ts';
 
 // https://www.postgresql.org/docs/current/catalog-pg-class.html
 const relationsSql = /* sql */ `
@@ -57,7 +58,7 @@ const labelsSql = /* sql */ `
 /** Finds the objects in the closure that are known not to be recreated exactly. */
 export async function findObstacles(session: Session, closure: Closure): Promise<Obstacle[]> {
   const destroyed = closure.members
-    .filter((member) => member.objsubid !== 0)
+    .filter((member) => member.objsubid !== 0 && member.kind !== 'composite type column')
     .map(({ kind, identity }) => ({
       identity,
       reason: `the ${kind} belongs to an object that stays, and its data and position would be lost`,
@@ -76,6 +77,7 @@ export async function findObstacles(session: Session, closure: Closure): Promise
       closure.members.map((member) => member.classid),
       closure.members.map((member) => member.objid),
     ]),
+    findLostAttributes(session, closure),
     findSpreadTables(session, closure),
     findForeignRoles(session, closure),
   ]);

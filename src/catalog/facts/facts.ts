@@ -88,7 +88,7 @@ function takeCatalogFacts(
   const queue = batches(closure).values();
   const takeRows = async () => {
     for (const members of queue) {
-      const query = await queryOver(session, wanted, version);
+      const query = await queryOver(session, rows, wanted, version);
       const facts = await select(session, query, parameters(members), namesOf(members));
       take(version < 3 ? facts : facts.map(withoutCopies));
     }
@@ -113,15 +113,19 @@ export async function readSurvivorFacts(session: Session, survivors: readonly Su
   if (survivors.length === 0) return [];
   // Starts after the query for the closure itself, so that the server reads these facts while those are processed here.
   await new Promise((done) => setImmediate(done));
-  const query = await queryOver(session, survivorRows, 2);
+  const query = await queryOver(session, survivorRows, Object.keys(survivorRows), 2);
   return (await select(session, query, [survivors.map((survivor) => survivor.oid)])).sort(inOrder);
 }
 
-const survivorRows = [
-  'pg_class',
-  'pg_attribute',
-  'pg_partitioned_table',
-] as const satisfies (keyof typeof rows)[];
+const survivorRows: Specs = {
+  pg_class: rows.pg_class,
+  pg_attribute: rows.pg_attribute,
+  pg_partitioned_table: rows.pg_partitioned_table,
+  pg_description: {
+    ...rows.pg_description,
+    where: `t.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass and t.objoid = any ($1::oid[])`,
+  },
+};
 
 /** Returns the catalogs that can contain rows about the closure. A query over all catalogs takes long to plan. */
 function catalogsOf({ members }: Closure): string[] {
@@ -156,11 +160,16 @@ interface Query {
 // Queries are cached: building one takes a quarter of the time that the server needs to run it.
 const queries = new Map<string, Query>();
 
-async function queryOver(session: Session, wanted: readonly string[], version: FactsVersion): Promise<Query> {
+async function queryOver(
+  session: Session,
+  specs: Specs,
+  wanted: readonly string[],
+  version: FactsVersion,
+): Promise<Query> {
   const key = [session.server.version, version, ...wanted].join(' ');
   const known = queries.get(key);
   if (known !== undefined) return known;
-  const all = await normalRows(session, rows, addressed, version);
+  const all = await normalRows(session, specs, addressed, version);
   const catalogs = all.filter(({ catalog }) => wanted.includes(catalog));
   const query = { catalogs, sql: catalogs.map(addressedRows).join('\nunion all\n') };
   queries.set(key, query);

@@ -36,10 +36,11 @@ const commentsSql = /* sql */ `
 
 /** Captures comments on all members and their columns. */
 export async function captureComments(session: Session, closure: Closure): Promise<Piece[]> {
-  const members = new Map(closure.members.map((member) => [member.key, member]));
+  const whole = closure.members.filter(({ objsubid }) => objsubid === 0);
+  const members = new Map(whole.map((member) => [member.key, member]));
   const rows = await session.read<CommentRow>(commentsSql, [
-    closure.members.map((member) => member.classid),
-    closure.members.map((member) => member.objid),
+    whole.map((member) => member.classid),
+    whole.map((member) => member.objid),
   ]);
   return rows.flatMap((row) => {
     const member = members.get(keyOf(row.classid, row.objid));

@@ -24,6 +24,7 @@ import { captureRules } from './rules.ts';
 import { captureSequences } from './sequences.ts';
 import { captureStatistics } from './statistics.ts';
 import { captureTriggers } from './triggers.ts';
+import { captureTypes } from './types.ts';
 import { captureViews } from './views.ts';
 
 /** Reads the statements that recreate the members of one family. */
@@ -51,6 +52,7 @@ export const families = {
   operatorClasses: captureOperatorClasses,
   domains: captureDomains,
   ranges: captureRanges,
+  types: captureTypes,
   extensionLinks: captureExtensionLinks,
   comments: captureComments,
   privileges: capturePrivileges,
