@@ -9,8 +9,16 @@ interface Row {
  * neither set nor read these copies, and nothing depends on them. Other facts are returned unchanged.
  */
 export function withoutCopies<Fact extends Row>(fact: Fact): Fact {
-  if (fact.catalog === 'pg_attribute') return ofIndexColumn(fact);
-  return fact.catalog === 'pg_constraint' ? ofClone(fact) : fact;
+  switch (fact.catalog) {
+    case 'pg_attribute':
+      return ofIndexColumn(fact);
+    case 'pg_constraint':
+      return ofClone(fact);
+    case 'pg_attrdef':
+      return ofDefault(fact);
+    default:
+      return fact;
+  }
 }
 
 const kind = 'index column ';
@@ -40,4 +48,17 @@ function ofClone<Fact extends Row>(fact: Fact): Fact {
   const table = / (.*)$/s.exec(conrelid ?? '')?.[1];
   if (contype !== 'f' || table === undefined || !conparentid?.endsWith(` on ${table}`)) return fact;
   return { ...fact, columns: { ...fact.columns, convalidated: null } };
+}
+
+/**
+ * The collations in the tree of a default follow from its text and from the columns. ALTER COLUMN … TYPE casts the default to
+ * the new type without any. https://www.postgresql.org/docs/current/collation.html
+ */
+function ofDefault<Fact extends Row>(fact: Fact): Fact {
+  const resolved = fact.columns['adbin.resolved'];
+  if (resolved == null) return fact;
+  const names: (string | null)[] = JSON.parse(resolved);
+  const others = names.filter((name) => name?.startsWith('collation ') !== true);
+  const list = others.length === 0 ? null : `[${others.map((name) => JSON.stringify(name)).join(', ')}]`;
+  return { ...fact, columns: { ...fact.columns, 'adbin.resolved': list } };
 }

@@ -262,12 +262,14 @@ export const joined: Notation = {
     };
   },
   expression: ({ column }, sql) => `case when t.${column} is not null then ${sql} end`,
-  resolved: (tree) =>
+  resolved: (tree, catalog) =>
     resolvedSql(
       tree,
       (classid, objid) => /* sql */ `
         case when ${objid} < ${firstGenerated} then pg_catalog.concat(${classid}, '/', ${objid})
           else ${identitySql(classid, objid, '0')} end`,
       `E'\\n'`,
+      // As in copied-facts.ts.
+      catalog === 'pg_attrdef' ? 'pg_collation' : undefined,
     ),
 };

@@ -90,8 +90,8 @@ export interface Notation {
   pointer(column: Pointer): { sql: string; join?: string };
   /** Returns SQL for the text of an expression tree. */
   expression(column: CatalogColumn, sql: string): string;
-  /** Returns SQL for the names of the objects in an expression tree, in order. */
-  resolved(tree: string): string;
+  /** Returns SQL for the names of the objects in an expression tree of a catalog, in order. */
+  resolved(tree: string, catalog: string): string;
 }
 
 export interface NormalColumn {
@@ -144,7 +144,7 @@ export async function normalRows(
       ...resolved.map(
         ({ column }): NormalColumn => ({
           name: `${column}${suffix}`,
-          sql: notation.resolved(`t.${column}`),
+          sql: notation.resolved(`t.${column}`, catalog),
           pointer: 'list',
         }),
       ),

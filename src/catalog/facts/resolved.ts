@@ -94,11 +94,14 @@ export function objectsIn(tree: string): { catalog: string; oid: string }[] {
   });
 }
 
-const values = Object.entries(fields)
-  .flatMap(([catalog, names]) =>
-    names.map((name) => `('${name}', 'pg_catalog.${catalog}'::pg_catalog.regclass::oid)`),
-  )
-  .join(', ');
+function values(without: string | undefined): string {
+  return Object.entries(fields)
+    .filter(([catalog]) => catalog !== without)
+    .flatMap(([catalog, names]) =>
+      names.map((name) => `('${name}', 'pg_catalog.${catalog}'::pg_catalog.regclass::oid)`),
+    )
+    .join(', ');
+}
 
 /**
  * Returns SQL for the objects in an expression tree, in order, where the tree itself is not read.
@@ -106,11 +109,13 @@ const values = Object.entries(fields)
  * @param tree a column of the type `pg_node_tree`
  * @param name returns SQL for the name of an object, given SQL for its catalog and its OID
  * @param separator SQL for the separator between names
+ * @param without a catalog whose objects are left out
  */
 export function resolvedSql(
   tree: string,
   name: (classid: string, objid: string) => string,
   separator: string,
+  without?: string,
 ): string {
   return /* sql */ `
     case when ${tree} is not null then (
@@ -124,7 +129,7 @@ export function resolvedSql(
       from (
         select k.classid, s.text, pg_catalog.rtrim(pg_catalog.split_part(s.text, ' ', 2), '})') as value, s.position
         from pg_catalog.string_to_table(${tree}::text, ' :') with ordinality as s (text, position)
-        join (values ${values}) as k (name, classid) on k.name = pg_catalog.split_part(s.text, ' ', 1)
+        join (values ${values(without)}) as k (name, classid) on k.name = pg_catalog.split_part(s.text, ' ', 1)
       ) as f
       where f.value not in ('0', '<>', '')
     ) end`;
