@@ -23,6 +23,7 @@ import type { Session } from '../session/session.ts';
 import { say } from '../text/log.ts';
 import { countOf } from '../text/units.ts';
 import { compareArchived } from './across-majors.ts';
+import { checkTypes } from './check-types.ts';
 import { findUnresolved, haveResolved } from './earlier-entries.ts';
 import { describeReplaced, type Replaced, readReplaced } from './replaced-tables.ts';
 import { readRestored, replay } from './replay.ts';
@@ -126,6 +127,7 @@ export async function replayEntry(
   accepted: readonly string[],
 ): Promise<Replayed> {
   const { statements, facts, rows, replaced } = await readReplay(session, entry);
+  await checkTypes(session, entry, survivors);
   const before = { survivors, facts: await readSurvivorFacts(session, survivors) };
   session.phase('restore');
   await replay(session, statements, 'restore-failed');
