@@ -212,7 +212,10 @@ describe('restores from a backup', () => {
       for (const work of [
         (signal: AbortSignal) => backup(run.knex, target(), { folder, format, prove: 'restore', signal }),
         (signal: AbortSignal) => restoreDatabase(target(), file, name, signal),
-        (signal: AbortSignal) => restoreTable(run.knex, target(), file, 'kept', { signal }),
+        async (signal: AbortSignal) => {
+          await run.knex.raw('create schema aside; alter table kept set schema aside');
+          return restoreTable(run.knex, target(), file, 'kept', { signal });
+        },
       ]) {
         const stop = new AbortController();
         const stopped = new Error('stopped');
@@ -278,6 +281,21 @@ describe('restores from a backup', () => {
     await refusalOf(table(file, 'kept'), 'name-taken');
     await refusalOf(table(file, 'nothing'), 'missing-table');
     await refusalOf(restoreTable(run.knex, target(), join(folder, 'none'), 'kept'), 'bad-options');
+  });
+
+  it('finds a name that is taken before it unpacks rows', async () => {
+    await run.knex.raw(
+      `alter table kept add check (current_database() = '${database.name}' or pg_sleep(200) is not null)`,
+    );
+    const { file } = await take();
+    await refusalOf(table(file, 'kept'), 'name-taken');
+    await run.knex.raw(`
+      create schema aside;
+      alter table kept set schema aside;
+      create index kept_pkey on bare ((1))`);
+    const { subject, next } = await refusalOf(table(file, 'kept'), 'name-taken');
+    expect(subject).to.equal('index public.kept_pkey');
+    expect(next).to.equal('Rename or drop the existing objects, then run it again.');
   });
 
   it('prints the statements with --dry-run, without running them', async () => {

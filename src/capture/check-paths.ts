@@ -49,6 +49,6 @@ export async function checkPaths(
     subject: strangers.map(({ identity }) => identity).join(', '),
     message: 'The tables cannot be restored safely: objects of other roles could be taken for built-in ones.',
     reason: strangers.map(describeStranger).join('\n'),
-    next: 'Nothing was changed. Drop these objects, or transfer them to the owner of their schema, then roll back again.',
+    next: 'Nothing was changed. Drop these objects, or transfer them to the owner of their schema, then run it again.',
   });
 }

@@ -73,7 +73,7 @@ export async function checkPrerequisites(
     subject: missing.join(', '),
     message: 'The tables cannot be restored, because they depend on objects that no longer exist.',
     reason: missing.join('\n'),
-    next: 'Recreate these objects under their names, then roll back again.',
+    next: 'Recreate these objects under their names, then run it again.',
   });
 }
 

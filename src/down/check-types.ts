@@ -34,6 +34,6 @@ export async function checkTypes(
     subject: used.map(({ type }) => type).join(', '),
     message: 'Attributes of composite types cannot be restored at their places.',
     reason: used.map((row) => `${row.type} is used by ${row.users} now.`).join('\n'),
-    next: 'Nothing was changed. Drop these objects, roll back again, and then recreate them.',
+    next: 'Nothing was changed. Drop these objects, run it again, and then recreate them.',
   });
 }

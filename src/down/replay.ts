@@ -129,7 +129,7 @@ async function refused(
         ? error.message
         : [serverWords(error), await describeEventTriggers(session)].filter((line) => line !== '').join('\n'),
     next: taken
-      ? 'Nothing was changed. Rename or drop the existing object, then roll back again.'
+      ? 'Nothing was changed. Rename or drop the existing object, then run it again.'
       : 'Nothing was changed. Remove the cause, or remove the table from the migration.',
     cause: error,
   });

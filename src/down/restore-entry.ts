@@ -14,7 +14,6 @@ import { checkPrerequisites } from '../capture/prerequisites.ts';
 import { restoreSchemaComment } from '../capture/schema-comment.ts';
 import type { Survivor } from '../catalog/closure.ts';
 import { type Fact, readSurvivorFacts } from '../catalog/facts/facts.ts';
-import { UndropError } from '../errors.ts';
 import { type LockMode, readSurvivorLocks, takeLocks } from '../locks/lock-closure.ts';
 import { type Patience, withLockTries } from '../locks/lock-retries.ts';
 import type { Options } from '../options/options.ts';
@@ -23,6 +22,7 @@ import type { Session } from '../session/session.ts';
 import { say } from '../text/log.ts';
 import { countOf } from '../text/units.ts';
 import { compareArchived } from './across-majors.ts';
+import { checkNames } from './check-names.ts';
 import { checkTypes } from './check-types.ts';
 import { findUnresolved, haveResolved } from './earlier-entries.ts';
 import { describeReplaced, type Replaced, readReplaced } from './replaced-tables.ts';
@@ -141,7 +141,7 @@ export async function replayEntry(
     accepted: acceptDifferences(differences, accepted, {
       code: 'restore-differs',
       message: 'The restored objects differ from the dropped ones.',
-      next: 'Nothing was changed. Undo what was changed around the tables since the drop, then roll back again.',
+      next: 'Nothing was changed. Undo what was changed around the tables since the drop, then run it again.',
       rows: 'accept',
     }),
   };
@@ -186,33 +186,6 @@ const survivorsSql = /* sql */ `
 export function readSurvivors(session: Session, entry: Entry): Promise<Survivor[]> {
   return session.read<Survivor>(survivorsSql, [JSON.stringify(entry.survivors)]);
 }
-
-/**
- * @throws UndropError `name-taken`, listing every relation of the entry whose name is taken
- */
-async function checkNames(session: Session, facts: readonly Fact[]): Promise<void> {
-  const relations = facts
-    .filter(({ catalog }) => catalog === 'pg_class')
-    .map(({ identity, columns }) => ({ identity, schema: columns.relnamespace, name: columns.relname }));
-  const taken = await session.read<{ identity: string }>(takenSql, [JSON.stringify(relations)]);
-  if (taken.length === 0) return;
-  const names = taken.map(({ identity }) => identity).join(', ');
-  throw new UndropError('name-taken', {
-    subject: names,
-    message: `${names} already ${taken.length === 1 ? 'exists' : 'exist'}.`,
-    reason: 'The restore creates objects of the same names, and overwrites nothing.',
-    next: 'Rename or drop the existing objects, then roll back again.',
-  });
-}
-
-const takenSql = /* sql */ `
-  select r.identity
-  from pg_catalog.jsonb_to_recordset($1::jsonb) as r (identity text, schema text, name text)
-  where exists (
-    select from pg_catalog.pg_class as c
-    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-    where c.relname = r.name and 'schema ' || pg_catalog.quote_ident(n.nspname) = r.schema)
-  order by r.identity`;
 
 interface Survivors {
   readonly survivors: readonly Survivor[];

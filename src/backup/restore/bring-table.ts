@@ -12,12 +12,14 @@ import { checkPrerequisites } from '../../capture/prerequisites.ts';
 import { type Closure, dependents } from '../../catalog/closure.ts';
 import { type Fact, readFacts } from '../../catalog/facts/facts.ts';
 import { sequenceState } from '../../catalog/facts/sequence-facts.ts';
+import { readPresent } from '../../catalog/present.ts';
+import { checkNames } from '../../down/check-names.ts';
 import { readRestored, replay } from '../../down/replay.ts';
 import { UndropError } from '../../errors.ts';
 import { lockClosure, readSurvivorLocks, takeLocks } from '../../locks/lock-closure.ts';
 import { withLockTries } from '../../locks/lock-retries.ts';
 import { parseOptions } from '../../options/options.ts';
-import { parseTableName } from '../../options/table-name.ts';
+import { identifier, parseTableName, quoteName } from '../../options/table-name.ts';
 import { splitEntry } from '../../restore/restore-one-table.ts';
 import type { Session } from '../../session/session.ts';
 import { drop } from '../../up/drop.ts';
@@ -50,21 +52,39 @@ export async function bringTable(
 ): Promise<RestoredTable> {
   await lockIfPublished(session);
   const { tables, left } = captured;
-  const [found] = await session.read<{ sql: string }>('select pg_catalog.to_regclass($1)::text as sql', [
-    captured.table,
-  ]);
   const kept = await digestAll(from, tables);
   const open = await findOpen(session, captured.table);
-  if (open === undefined) {
-    if (found?.sql != null) throw nameTaken(captured.table);
-    await restoreNew(session, captured, kept, from, accept);
-  }
+  if (open === undefined) await restoreNew(session, captured, kept, from, accept);
   const rest =
     open === undefined
       ? null
       : await changeArchive(session, () => restoreDropped(session, captured, kept, from, open, accept));
   const rows = kept.reduce((sum, { count }) => sum + Number(count), 0);
   return { table: captured.table, rows, migration: open?.migration ?? null, rest, left };
+}
+
+/**
+ * Checks that a table of the backup does not exist.
+ *
+ * @throws UndropError `name-taken`
+ */
+export async function refuseTaken(
+  session: Session,
+  { schema, name }: { schema: string; name: string },
+): Promise<void> {
+  const present = await readPresent(session, [`${quoteName(schema)}.${quoteName(name)}`]);
+  if (present.length > 0) throw nameTaken(`${identifier(schema)}.${identifier(name)}`);
+}
+
+/**
+ * Checks what `bringTable` needs: free names, and where no drop has removed the table, also what it depends on.
+ *
+ * @throws UndropError `name-taken`, `prerequisite-gone`
+ */
+export async function checkReady(session: Session, captured: CapturedTable): Promise<void> {
+  await checkNames(session, captured.facts);
+  if ((await findOpen(session, captured.table)) === undefined)
+    await checkPrerequisites(session, captured.prerequisites);
 }
 
 const survivorsSql = /* sql */ `
@@ -83,7 +103,7 @@ async function restoreNew(
   from: Session,
   accept: string | undefined,
 ): Promise<void> {
-  await checkPrerequisites(session, captured.prerequisites);
+  await checkReady(session, captured);
   await checkPaths(session, captured.statements, captured.prerequisites);
   const survivors = await session.read<{ oid: number }>(survivorsSql, [
     JSON.stringify(captured.prerequisites),

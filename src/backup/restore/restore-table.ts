@@ -9,7 +9,7 @@ import { inSession, type Session } from '../../session/session.ts';
 import { say } from '../../text/log.ts';
 import type { Manifest } from '../manifest.ts';
 import { openBackup } from '../open-backup.ts';
-import { bringTable, type RestoredTable } from './bring-table.ts';
+import { bringTable, checkReady, type RestoredTable, refuseTaken } from './bring-table.ts';
 import { type CapturedTable, captureSource } from './capture-source.ts';
 import { copySql } from './play.ts';
 import { refuseEmbedded } from './restore-database.ts';
@@ -33,15 +33,18 @@ export async function restoreTable(
   written: string,
   { accept, signal }: { accept?: string | undefined; signal?: AbortSignal } = {},
 ): Promise<RestoredTable> {
-  return withCaptured(knex, target, path, written, signal, async (captured, source) => {
-    const rows = await source.withRows(captured.tables, (unpacked) =>
+  const isFree = (table: { schema: string; name: string }) =>
+    inReadOnlySession(knex, (session) => refuseTaken(session, table));
+  return withCaptured(knex, target, path, written, signal, isFree, async (captured, source) => {
+    // Unpacking the rows takes longest.
+    await inReadOnlySession(knex, (session) => checkReady(session, captured));
+    return source.withRows(captured.tables, (unpacked) =>
       withKnex(unpacked, (pool) =>
         inSession(pool, (from) => inSession(knex, (session) => bringTable(session, captured, from, accept)), {
           onlyReads: true,
         }),
       ),
     );
-    return rows;
   });
 }
 
@@ -57,7 +60,8 @@ export async function planTable(
   written: string,
   signal?: AbortSignal,
 ): Promise<string[]> {
-  return withCaptured(knex, target, path, written, signal, async ({ statements, tables }) =>
+  const anyName = async () => undefined;
+  return withCaptured(knex, target, path, written, signal, anyName, async ({ statements, tables }) =>
     statements.map(({ kind, identity, sql }) =>
       kind === 'rows' ? `${copySql(tables, identity)} from stdin` : sql,
     ),
@@ -70,12 +74,14 @@ async function withCaptured<T>(
   path: string,
   written: string,
   signal: AbortSignal | undefined,
+  check: (wanted: { schema: string; name: string }) => Promise<void>,
   work: (captured: CapturedTable, source: Source) => Promise<T>,
 ): Promise<T> {
   refuseEmbedded(target);
   const backup = await openBackup(path);
   await inReadOnlySession(knex, (session) => checkOrigin(session, backup.manifest));
   const wanted = choose(backup.manifest, written);
+  await check(wanted);
   return withSource(target, backup, signal, async (source) => {
     const findExisting = (tables: readonly string[]) =>
       inReadOnlySession(knex, async (session) => new Set(await readPresent(session, tables)));
