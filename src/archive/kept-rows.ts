@@ -7,6 +7,7 @@ import { sqlState, UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import { withProgress } from '../text/progress.ts';
 import { countOf } from '../text/units.ts';
+import { explainDifference } from './differing-rows.ts';
 import { digestRows } from './digest-rows.ts';
 import { refuseReplicated } from './foreign-archive.ts';
 import { closeRelations } from './revoke-rights.ts';
@@ -73,13 +74,15 @@ export async function compareRows(session: Session, rows: readonly KeptRows[]): 
   const tables = rows.map(({ table }) => table);
   const differences: Difference[] = [];
   await unforced(session, tables, async () => {
-    for await (const { table, ...kept } of withProgress('compare rows', rows, ({ table }) => table)) {
+    for await (const { table, store, ...kept } of withProgress('compare rows', rows, ({ table }) => table)) {
       const current = await digestRows(session, table, kept.digest);
-      for (const column of ['count', 'digest'] as const) {
-        if (kept[column] === current[column]) continue;
-        const about = { object: `table ${table}`, catalog: 'rows', column };
-        differences.push({ ...about, before: kept[column], after: current[column] });
-      }
+      const about = { object: `table ${table}`, catalog: 'rows' };
+      if (kept.count !== current.count)
+        differences.push({ ...about, column: 'count', before: kept.count, after: current.count });
+      if (kept.digest === current.digest) continue;
+      const why = kept.count === current.count ? await explainDifference(session, table, store) : '';
+      const after = why === '' ? current.digest : `${current.digest} (${why})`;
+      differences.push({ ...about, column: 'digest', before: kept.digest, after });
     }
   });
   return differences;

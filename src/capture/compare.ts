@@ -58,7 +58,7 @@ export function describeDifferences(differences: readonly Difference[]): string 
 
 function show(value: string | null): string {
   if (value === null) return 'nothing';
-  return value.length > 200 ? `${value.slice(0, 200)}…` : value;
+  return value.length > 300 ? `${value.slice(0, 300)}…` : value;
 }
 
 function keyOf({ catalog, identity }: Fact): string {

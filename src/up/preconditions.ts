@@ -1,5 +1,5 @@
 import { type Closure, dependents, type Member } from '../catalog/closure.ts';
-import { mayHoldRowsSql } from '../catalog/families/rows.ts';
+import { sizeSql } from '../catalog/families/rows.ts';
 import { countUnplanned, findForeignCode } from '../catalog/foreign-code.ts';
 import { explainRows } from '../catalog/unreadable-rows.ts';
 import { sqlState, UndropError } from '../errors.ts';
@@ -35,8 +35,10 @@ export interface Filled {
 }
 
 const maybeFilledSql = /* sql */ `
-  select c.oid::bigint as oid, pg_catalog.pg_relation_size(c.oid) as bytes
-  from pg_catalog.pg_class as c where c.oid = any ($1) and c.relkind = 'r' and ${mayHoldRowsSql}`;
+  select c.oid::bigint as oid, z.bytes
+  from pg_catalog.pg_class as c
+  cross join ${sizeSql} as z
+  where c.oid = any ($1) and c.relkind = 'r' and z.filled`;
 
 const most = 1000;
 

@@ -24,6 +24,7 @@ import { archiveClosure, archiveNothing, type Known } from './archive-closure.ts
 import { drop } from './drop.ts';
 import { gate } from './find-tables.ts';
 import { describeForeignRows } from './foreign-rows.ts';
+import { describeNamingValues } from './naming-values.ts';
 import { check } from './preconditions.ts';
 import { describePublished } from './publication-warning.ts';
 import { rehearse, survivorChanges } from './rehearse.ts';
@@ -66,6 +67,8 @@ async function dropTables(
     return;
   }
   const backup = await requireBackup(session, tables, options);
+  const naming = await describeNamingValues(session, tables);
+  if (naming !== undefined) say(`${options.name}: ${naming}`);
   await checkDeferred(session, `${options.name} drops tables`, () => findReach(session, tables));
   session.phase('lock');
   // DROP takes locks of its own, which may time out, and another session may change the closure: then all of this is

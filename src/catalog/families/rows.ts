@@ -24,11 +24,15 @@ interface RowsRow {
 }
 
 /**
- * SQL for whether a relation, alias `c`, may contain rows. An empty file contains none. The size is meaningful only for
- * the access method heap.
+ * SQL for a lateral subquery: the size of a relation, alias `c`, and whether it may contain rows. An empty file contains none.
+ * The size is meaningful only for the access method heap. Reading it locks the relation, so it must not be read of others:
+ * because of OFFSET, the server reads it after all conditions on `c`.
  */
-export const mayHoldRowsSql = /* sql */ `(pg_catalog.pg_relation_size(c.oid) > 0
-    or c.relam <> (select m.oid from pg_catalog.pg_am as m where m.amname = 'heap'))`;
+export const sizeSql = /* sql */ `lateral (
+    select s.bytes, s.bytes > 0 or c.relam <> (select m.oid from pg_catalog.pg_am as m where m.amname = 'heap') as filled
+    from (select pg_catalog.pg_relation_size(c.oid) as bytes) as s
+    offset 0
+  )`;
 
 // Values of types that are dropped with the tables are stored as text, because the drop would also drop the column of
 // the store. The store uses storage external, so that it does not compress values.
@@ -52,7 +56,8 @@ const tablesSql = /* sql */ `
     join pg_catalog.pg_type as y on y.oid = a.atttypid
     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
   ) as a
-  where c.oid = any ($1) and c.relkind = 'r' and ${mayHoldRowsSql}
+  cross join ${sizeSql} as z
+  where c.oid = any ($1) and c.relkind = 'r' and z.filled
   order by n.nspname, c.relname`;
 
 /**
