@@ -1,9 +1,11 @@
+import { doSql } from '../do-block.ts';
+
 /**
  * SQL: a statement that gives the clone of a foreign key its archived name, because the server chooses a new one. `k` is the
  * clone, a row of `constraints` in `constraints.ts`.
  */
-export const renameCloneSql = /* sql */ `
-    pg_catalog.format($rename$do $undrop$
+export const renameCloneSql = doSql(/* sql */ `
+    pg_catalog.format($rename$
 declare
   clone pg_catalog.pg_constraint;
 begin
@@ -21,11 +23,11 @@ begin
     execute pg_catalog.format('alter table only %%s rename constraint %%I to %%I',
       clone.conrelid::pg_catalog.regclass, clone.conname, %5$L);
   end if;
-end $undrop$$rename$,
+end $rename$,
       pg_catalog.format('%I.%I', k.nspname, k.relname),
       coalesce((select pg_catalog.quote_literal(i.identity) || '::pg_catalog.regclass'
         from pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, k.confrelid, 0) as i
         where k.confrelid <> 0), '0'),
       (select i.identity
        from pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, k.origin_relation, 0) as i),
-      k.origin_name, k.conname)`;
+      k.origin_name, k.conname)`);
