@@ -11,6 +11,13 @@ export function withoutInternalOptions(options: string): string {
     where not pg_catalog.starts_with(o.option, '${prefix}') order by o.position), '{}') end`;
 }
 
+/** SQL for the options of the TOAST table of a relation, alias `c`, with their prefix. */
+export const toastOptionsSql = /* sql */ `
+  select 'toast.' as prefix, x.*
+  from pg_catalog.pg_class as toast
+  cross join lateral pg_catalog.pg_options_to_table(${withoutInternalOptions('toast.reloptions')}) as x
+  where toast.oid = c.reltoastrelid`;
+
 /** Catalog columns that may contain internal options, by their names in facts. */
 const optionColumns = ['attoptions', 'reloptions', 'reltoastrelid'];
 

@@ -34,6 +34,41 @@ const partitionsSql = /* sql */ `
   where c.oid = any ($1) and c.relispartition and c.relkind in ('r', 'p', 'f')
   order by n.nspname, c.relname`;
 
+interface LocalRow {
+  oid: number;
+  needs: ObjectKey[];
+  sql: string;
+}
+
+// A NOT NULL constraint of a partition remains its own if the parent got one later. When a partition is attached, its
+// constraints become inherited ones. SET NOT NULL makes them its own again; it would also validate one that is its own.
+// https://www.postgresql.org/docs/18/catalog-pg-constraint.html (conislocal)
+const localSql = /* sql */ `
+  select k.oid::bigint as oid,
+    pg_catalog.format('alter table only %I.%I alter column %I set not null', n.nspname, c.relname, a.attname) as sql,
+    array[k.tableoid::bigint || '/' || k.oid::bigint, h.tableoid::bigint || '/' || h.inhrelid::bigint] as needs
+  from pg_catalog.pg_constraint as k
+  join pg_catalog.pg_class as c on c.oid = k.conrelid and c.relispartition
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+  join pg_catalog.pg_inherits as h on h.inhrelid = k.conrelid
+  where k.oid = any ($1) and k.contype = 'n' and k.conislocal and k.coninhcount > 0
+    and (k.convalidated or h.inhparent not in (select pg_catalog.unnest($2::oid[])))
+  order by n.nspname, c.relname, a.attname`;
+
+/** Returns the statements for NOT NULL constraints of partitions that are inherited, but also their own. */
+async function captureLocal(session: Session, closure: Closure): Promise<Piece[]> {
+  const constraints = membersIn(closure, 'pg_constraint');
+  const relations = [...membersIn(closure, 'pg_class').keys()];
+  const rows = await session.read<LocalRow>(localSql, [[...constraints.keys()], relations]);
+  return rows.flatMap(({ oid, needs, sql }) => {
+    const member = constraints.get(oid);
+    return member === undefined
+      ? []
+      : [{ phase: 'clone', kind: member.kind, identity: member.identity, creates: [], needs, sql: [sql] }];
+  });
+}
+
 /**
  * Captures the attachment of partitions. To a parent that is restored, partitions are attached before it has indexes,
  * keys or triggers, which would be cloned. To a parent that stays, they are attached after their own indexes and
@@ -47,7 +82,7 @@ export async function capturePartitions(session: Session, closure: Closure): Pro
     children.map(({ objid }) => objid),
     [...membersIn(closure, 'pg_constraint').keys()],
   ]);
-  return rows.flatMap((row) => {
+  const attachments = rows.flatMap((row) => {
     const member = members.get(row.oid);
     if (member === undefined) return [];
     const parent = members.get(row.parent);
@@ -56,4 +91,5 @@ export async function capturePartitions(session: Session, closure: Closure): Pro
     const { kind, identity } = member;
     return [{ phase, kind, identity, creates: [keyOf(row.inherits, row.oid)], needs, sql: [row.sql] }];
   });
+  return [...attachments, ...(session.server.namedNotNull ? await captureLocal(session, closure) : [])];
 }

@@ -1,6 +1,6 @@
 import type { Session } from '../../session/session.ts';
 import { type Closure, membersIn, readAbout } from '../closure.ts';
-import { withoutInternalOptions } from '../internal-options.ts';
+import { toastOptionsSql, withoutInternalOptions } from '../internal-options.ts';
 import { addsTo, makes, type Piece } from '../piece.ts';
 import { adopt, readAdoptions } from './adoption.ts';
 import { readColumns } from './columns.ts';
@@ -14,6 +14,8 @@ interface TableRow {
   typed: boolean;
   /** Whether it has a TOAST table that none of its current columns needs. */
   toasted: boolean;
+  /** The options of its TOAST table. */
+  toast: string | null;
   owner: string;
   marks: string[];
 }
@@ -43,9 +45,7 @@ const tablesSql = /* sql */ `
        from (
          select '' as prefix, x.* from pg_catalog.pg_options_to_table(${withoutInternalOptions('c.reloptions')}) as x
          union all
-         select 'toast.', x.* from pg_catalog.pg_class as toast
-         cross join lateral pg_catalog.pg_options_to_table(${withoutInternalOptions('toast.reloptions')}) as x
-         where toast.oid = c.reltoastrelid
+         ${toastOptionsSql}
        ) as o
        having pg_catalog.count(*) > 0),
       (select pg_catalog.format(' tablespace %I', s.spcname)
@@ -62,6 +62,9 @@ const tablesSql = /* sql */ `
       select from pg_catalog.pg_attribute as a
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
         and a.attlen = -1 and a.attstorage <> 'p' and a.atttypmod = -1) as toasted,
+    (select pg_catalog.format('set (%s)', pg_catalog.string_agg(
+       pg_catalog.format('%s%I = %L', o.prefix, o.option_name, o.option_value), ', '))
+     from (${toastOptionsSql}) as o having pg_catalog.count(*) > 0) as toast,
     pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(c.relowner)) as owner,
     array_remove(array[
       case when c.relkind <> 'f' then
@@ -101,7 +104,7 @@ export async function captureRelations(session: Session, closure: Closure): Prom
       makes(
         member,
         'relation',
-        [...statements, ...(row.toasted ? toast.map(alter) : []), alter(`owner to ${row.owner}`)],
+        [...statements, ...(row.toasted ? toastOf(row).map(alter) : []), alter(`owner to ${row.owner}`)],
         column.inline,
       ),
       // Last, so that the statements that restore the table are not subject to row-level security.
@@ -110,8 +113,10 @@ export async function captureRelations(session: Session, closure: Closure): Prom
   });
 }
 
-// PostgreSQL keeps the TOAST table when the last column that needs it is dropped.
-const toast = ['add column "undrop toast" text', 'drop column "undrop toast"'];
+/** PostgreSQL keeps the TOAST table when the last column that needs it is dropped. Without one, it ignores the options. */
+function toastOf({ toast }: TableRow): string[] {
+  return ['add column "undrop toast" text', 'drop column "undrop toast"', ...(toast === null ? [] : [toast])];
+}
 
 function list(definitions: readonly string[], typed: boolean): string {
   // A typed table does not accept an empty column list.

@@ -1,6 +1,6 @@
 import type { Session } from '../../session/session.ts';
 import { type Closure, type Member, membersIn, readAbout } from '../closure.ts';
-import { withoutInternalOptions } from '../internal-options.ts';
+import { toastOptionsSql, withoutInternalOptions } from '../internal-options.ts';
 import { addsTo, makes, type Piece } from '../piece.ts';
 import { readColumns } from './columns.ts';
 import { refresh } from './refresh.ts';
@@ -25,8 +25,12 @@ const viewsSql = /* sql */ `
       (select pg_catalog.format(' using %I', m.amname)
        from pg_catalog.pg_am as m where m.oid = c.relam and c.relkind = 'm'),
       (select pg_catalog.format(' with (%s)', pg_catalog.string_agg(
-         pg_catalog.format('%I = %L', o.option_name, o.option_value), ', '))
-       from pg_catalog.pg_options_to_table(${withoutInternalOptions('c.reloptions')}) as o having pg_catalog.count(*) > 0),
+         pg_catalog.format('%s%I = %L', o.prefix, o.option_name, o.option_value), ', ' order by o.prefix))
+       from (
+         select '' as prefix, x.* from pg_catalog.pg_options_to_table(${withoutInternalOptions('c.reloptions')}) as x
+         union all
+         ${toastOptionsSql}
+       ) as o having pg_catalog.count(*) > 0),
       (select pg_catalog.format(' tablespace %I', s.spcname)
        from pg_catalog.pg_tablespace as s where s.oid = c.reltablespace),
       E'\\n' || pg_catalog.rtrim(pg_catalog.pg_get_viewdef(c.oid), ';'),
