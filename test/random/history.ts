@@ -85,8 +85,9 @@ export const history = {
       ['varchar(40)', `'v'`],
       ['varchar', `'v'`],
     ]) as [string, string];
+    const drop = draw.word(`alter column ${column.name} drop default,`, '');
     return {
-      sql: `alter table ${table.sql} alter column ${column.name} drop default, alter column ${column.name} type ${type} using ${column.name}::text`,
+      sql: `alter table ${table.sql} ${drop} alter column ${column.name} type ${type} using ${column.name}::text`,
       after: () => Object.assign(column, { sql: type, value }),
     };
   },
@@ -115,6 +116,19 @@ export const history = {
         table.columns = table.columns.filter((one) => one !== column);
       },
     };
+  },
+
+  setNotNull: (state, draw) => {
+    const table = tableOf(state, draw);
+    const column = draw.of(table?.columns ?? []);
+    if (table === undefined || column === undefined) return undefined;
+    return { sql: `alter table ${table.sql} alter column ${column.name} set not null` };
+  },
+
+  toastOption: (state, draw) => {
+    const table = tableOf(state, draw);
+    if (table === undefined) return undefined;
+    return { sql: `alter table ${table.sql} set (toast.autovacuum_vacuum_threshold = ${draw.below(9)})` };
   },
 
   inList: (state, draw) => {
