@@ -2,21 +2,32 @@ import type { Session } from '../session/session.ts';
 import { type Closure, lostAttributes } from './closure.ts';
 import type { Obstacle } from './obstacle.ts';
 
-// An attribute that is dropped and added again has a new number. Values and expression trees contain values by number, so
-// nothing may hold any. A function whose body is text holds none, unless something else depends on the function.
+// An attribute that is dropped and added again has a new number. Values and expression trees contain attributes by number, so
+// nothing may hold any. A composite type holds none itself, and neither does a function whose body is text, unless something
+// else depends on the function.
 const usersSql = /* sql */ `
-  with types (relation, type) as (
+  with recursive types (relation, type) as (
     select c.oid, y.oid
     from pg_catalog.pg_class as c
     join pg_catalog.pg_type as t on t.oid = c.reltype
     cross join lateral (values (t.oid), (t.typarray)) as y (oid)
     where c.oid = any ($1::oid[])
+    union
+    -- composite types that contain the type
+    select t.relation, y.oid
+    from types as t
+    join pg_catalog.pg_depend as d on d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass and d.refobjid = t.type
+    join pg_catalog.pg_class as c
+      on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objsubid > 0 and c.oid = d.objid and c.relkind = 'c'
+    join pg_catalog.pg_type as o on o.oid = c.reltype
+    cross join lateral (values (o.oid), (o.typarray)) as y (oid)
   ),
   direct as (
     select t.relation, d.classid, d.objid, d.objsubid
     from types as t
     join pg_catalog.pg_depend as d on d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass and d.refobjid = t.type
-    where (d.classid, d.objid) not in (select 'pg_catalog.pg_class'::pg_catalog.regclass::oid, o.relation from types as o)
+    where (d.classid, d.objid) not in (
+        select c.tableoid, c.oid from pg_catalog.pg_class as c where c.relkind = 'c' and c.reltype in (select o.type from types as o))
       and (d.classid, d.objid) not in (select 'pg_catalog.pg_type'::pg_catalog.regclass::oid, o.type from types as o)
     union
     select t.relation, d.classid, d.objid, d.objsubid

@@ -1,3 +1,4 @@
 create table t (id int);
 create type c as (a int, kept t);
-create table users_of_c (id int, value c);
+create type d as (b int, values c[]);
+create table users_of_c (id int, value d);

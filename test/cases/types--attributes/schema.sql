@@ -17,3 +17,5 @@ create function app.pages() returns setof app.post_page language plpgsql as $$ b
 create function app.take(app.post_last[]) returns int language sql as 'select 1';
 create type app.dropped_before as (a int, b text, item app.posts);
 alter type app.dropped_before drop attribute a;
+create type app.answer as (page app.post_page, pages app.post_page[], ok boolean);
+create function app.answers(app.answer) returns app.answer[] language sql as 'select array[$1]';
