@@ -8,10 +8,10 @@ export const oidTypes: Readonly<Record<string, string>> = {
   regoperator: 'pg_operator',
 };
 
-const list = Object.keys(oidTypes)
-  .map((type) => `'pg_catalog.${type}'::pg_catalog.regtype`)
-  .join(', ');
-
-/** SQL for the OIDs of these types and of their array types. The server hashes this subquery. */
-export const oidTypesSql = `(
-  select y.oid from pg_catalog.pg_type as y where y.oid in (${list}) or y.typelem in (${list}) and y.typlen = -1)`;
+/** SQL for a list of the OIDs of these types and of their array types. */
+export const oidTypesSql = `(${Object.keys(oidTypes)
+  .flatMap((type) => [
+    `'pg_catalog.${type}'::pg_catalog.regtype`,
+    `'pg_catalog.${type}[]'::pg_catalog.regtype`,
+  ])
+  .join(', ')})`;

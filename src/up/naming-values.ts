@@ -21,13 +21,17 @@ const columnsSql = /* sql */ `
   select c.oid::bigint as relation, pg_catalog.format('%I.%I.%I', n.nspname, c.relname, a.attname) as name,
     coalesce(e.typname, y.typname) as type, e.oid is not null as "isArray",
     pg_catalog.format('select t.%I as value from only %I.%I as t limit ${mostRows}', a.attname, n.nspname, c.relname) as values
-  from pg_catalog.pg_attribute as a
+  from (
+    -- the columns of catalogs have lower OIDs
+    select a.* from pg_catalog.pg_attribute as a
+    where a.attrelid >= 16384 and a.attnum > 0 and not a.attisdropped and a.atttypid in ${oidTypesSql}
+    offset 0
+  ) as a
   join pg_catalog.pg_class as c on c.oid = a.attrelid
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   join pg_catalog.pg_type as y on y.oid = a.atttypid
   left join pg_catalog.pg_type as e on e.oid = y.typelem and y.typlen = -1
-  where a.atttypid in ${oidTypesSql}
-    and a.attnum > 0 and not a.attisdropped and (c.relkind = 'r' or c.relkind = 'm' and c.relispopulated)
+  where (c.relkind = 'r' or c.relkind = 'm' and c.relispopulated)
     and c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'undrop')
     and pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_column_privilege(c.oid, a.attnum, 'select')
     and not pg_catalog.row_security_active(c.oid)
