@@ -76,6 +76,15 @@ describe('values that the drop changes', () => {
     });
   });
 
+  it('in other tables stay as they are where tables are moved', async () => {
+    await inCase(server, survivors, async (run) => {
+      const lines = await said(() => run.up(drop(['t'], { rows: 'move' })));
+      expect(lines).to.contain(`m: values of app.settings.fn ${words}\n`);
+      await quietly(() => run.down(drop(['t'], { rows: 'move' })));
+      expect(await run.rows('select kind::text from app.more')).to.deep.equal([{ kind: 't' }]);
+    });
+  });
+
   it('in other tables are not waited for', async function () {
     if (onEmbedded) this.skip();
     await inCase(server, survivors, async (run, database) => {

@@ -103,7 +103,12 @@ export async function divide(session: Session, closure: Closure, edges: readonly
   ]);
   const droppable = new Map(parts.map((part) => [part.key, part.droppable]));
   const members = new Map(closure.members.map((member) => [member.key, member]));
-  const dropped = new Set([...members.keys()].filter((key) => !droppable.has(key)));
+  // The attributes of composite types refer to the moved tables.
+  const dropped = new Set(
+    [...members.values()]
+      .filter(({ key, kind }) => !droppable.has(key) && kind !== 'composite type column')
+      .map(({ key }) => key),
+  );
   const bound = edges.filter(({ from, to }) => !dropped.has(from) && dropped.has(to));
   for (const { from } of bound) if (droppable.get(from) === true) dropped.add(from);
   const bonds = bound

@@ -1,6 +1,8 @@
+import { inArchiveSql } from '../catalog/archive-schemas.ts';
 import { readReach } from '../catalog/closure.ts';
 import { oidTypes, oidTypesSql } from '../catalog/oid-columns.ts';
 import { sqlState } from '../errors.ts';
+import type { Options } from '../options/options.ts';
 import type { Table } from '../options/table.ts';
 import type { Session } from '../session/session.ts';
 
@@ -32,7 +34,8 @@ const columnsSql = /* sql */ `
   join pg_catalog.pg_type as y on y.oid = a.atttypid
   left join pg_catalog.pg_type as e on e.oid = y.typelem and y.typlen = -1
   where (c.relkind = 'r' or c.relkind = 'm' and c.relispopulated)
-    and c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'undrop')
+    and c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+    and not ${inArchiveSql('n.nspname')}
     and pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_column_privilege(c.oid, a.attnum, 'select')
     and not pg_catalog.row_security_active(c.oid)
   order by n.nspname, c.relname, a.attnum
@@ -45,6 +48,7 @@ const columnsSql = /* sql */ `
 export async function describeNamingValues(
   session: Session,
   tables: readonly Table[],
+  { rows }: Pick<Options, 'rows'>,
 ): Promise<string | undefined> {
   const columns = await session.read<OidColumn>(columnsSql);
   if (columns.length === 0) return undefined;
@@ -55,12 +59,14 @@ export async function describeNamingValues(
   const oidsIn = (wanted: string | undefined) =>
     members.flatMap(({ catalog, objid, objsubid }) => (catalog === wanted && objsubid === 0 ? [objid] : []));
   const dropped = new Set(oidsIn('pg_class'));
+  // Tables that are moved keep their OIDs.
+  const isKept = (type: string) => rows === 'move' && ['regclass', 'regtype'].includes(type);
   const end = performance.now() + mostTime;
   const naming: string[] = [];
   for (const column of columns) {
     const oids = oidsIn(oidTypes[column.type]);
     const left = Math.ceil(end - performance.now());
-    if (dropped.has(column.relation) || oids.length === 0 || left <= 0) continue;
+    if (dropped.has(column.relation) || isKept(column.type) || oids.length === 0 || left <= 0) continue;
     if (await holdsAny(session, column, oids, left)) naming.push(column.name);
   }
   if (naming.length === 0) return undefined;

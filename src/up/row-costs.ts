@@ -1,5 +1,5 @@
 import { type Closure, membersIn, readEdges } from '../catalog/closure.ts';
-import { mayHoldRowsSql } from '../catalog/families/rows.ts';
+import { sizeSql } from '../catalog/families/rows.ts';
 import { divide } from '../catalog/moved-members.ts';
 import { UndropError } from '../errors.ts';
 import type { Options } from '../options/options.ts';
@@ -23,7 +23,8 @@ const costsSql = /* sql */ `
     pg_catalog.pg_table_size(c.oid) as heap, pg_catalog.pg_indexes_size(c.oid) as indexes
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-  where c.oid = any ($1) and c.relkind = 'r' and ${mayHoldRowsSql}
+  cross join ${sizeSql} as z
+  where c.oid = any ($1) and c.relkind = 'r' and z.filled
   order by n.nspname, c.relname`;
 
 /** The costs of a table, and the way that is advised. */

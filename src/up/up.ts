@@ -67,7 +67,7 @@ async function dropTables(
     return;
   }
   const backup = await requireBackup(session, tables, options);
-  const naming = await describeNamingValues(session, tables);
+  const naming = await describeNamingValues(session, tables, options);
   if (naming !== undefined) say(`${options.name}: ${naming}`);
   await checkDeferred(session, `${options.name} drops tables`, () => findReach(session, tables));
   session.phase('lock');
