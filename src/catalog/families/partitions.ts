@@ -46,7 +46,8 @@ interface LocalRow {
 const localSql = /* sql */ `
   select k.oid::bigint as oid,
     pg_catalog.format('alter table only %I.%I alter column %I set not null', n.nspname, c.relname, a.attname) as sql,
-    array[k.tableoid::bigint || '/' || k.oid::bigint, h.tableoid::bigint || '/' || h.inhrelid::bigint] as needs
+    -- it changes the link between the partition and its parent
+    array[h.tableoid::bigint || '/' || h.inhrelid::bigint, k.tableoid::bigint || '/' || k.oid::bigint] as needs
   from pg_catalog.pg_constraint as k
   join pg_catalog.pg_class as c on c.oid = k.conrelid and c.relispartition
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
