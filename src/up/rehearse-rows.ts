@@ -6,13 +6,15 @@ import { isUndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import type { Archived } from './archive-closure.ts';
 import { refuseBrokenKeys } from './broken-keys.ts';
+import { hasPartsOfKeys } from './unvalidated.ts';
 
 /**
  * Restores copied rows before the drop, with the indexes, keys and checks of their tables, while the original tables are
  * in other schemas; then rolls back. It takes long, and locks no survivor.
  *
- * @returns the capture that is left to rehearse after the drop. It still has the rows if they cannot be restored without
- * the other objects, or if this role may not create a schema
+ * @returns the capture that is left to rehearse after the drop, without rows and without validation of foreign keys, which
+ * have been checked. It still has the rows if they cannot be restored without the other objects, or if this role may not
+ * create a schema
  * @throws UndropError `not-reproducible` where a statement fails, or rows violate a foreign key; `rehearsal-differs` where
  * rows differ
  */
@@ -21,7 +23,7 @@ export async function rehearseRows(
   { closure, capture }: Pick<Archived, 'closure' | 'capture'>,
 ): Promise<Archived['capture']> {
   const { rowStatements, rows, places, statements } = capture;
-  if (rowStatements === undefined) return capture;
+  if (rowStatements === undefined || hasPartsOfKeys(capture.facts.own)) return capture;
   const work = () =>
     session.rehearse(async () => {
       await moveAway(session, places);
@@ -40,5 +42,10 @@ export async function rehearseRows(
   });
   if (!isDone) return capture;
   await refuseBrokenKeys(session, closure);
-  return { ...capture, rows: [], statements: statements.filter(({ kind }) => kind !== 'rows') };
+  return {
+    ...capture,
+    rows: [],
+    rowStatements: [],
+    statements: statements.filter(({ kind }) => kind !== 'rows'),
+  };
 }

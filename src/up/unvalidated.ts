@@ -10,13 +10,10 @@ export function withoutValidation(
   statements: readonly Statement[],
   facts: readonly Fact[],
 ): { statements: Statement[]; facts: Fact[] } {
-  const keys = facts.filter(({ catalog, columns }) => catalog === 'pg_constraint' && columns.contype === 'f');
-  const parents = new Set(keys.map(({ columns }) => columns.conparentid ?? null));
   const simple = new Set(
-    keys
-      .filter(({ columns }) => columns.convalidated === 'true' && columns.conparentid === null)
-      .map(({ identity }) => identity)
-      .filter((identity) => !parents.has(identity)),
+    keysIn(facts)
+      .filter(({ isPart, columns }) => columns.convalidated === 'true' && !isPart)
+      .map(({ identity }) => identity),
   );
   const added = new Set<string>();
   const changed = statements.map((statement) => {
@@ -33,6 +30,20 @@ export function withoutValidation(
         : fact,
     ),
   };
+}
+
+/** Whether foreign keys are parts of others, or have parts, which have to be added with their rows. */
+export function hasPartsOfKeys(facts: readonly Fact[]): boolean {
+  return keysIn(facts).some(({ isPart }) => isPart);
+}
+
+function keysIn(facts: readonly Fact[]): (Fact & { readonly isPart: boolean })[] {
+  const keys = facts.filter(({ catalog, columns }) => catalog === 'pg_constraint' && columns.contype === 'f');
+  const parents = new Set(keys.map(({ columns }) => columns.conparentid));
+  return keys.map((key) => ({
+    ...key,
+    isPart: key.columns.conparentid !== null || parents.has(key.identity),
+  }));
 }
 
 const adds = /^alter table only .* add constraint /s;
