@@ -262,9 +262,9 @@ function thereAndBack(run: Runner): Promise<void> {
 
 /** Removes the line with the version of the server. */
 async function see(database: TestDatabase): Promise<Sight> {
-  const { text, native } = await look(database);
+  const { text, native, behaviour } = await look(database);
   const line = /^-- Dumped from .*$/m;
-  return { text: text?.replace(line, ''), native: native?.replace(line, '') };
+  return { text: text?.replace(line, ''), native: native?.replace(line, ''), behaviour };
 }
 
 /** Binaries of the same major version from another source. */

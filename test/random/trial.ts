@@ -5,11 +5,11 @@ import type { DropOptions } from '../../src/options/options.ts';
 import { compareDumps, dumpedStatements } from '../../src/roundtrip/dump.ts';
 import { inSession } from '../../src/session/session.ts';
 import { quietly } from '../../src/text/log.ts';
+import { type Behaviour, compareBehaviour, readBehaviour } from '../support/behaviour.ts';
 import { inCase } from '../support/case-folders.ts';
 import { dropCascade, predictAndDrop, undone, watch } from '../support/oracle.ts';
 import { pgDump } from '../support/pg-dump.ts';
 import type { TestServer } from '../support/server.ts';
-import { readBehaviour } from './behaviour.ts';
 import { roles, takes } from './build.ts';
 
 /** A schema, and the tables to drop. */
@@ -74,7 +74,7 @@ export async function attempt(server: TestServer, trial: Trial): Promise<TrialRe
       await quietly(() => run.down(reversibleDrop(migration)));
       const lost = differences(before, await look(url));
       if (lost.length > 0) return end('broken', 'the restored objects differ', lost.join('\n'));
-      const changed = differences(did, await behave(server, name));
+      const changed = compareBehaviour(did, await behave(server, name));
       if (changed.length > 0)
         return end('broken', 'the restored objects behave differently', changed.join('\n'));
       end('restored');
@@ -122,10 +122,10 @@ async function make(
   }
 }
 
-async function behave(server: TestServer, database: string): Promise<string[]> {
+async function behave(server: TestServer, database: string): Promise<Behaviour> {
   const client = await server.client(database);
   try {
-    return await readBehaviour(client);
+    return await readBehaviour(client, 100);
   } finally {
     await client.end();
   }

@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import pg from 'pg';
+import { type Behaviour, compareBehaviour, readBehaviour } from './behaviour.ts';
 import { nativePgDump, wasmPgDump } from './pg-dump.ts';
 import type { TestDatabase } from './server.ts';
 
@@ -8,6 +10,8 @@ export interface Sight {
   readonly text: string | undefined;
   /** By a native pg_dump, if one is installed that can read the server. */
   readonly native: string | undefined;
+  /** By use of the objects. */
+  readonly behaviour: Behaviour;
 }
 
 const options = ['--exclude-schema=undrop*'];
@@ -15,7 +19,21 @@ const options = ['--exclude-schema=undrop*'];
 export async function look({ url }: TestDatabase): Promise<Sight> {
   const native = await nativePgDump(url, options);
   const both = native === undefined || process.env.UNDROP_TEST_JUDGES === 'both';
-  return { native, text: both ? await wasmPgDump(url, options) : undefined };
+  return {
+    native,
+    text: both ? await wasmPgDump(url, options) : undefined,
+    behaviour: await behaviourOf(url),
+  };
+}
+
+async function behaviourOf(url: string): Promise<Behaviour> {
+  const client = new pg.Client(url);
+  await client.connect();
+  try {
+    return await readBehaviour(client);
+  } finally {
+    await client.end();
+  }
 }
 
 /** Checks that both judges print the same before and after. The order may differ where pg_dump sorts by OID. */
@@ -25,6 +43,7 @@ export function expectSame(before: Sight, after: Sight): void {
     const is = after[judge] ?? '';
     if (is !== was) expect(split(is), `more than the order differs (${judge})`).to.deep.equal(split(was));
   }
+  expect(compareBehaviour(before.behaviour, after.behaviour), 'behaviour').to.deep.equal([]);
 }
 
 /** Removes comments, settings, order, and the keyword for the owner of a view, which depend on the major of pg_dump. */
