@@ -6,6 +6,7 @@ import { inCase, needs, readSomeCases } from './support/case-folders.ts';
 import { statements } from './support/judges.ts';
 import { refusalOf } from './support/migrate.ts';
 import { pgDump } from './support/pg-dump.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { startServer, type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
@@ -107,11 +108,11 @@ describe(`an archive of PostgreSQL ${oldMajor}, dumped and loaded here`, () => {
   async function readRoles(database: TestDatabase): Promise<string> {
     const rows = await old.sql<{ sql: string }>(
       database.name,
-      `select format('create role %I;', rolname) as sql from pg_roles where rolname like 'case\\_%'
+      `select format('create role %I;', rolname) as sql from pg_roles where starts_with(rolname, '${rolePrefix}_')
        union all
        select format('grant %I to %I;', r.rolname, m.rolname)
        from pg_auth_members a join pg_roles r on r.oid = a.roleid join pg_roles m on m.oid = a.member
-       where r.rolname like 'case\\_%'
+       where starts_with(r.rolname, '${rolePrefix}_')
        order by 1`,
     );
     return rows.map(({ sql }) => sql).join('\n');

@@ -15,19 +15,17 @@ import type { Knex } from 'knex';
 import { ensureArchive } from '../src/archive/schema.ts';
 import { requireBackup } from '../src/backup/backup-gate.ts';
 import { attest } from '../src/backup/take/attest.ts';
-import { type Backup, backup } from '../src/backup/take/take-backup.ts';
+import { backup } from '../src/backup/take/take-backup.ts';
 import { readNewestRecord } from '../src/baseline/records.ts';
 import { type DropOptions, reversibleDrop } from '../src/index.ts';
-import { readSettings } from '../src/knex/settings.ts';
 import { parseOptions } from '../src/options/options.ts';
 import { parseTableName } from '../src/options/table-name.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
 import { inSession } from '../src/session/session.ts';
 import { findTables } from '../src/up/find-tables.ts';
-import { fakePgDump } from './support/fake-pg-dump.ts';
 import { type Runner, refusalOf, runner, said, withEnvironment } from './support/migrate.ts';
-import { pgDump } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { takeBackup, targetOf } from './support/take-backup.ts';
 
 describe('the gate of backups', () => {
   let server: TestServer;
@@ -57,20 +55,8 @@ describe('the gate of backups', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const target = ({ url }: TestDatabase) => ({
-    settings: readSettings({ DATABASE_URL: url }),
-    embedded: undefined,
-  });
-
-  /** Takes a backup with a fake pg_dump that prints the dump of the judge, changed by `alter`. Needs no pg_dump. */
-  async function take(to = folder, alter = (dump: string) => dump): Promise<Backup> {
-    await inSession(run.knex, ensureArchive);
-    const dump = join(folder, 'dump');
-    writeFileSync(dump, alter(await pgDump(database.url)));
-    return withEnvironment({ PG_DUMP: fakePgDump(folder, `cat '${dump}'`) }, () =>
-      backup(run.knex, target(database), { folder: to, format: 'plain' }),
-    );
-  }
+  const take = (to = folder, alter?: (dump: string) => string) =>
+    takeBackup(run, database, folder, { folder: to }, alter);
 
   function require(tables: string[], options: Partial<DropOptions> = {}, knex: Knex = run.knex) {
     const parsed = parseOptions({ name: '001_gate', tables, backup: 'required', ...options }, {});
@@ -148,7 +134,7 @@ describe('the gate of backups', () => {
       await run.knex.raw('create role gate_weak login');
       const weak = runner(server.url(database.name, 'gate_weak'));
       try {
-        const work = backup(weak.knex, target(database), { folder });
+        const work = backup(weak.knex, targetOf(database), { folder });
         expect(await refusalOf(work, 'insufficient-privilege')).to.have.property('subject', 'undrop');
       } finally {
         await weak.end();

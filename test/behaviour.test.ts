@@ -2,11 +2,12 @@ import { expect } from 'chai';
 import { compareBehaviour } from './support/behaviour.ts';
 import { inCase } from './support/case-folders.ts';
 import { expectSame, look } from './support/judges.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { type TestServer, testServer } from './support/server.ts';
 
 // Under the search path of this schema, the operator = takes -1 and 1 for equal.
 const schema = `
-  create role case_reader;
+  create role ${rolePrefix}_reader;
   create schema ops;
   create function ops.same(int, int) returns boolean language sql immutable as 'select abs($1) operator(pg_catalog.=) abs($2)';
   create operator ops.= (function = ops.same, leftarg = int, rightarg = int);
@@ -22,7 +23,7 @@ const schema = `
   create rule logged as on update to u where new.a is distinct from old.a do also insert into log values (new.a);
   alter table t enable row level security;
   create policy mine on t using (case a when 2 then true else false end);
-  grant select on t to case_reader;
+  grant select on t to ${rolePrefix}_reader;
   create unique index t_once on t ((id / 2)) where a is distinct from b;
   create function public.joins() returns bigint begin atomic select count(*) from t join u using (a); end;
   set search_path = public`;
@@ -72,7 +73,7 @@ describe('the judge of behaviour', () => {
         expect(before.behaviour.get('insert into public.s default values')).to.equal('varies');
         expect(before.behaviour.get(`update public.t set a = '7'`)).to.equal('error 23514');
         expect(before.behaviour.get(`update public.t set a = '1'`)).to.match(/^2 rows; called noted\(\) 1; /);
-        expect(before.behaviour.get(`as case_reader: delete from public.t`)).to.equal('error');
+        expect(before.behaviour.get(`as ${rolePrefix}_reader: delete from public.t`)).to.equal('error');
       },
     );
   });

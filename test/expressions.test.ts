@@ -8,6 +8,7 @@ import { type Kind, kindsOf } from './expressions/kinds.ts';
 import { readOperators } from './expressions/operators.ts';
 import { inCase } from './support/case-folders.ts';
 import type { Runner } from './support/migrate.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
@@ -31,7 +32,7 @@ describe('expressions whose text names no operator', () => {
         skip(this, `the server has no ${family.extension}`);
       const cells = new Map<string, string>();
       table.set(family.name, cells);
-      await inCase(server, `create role case_reader; ${family.schema}`, async (run, { name }) => {
+      await inCase(server, `create role ${rolePrefix}_reader; ${family.schema}`, async (run, { name }) => {
         for (const kind of kindsOf(family)) {
           const client = await server.client(name);
           const made = await make(client, family, kind).finally(() => client.end());

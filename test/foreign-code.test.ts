@@ -16,6 +16,7 @@ import { readStatus } from '../src/status/status.ts';
 import { quietly } from '../src/text/log.ts';
 import { verifyDatabase } from '../src/verify/verify.ts';
 import { type Runner, refusalOf, runner } from './support/migrate.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
@@ -35,9 +36,9 @@ describe('functions of other roles', () => {
     database = await server.createDatabase();
     run = runner(database.url);
     await run.knex.raw(`
-      create role case_owner login;
-      grant create, usage on schema public to case_owner`);
-    const client = await server.client(database.name, 'case_owner');
+      create role ${rolePrefix}_owner login;
+      grant create, usage on schema public to ${rolePrefix}_owner`);
+    const client = await server.client(database.name, `${rolePrefix}_owner`);
     await client.query(everywhere).finally(() => client.end());
   });
 
@@ -45,7 +46,7 @@ describe('functions of other roles', () => {
     rmSync(folder, { recursive: true, force: true });
     await run?.end();
     await server.dropDatabase(database.name);
-    await server.sql('postgres', 'drop role if exists case_owner, case_reader');
+    await server.sql('postgres', `drop role if exists ${rolePrefix}_owner, ${rolePrefix}_reader`);
   });
 
   // The planner evaluates constant expressions. A sequence also counts calls that are
@@ -55,7 +56,7 @@ describe('functions of other roles', () => {
     create sequence calls_of_others;
     create function f(what text) returns boolean language plpgsql immutable as $$
     begin
-      perform nextval(case current_user when 'case_owner' then 'public.calls' else 'public.calls_of_others' end);
+      perform nextval(case current_user when '${rolePrefix}_owner' then 'public.calls' else 'public.calls_of_others' end);
       return true;
     end $$;
     create operator <? (function = f, rightarg = text);
@@ -149,9 +150,9 @@ describe('functions of other roles', () => {
     const all = 'public.i, public.m, public.r, public.v, public.w';
     expect(await views()).to.deep.include({ state: 'ok', found: all });
     await run.knex.raw(`
-      create role case_reader;
-      grant select on o to case_reader;
-      alter view r owner to case_reader;
+      create role ${rolePrefix}_reader;
+      grant select on o to ${rolePrefix}_reader;
+      alter view r owner to ${rolePrefix}_reader;
       create policy itself on o using (exists (select from o));`);
     expect(await views()).to.deep.include({
       state: 'failed',
@@ -159,7 +160,7 @@ describe('functions of other roles', () => {
     });
     await run.knex.raw('drop policy itself on o; create schema closed; alter view w set schema closed');
     await run.end();
-    run = runner(server.url(database.name, 'case_owner'));
+    run = runner(server.url(database.name, `${rolePrefix}_owner`));
     expect(await views()).to.deep.include({
       state: 'ok',
       found:

@@ -5,6 +5,7 @@ import { formatDdl } from '../src/script/ddl-file.ts';
 import { inSession } from '../src/session/session.ts';
 import { type Runner, refusalOf, runner } from './support/migrate.ts';
 import { wholeText } from './support/pg-dump.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
 describe('grants', () => {
@@ -20,15 +21,18 @@ describe('grants', () => {
     database = await server.createDatabase();
     run = runner(database.url);
     await run.knex.raw(`
-      create role case_a nologin;
-      create role case_b nologin;
-      grant usage on schema public to case_a, case_b;`);
+      create role ${rolePrefix}_a nologin;
+      create role ${rolePrefix}_b nologin;
+      grant usage on schema public to ${rolePrefix}_a, ${rolePrefix}_b;`);
   });
 
   afterEach(async () => {
     await run.end();
     await server.dropDatabase(database.name);
-    await server.sql('postgres', 'drop role if exists case_a, case_b, case_migrator');
+    await server.sql(
+      'postgres',
+      `drop role if exists ${rolePrefix}_a, ${rolePrefix}_b, ${rolePrefix}_migrator`,
+    );
   });
 
   const options = { tables: ['t', 'u'], dependents: 'cascade' } as const;
@@ -46,32 +50,32 @@ describe('grants', () => {
     create aggregate g(t) (sfunc = array_append, stype = t[]);
     create domain d as t;
     create type r as range (subtype = t);
-    grant select on t to case_a;
-    grant execute on function f(t) to case_a;
-    grant usage on type d to case_b;
+    grant select on t to ${rolePrefix}_a;
+    grant execute on function f(t) to ${rolePrefix}_a;
+    grant usage on type d to ${rolePrefix}_b;
     revoke execute on procedure p(t) from public;`;
 
   /** Default privileges that are set between up and down, and how to remove them. */
   const everything = `
-    alter default privileges grant all on tables to case_b with grant option;
+    alter default privileges grant all on tables to ${rolePrefix}_b with grant option;
     alter default privileges in schema public grant select on tables to public;
-    alter default privileges grant usage on sequences to case_b;
-    alter default privileges in schema public grant all on sequences to public, case_a;
+    alter default privileges grant usage on sequences to ${rolePrefix}_b;
+    alter default privileges in schema public grant all on sequences to public, ${rolePrefix}_a;
     alter default privileges revoke execute on functions from public;
-    alter default privileges grant execute on routines to case_b with grant option;
+    alter default privileges grant execute on routines to ${rolePrefix}_b with grant option;
     alter default privileges revoke all on types from public;
-    alter default privileges grant usage on types to case_a;
+    alter default privileges grant usage on types to ${rolePrefix}_a;
     alter default privileges revoke select, insert on tables from postgres;
     alter default privileges revoke usage on types from postgres;`;
   const nothing = `
-    alter default privileges revoke all on tables from case_b;
+    alter default privileges revoke all on tables from ${rolePrefix}_b;
     alter default privileges in schema public revoke select on tables from public;
-    alter default privileges revoke all on sequences from case_b;
-    alter default privileges in schema public revoke all on sequences from public, case_a;
+    alter default privileges revoke all on sequences from ${rolePrefix}_b;
+    alter default privileges in schema public revoke all on sequences from public, ${rolePrefix}_a;
     alter default privileges grant execute on functions to public;
-    alter default privileges revoke execute on routines from case_b;
+    alter default privileges revoke execute on routines from ${rolePrefix}_b;
     alter default privileges grant usage on types to public;
-    alter default privileges revoke usage on types from case_a;
+    alter default privileges revoke usage on types from ${rolePrefix}_a;
     alter default privileges grant all on tables to postgres;
     alter default privileges grant usage on types to postgres;`;
 
@@ -124,7 +128,7 @@ describe('grants', () => {
     });
 
     it('remain on objects that the restore did not create', async () => {
-      await run.knex.raw(`${schema} alter default privileges grant all on tables to case_b;`);
+      await run.knex.raw(`${schema} alter default privileges grant all on tables to ${rolePrefix}_b;`);
       const { statements } = await planDrop(run.knex, { name: '001_tables', ...options });
       await run.knex.raw('create table other (id int)');
       const before = await look();
@@ -145,35 +149,35 @@ describe('grants', () => {
 
   describe('made by another role', () => {
     const handedOn = `
-      grant select on t to case_a with grant option;
-      set role case_a;
-      grant select on t to case_b;
+      grant select on t to ${rolePrefix}_a with grant option;
+      set role ${rolePrefix}_a;
+      grant select on t to ${rolePrefix}_b;
       reset role;`;
     const mine = `
-      create role case_migrator nologin;
-      grant create, usage on schema public to case_migrator;
-      do $$ begin execute format('grant create on database %I to case_migrator', current_database()); end $$;
-      set role case_migrator;
+      create role ${rolePrefix}_migrator nologin;
+      grant create, usage on schema public to ${rolePrefix}_migrator;
+      do $$ begin execute format('grant create on database %I to ${rolePrefix}_migrator', current_database()); end $$;
+      set role ${rolePrefix}_migrator;
       create table t (id int);
       create table u (id int);
-      grant select on t to case_a with grant option;
+      grant select on t to ${rolePrefix}_a with grant option;
       reset role;
-      set role case_a;
-      grant select on t to case_b;
+      set role ${rolePrefix}_a;
+      grant select on t to ${rolePrefix}_b;
       reset role;`;
 
     it('leave the role of the session unchanged', async () => {
       await run.knex.raw(mine);
-      await run.knex.raw('grant case_a to case_migrator');
+      await run.knex.raw(`grant ${rolePrefix}_a to ${rolePrefix}_migrator`);
       const before = await look();
       for (const step of [migration.up, migration.down]) {
         await run.knex.transaction(async (transaction) => {
-          await transaction.raw('set local role case_migrator');
+          await transaction.raw(`set local role ${rolePrefix}_migrator`);
           await step(transaction);
           const { rows } = await transaction.raw(
             `select current_user as "user", current_setting('role') as role`,
           );
-          expect(rows).to.deep.equal([{ user: 'case_migrator', role: 'case_migrator' }]);
+          expect(rows).to.deep.equal([{ user: `${rolePrefix}_migrator`, role: `${rolePrefix}_migrator` }]);
         });
       }
       expect(await look()).to.equal(before);
@@ -192,12 +196,12 @@ describe('grants', () => {
 
     it('are refused if the role may not act as the grantor', async () => {
       await server.sql(database.name, mine.replace('nologin', 'login'));
-      const other = runner(server.url(database.name, 'case_migrator'));
+      const other = runner(server.url(database.name, `${rolePrefix}_migrator`));
       try {
         const error = await refusalOf(other.up(migration), 'not-reproducible');
         expect(error.subject).to.equal('public.t');
         expect(error.reason).to.equal(
-          'public.t: privileges on it were granted by the role case_a, and case_migrator may not act as that role',
+          `public.t: privileges on it were granted by the role ${rolePrefix}_a, and ${rolePrefix}_migrator may not act as that role`,
         );
       } finally {
         await other.end();
@@ -208,16 +212,16 @@ describe('grants', () => {
       await server.sql(
         database.name,
         `${mine.replace('nologin', 'login')}
-        grant create on schema public to case_a;
-        grant references on t to case_a;
-        set role case_a;
+        grant create on schema public to ${rolePrefix}_a;
+        grant references on t to ${rolePrefix}_a;
+        set role ${rolePrefix}_a;
         create function f(t) returns int language sql as 'select 1';`,
       );
-      const other = runner(server.url(database.name, 'case_migrator'));
+      const other = runner(server.url(database.name, `${rolePrefix}_migrator`));
       try {
         const error = await refusalOf(other.up(migration), 'not-reproducible');
         expect(error.reason).to.include(
-          'public.f(public.t): it belongs to the role case_a, and case_migrator may not act as that role',
+          `public.f(public.t): it belongs to the role ${rolePrefix}_a, and ${rolePrefix}_migrator may not act as that role`,
         );
       } finally {
         await other.end();

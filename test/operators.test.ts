@@ -15,6 +15,7 @@ import { inSession } from '../src/session/session.ts';
 import { quietly } from '../src/text/log.ts';
 import { inCase } from './support/case-folders.ts';
 import { type Runner, refusalOf, withEnvironment } from './support/migrate.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
@@ -161,14 +162,14 @@ describe('operators that the text of an expression does not name', () => {
   it('are not looked up in schemas where another role has created one, which would run with our privileges', async () => {
     const server = await testServer();
     const roles = `
-      create role case_other nologin;
+      create role ${rolePrefix}_other nologin;
       ${arrays};
-      grant create, usage on schema ops to case_other`;
+      grant create, usage on schema ops to ${rolePrefix}_other`;
     // A role whose function is called by a superuser can become one.
     const strange = `
-      set role case_other;
+      set role ${rolePrefix}_other;
       create function ops.evil(int[], int[]) returns boolean language plpgsql immutable as $$
-        begin execute 'alter role case_other superuser'; return false; end $$;
+        begin execute 'alter role ${rolePrefix}_other superuser'; return false; end $$;
       create operator ops.= (function = ops.evil, leftarg = int[], rightarg = int[]);
       reset role`;
     await inCase(server, roles, async (run) => {
@@ -179,7 +180,7 @@ describe('operators that the text of an expression does not name', () => {
         'restore-failed',
       );
       expect(late.reason).to.include(
-        'schema ops, where case_other has created operator ops.=(integer[],integer[])',
+        `schema ops, where ${rolePrefix}_other has created operator ops.=(integer[],integer[])`,
       );
       await run.knex.raw('drop operator ops.= (int[], int[])');
       await quietly(() => run.down(arraysMigration));
@@ -193,7 +194,7 @@ describe('operators that the text of an expression does not name', () => {
         'table constraint c on public.t: its operators are looked up in schema ops',
       );
       const [role] = await run.rows<{ rolsuper: boolean }>(
-        `select rolsuper from pg_roles where rolname = 'case_other'`,
+        `select rolsuper from pg_roles where rolname = '${rolePrefix}_other'`,
       );
       expect(role?.rolsuper).to.equal(false);
     });

@@ -16,6 +16,7 @@ import { restoreDdl } from '../src/script/replay.ts';
 import { pins } from '../src/session/pinned-settings.ts';
 import { inSession } from '../src/session/session.ts';
 import { type Runner, refusalOf, runner } from './support/migrate.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { onEmbedded, type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
 describe('materialized views are filled', () => {
@@ -34,18 +35,21 @@ describe('materialized views are filled', () => {
     name = server.embedded ? 'postgres' : database.name;
     await open();
     await run.knex.raw(`
-      create role case_owner login;
-      create role case_plain nologin;
-      grant create, usage on schema public to case_owner;
+      create role ${rolePrefix}_owner login;
+      create role ${rolePrefix}_plain nologin;
+      grant create, usage on schema public to ${rolePrefix}_owner;
       create table t (id int primary key, at timestamptz not null default '2026-01-31 20:00Z');
       insert into t (id) values (1), (2);
-      grant select on t to case_owner;`);
+      grant select on t to ${rolePrefix}_owner;`);
   });
 
   afterEach(async () => {
     await run.end();
     await server.dropDatabase(database.name);
-    await server.sql('postgres', 'drop role if exists case_owner, case_plain, case_migrator');
+    await server.sql(
+      'postgres',
+      `drop role if exists ${rolePrefix}_owner, ${rolePrefix}_plain, ${rolePrefix}_migrator`,
+    );
   });
 
   async function open(user?: string): Promise<void> {
@@ -63,7 +67,7 @@ describe('materialized views are filled', () => {
       await sql(text);
       return;
     }
-    const client = await server.client(database.name, 'case_owner');
+    const client = await server.client(database.name, `${rolePrefix}_owner`);
     await client.query(text).finally(() => client.end());
   }
 
@@ -79,7 +83,7 @@ describe('materialized views are filled', () => {
     const greedy = `
       create function greedy() returns text language plpgsql as $$
       begin
-        alter role case_owner superuser;
+        alter role ${rolePrefix}_owner superuser;
         return current_user;
       exception when insufficient_privilege then return current_user;
       end $$;
@@ -92,7 +96,7 @@ describe('materialized views are filled', () => {
       const before = await roles();
       await comesBack();
       expect(await roles()).to.deep.equal(before);
-      expect(await sql('select distinct who from m')).to.deep.equal([{ who: 'case_owner' }]);
+      expect(await sql('select distinct who from m')).to.deep.equal([{ who: `${rolePrefix}_owner` }]);
     });
 
     it('by the rehearsal too, which changes nothing', async () => {
@@ -150,35 +154,37 @@ describe('materialized views are filled', () => {
     it('by a role that may act as the owner but does not inherit the privileges', async () => {
       const plainly = server.major < 16 ? '' : 'with inherit false, set true';
       await run.knex.raw(`
-        create role case_migrator login noinherit;
-        grant case_owner to case_migrator ${plainly};
-        grant create on database "${name}" to case_migrator;
-        grant create, usage on schema public to case_migrator;
-        alter table t owner to case_migrator`);
+        create role ${rolePrefix}_migrator login noinherit;
+        grant ${rolePrefix}_owner to ${rolePrefix}_migrator ${plainly};
+        grant create on database "${name}" to ${rolePrefix}_migrator;
+        grant create, usage on schema public to ${rolePrefix}_migrator;
+        alter table t owner to ${rolePrefix}_migrator`);
       await asOwner('create materialized view m as select id, current_user::text as who from t');
-      await open('case_migrator');
+      await open(`${rolePrefix}_migrator`);
       await run.knex.transaction((transaction) => migration.up(transaction));
       await run.knex.transaction(async (transaction) => {
         await migration.down(transaction);
         const { rows } = await transaction.raw(`select current_user as who, current_setting('role') as role`);
-        expect(rows).to.deep.equal([{ who: onEmbedded ? 'postgres' : 'case_migrator', role: 'none' }]);
+        expect(rows).to.deep.equal([
+          { who: onEmbedded ? 'postgres' : `${rolePrefix}_migrator`, role: 'none' },
+        ]);
       });
       expect(await contents()).to.deep.equal(
-        [1, 2].map((id) => ({ id, who: onEmbedded ? 'postgres' : 'case_owner' })),
+        [1, 2].map((id) => ({ id, who: onEmbedded ? 'postgres' : `${rolePrefix}_owner` })),
       );
     });
 
     it('and refused if the owner may no longer read their tables', async () => {
-      await run.knex.raw('create table kept (id int); grant select on kept to case_owner');
+      await run.knex.raw(`create table kept (id int); grant select on kept to ${rolePrefix}_owner`);
       await asOwner('create materialized view m as select t.id from t left join kept using (id)');
-      await run.knex.raw('revoke select on kept from case_owner');
+      await run.knex.raw(`revoke select on kept from ${rolePrefix}_owner`);
       const error = await refusalOf(run.up(migration), 'not-reproducible');
       expect(error.subject).to.equal('public.m');
       expect(error.reason).to.include('permission denied for table kept');
       expect(await contents()).to.have.length(2);
-      await run.knex.raw('grant select on kept to case_owner');
+      await run.knex.raw(`grant select on kept to ${rolePrefix}_owner`);
       await run.up(migration);
-      await run.knex.raw('revoke select on kept from case_owner');
+      await run.knex.raw(`revoke select on kept from ${rolePrefix}_owner`);
       expect((await refusalOf(run.down(migration), 'restore-failed')).subject).to.equal('public.m');
     });
   });
@@ -213,10 +219,10 @@ describe('materialized views are filled', () => {
         alter database "${name}" set timezone = 'Asia/Tokyo';
         alter database "${name}" set datestyle = 'SQL, DMY';
         alter database "${name}" set intervalstyle = 'iso_8601';
-        alter role case_owner set datestyle = 'German, DMY';
-        alter role case_owner set timezone = 'America/Lima';
-        alter role case_owner set app.tenant = 'of the role';
-        alter role case_owner in database "${name}" set timezone = 'Europe/Paris'`);
+        alter role ${rolePrefix}_owner set datestyle = 'German, DMY';
+        alter role ${rolePrefix}_owner set timezone = 'America/Lima';
+        alter role ${rolePrefix}_owner set app.tenant = 'of the role';
+        alter role ${rolePrefix}_owner in database "${name}" set timezone = 'Europe/Paris'`);
       await asOwner(telling);
       await comesBack();
       expect((await contents())[0]).to.include({
@@ -278,7 +284,7 @@ describe('materialized views are filled', () => {
       await run.knex.raw(`
         create schema tools;
         create function tools.note() returns text language sql as 'select ''of tools''::text';
-        grant usage on schema tools to case_owner;
+        grant usage on schema tools to ${rolePrefix}_owner;
         alter database "${name}" set search_path = tools, public`);
       await open();
       if (server.major < 17) {
@@ -299,55 +305,55 @@ describe('materialized views are filled', () => {
 
     it('refused if those of the session user hide those of the server', async () => {
       await run.knex.raw(`
-        create role case_migrator login superuser;
-        alter role case_migrator set timezone = 'Asia/Tokyo';
-        alter role case_migrator set app.tenant = 'x'`);
+        create role ${rolePrefix}_migrator login superuser;
+        alter role ${rolePrefix}_migrator set timezone = 'Asia/Tokyo';
+        alter role ${rolePrefix}_migrator set app.tenant = 'x'`);
       await asOwner(telling);
       const before = await contents();
-      await open('case_migrator');
+      await open(`${rolePrefix}_migrator`);
       const error = await refusalOf(run.up(migration), 'not-reproducible');
       expect(error.subject).to.equal('public.m');
       expect(error.reason).to.include(
-        'the value of TimeZone, app.tenant for role case_owner cannot be determined',
+        `the value of TimeZone, app.tenant for role ${rolePrefix}_owner cannot be determined`,
       );
-      expect(error.reason).to.include('reset that of role case_migrator');
+      expect(error.reason).to.include(`reset that of role ${rolePrefix}_migrator`);
       await run.knex.raw(
-        `alter role case_owner set app.tenant = 'y'; alter role case_owner set timezone = 'UTC'`,
+        `alter role ${rolePrefix}_owner set app.tenant = 'y'; alter role ${rolePrefix}_owner set timezone = 'UTC'`,
       );
       await run.up(migration);
-      await run.knex.raw('alter role case_owner reset timezone');
+      await run.knex.raw(`alter role ${rolePrefix}_owner reset timezone`);
       expect((await refusalOf(run.down(migration), 'restore-failed')).reason).to.include('TimeZone');
-      await run.knex.raw('alter role case_migrator reset timezone');
-      await open('case_migrator');
+      await run.knex.raw(`alter role ${rolePrefix}_migrator reset timezone`);
+      await open(`${rolePrefix}_migrator`);
       await run.down(migration);
       expect(await contents()).to.deep.equal(before.map((row) => ({ ...row, tenant: 'y' })));
     });
 
     it('which are the initial ones of the session if the owner runs the migration', async () => {
       await run.knex.raw(`
-        grant create on database "${name}" to case_owner;
-        alter table t owner to case_owner;
-        alter role case_owner set timezone = 'Asia/Tokyo'`);
+        grant create on database "${name}" to ${rolePrefix}_owner;
+        alter table t owner to ${rolePrefix}_owner;
+        alter role ${rolePrefix}_owner set timezone = 'Asia/Tokyo'`);
       await asOwner(telling);
-      await open('case_owner');
+      await open(`${rolePrefix}_owner`);
       await comesBack();
     });
   });
 
   it('without the owner’s search path while an event trigger runs as the role that migrates', async () => {
     await run.knex.raw(`
-      create schema evil authorization case_owner;
-      alter role case_owner set search_path = evil, pg_catalog, public;
+      create schema evil authorization ${rolePrefix}_owner;
+      alter role ${rolePrefix}_owner set search_path = evil, pg_catalog, public;
       create table public.heard (who text);
       create function public.hear() returns event_trigger language plpgsql as $$
         begin insert into public.heard values (upper(tg_tag)); end $$`);
     await asOwner(`
       create function evil.upper(text) returns text language plpgsql as $$
-        begin execute 'alter role case_owner superuser'; return 'evil'; end $$;
+        begin execute 'alter role ${rolePrefix}_owner superuser'; return 'evil'; end $$;
       create materialized view public.m as select id from t`);
     await run.knex.raw('create event trigger hearing on ddl_command_end execute function public.hear()');
     await comesBack();
-    expect(await sql(`select rolsuper from pg_roles where rolname = 'case_owner'`)).to.deep.equal([
+    expect(await sql(`select rolsuper from pg_roles where rolname = '${rolePrefix}_owner'`)).to.deep.equal([
       { rolsuper: false },
     ]);
     const heard = await sql(
@@ -457,11 +463,11 @@ describe('materialized views are filled', () => {
     });
 
     it('which are refused with the message of the server', async () => {
-      await run.knex.raw('create table kept (id int); grant select on kept to case_owner');
+      await run.knex.raw(`create table kept (id int); grant select on kept to ${rolePrefix}_owner`);
       await asOwner('create materialized view n as select t.id from t left join kept using (id)');
       const ddl = await inSession(run.knex, (session) => liveDdl(session, ['t']));
       await writeDdl(ddl, folder, false);
-      await run.knex.raw('drop table t cascade; revoke select on kept from case_owner');
+      await run.knex.raw(`drop table t cascade; revoke select on kept from ${rolePrefix}_owner`);
       const [name = ''] = readdirSync(folder);
       const error = await refusalOf(
         inSession(run.knex, (session) => restoreDdl(session, join(folder, name))),

@@ -8,6 +8,7 @@ import { planRestore, restoreArchive } from '../src/restore/restore.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
 import { inSession } from '../src/session/session.ts';
 import { type Runner, refusalOf, runner, said, withEnvironment } from './support/migrate.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
 describe('objects replaced since the drop', () => {
@@ -267,26 +268,26 @@ describe('objects replaced since the drop', () => {
 
     it('logs types, functions, schemas, roles and sequences', async () => {
       await run.knex.raw(`
-        create role case_replaced;
+        create role ${rolePrefix}_replaced;
         create schema app;
         create type mood as enum ('ok', 'not ok');
         create sequence numbers;
         create function app.f() returns int language sql as 'select 1';
         create table app.t (id int default nextval('numbers'), m mood, n int default app.f());
-        alter table app.t owner to case_replaced;
+        alter table app.t owner to ${rolePrefix}_replaced;
         create view kept as select 1 as one`);
       const app = { tables: ['app.t'] };
       await run.up(drop(app));
       await run.knex.raw(`
-        drop schema app cascade; drop type mood; drop sequence numbers; drop role case_replaced;
-        create role case_replaced;
+        drop schema app cascade; drop type mood; drop sequence numbers; drop role ${rolePrefix}_replaced;
+        create role ${rolePrefix}_replaced;
         create schema app;
         create type mood as enum ('ok');
         create sequence numbers;
         create function app.f() returns int language sql as 'select 2'`);
       try {
         expect(await down(app)).to.contain(
-          `${replaced}function app.f(), role case_replaced, schema app, sequence public.numbers, type public.mood\n`,
+          `${replaced}function app.f(), role ${rolePrefix}_replaced, schema app, sequence public.numbers, type public.mood\n`,
         );
         await run.up(drop({ ...app, name: 'n' }));
         await run.knex.raw(`
@@ -295,7 +296,7 @@ describe('objects replaced since the drop', () => {
           alter sequence numbers restart 7`);
         expect(await down({ ...app, name: 'n' })).to.not.contain(replaced);
       } finally {
-        await run.knex.raw('drop owned by case_replaced; drop role case_replaced');
+        await run.knex.raw(`drop owned by ${rolePrefix}_replaced; drop role ${rolePrefix}_replaced`);
       }
     });
   });

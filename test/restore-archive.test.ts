@@ -13,6 +13,7 @@ import { verifyDatabase } from '../src/verify/verify.ts';
 import { type Runner, refusalOf, runner } from './support/migrate.ts';
 import { wholeText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
 describe('restore from the archive', () => {
@@ -332,11 +333,11 @@ describe('restore from the archive', () => {
 
     it('is an LSN only where it may not', async () => {
       await run.knex.raw(`
-        create role case_plain login;
-        grant create on database "${database.name}" to case_plain;
-        grant create on schema public to case_plain;
-        create table plain (); alter table plain owner to case_plain`);
-      const plain = runner(server.url(database.name, 'case_plain'));
+        create role ${rolePrefix}_plain login;
+        grant create on database "${database.name}" to ${rolePrefix}_plain;
+        grant create on schema public to ${rolePrefix}_plain;
+        create table plain (); alter table plain owner to ${rolePrefix}_plain`);
+      const plain = runner(server.url(database.name, `${rolePrefix}_plain`));
       try {
         await plain.up(plainly);
         const [entry] = await inReadOnlySession(plain.knex, readEntries);
@@ -346,19 +347,19 @@ describe('restore from the archive', () => {
       } finally {
         await plain.end();
         await run.knex.raw(
-          'drop schema if exists undrop cascade; reassign owned by case_plain to postgres; drop owned by case_plain; drop role case_plain',
+          `drop schema if exists undrop cascade; reassign owned by ${rolePrefix}_plain to postgres; drop owned by ${rolePrefix}_plain; drop role ${rolePrefix}_plain`,
         );
       }
     });
 
     it('is null where the server does not return it, and the drop continues', async () => {
       await run.knex.raw(`
-        create role case_plain login;
-        grant create on database "${database.name}" to case_plain;
-        grant create on schema public to case_plain;
-        create table plain (); alter table plain owner to case_plain;
+        create role ${rolePrefix}_plain login;
+        grant create on database "${database.name}" to ${rolePrefix}_plain;
+        grant create on schema public to ${rolePrefix}_plain;
+        create table plain (); alter table plain owner to ${rolePrefix}_plain;
         revoke execute on function pg_current_wal_insert_lsn() from public`);
-      const plain = runner(server.url(database.name, 'case_plain'));
+      const plain = runner(server.url(database.name, `${rolePrefix}_plain`));
       try {
         await plain.up(plainly);
         const [entry] = await inReadOnlySession(plain.knex, readEntries);
@@ -366,8 +367,8 @@ describe('restore from the archive', () => {
       } finally {
         await plain.end();
         await run.knex.raw(
-          `drop schema if exists undrop cascade; reassign owned by case_plain to postgres; drop owned by case_plain;
-           drop role case_plain`,
+          `drop schema if exists undrop cascade; reassign owned by ${rolePrefix}_plain to postgres; drop owned by ${rolePrefix}_plain;
+           drop role ${rolePrefix}_plain`,
         );
       }
     });

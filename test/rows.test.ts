@@ -11,6 +11,7 @@ import { restoreDdl } from '../src/script/replay.ts';
 import { inSession } from '../src/session/session.ts';
 import { type Runner, refusalOf, runner } from './support/migrate.ts';
 import { wholeText } from './support/pg-dump.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
 describe('rows', () => {
@@ -30,7 +31,10 @@ describe('rows', () => {
   afterEach(async () => {
     await run.end();
     await server.dropDatabase(database.name);
-    await server.sql('postgres', 'drop role if exists case_owner; drop role if exists case_stranger');
+    await server.sql(
+      'postgres',
+      `drop role if exists ${rolePrefix}_owner; drop role if exists ${rolePrefix}_stranger`,
+    );
   });
 
   const make = (options: Partial<DropOptions> = {}) =>
@@ -45,10 +49,10 @@ describe('rows', () => {
   /** Runs statements as the owner of the database, who is no superuser. */
   const asOwner = async (sql: string): Promise<Runner> => {
     await run.knex.raw(`
-      create role case_owner login;
-      alter database "${database.name}" owner to case_owner;
-      alter schema public owner to case_owner`);
-    const owner = runner(server.url(database.name, 'case_owner'));
+      create role ${rolePrefix}_owner login;
+      alter database "${database.name}" owner to ${rolePrefix}_owner;
+      alter schema public owner to ${rolePrefix}_owner`);
+    const owner = runner(server.url(database.name, `${rolePrefix}_owner`));
     await owner.knex.raw(sql);
     return owner;
   };
@@ -214,7 +218,7 @@ describe('rows', () => {
       it(`into a table whose owner may not lock it: ${rows}`, async () => {
         const owner = await asOwner(`
           create table t (id int);
-          revoke update, delete, truncate on t from case_owner`);
+          revoke update, delete, truncate on t from ${rolePrefix}_owner`);
         const other = await server.client(database.name);
         try {
           await other.query('begin; insert into t values (1), (2)');
@@ -229,7 +233,9 @@ describe('rows', () => {
         } finally {
           await other.end();
           await owner.end();
-          await run.knex.raw('reassign owned by case_owner to postgres; drop owned by case_owner');
+          await run.knex.raw(
+            `reassign owned by ${rolePrefix}_owner to postgres; drop owned by ${rolePrefix}_owner`,
+          );
         }
       });
     }
@@ -256,21 +262,25 @@ describe('rows', () => {
         expect(await owner.rows('select * from t')).to.have.length(0);
       } finally {
         await owner.end();
-        await run.knex.raw('reassign owned by case_owner to postgres; drop owned by case_owner');
+        await run.knex.raw(
+          `reassign owned by ${rolePrefix}_owner to postgres; drop owned by ${rolePrefix}_owner`,
+        );
       }
     });
 
     it('or without SELECT are refused', async () => {
       const owner = await asOwner('create table t (id int); insert into t values (1)');
       try {
-        await run.knex.raw('revoke all on t from case_owner');
+        await run.knex.raw(`revoke all on t from ${rolePrefix}_owner`);
         const error = await refusalOf(owner.up(make()), 'insufficient-privilege');
         expect(error.subject).to.equal('public.t');
         expect(await run.rows('select * from t')).to.have.length(1);
         expect(await run.rows(`select from pg_namespace where nspname = 'undrop'`)).to.have.length(0);
       } finally {
         await owner.end();
-        await run.knex.raw('reassign owned by case_owner to postgres; drop owned by case_owner');
+        await run.knex.raw(
+          `reassign owned by ${rolePrefix}_owner to postgres; drop owned by ${rolePrefix}_owner`,
+        );
       }
     });
   });
@@ -279,14 +289,16 @@ describe('rows', () => {
     const owner = await asOwner('create table t (id int)');
     try {
       await run.knex.raw(`create access method other type table handler heap_tableam_handler;
-        create table odd (id int) using other; alter table odd owner to case_owner;
-        revoke all on t, odd from case_owner`);
+        create table odd (id int) using other; alter table odd owner to ${rolePrefix}_owner;
+        revoke all on t, odd from ${rolePrefix}_owner`);
       const error = await refusalOf(owner.up(make({ tables: ['t', 'odd'], rows: 'refuse' })), 'not-empty');
       expect(error.reason).to.match(/^public.odd: unknown/);
       await owner.up(make({ rows: 'refuse' }));
     } finally {
       await owner.end();
-      await run.knex.raw('reassign owned by case_owner to postgres; drop owned by case_owner');
+      await run.knex.raw(
+        `reassign owned by ${rolePrefix}_owner to postgres; drop owned by ${rolePrefix}_owner`,
+      );
     }
   });
 

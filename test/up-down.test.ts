@@ -4,6 +4,7 @@ import { ensureArchive } from '../src/archive/schema.ts';
 import { planDrop, reversibleDrop } from '../src/index.ts';
 import { inSession } from '../src/session/session.ts';
 import { type Runner, refusalOf, runner, said, withEnvironment } from './support/migrate.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
 describe('up and down', () => {
@@ -263,13 +264,13 @@ describe('up and down', () => {
 
     it('are held from the check to the drop, even if the owner has revoked its own privileges', async () => {
       await run.knex.raw(
-        'revoke all on b from postgres; create role case_owner login; alter table b owner to case_owner',
+        `revoke all on b from postgres; create role ${rolePrefix}_owner login; alter table b owner to ${rolePrefix}_owner`,
       );
-      await run.knex.raw('revoke all on b from case_owner; grant insert on b to postgres');
+      await run.knex.raw(`revoke all on b from ${rolePrefix}_owner; grant insert on b to postgres`);
       await run.knex.raw(
-        `grant create on database "${database.name}" to case_owner; grant create on schema public to case_owner`,
+        `grant create on database "${database.name}" to ${rolePrefix}_owner; grant create on schema public to ${rolePrefix}_owner`,
       );
-      const owner = runner(server.url(database.name, 'case_owner'));
+      const owner = runner(server.url(database.name, `${rolePrefix}_owner`));
       const other = await server.client(database.name);
       try {
         await other.query('begin; insert into b values (1)');
@@ -279,7 +280,7 @@ describe('up and down', () => {
       } finally {
         await other.end();
         await owner.end();
-        await run.knex.raw('drop owned by case_owner; drop role case_owner');
+        await run.knex.raw(`drop owned by ${rolePrefix}_owner; drop role ${rolePrefix}_owner`);
       }
     });
 
@@ -336,14 +337,14 @@ describe('up and down', () => {
 
     it('is refused to a role that does not own the tables', async () => {
       await run.knex.raw(
-        `create role case_stranger login; grant create on database "${database.name}" to case_stranger`,
+        `create role ${rolePrefix}_stranger login; grant create on database "${database.name}" to ${rolePrefix}_stranger`,
       );
-      const stranger = runner(server.url(database.name, 'case_stranger'));
+      const stranger = runner(server.url(database.name, `${rolePrefix}_stranger`));
       try {
         await refusalOf(stranger.up(both), 'insufficient-privilege');
       } finally {
         await stranger.end();
-        await run.knex.raw('drop owned by case_stranger; drop role case_stranger');
+        await run.knex.raw(`drop owned by ${rolePrefix}_stranger; drop role ${rolePrefix}_stranger`);
       }
     });
   });
@@ -358,12 +359,12 @@ describe('up and down', () => {
 
     it('is refused if objects that the tables depend on do not exist, all in one error', async () => {
       await run.knex.raw(
-        `create type mood as enum ('ok'); create role case_gone; alter table b add m mood; alter table b owner to case_gone`,
+        `create type mood as enum ('ok'); create role ${rolePrefix}_gone; alter table b add m mood; alter table b owner to ${rolePrefix}_gone`,
       );
       await run.up(both);
-      await run.knex.raw('drop table kept; drop type mood; drop role case_gone');
+      await run.knex.raw(`drop table kept; drop type mood; drop role ${rolePrefix}_gone`);
       const error = await refusalOf(run.down(both), 'prerequisite-gone');
-      for (const name of ['kept', 'mood', 'case_gone']) expect(error.reason).to.contain(name);
+      for (const name of ['kept', 'mood', `${rolePrefix}_gone`]) expect(error.reason).to.contain(name);
     });
 
     it('is refused if a referenced key was dropped', async () => {
@@ -476,11 +477,11 @@ describe('up and down', () => {
 
     it('is refused to a role that may not set it, unless it is turned off', async () => {
       await run.knex.raw(`
-        create role case_plain login;
-        grant create on database "${database.name}" to case_plain;
-        grant create on schema public to case_plain;
-        alter table b owner to case_plain`);
-      const plain = runner(server.url(database.name, 'case_plain'));
+        create role ${rolePrefix}_plain login;
+        grant create on database "${database.name}" to ${rolePrefix}_plain;
+        grant create on schema public to ${rolePrefix}_plain;
+        alter table b owner to ${rolePrefix}_plain`);
+      const plain = runner(server.url(database.name, `${rolePrefix}_plain`));
       try {
         const error = await refusalOf(plain.up(commenting), 'insufficient-privilege');
         expect(error.next).to.contain('UNDROP_SCHEMA_COMMENT=off');
@@ -491,7 +492,7 @@ describe('up and down', () => {
       } finally {
         await plain.end();
         await run.knex.raw(
-          'drop schema if exists undrop cascade; drop owned by case_plain; drop role case_plain',
+          `drop schema if exists undrop cascade; drop owned by ${rolePrefix}_plain; drop role ${rolePrefix}_plain`,
         );
       }
     });

@@ -6,6 +6,7 @@ import { quietly } from '../src/text/log.ts';
 import { type Verification, verifyDatabase } from '../src/verify/verify.ts';
 import { inCase } from './support/case-folders.ts';
 import { type Runner, withEnvironment } from './support/migrate.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { type TestServer, testServer } from './support/server.ts';
 import { type Change, changes, changesOfKept, type Outcome, schema } from './support/single-changes.ts';
 
@@ -145,10 +146,10 @@ describe('verify of what a drop has moved', () => {
 
   it('does not report a role that owned dropped tables only', async () => {
     const tables = `
-      create role case_former;
+      create role ${rolePrefix}_former;
       create table a (id int);
       create table b (id int);
-      alter table a owner to case_former`;
+      alter table a owner to ${rolePrefix}_former`;
     await inCase(server, tables, async (run) => {
       await recordFacts(run.knex, 'a test');
       await quiet(() => run.up(drop('m', 'a')));

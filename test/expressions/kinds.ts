@@ -1,3 +1,4 @@
+import { rolePrefix } from '../support/role-prefix.ts';
 import type { Family } from './families.ts';
 
 /** Objects of one kind whose text names no operator, and queries that show which operators they use. */
@@ -132,7 +133,7 @@ export function kindsOf(family: Family): Kind[] {
       tables: ['p', 'p_other'],
       before: [
         ...tables('p'),
-        'grant all on p, p_other to case_reader',
+        `grant all on p, p_other to ${rolePrefix}_reader`,
         'alter table p enable row level security',
         'create policy p_insert on p for insert with check (true)',
         'create policy p_update on p for update using (true)',
@@ -146,7 +147,7 @@ export function kindsOf(family: Family): Kind[] {
         `create policy p_check on p as restrictive for insert with check (x is not distinct from ${a}::${type})`,
       ],
       shows: [
-        'set role case_reader',
+        `set role ${rolePrefix}_reader`,
         'select id from p order by 1',
         ...inserts('p'),
         'update p set id = id + 100',
@@ -159,14 +160,19 @@ export function kindsOf(family: Family): Kind[] {
       tables: ['ps_other'],
       before: [
         ...tables('ps'),
-        'grant all on ps, ps_other to case_reader',
+        `grant all on ps, ps_other to ${rolePrefix}_reader`,
         'alter table ps enable row level security',
       ],
       makes: [
         'create policy ps_in on ps using (x in (select z.x from ps_other z))',
         'create policy ps_join on ps as restrictive using (exists (select from ps_other z join (select ps.x as x) y using (x)))',
       ],
-      shows: ['set role case_reader', 'select id from ps order by 1', ...inserts('ps'), 'reset role'],
+      shows: [
+        `set role ${rolePrefix}_reader`,
+        'select id from ps order by 1',
+        ...inserts('ps'),
+        'reset role',
+      ],
     },
     {
       name: 'check',

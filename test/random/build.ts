@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { rolePrefix } from '../support/role-prefix.ts';
 import { draw, drawSteps } from './draw.ts';
 import { history } from './history.ts';
 import { ownColumnTypes, ownMakers, ownTypes } from './own-types.ts';
@@ -34,7 +35,7 @@ const weights: Readonly<Record<string, number>> = {
   setSchema: 1,
 };
 
-export const roles = 'create role case_a nologin; create role case_b nologin; grant case_b to postgres';
+export const roles = `create role ${rolePrefix}_a nologin; create role ${rolePrefix}_b nologin; grant ${rolePrefix}_b to postgres`;
 
 export interface Built {
   /** The statements that the server accepted; each text is one or several statements. */

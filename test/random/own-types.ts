@@ -1,4 +1,5 @@
 import { families } from '../expressions/families.ts';
+import { rolePrefix } from '../support/role-prefix.ts';
 import { type Draw, quote } from './draw.ts';
 import { type Maker, qualified } from './relations.ts';
 import type { Column, State, Type } from './state.ts';
@@ -117,7 +118,7 @@ export const ownMakers = {
         `create unique index ${word} on ${table} (${column.name}) where ${condition()}`,
         `create statistics ${qualified(state, draw, name('os'))} on (${condition()}), ${column.name} from ${table}`,
         `create policy ${word} on ${table} using (${condition()}); alter table ${table} enable row level security`,
-        `create policy ${word} on ${table} as restrictive using (${within}); grant select on ${table} to case_a`,
+        `create policy ${word} on ${table} as restrictive using (${within}); grant select on ${table} to ${rolePrefix}_a`,
         `create rule ${word} as on update to ${table} where ${condition('new.')} do also notify changed`,
         call
           ? `create trigger ${word} before update on ${table} for each row when (old.${column.name} is distinct from new.${column.name}) execute function ${call}()`

@@ -1,3 +1,4 @@
+import { rolePrefix } from '../support/role-prefix.ts';
 import { literal, quote } from './draw.ts';
 import { condition, type Maker, qualified } from './relations.ts';
 
@@ -214,12 +215,12 @@ export const parts = {
     const test = draw.word(
       condition(draw, column),
       `exists (select from ${other.sql})`,
-      `current_user = 'case_a'`,
+      `current_user = '${rolePrefix}_a'`,
     );
     const as = draw.word('', 'as restrictive ');
     const what = draw.word('for all', 'for select', 'for update', 'for delete');
     return {
-      sql: `create policy ${policy} on ${table.sql} ${as}${what} to ${draw.word('public', 'case_a', 'case_a, case_b')} using (${test})`,
+      sql: `create policy ${policy} on ${table.sql} ${as}${what} to ${draw.word('public', `${rolePrefix}_a`, `${rolePrefix}_a, ${rolePrefix}_b`)} using (${test})`,
       after: (now) => now.commentable.push(`policy ${policy} on ${table.sql}`),
     };
   },
@@ -260,9 +261,9 @@ export const parts = {
     if (on === undefined || privileges === undefined) return undefined;
     return {
       sql: draw.word(
-        `grant ${privileges} on ${on.target} to ${draw.word('public', 'case_a', 'case_b')}`,
-        `grant ${privileges} on ${on.target} to case_a with grant option`,
-        `set role case_a; grant ${privileges} on ${on.target} to case_b; reset role`,
+        `grant ${privileges} on ${on.target} to ${draw.word('public', `${rolePrefix}_a`, `${rolePrefix}_b`)}`,
+        `grant ${privileges} on ${on.target} to ${rolePrefix}_a with grant option`,
+        `set role ${rolePrefix}_a; grant ${privileges} on ${on.target} to ${rolePrefix}_b; reset role`,
         `revoke ${privileges} on ${on.target} from postgres`,
       ),
     };
@@ -278,7 +279,7 @@ export const parts = {
       'usage on types',
     );
     return {
-      sql: `alter default privileges${where} ${draw.once(4) ? `revoke ${what} from` : `grant ${what} to`} ${draw.word('case_a', 'case_b', 'public')}`,
+      sql: `alter default privileges${where} ${draw.once(4) ? `revoke ${what} from` : `grant ${what} to`} ${draw.word(`${rolePrefix}_a`, `${rolePrefix}_b`, 'public')}`,
     };
   },
 
@@ -286,7 +287,7 @@ export const parts = {
     const on = draw.of([...state.tables, ...state.views, ...state.materialized]);
     return on === undefined
       ? undefined
-      : { sql: `alter table ${on.sql} owner to ${draw.word('case_a', 'case_b')}` };
+      : { sql: `alter table ${on.sql} owner to ${draw.word(`${rolePrefix}_a`, `${rolePrefix}_b`)}` };
   },
 
   type: (state, draw, name) => {

@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { rolePrefix } from '../support/role-prefix.ts';
 import type { Trial } from './trial.ts';
 
 /**
@@ -35,7 +36,10 @@ export async function shrink(
 export function writeCase(name: string, { statements, tables, options }: Trial, roles: string): string {
   const folder = join(import.meta.dirname, '../cases', name);
   mkdirSync(folder, { recursive: true });
-  const schema = [...roles.split('; '), ...statements].map((statement) => `${statement};\n`).join('');
+  const schema = [...roles.split('; '), ...statements]
+    .map((statement) => `${statement};\n`)
+    .join('')
+    .replaceAll(rolePrefix, 'case');
   writeFileSync(join(folder, 'schema.sql'), schema);
   writeFileSync(join(folder, 'case.json'), `${JSON.stringify({ tables, options }, undefined, 2)}\n`);
   return folder;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type ErrorCode, sqlState } from '../../src/errors.ts';
 import type { DropOptions } from '../../src/options/options.ts';
 import { type Runner, runner } from './migrate.ts';
+import { rolePrefix } from './role-prefix.ts';
 import type { TestDatabase, TestServer } from './server.ts';
 import { skip } from './skip.ts';
 
@@ -60,7 +61,7 @@ export function readCases(): Case[] {
     .sort()
     .map((name) => ({
       name,
-      schema: readFileSync(join(folder, name, 'schema.sql'), 'utf8'),
+      schema: readFileSync(join(folder, name, 'schema.sql'), 'utf8').replaceAll(/\bcase_/g, `${rolePrefix}_`),
       ...JSON.parse(readFileSync(join(folder, name, 'case.json'), 'utf8')),
     }));
 }
@@ -91,16 +92,12 @@ export function needs(test: Mocha.Context, server: TestServer, from = 0): void {
   if (server.major < from) skip(test, `needs PostgreSQL ${from}`);
 }
 
-/**
- * Does work on a new database with this schema. Roles belong to the whole server, so the roles of a schema are named
- * case_…, and no other case runs on the server while they exist.
- */
+/** Does work on a new database with this schema. Roles belong to the whole server; those of this run are dropped too. */
 export async function inCase(
   server: TestServer,
   schema: string,
   work: (run: Runner, database: TestDatabase) => Promise<void>,
 ): Promise<void> {
-  const free = server.embedded || !schema.includes('case_') ? undefined : await lockRoles(server);
   const database = await server.createDatabase();
   const run = runner(database.url);
   try {
@@ -109,18 +106,12 @@ export async function inCase(
   } finally {
     await run.end();
     await server.dropDatabase(database.name);
-    await free?.();
+    if (!server.embedded && schema.includes(rolePrefix)) await server.sql('postgres', dropRoles);
   }
 }
 
-/** Acquires the lock for the roles. Returns a function that drops the roles and releases the lock. */
-async function lockRoles(server: TestServer): Promise<() => Promise<void>> {
-  const client = await server.client('postgres');
-  await client.query(`select pg_advisory_lock(hashtext('case roles'))`);
-  const dropRoles = `do $$ declare r name; begin
-    for r in select rolname from pg_roles where rolname like 'case\\_%' loop execute format('drop role %I', r); end loop;
-  end $$`;
-  return async () => {
-    await client.query(dropRoles).finally(() => client.end());
-  };
-}
+const dropRoles = `do $$ declare r name; begin
+  for r in select rolname from pg_roles where starts_with(rolname, '${rolePrefix}_') loop
+    execute format('drop role %I', r);
+  end loop;
+end $$`;

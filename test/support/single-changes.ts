@@ -1,8 +1,9 @@
+import { rolePrefix } from './role-prefix.ts';
 // `old`, `old_part` and what belongs to them are dropped before the record and restored after it. Everything else exists at
 // the time of the record.
 export const schema = `
-  create role case_owner; create role case_reader; create role case_other login; create role case_member;
-  grant case_reader to case_member;
+  create role ${rolePrefix}_owner; create role ${rolePrefix}_reader; create role ${rolePrefix}_other login; create role ${rolePrefix}_member;
+  grant ${rolePrefix}_reader to ${rolePrefix}_member;
   create schema app;
   create type app.mood as enum ('sad', 'happy');
   create domain app.email as text check (value like '%@%');
@@ -13,7 +14,7 @@ export const schema = `
   create procedure app.work() language sql as 'select 1';
   create foreign data wrapper app_wrapper;
   create server app_server foreign data wrapper app_wrapper;
-  create user mapping for case_owner server app_server options (password 'secret');
+  create user mapping for ${rolePrefix}_owner server app_server options (password 'secret');
   create publication app_pub;
   create view app.nothing as select 1 as one;
   ${['kept', 'old'].map(table).join('\n')}
@@ -36,7 +37,7 @@ function table(name: string): string {
     create rule nothing as on delete to app.${name}_ref do also select 1;
     create policy own on app.${name} using (id > 0);
     alter table app.${name} enable row level security;
-    grant select on app.${name} to case_reader;
+    grant select on app.${name} to ${rolePrefix}_reader;
     comment on table app.${name} is 'The table.';
     alter publication app_pub add table app.${name}_ref;`;
 }
@@ -56,11 +57,11 @@ export interface Change {
 
 /** Changes of a table `T` that exists, in the record or only in the archive. */
 const ofTables = `
-  owner | table app.T | alter table app.T owner to case_owner
+  owner | table app.T | alter table app.T owner to ${rolePrefix}_owner
   grant to public | table app.T | grant select on app.T to public
-  grant to a role | table app.T | grant insert on app.T to case_other
-  revoked grant | table app.T | revoke select on app.T from case_reader
-  grant on a column | table column app.T.name | grant update (name) on app.T to case_other
+  grant to a role | table app.T | grant insert on app.T to ${rolePrefix}_other
+  revoked grant | table app.T | revoke select on app.T from ${rolePrefix}_reader
+  grant on a column | table column app.T.name | grant update (name) on app.T to ${rolePrefix}_other
   row-level security off | table app.T | alter table app.T disable row level security
   row-level security forced | table app.T | alter table app.T force row level security
   disabled trigger | trigger note on app.T | alter table app.T disable trigger note
@@ -120,7 +121,7 @@ const failing = `
   new attribute of a type | composite type column app.pair.c | alter type app.pair add attribute c int
   new constraint of a domain | short on app.email | alter domain app.email add constraint short check (length(value) < 99)
   lost constraint of a domain | email_check on app.email | alter domain app.email drop constraint email_check
-  owner of a schema | schema app | alter schema app owner to case_owner
+  owner of a schema | schema app | alter schema app owner to ${rolePrefix}_owner
   grant on a schema | schema app | grant usage on schema app to public
   comment on a schema | comment on schema app | comment on schema app is 'New.'
   renamed schema | schema app | alter schema app rename to other
@@ -130,21 +131,21 @@ const failing = `
   options of a server | server app_server | alter server app_server options (add host 'other')
   emptied materialized view | materialized view app.counts | refresh materialized view app.counts with no data
   partition attached | table app.kept_part_2 | alter table app.kept_part detach partition app.kept_part_2
-  owner of the database | database | do $do$ begin execute format('alter database %I owner to case_owner', current_database()); end $do$
+  owner of the database | database | do $do$ begin execute format('alter database %I owner to ${rolePrefix}_owner', current_database()); end $do$
   grant on the database | database | do $do$ begin execute format('grant create on database %I to public', current_database()); end $do$
   connection limit of the database | database | do $do$ begin execute format('alter database %I connection limit 7', current_database()); end $do$
   setting of the database | settings of the database | do $do$ begin execute format('alter database %I set search_path = app', current_database()); end $do$
-  setting of a role | settings of role case_reader | alter role case_reader set search_path = app
+  setting of a role | settings of role ${rolePrefix}_reader | alter role ${rolePrefix}_reader set search_path = app
   setting of all roles | settings of all roles | alter role all set work_mem = '5MB'
-  attribute of a role | role case_reader | alter role case_reader login
-  bypassrls of a member | role case_member | alter role case_member bypassrls
-  new superuser | superusers | alter role case_other superuser
-  new member of a role | role case_reader | grant case_reader to case_other
-  lost member of a role | role case_reader | revoke case_reader from case_member
-  member of a member | role case_member | grant case_member to case_other
-  member of pg_read_all_data | role pg_read_all_data | grant pg_read_all_data to case_other
-  new user mapping | user mappings of server app_server | create user mapping for case_reader server app_server
-  lost user mapping | user mappings of server app_server | drop user mapping for case_owner server app_server
+  attribute of a role | role ${rolePrefix}_reader | alter role ${rolePrefix}_reader login
+  bypassrls of a member | role ${rolePrefix}_member | alter role ${rolePrefix}_member bypassrls
+  new superuser | superusers | alter role ${rolePrefix}_other superuser
+  new member of a role | role ${rolePrefix}_reader | grant ${rolePrefix}_reader to ${rolePrefix}_other
+  lost member of a role | role ${rolePrefix}_reader | revoke ${rolePrefix}_reader from ${rolePrefix}_member
+  member of a member | role ${rolePrefix}_member | grant ${rolePrefix}_member to ${rolePrefix}_other
+  member of pg_read_all_data | role pg_read_all_data | grant pg_read_all_data to ${rolePrefix}_other
+  new user mapping | user mappings of server app_server | create user mapping for ${rolePrefix}_reader server app_server
+  lost user mapping | user mappings of server app_server | drop user mapping for ${rolePrefix}_owner server app_server
   new subscription | subscriptions | create subscription app_sub connection 'host=nowhere' publication p with (connect = false, slot_name = none)`;
 
 const named = `
@@ -156,12 +157,12 @@ const named = `
 
 /** The name is an item of the list `not looked at`. */
 const unseen = `
-  options of a user mapping | options of user mappings | alter user mapping for case_owner server app_server options (set password 'new')
+  options of a user mapping | options of user mappings | alter user mapping for ${rolePrefix}_owner server app_server options (set password 'new')
   number of large objects | large objects | select lo_create(4712)
   lost large object | large objects | select lo_unlink(4711)
   rows | rows | insert into app.old (size) values (1)
   state of a sequence | states of sequences | select nextval('app.old_id_seq')
-  password of a role | passwords | alter role case_reader password 'new'
+  password of a role | passwords | alter role ${rolePrefix}_reader password 'new'
   temporary table | temporary objects | create temporary table passing (id int)`;
 
 function parse(lines: string, outcome: Outcome, table?: string): Change[] {

@@ -1,0 +1,100 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { isUndropError } from '../src/errors.ts';
+import { lockFolder } from '../src/knex/embedded-lock.ts';
+import { skip } from './support/skip.ts';
+
+describe('the lock of an embedded database', () => {
+  let folder: string;
+  let file: string;
+  const children: ChildProcess[] = [];
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'undrop-lock-'));
+    file = join(folder, 'lock');
+  });
+
+  afterEach(() => {
+    for (const child of children.splice(0)) child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** Starts a process that locks the folder, and keeps the lock until it is killed. */
+  async function holder(): Promise<ChildProcess> {
+    const module = JSON.stringify(new URL('../src/knex/embedded-lock.ts', import.meta.url).href);
+    const code = `const { lockFolder } = await import(${module});
+      lockFolder(${JSON.stringify(folder)}); process.stdout.write('locked'); setInterval(() => {}, 1e6);`;
+    const args = ['--import', 'tsx', '--input-type=module', '--eval', code];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    children.push(child);
+    await once(child.stdout as NodeJS.ReadableStream, 'data');
+    return child;
+  }
+
+  function refusal(): { subject: string; message: string; next: string } {
+    try {
+      lockFolder(folder);
+    } catch (error) {
+      if (isUndropError(error) && error.code === 'in-use') return error;
+      throw error;
+    }
+    throw new Error('The folder was locked twice.');
+  }
+
+  it('of a running process is respected, and that of a killed process is replaced', async () => {
+    const child = await holder();
+    const { subject, message, next } = refusal();
+    expect(subject).to.equal(folder);
+    expect(message).to.include(`in use by process ${child.pid}.`);
+    expect(next).to.include(file);
+    expect(readFileSync(file, 'utf8')).to.match(new RegExp(`^${child.pid} (\\d+|unknown)\\n$`));
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+    const release = lockFolder(folder);
+    expect(readFileSync(file, 'utf8')).to.match(new RegExp(`^${process.pid} (\\d+|unknown)\\n$`));
+    release();
+    expect(readdirSync(folder)).to.deep.equal([]);
+  });
+
+  it('of a process of another user is respected', function () {
+    if (!existsSync('/proc/1/stat')) skip(this, 'the system has no /proc');
+    // Process 1 exists always; a signal to it may be refused with EPERM, and root may send it.
+    const start = readFileSync('/proc/1/stat', 'utf8').split(') ')[1]?.split(' ')[19];
+    writeFileSync(file, `1 ${start}\n`);
+    expect(refusal().message).to.include('in use by process 1.');
+  });
+
+  it('of a process whose ID was given to another one is replaced', async () => {
+    const child = await holder();
+    writeFileSync(file, `${child.pid} 1\n`);
+    lockFolder(folder)();
+    expect(existsSync(file)).to.equal(false);
+  });
+
+  it('of an earlier process with the same ID, and one without an ID, are replaced', () => {
+    for (const text of [`${process.pid} 1\n`, '', 'x 1\n', '-1 1\n', '0 1\n']) {
+      writeFileSync(file, text);
+      lockFolder(folder)();
+      expect(readdirSync(folder), text).to.deep.equal([]);
+    }
+  });
+
+  it('is released once, and never that of another process', () => {
+    const release = lockFolder(folder);
+    writeFileSync(file, '1 2\n');
+    release();
+    release();
+    expect(readFileSync(file, 'utf8')).to.equal('1 2\n');
+  });
+
+  it('is created with its folder, which only the owner can read', () => {
+    const inner = join(folder, 'a', 'b');
+    lockFolder(inner)();
+    expect(existsSync(inner)).to.equal(true);
+  });
+});

@@ -1,0 +1,96 @@
+import { expect } from 'chai';
+import type { Decision } from '../src/audit/decisions.ts';
+import type { Rule, RuleName } from '../src/audit/ghost-rules.ts';
+import { judge } from '../src/audit/verdict.ts';
+
+const holding: Readonly<Record<RuleName, boolean | null>> = {
+  empty: true,
+  unreferenced: true,
+  'not-in-code': true,
+  'vanished-name': false,
+  superseded: false,
+  'not-written': true,
+};
+
+const rules = (changed: Partial<typeof holding> = {}): Rule[] =>
+  Object.entries({ ...holding, ...changed }).map(([rule, holds]) => ({
+    rule: rule as RuleName,
+    holds,
+    found: `found of ${rule}`,
+  }));
+
+const decision = (what: Decision['decision']): Decision => ({
+  decision: what,
+  reason: 'because',
+  by: 'Ann',
+  when: '2026-01-02',
+});
+
+const obsolete = { 'vanished-name': true } as const;
+
+describe('the verdict on a table', () => {
+  const expectVerdict = (
+    found: ReturnType<typeof judge>,
+    verdict: ReturnType<typeof judge>['verdict'],
+    why: string,
+  ) => expect(found).to.deep.equal({ verdict, why });
+
+  for (const rule of ['empty', 'unreferenced', 'not-in-code'] as const) {
+    it(`is keep if the rule ${rule} fails, whatever else is known`, () => {
+      const found = judge(rules({ ...obsolete, [rule]: false }), decision('drop'), null, true);
+      expectVerdict(found, 'keep', `found of ${rule}`);
+    });
+  }
+
+  it('is keep if it is unknown whether the table is empty, but not if it is unknown whether code names it', () => {
+    expectVerdict(
+      judge(rules({ ...obsolete, empty: null }), undefined, null, true),
+      'keep',
+      'found of empty',
+    );
+    const unread = judge(rules({ ...obsolete, 'not-in-code': null }), undefined, null, true);
+    expectVerdict(unread, 'candidate', 'found of vanished-name');
+  });
+
+  it('is keep with all reasons, for a table of an extension too', () => {
+    const found = judge(rules({ empty: false, unreferenced: false }), undefined, 'postgis', true);
+    expectVerdict(found, 'keep', 'found of empty; found of unreferenced; it belongs to extension postgis');
+  });
+
+  it('follows a decision', () => {
+    const decided = (what: Decision['decision']) => judge(rules(obsolete), decision(what), null, false);
+    expectVerdict(decided('keep'), 'keep', 'because (Ann, 2026-01-02)');
+    expectVerdict(decided('drop'), 'candidate', 'because (Ann, 2026-01-02)');
+    const anonymous = judge(rules(), { ...decision('keep'), by: null, when: null }, null, true);
+    expectVerdict(anonymous, 'keep', 'because');
+    expectVerdict(
+      judge(rules(), { ...decision('keep'), by: null }, null, true),
+      'keep',
+      'because (2026-01-02)',
+    );
+  });
+
+  it('is ask without further evidence', () => {
+    expectVerdict(
+      judge(rules(), undefined, null, true),
+      'ask',
+      'empty and unreferenced; no further evidence',
+    );
+    expectVerdict(judge([], undefined, null, true), 'ask', 'empty and unreferenced; no further evidence');
+  });
+
+  it('is candidate with all signs that the table is obsolete', () => {
+    const found = judge(rules({ ...obsolete, superseded: true, 'not-written': null }), undefined, null, true);
+    expectVerdict(found, 'candidate', 'found of vanished-name; found of superseded');
+  });
+
+  it('is ask if rows were written to the table', () => {
+    const found = judge(rules({ superseded: true, 'not-written': false }), undefined, null, true);
+    expectVerdict(found, 'ask', 'found of superseded; but found of not-written');
+  });
+
+  it('is ask if some of the code could not be read', () => {
+    const found = judge(rules(obsolete), undefined, null, false);
+    expectVerdict(found, 'ask', 'found of vanished-name; but not all code could be read');
+  });
+});
