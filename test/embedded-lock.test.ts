@@ -1,6 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -35,7 +43,7 @@ describe('the lock of an embedded database', () => {
     return child;
   }
 
-  function refusal(): { subject: string; message: string; next: string } {
+  function refusal(): { subject: string; message: string; reason: string; next: string } {
     try {
       lockFolder(folder);
     } catch (error) {
@@ -77,11 +85,60 @@ describe('the lock of an embedded database', () => {
   });
 
   it('of an earlier process with the same ID, and one without an ID, are replaced', () => {
-    for (const text of [`${process.pid} 1\n`, '', 'x 1\n', '-1 1\n', '0 1\n']) {
+    lockFolder(folder);
+    const own = readFileSync(file, 'utf8');
+    for (const text of [
+      own,
+      `${process.pid} 1\n`,
+      '',
+      'x 1\n',
+      '-1 1\n',
+      '0 1\n',
+      '0 unknown\n',
+      'x unknown\n',
+    ]) {
       writeFileSync(file, text);
       lockFolder(folder)();
       expect(readdirSync(folder), text).to.deep.equal([]);
     }
+  });
+
+  it('of a process that may not be signalled is respected', () => {
+    const { kill } = process;
+    const fails = (code: string) => () => {
+      throw Object.assign(new Error(code), { code });
+    };
+    writeFileSync(file, '4194304 1\n');
+    try {
+      process.kill = fails('EPERM');
+      expect(refusal().reason).to.include('Only one process at a time');
+      process.kill = fails('ESRCH');
+      lockFolder(folder)();
+    } finally {
+      process.kill = kill;
+    }
+  });
+
+  it('is released at the end of the process, also where its file is gone', async () => {
+    const module = JSON.stringify(new URL('../src/knex/embedded-lock.ts', import.meta.url).href);
+    const code = `const { lockFolder } = await import(${module}); lockFolder(${JSON.stringify(folder)});`;
+    const args = ['--import', 'tsx', '--input-type=module', '--eval', code];
+    const [status] = await once(spawn(process.execPath, args, { stdio: 'inherit' }), 'exit');
+    expect([status, ...readdirSync(folder)]).to.deep.equal([0]);
+    const listeners = process.listenerCount('exit');
+    const release = lockFolder(folder);
+    expect(process.listenerCount('exit')).to.equal(listeners + 1);
+    rmSync(file);
+    release();
+    expect(process.listenerCount('exit')).to.equal(listeners);
+  });
+
+  it('fails with the error of the system if the folder cannot be used', () => {
+    mkdirSync(file);
+    expect(() => lockFolder(folder)).to.throw(/EISDIR/);
+    rmSync(file, { recursive: true });
+    mkdirSync(`${file}.${process.pid}`);
+    expect(() => lockFolder(folder)).to.throw(/EISDIR/);
   });
 
   it('is released once, and never that of another process', () => {

@@ -82,6 +82,8 @@ describe('the verdict on a table', () => {
   it('is candidate with all signs that the table is obsolete', () => {
     const found = judge(rules({ ...obsolete, superseded: true, 'not-written': null }), undefined, null, true);
     expectVerdict(found, 'candidate', 'found of vanished-name; found of superseded');
+    const one = rules(obsolete).filter(({ rule }) => rule === 'vanished-name');
+    expectVerdict(judge(one, undefined, null, true), 'candidate', 'found of vanished-name');
   });
 
   it('is ask if rows were written to the table', () => {

@@ -1,0 +1,56 @@
+/** Code that decides, and the tests that must notice any change of it. */
+export interface Part {
+  readonly mutate: readonly string[];
+  readonly tests: readonly string[];
+}
+
+export const parts: Readonly<Record<string, Part>> = {
+  verdict: { mutate: ['src/audit/verdict.ts'], tests: ['test/verdict.test.ts'] },
+  'embedded-lock': { mutate: ['src/knex/embedded-lock.ts'], tests: ['test/embedded-lock.test.ts'] },
+  compare: { mutate: ['src/capture/compare.ts'], tests: ['test/compare.test.ts'] },
+  seal: { mutate: ['src/archive/seal.ts'], tests: ['test/compare.test.ts', 'test/archive.test.ts'] },
+  secrets: {
+    mutate: ['src/knex/settings.ts', 'src/knex/settings-of-option.ts', 'src/knex/tls.ts'],
+    tests: ['test/connection.test.ts'],
+  },
+  'sequence-states': {
+    mutate: ['src/catalog/facts/sequence-facts.ts', 'src/catalog/sequence-states.ts'],
+    tests: ['test/sequence-states.test.ts'],
+  },
+  'kept-rows': {
+    mutate: ['src/archive/kept-rows.ts'],
+    tests: ['test/rows.test.ts', 'test/standing-facts.test.ts', 'test/archive.test.ts'],
+  },
+  proof: {
+    mutate: ['src/backup/proof/*.ts', 'src/backup/restore/compare-manifest.ts'],
+    tests: ['test/backup-proof.test.ts', 'test/backup-take.test.ts'],
+  },
+  preconditions: {
+    mutate: ['src/up/preconditions.ts'],
+    tests: ['test/up-down.test.ts', 'test/rows.test.ts'],
+  },
+  closure: {
+    mutate: ['src/catalog/closure.ts'],
+    tests: ['test/up-down.test.ts', 'test/sequence-states.test.ts', 'test/cases.test.ts'],
+  },
+  locks: {
+    mutate: ['src/locks/*.ts'],
+    tests: ['test/locks.test.ts', 'test/changes.test.ts', 'test/deferred.test.ts'],
+  },
+  facts: {
+    mutate: [
+      'src/catalog/facts/facts.ts',
+      'src/catalog/facts/row-hashes.ts',
+      'src/catalog/facts/resolved.ts',
+    ],
+    tests: ['test/standing-facts.test.ts', 'test/operators.test.ts', 'test/cases.test.ts'],
+  },
+  verify: {
+    mutate: ['src/verify/compare-record.ts', 'src/verify/compare-archive.ts', 'src/verify/expected-facts.ts'],
+    tests: ['test/record.test.ts', 'test/verify-changes.test.ts'],
+  },
+  gate: {
+    mutate: ['src/backup/backup-gate.ts', 'src/backup/damage.ts'],
+    tests: ['test/backup-gate.test.ts', 'test/backup-proof.test.ts'],
+  },
+};
