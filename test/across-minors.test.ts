@@ -51,8 +51,7 @@ interface Trial {
 }
 type Step = (run: Runner, database: TestDatabase, context: Mocha.Context) => Promise<unknown>;
 
-describe('minor releases', function () {
-  this.timeout(60_000);
+describe('minor releases', () => {
   let server: TestServer;
   let folder = '';
   let minors: readonly string[];

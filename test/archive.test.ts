@@ -254,7 +254,6 @@ begin
       ],
     ] as const) {
       it(`is restored without the archive by ${how}`, async function () {
-        this.timeout(60_000);
         if (how === 'psql' && !existsSync(psql)) {
           skip(this, `there is no ${psql}`);
         }

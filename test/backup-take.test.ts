@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -249,12 +258,16 @@ describe('a backup by the real pg_dump', () => {
     });
 
     it('reports a session that requested a lock between its own lock and that of pg_dump', async () => {
-      const body = `touch '${folder}/begun'; sleep 1; exec '${native.path}' "$@"`;
+      const wait = `while [ ! -e '${folder}/go' ]; do sleep 0.05; done`;
+      const body = `touch '${folder}/begun'; ${wait}; exec '${native.path}' "$@"`;
       const work = take({ lockWaitTimeout: '500ms' }, { pgDump: fakePgDump(folder, body, native.version) });
       const failed = refused(work, 'lock-timeout');
       while (!existsSync(join(folder, 'begun'))) await sleep(20);
       const other = await server.client(database);
       const locked = other.query('begin; lock table parent');
+      const waits = `select from pg_locks where not granted and relation = 'parent'::regclass`;
+      while ((await sql(waits)).length === 0) await sleep(20);
+      writeFileSync(join(folder, 'go'), '');
       const error = await failed;
       await locked.catch(() => undefined);
       await other.end();

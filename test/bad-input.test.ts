@@ -54,8 +54,7 @@ function expectOneMessage(ran: Ran, { status, code, says }: Words): void {
   expect(ran.text).not.to.include(secret);
 }
 
-describe('bad input', function () {
-  this.timeout(180_000);
+describe('bad input', () => {
   let project: Project;
   let server: TestServer;
   let seeded: TestDatabase;

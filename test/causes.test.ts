@@ -8,8 +8,7 @@ import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
-describe('the cause of an error', function () {
-  this.timeout(60_000);
+describe('the cause of an error', () => {
   let server: TestServer;
   let database: TestDatabase;
   let run: Runner;

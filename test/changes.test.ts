@@ -8,8 +8,7 @@ import { type FaultProxy, type Strike, startProxy } from './support/proxy.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
-describe('a change that another session commits during a drop', function () {
-  this.timeout(60_000);
+describe('a change that another session commits during a drop', () => {
   let server: TestServer;
   let proxy: FaultProxy;
   let database: TestDatabase;

@@ -5,8 +5,7 @@ import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, refusalOf } from './support/migrate.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
-describe('deferred constraints of a transaction', function () {
-  this.timeout(60_000);
+describe('deferred constraints of a transaction', () => {
   let server: TestServer;
   let database: TestDatabase;
   let run: Runner;

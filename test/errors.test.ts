@@ -158,8 +158,7 @@ const ways: Record<ErrorCode, Way> = {
   },
 };
 
-describe('each error', function () {
-  this.timeout(60_000);
+describe('each error', () => {
   let server: TestServer;
   let project: Project;
   let database: TestDatabase;

@@ -13,8 +13,7 @@ import { systemPgDump, wholeText } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
-describe('hostile input', function () {
-  this.timeout(120_000);
+describe('hostile input', () => {
   let server: TestServer;
   let database: TestDatabase;
   let run: Runner;

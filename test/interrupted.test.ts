@@ -5,8 +5,7 @@ import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, refusal } from './support/migrate.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
-describe('an interrupted statement', function () {
-  this.timeout(60_000);
+describe('an interrupted statement', () => {
   let server: TestServer;
   let database: TestDatabase;
   let run: Runner;

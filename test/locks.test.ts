@@ -6,8 +6,7 @@ import { testNative } from './support/binaries.ts';
 import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
 import { startServer, type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
-describe('locks on a database in use', function () {
-  this.timeout(60_000);
+describe('locks on a database in use', () => {
   let server: TestServer;
   let database: TestDatabase;
   let run: Runner;
@@ -67,19 +66,20 @@ describe('locks on a database in use', function () {
     const prepared = await another();
     await prepared.query(`begin; select * from kept; prepare transaction 'left over'`);
     try {
-      await sleep(5_100);
+      const young = `select from pg_stat_activity where application_name = 'report' and now() - xact_start < '5.1 s'`;
+      while ((await run.rows(young)).length > 0) await sleep(50);
       const text = await said(async () => {
         const refusal = await refusalOf(run.up(migration({ lockTries: 1 })), 'lock-timeout');
         expect(refusal.reason).to.match(
-          /^(public\.)?kept: prepared transaction 'left over' \(postgres\) holds AccessShareLock, in a transaction of \d s$/m,
+          /^(public\.)?kept: prepared transaction 'left over' \(postgres\) holds AccessShareLock, in a transaction of \d+ s$/m,
         );
         expect(refusal.next).to.match(/rollback prepared 'left over'$/);
       });
       expect(text).to.match(
-        /^m: may be blocked by pid \d+ \(postgres, report\), \d s old, which holds AccessShareLock on (public\.)?kept$/m,
+        /^m: may be blocked by pid \d+ \(postgres, report\), \d+ s old, which holds AccessShareLock on (public\.)?kept$/m,
       );
       expect(text).to.match(
-        /^m: may be blocked by prepared transaction 'left over' \(postgres\), \d s old, which holds AccessShareLock on/m,
+        /^m: may be blocked by prepared transaction 'left over' \(postgres\), \d+ s old, which holds AccessShareLock on/m,
       );
     } finally {
       await prepared.query(`rollback prepared 'left over'`);
@@ -114,10 +114,13 @@ describe('locks on a database in use', function () {
     const blocker = await another();
     await blocker.query('begin; select * from kept');
     const stop = watch(await another(), 'select * from kept');
+    const start = performance.now();
     await refusalOf(run.up(migration({ lockTimeout: '800ms', lockTries: 4 })), 'lock-timeout');
+    const all = performance.now() - start;
     const { longest, errors } = await stop();
     expect(errors).to.deep.equal([]);
-    expect(longest).to.be.within(250, 1400);
+    // The four attempts take most of the time.
+    expect(longest).to.be.within(250, all / 2);
   });
 
   it('waits long for a lock only while it holds no other, so that no application is ended by a deadlock', async () => {
@@ -157,7 +160,7 @@ describe('locks on a database in use', function () {
         where h.pid = w.pid and h.granted and h.relation = 'gone'::regclass and h.mode = 'AccessExclusiveLock')`;
     while ((await run.rows(waits)).length === 0) await sleep(20);
     const app = await another();
-    await app.query('begin; select * from gone');
+    await app.query(`set deadlock_timeout = '4s'; begin; select * from gone`);
     const insert = app.query('insert into kept values (2)').then(() => app.query('commit'));
     // After this, before the application has waited for deadlock_timeout, up attempts to acquire all locks.
     await sleep(850);
@@ -257,7 +260,7 @@ describe('locks on a database in use', function () {
       }),
       'lock-timeout',
     );
-    expect(performance.now() - start).to.be.below(8_000);
+    expect(performance.now() - start).to.be.below(20_000);
     await blocker.query('commit');
   });
 });

@@ -24,8 +24,7 @@ import { pgDump } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
-describe('a backup that is killed', function () {
-  this.timeout(180_000);
+describe('a backup that is killed', () => {
   let server: TestServer;
   let database: TestDatabase;
   let run: Runner;

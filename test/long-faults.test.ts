@@ -18,8 +18,7 @@ const schema = `
   insert into kept values (1);
   insert into gone (kept_id, note) values (1, 'x');`;
 
-describe('external faults', function () {
-  this.timeout(180_000);
+describe('external faults', () => {
   let server: TestServer;
   let database: TestDatabase;
   let run: Runner;

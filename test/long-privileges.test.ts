@@ -32,8 +32,7 @@ function grantsOf(heading: string): Grant[] {
   return [...block.matchAll(/^(.*); -- ([a-z-]+)$/gm)].map(([, sql = '', code = '']) => ({ sql, code }));
 }
 
-describe('the privileges of docs/privileges.md', function () {
-  this.timeout(300_000);
+describe('the privileges of docs/privileges.md', () => {
   const roles = {
     migrator: `privileges_migrator_${process.pid}`,
     reader: `privileges_reader_${process.pid}`,

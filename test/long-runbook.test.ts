@@ -29,8 +29,7 @@ function readSteps(block: string): Step[] {
     });
 }
 
-describe('docs/runbook.md', function () {
-  this.timeout(180_000);
+describe('docs/runbook.md', () => {
   let server: TestServer;
   let project: Project;
   let database: TestDatabase;

@@ -6,9 +6,7 @@ import { inFolder } from './support/packed.ts';
 
 const root = join(import.meta.dirname, '..');
 
-describe('docs/api.md', function () {
-  this.timeout(120_000);
-
+describe('docs/api.md', () => {
   it('is the output of npm run api', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'undrop-api-'));
     try {

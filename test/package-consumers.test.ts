@@ -70,8 +70,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
 };
 
-describe('as a dependency', function () {
-  this.timeout(120_000);
+describe('as a dependency', () => {
   let server: TestServer;
   let folder: string;
   let tarball: string;

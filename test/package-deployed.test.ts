@@ -21,8 +21,7 @@ const [oneTable = ''] = /restore -- --from-backup .* --table .*/.exec(readme) ??
 
 const names = ['044_cleanup_legacy_tables', '045_cleanup_optional_tables'];
 
-describe('the compiled build', function () {
-  this.timeout(120_000);
+describe('the compiled build', () => {
   let server: TestServer;
   let folder: string;
   let production: string;

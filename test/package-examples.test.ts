@@ -13,8 +13,7 @@ const [, inReadme = ''] = /^```js\n(.*?)^```/ms.exec(readme) ?? [];
 const read = (file: string) => readFileSync(join(folder, file), 'utf8');
 const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
-describe('examples, in a stock project', function () {
-  this.timeout(60_000);
+describe('examples, in a stock project', () => {
   let server: TestServer;
   let database: TestDatabase;
   let project: StockProject;

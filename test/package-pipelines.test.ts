@@ -66,8 +66,7 @@ describe('docs/pipelines.md', () => {
     }
   });
 
-  describe('undrop.sh, as printed', function () {
-    this.timeout(120_000);
+  describe('undrop.sh, as printed', () => {
     let server: TestServer;
     let project: StockProject;
     let database: TestDatabase;

@@ -14,8 +14,7 @@ import { skip } from './support/skip.ts';
 
 const program = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((path) => existsSync(path));
 
-describe(`behind PgBouncer${program === undefined ? ' (it is not installed)' : ''}`, function () {
-  this.timeout(120_000);
+describe(`behind PgBouncer${program === undefined ? ' (it is not installed)' : ''}`, () => {
   let server: TestServer;
   let database: TestDatabase;
   let project: Project;
@@ -56,7 +55,7 @@ describe(`behind PgBouncer${program === undefined ? ' (it is not installed)' : '
     );
     const runAs = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
     bouncer = spawn(program as string, ['-q', config as string], { ...runAs, stdio: 'ignore' });
-    for (const end = Date.now() + 10_000; ; await sleep(50)) {
+    for (const end = Date.now() + 120_000; ; await sleep(50)) {
       if (existsSync(log as string) && /process up/.test(readFileSync(log as string, 'utf8'))) break;
       if (Date.now() > end) throw new Error(`PgBouncer did not start: ${log}`);
     }

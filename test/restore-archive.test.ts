@@ -400,8 +400,7 @@ describe('restore by command', () => {
   let database: TestDatabase;
   let project: Project;
 
-  before(async function () {
-    this.timeout(60_000);
+  before(async () => {
     server = await testServer();
     database = await server.createDatabase();
     project = makeProject();
@@ -415,8 +414,7 @@ describe('restore by command', () => {
   const cleanup = '044_cleanup_legacy_tables';
   const env = () => ({ DATABASE_URL: database.url, UNDROP_BACKUP: 'off' });
 
-  it('restores one table of 044 alone, and the rollback restores the others', async function () {
-    this.timeout(300_000);
+  it('restores one table of 044 alone, and the rollback restores the others', async () => {
     const done = async (work: Promise<{ status: number | null; text: string; stdout: string }>) => {
       const ran = await work;
       expect(ran.status, ran.text).to.equal(0);

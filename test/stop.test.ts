@@ -3,8 +3,7 @@ import { expect } from 'chai';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { makeSmallProject, packageUrl, type SmallProject, type Started } from './support/small-project.ts';
 
-describe('stopped by a signal', function () {
-  this.timeout(120_000);
+describe('stopped by a signal', () => {
   let server: TestServer;
   let database: TestDatabase;
   let project: SmallProject;

@@ -21,8 +21,7 @@ const legacy = [
 const optional = ['interaction_lineage', 'workflow_dependencies', 'organizations'];
 const all = optional.join(',');
 
-describe('the whole procedure', function () {
-  this.timeout(180_000);
+describe('the whole procedure', () => {
   let project: Project;
   let server: TestServer;
   let seeded: TestDatabase;

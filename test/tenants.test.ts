@@ -425,7 +425,6 @@ describe('a Knex project that migrates each tenant', () => {
   let run: Runner;
 
   before(async function () {
-    this.timeout(60_000);
     server = await testServer();
     if (onEmbedded) skip(this, 'a process of its own takes the only connection');
     database = await server.createDatabase();
@@ -451,8 +450,7 @@ describe('a Knex project that migrates each tenant', () => {
     if (database !== undefined) await server.dropDatabase(database.name);
   });
 
-  it('drops and restores the tables of each', async function () {
-    this.timeout(120_000);
+  it('drops and restores the tables of each', async () => {
     for (const name of ['one', 'two'])
       await run.knex.raw(
         `create schema ${name}; create table ${name}.a (v text); insert into ${name}.a values ('${name}')`,

@@ -31,7 +31,7 @@ function Reporter(runner: Mocha.Runner): void {
 }
 
 const mocha = new Mocha({
-  timeout: 120_000,
+  timeout: 600_000,
   forbidOnly: true,
   // The type requires a class, but any function can be called with `new`.
   reporter: Reporter as unknown as NonNullable<Mocha.MochaOptions['reporter']>,

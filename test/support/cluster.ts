@@ -189,12 +189,12 @@ function run(folder: string, port: number, more: Readonly<Record<string, string>
 
 /** Waits until the server accepts connections. Returns its log if it failed. */
 async function started(folder: string): Promise<string | undefined> {
-  for (const end = Date.now() + 30_000; Date.now() < end; await sleep(20)) {
+  for (const end = Date.now() + 300_000; Date.now() < end; await sleep(20)) {
     const log = readFileSync(join(folder, 'log'), 'utf8');
     if (/ready to accept (read-only )?connections/.test(log)) return undefined;
     if (/FATAL|: not found|error while loading/.test(log)) return log;
   }
-  return `not ready after 30 s\n${readFileSync(join(folder, 'log'), 'utf8')}`;
+  return `not ready after 300 s\n${readFileSync(join(folder, 'log'), 'utf8')}`;
 }
 
 function command(path: string, args: string[], runIn?: string): void {

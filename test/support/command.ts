@@ -14,12 +14,12 @@ export interface CommandOptions {
   readonly cwd: string;
   /** The complete environment. */
   readonly env: NodeJS.ProcessEnv;
-  /** Default: 120 s. */
+  /** Default: 600 s. */
   readonly timeout?: number | undefined;
 }
 
 export function runCommand(file: string, args: readonly string[], options: CommandOptions): Promise<Ran> {
-  const { timeout = 120_000, ...rest } = options;
+  const { timeout = 600_000, ...rest } = options;
   const child = spawn(file, args, { ...rest, timeout, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';

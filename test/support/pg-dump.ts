@@ -137,7 +137,7 @@ function serverOf(url: string): Server {
   };
 }
 
-const patience = 120_000;
+const patience = 600_000;
 
 interface Server {
   host: string;
