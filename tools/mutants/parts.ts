@@ -8,7 +8,7 @@ export const parts: Readonly<Record<string, Part>> = {
   verdict: { mutate: ['src/audit/verdict.ts'], tests: ['test/verdict.test.ts'] },
   'embedded-lock': { mutate: ['src/knex/embedded-lock.ts'], tests: ['test/embedded-lock.test.ts'] },
   compare: { mutate: ['src/capture/compare.ts'], tests: ['test/compare.test.ts'] },
-  seal: { mutate: ['src/archive/seal.ts'], tests: ['test/compare.test.ts', 'test/archive.test.ts'] },
+  seal: { mutate: ['src/archive/seal.ts'], tests: ['test/compare.test.ts', 'test/sequence-states.test.ts'] },
   secrets: {
     mutate: ['src/knex/settings.ts', 'src/knex/settings-of-option.ts', 'src/knex/tls.ts'],
     tests: ['test/connection.test.ts'],
