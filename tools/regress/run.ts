@@ -81,7 +81,8 @@ function suitesOf(source: string): Suite[] {
     .filter((name) => name !== 'tablespace' && name !== 'infinite_recurse');
   const others = ['contrib', 'src/test/modules'].flatMap((group) =>
     readdirSync(join(source, group))
-      .filter((name) => existsSync(join(source, group, name, 'sql')))
+      // Its event triggers call functions of a library that packages do not have, so that every DDL statement fails.
+      .filter((name) => name !== 'test_ddl_deparse' && existsSync(join(source, group, name, 'sql')))
       .map((name) => ({
         name: `${group.split('/').at(-1)}/${name}`,
         files: filesIn(join(source, group, name, 'sql')),
