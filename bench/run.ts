@@ -7,7 +7,19 @@ import { join } from 'node:path';
  * RESULTS.md. The notes below the tables are not changed.
  */
 
-const all = ['up', 'locks', 'many', 'rows', 'move', 'nothing', 'backup', 'code', 'audit', 'install'];
+const all = [
+  'up',
+  'locks',
+  'many',
+  'rows',
+  'move',
+  'nothing',
+  'backup',
+  'code',
+  'audit',
+  'install',
+  'alternatives',
+];
 const named = process.argv.slice(2);
 const results = join(import.meta.dirname, 'RESULTS.md');
 

@@ -104,16 +104,8 @@ const choices = {
   approval: ['none', 'each-table'],
 } as const;
 
-const known = new Set([
-  'name',
-  'tables',
-  ...Object.keys(choices),
-  'keepFor',
-  'backupMaxAge',
-  'schemaComment',
-  'lockTimeout',
-  'lockTries',
-]);
+const others = ['keepFor', 'backupMaxAge', 'schemaComment', 'lockTimeout', 'lockTries'];
+const known = new Set(['name', 'tables', ...Object.keys(choices), ...others]);
 
 /**
  * Parses and checks the options.
