@@ -16,7 +16,7 @@ import { pgDump } from './support/pg-dump.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
 const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8');
-const [make = ''] = /^npx knex migrate:make .*$/m.exec(readme) ?? [];
+const [, stub = ''] = /with `--stub\s+(\S+)`/.exec(readme) ?? [];
 
 const bin = join(import.meta.dirname, '../node_modules/.bin');
 
@@ -174,7 +174,8 @@ describe('as a dependency', () => {
 
       it('drops and restores with a migration made from the stub', async () => {
         const before = await dump();
-        const command = `${make.replace('drop.mjs', kind.stub)} -x ${kind.extension}`;
+        const file = stub.replace('drop.mjs', kind.stub);
+        const command = `npx knex migrate:make drop_old_runs --stub ${file} -x ${kind.extension}`;
         const made = await inFolder(home, command, env());
         const [, path = ''] = /^Created Migration: (.*)$/m.exec(made.stdout) ?? [];
         const text = readFileSync(path, 'utf8').replace('a_table', 'old_runs');

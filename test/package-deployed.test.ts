@@ -8,8 +8,8 @@ import { nativeOrSkip, wholeText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
-const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8');
-const [, printed = ''] = /### From a pipeline\n.*?^```sh\n(.*?)^```/ms.exec(readme) ?? [];
+const runbook = readFileSync(join(import.meta.dirname, '../docs/runbook.md'), 'utf8');
+const [, printed = ''] = /## From a pipeline\n.*?^```sh\n(.*?)^```/ms.exec(runbook) ?? [];
 const [install = '', ...deploy] = printed
   .replace(/ +#.*$/gm, '')
   .trimEnd()
@@ -17,7 +17,7 @@ const [install = '', ...deploy] = printed
 /** Environment variables that speed npm up. */
 const quick = { npm_config_prefer_offline: 'true', npm_config_audit: 'false', npm_config_fund: 'false' };
 
-const [oneTable = ''] = /restore -- --from-backup .* --table .*/.exec(readme) ?? [];
+const [oneTable = ''] = /restore -- --from-backup .* --table .*/.exec(runbook) ?? [];
 
 const names = ['044_cleanup_legacy_tables', '045_cleanup_optional_tables'];
 
@@ -85,7 +85,7 @@ describe('the compiled build', () => {
     expect(readdirSync(join(production, 'node_modules'))).not.to.include('@electric-sql');
   });
 
-  it('runs the commands of the README', async function () {
+  it('runs the commands of the runbook', async function () {
     await nativeOrSkip(this, server.major);
     const before = await dump();
     const env = { ...terminal(), DATABASE_URL: database.url };

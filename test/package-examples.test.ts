@@ -8,8 +8,6 @@ import { type TestDatabase, type TestServer, testServer } from './support/server
 import { makeStockProject, type StockProject } from './support/stock-project.ts';
 
 const folder = join(import.meta.dirname, '../examples');
-const readme = readFileSync(join(folder, '../README.md'), 'utf8');
-const [, inReadme = ''] = /^```js\n(.*?)^```/ms.exec(readme) ?? [];
 const read = (file: string) => readFileSync(join(folder, file), 'utf8');
 const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
@@ -42,7 +40,7 @@ describe('examples, in a stock project', () => {
   const examples = readdirSync(folder)
     .filter((file) => file.endsWith('.ts'))
     .map((file): [string, string] => [file, read(file)]);
-  for (const [file, text] of [...examples, ['readme.js', inReadme] as const]) {
+  for (const [file, text] of examples) {
     it(`${file} drops and restores its tables`, async () => {
       project.write(`migrations/${file}`, text);
       const before = await dump();
