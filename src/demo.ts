@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +11,7 @@ import { undropConfig } from './migration/knex-config.ts';
 import { quoteName } from './options/table-name.ts';
 import { inReadOnlySession } from './session/read-only.ts';
 import { countTables } from './status/count-tables.ts';
+import { logTo } from './text/log.ts';
 import { countOf, size } from './text/units.ts';
 import { verifyDatabase } from './verify/verify.ts';
 
@@ -36,7 +38,13 @@ export async function demo(tell: (line: string) => void): Promise<Shown[]> {
     const server = await startEmbedded(folder);
     const stage = makeStage(server, folder);
     try {
-      return await play(stage, tell);
+      // The migrations log below their step. Bound, since a log within the sink would reach the sink again.
+      const outside = AsyncResource.bind(tell);
+      const log = (line: string) => {
+        // The step says it already.
+        if (!line.includes(' waits for ')) outside(`  ${line}`);
+      };
+      return await logTo(log, () => play(stage, outside));
     } finally {
       await stage.knex.destroy();
       await server.stop();
@@ -74,24 +82,28 @@ async function play(stage: Stage, tell: (line: string) => void): Promise<Shown[]
     shown.push({ what, expected, found, held });
     tell(`  ${held ? '✔' : '✘'} ${what}: ${found}${held ? '' : `, expected ${expected}`}`);
   };
+  const step = (line: string) => {
+    tell('');
+    tell(line);
+  };
   const showCounts = async (what: string, expected: string) => show(what, expected, await readCounts(knex));
   const dump = () => server.dump(['--exclude-schema=undrop']);
 
-  tell('knex seed:run creates the turing database as the proposal describes it');
+  step('knex seed:run creates the turing database as the proposal describes it');
   await knex.seed.run();
   await showCounts('before', '74 tables, 23 empty');
   const before = await dump();
 
-  tell('undrop backup dumps the database and proves the file');
+  step('undrop backup dumps the database and proves the file');
   const { tables, bytes, proof } = await backup(knex, target, { folder: join(folder, 'backups') });
   show('backup', 'proved by contents', `proved by ${proof}`);
   tell(`    ${countOf(tables, 'table')}, ${size(bytes)}`);
 
-  tell('knex migrate:latest drops the six legacy tables; 045 waits for approval');
+  step('knex migrate:latest drops the six legacy tables; 045 waits for approval');
   await knex.migrate.latest();
   await showCounts('after 044', '68 tables, 17 empty');
 
-  tell('undrop verify --expect 68');
+  step('undrop verify --expect 68');
   const { checks } = await inReadOnlySession(knex, (session) => verifyDatabase(session, { expect: 68 }));
   for (const { name, state, found } of checks)
     tell(`    ${state}: ${name} (${withoutFolder(found, folder)})`);
@@ -99,18 +111,18 @@ async function play(stage: Stage, tell: (line: string) => void): Promise<Shown[]
   const good = checked.filter(({ state }) => state === 'ok');
   show('verified', '5 of 5 checks', `${good.length} of ${checked.length} checks`);
 
-  tell('knex migrate:rollback restores them');
+  step('knex migrate:rollback restores them');
   await knex.migrate.rollback();
   await showCounts('after the rollback', '74 tables, 23 empty');
   show('schema and rows, by pg_dump', 'identical', compare(before, await dump()));
 
   process.env.APPROVED_DROPS = 'interaction_lineage,workflow_dependencies,organizations';
-  tell('knex migrate:latest runs again, with all three optional tables in APPROVED_DROPS');
+  step('knex migrate:latest runs again, with all three optional tables in APPROVED_DROPS');
   await knex.migrate.latest();
   await showCounts('after 044 and 045', '65 tables, 14 empty');
 
   delete process.env.APPROVED_DROPS;
-  tell('knex migrate:rollback restores them, without approvals');
+  step('knex migrate:rollback restores them, without approvals');
   await knex.migrate.rollback();
   await showCounts('after the rollback', '74 tables, 23 empty');
   show('schema and rows, by pg_dump', 'identical', compare(before, await dump()));

@@ -169,8 +169,35 @@ describe('preflight', () => {
       'has-dependents',
       'not-empty',
     ]);
-    expect(failure?.reason.split('\n')).to.have.length(6);
+    expect(failure?.reason).to.equal(
+      `${one?.migration}: not-a-table, missing-table, backup-missing, has-dependents, not-empty`,
+    );
+    const printed = formatPreflight({ migrations: all }, false).replaceAll(/\s+/g, ' ');
+    for (const { message } of one?.gates.flatMap(({ refusals }) => refusals) ?? [])
+      expect(printed.split(message), message).to.have.length(2);
     expect(one?.tables.map(({ table }) => table)).to.deep.equal(['production_runs', 'workflow_dependencies']);
+  });
+
+  it('finds nothing to look at where no table exists', async () => {
+    const from = migration({ tables: { nowhere: 'First line\n  second line' }, backup: 'required' });
+    const { migrations: all } = await look(await database(), { UNDROP_BACKUP: '' }, from);
+    const states = all[0]?.gates.map(({ gate, state, found }) => [gate, state, found]).slice(3);
+    expect(states?.map(([gate]) => gate)).to.deep.equal([
+      'backup',
+      'rights',
+      'dependents',
+      'rows',
+      'restore',
+      'locks',
+    ]);
+    for (const [gate, ...rest] of states ?? [])
+      expect(rest, gate).to.deep.equal(['off', 'nothing to look at']);
+  });
+
+  it('prints a reason of several lines in one', async () => {
+    const from = migration({ tables: { organizations: 'First line\n  second line' } });
+    const { migrations: all } = await look(await database(seeded), {}, from);
+    expect(formatPreflight({ migrations: all }, false)).to.include('First line second line');
   });
 
   it('lists enabled event triggers', async () => {

@@ -18,7 +18,7 @@ function linesOf(output: string): string[] {
   return output
     .trimEnd()
     .split('\n')
-    .filter((line) => !/^( {4}|Database: )/.test(line))
+    .filter((line) => !/^( {4}| *Database: |$)/.test(line))
     .map((line) => line.replace(/ \(entry \d+, \w+\)$/, '').replace(/ on \d{4}-\d\d-\d\d .*$/, ''))
     .map(shorten);
 }
@@ -31,7 +31,7 @@ function shorten(line: string): string {
 /** Returns the CSS class of a line: a step, the log of a migration, or a check that passed. */
 function styleOf(line: string): 'step' | 'said' | 'shown' {
   if (line.startsWith('  ✔')) return 'shown';
-  return /^\d{3}_/.test(line) ? 'said' : 'step';
+  return /^ {2}\d{3}_/.test(line) ? 'said' : 'step';
 }
 
 /** Draws the output of the demo as SVG. */

@@ -1,3 +1,4 @@
+import { oneLine } from '../text/one-line.ts';
 import { moment } from '../text/units.ts';
 import type { TableAudit } from './audit.ts';
 import { describeRows } from './ghost-rules.ts';
@@ -14,7 +15,7 @@ export function reasonToDrop({ verdict, why, rules, evidence }: TableAudit): str
   const found = ['empty, and no object references it', ...others.map((rule) => rule.found)];
   if (usage !== null && usage.rowsWritten !== null)
     found.push(`${describeRows(usage.rowsWritten, false)} written since ${moment(usage.since)}`);
-  return `${sentence(found.join('; '))}${comment === null ? '' : ` Comment: ${sentence(comment)}`}`;
+  return `${sentence(found.join('; '))}${comment === null ? '' : ` Comment: ${sentence(oneLine(comment))}`}`;
 }
 
 /** Rules whose findings are stated in other words. */

@@ -1,5 +1,6 @@
 import { identifier } from '../options/table-name.ts';
 import { code, folded, markdownTable } from '../text/markdown.ts';
+import { oneLine } from '../text/one-line.ts';
 import { align, wrap } from '../text/terminal.ts';
 import { moment, size } from '../text/units.ts';
 import type { Audit, TableAudit } from './audit.ts';
@@ -42,7 +43,7 @@ function longLines(table: TableAudit): string[] {
     ...wrap('  ', `${nameOf(table)}  ${size(evidence.bytes)}`),
     ...align(
       [
-        ...(comment === null ? [] : [['', 'comment', comment]]),
+        ...(comment === null ? [] : [['', 'comment', oneLine(comment)]]),
         ...rules.map(({ rule, holds, found }) => [sign(holds), rule, found]),
         ...describeUsage(table).map((line) => ['', 'scans', line]),
       ],

@@ -31,7 +31,7 @@ export interface MigrationEntry {
 }
 
 /**
- * Whether a pending migration is offered to Knex. If not, the reason is logged:
+ * Whether a pending migration is offered to Knex. If not, the reason is logged where it matters:
  * `045_x waits for ${waitsFor}`.
  */
 export interface Ready {
@@ -71,6 +71,7 @@ export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntr
     this.#pending.clear();
     const offered: MigrationEntry[] = [];
     const loaded: LoadedFile[] = [];
+    const waiting: string[] = [];
     for (const { stem, file } of await listFiles(folder)) {
       const recorded = completed.get(stem);
       const name = recorded ?? stem;
@@ -81,7 +82,10 @@ export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntr
       }
       const module = await load(entry);
       loaded.push({ name: stem, module, file, hasRun: recorded !== undefined });
-      if (recorded === undefined && !(await isReady(stem, module.ready))) continue;
+      if (recorded === undefined && !((await module.ready?.()) ?? true)) {
+        waiting.push(describeWaiting(stem, module.ready));
+        continue;
+      }
       offered.push(entry);
       if (recorded === undefined) this.#pending.add(name);
     }
@@ -90,6 +94,7 @@ export class UndropMigrationSource implements Knex.MigrationSource<MigrationEntr
       refuseSameNames(loaded);
     }
     await check?.(loaded);
+    if (mattersNow(this.#pending.size)) report(waiting);
     return offered;
   }
 
@@ -115,10 +120,23 @@ async function load({ name, path }: MigrationEntry): Promise<MigrationModule> {
   return migration as MigrationModule;
 }
 
-async function isReady(name: string, ready: Ready | undefined): Promise<boolean> {
-  if (!ready || (await ready())) return true;
-  const line = ready.waitsFor ? `${name} waits for ${ready.waitsFor}` : `${name} is not ready`;
-  if (!reported.has(line)) say(line);
-  reported.add(line);
-  return false;
+function describeWaiting(name: string, ready: Ready | undefined): string {
+  return ready?.waitsFor ? `${name} waits for ${ready.waitsFor}` : `${name} is not ready`;
+}
+
+/**
+ * Whether the user has to know which migrations wait: in a list of migrations, and if no other migration is pending; but
+ * not in a rollback. Knex does not tell a source why it lists, so the arguments of its command decide.
+ */
+function mattersNow(pending: number): boolean {
+  const command = process.argv.find((word) => word.startsWith('migrate:'));
+  if (command === 'migrate:list') return true;
+  return pending === 0 && command !== 'migrate:rollback' && command !== 'migrate:down';
+}
+
+function report(lines: readonly string[]): void {
+  for (const line of lines) {
+    if (!reported.has(line)) say(line);
+    reported.add(line);
+  }
 }

@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 import type { NamedLedger } from '../knex/find-ledgers.ts';
 import { withoutExtension } from '../options/migration-name.ts';
 import type { Options } from '../options/options.ts';
+import { quietly } from '../text/log.ts';
 import { importModule } from './import-module.ts';
 import { readFolder } from './list-files.ts';
 import { type Knexfile, within } from './load-knexfile.ts';
@@ -50,7 +51,9 @@ export function migrationsIn(folder: string, ledger?: NamedLedger): Migrations {
         all = migrations;
       },
     });
-    const offered = new Set((await source.getMigrations()).map(({ name }) => withoutExtension(name)));
+    const offered = new Set(
+      (await quietly(() => source.getMigrations())).map(({ name }) => withoutExtension(name)),
+    );
     return all.map(({ name, module }) => describe(name, module, offered.has(name)));
   };
   return { ledger, load };

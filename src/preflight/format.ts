@@ -1,7 +1,9 @@
 import type { Recorded } from '../baseline/record-facts.ts';
 import { code, fenced, folded, markdownTable } from '../text/markdown.ts';
+import { oneLine } from '../text/one-line.ts';
 import { printable } from '../text/printable.ts';
 import { align, wrap } from '../text/terminal.ts';
+import type { GateState, Refusal } from './gates.ts';
 import type { MigrationPreflight, Preflight } from './preflight.ts';
 
 export const words: Readonly<Record<MigrationPreflight['state'], string>> = {
@@ -38,22 +40,20 @@ function migrationLines(one: MigrationPreflight, withDdl: boolean): string[] {
         table,
         fingerprint,
         approved === null ? '' : approved ? 'approved' : 'not approved',
-        reason ?? '',
+        oneLine(reason ?? ''),
       ]),
       '  ',
       [{ most: 40 }],
     ),
     ...align(
-      gates.map(({ gate, state, found }) => [state, gate, found]),
+      gates.map((one) => [one.state, one.gate, foundIn(one)]),
       '  ',
     ),
-    ...gates.flatMap(({ refusals }) =>
-      refusals.flatMap(({ code, message, reason, next }) => [
-        ...wrap('  ', `${code}: ${message}`, 4),
-        ...reason.split('\n').flatMap((line) => wrap('    why:  ', line)),
-        ...next.split('\n').flatMap((line) => wrap('    next: ', line)),
-      ]),
-    ),
+    ...distinctRefusals(gates).flatMap(({ code, message, reason, next }) => [
+      ...wrap('  ', `${code}: ${message}`, 4),
+      ...reason.split('\n').flatMap((line) => wrap('    why:  ', line)),
+      ...next.split('\n').flatMap((line) => wrap('    next: ', line)),
+    ]),
     ...one.costs.flatMap(({ description }) => wrap('  rows of ', description, 4)),
     ...(one.closure.length === 0 ? [] : wrap('  would be dropped: ', countKinds(one))),
     ...(one.locks.length === 0 ? [] : wrap('  would be locked: ', one.locks.join(', '), 4)),
@@ -66,6 +66,18 @@ function migrationLines(one: MigrationPreflight, withDdl: boolean): string[] {
       ? ['  DDL that would be archived:', ...statements.flatMap(({ sql }) => ddlLines(`${sql};`))]
       : []),
   ];
+}
+
+/** Returns what a gate found; the texts of its refusals, which are printed below, only by their codes. */
+function foundIn({ found, refusals }: GateState): string {
+  const codes = [...new Set(refusals.map(({ code }) => code))].join(', ');
+  return refusals.some(({ message }) => message === found) || found === '' ? codes : found;
+}
+
+/** Returns the refusals of all gates, each once. */
+function distinctRefusals(gates: readonly GateState[]): Refusal[] {
+  const all = gates.flatMap(({ refusals }) => refusals);
+  return [...new Map(all.map((one) => [`${one.code} ${one.message}`, one])).values()];
 }
 
 function ddlLines(sql: string): string[] {
@@ -104,7 +116,7 @@ export function formatPreflightMarkdown({ migrations, recorded }: Reported): str
         tables.map(({ table, fingerprint, reason, approved }) => [
           code(table),
           code(fingerprint),
-          code(reason ?? ''),
+          code(oneLine(reason ?? '')),
           approved === null ? 'not required' : approved ? 'yes' : 'no',
         ]),
       ),

@@ -64,7 +64,7 @@ export interface GateInput {
 
 /** Checks every gate in the order of `up`. A gate that refuses does not stop the others. */
 export async function checkGates(session: Session, input: GateInput): Promise<GateState[]> {
-  const { options, archive, waits, tables, missing, refusals, plan, closure } = input;
+  const { options, archive, waits, tables, missing, refusals, plan } = input;
   const named = plan.tables.map(({ table }) => table).join(', ') || 'none';
   const published = await describePublished(session);
   const readOnly = await describeReadOnly(session);
@@ -80,6 +80,22 @@ export async function checkGates(session: Session, input: GateInput): Promise<Ga
       found: `${named}${missing.length === 0 ? '' : `; missing: ${missing.join(', ')}`}`,
       refusals,
     },
+    ...(tables.length === 0
+      ? (['backup', 'rights', 'dependents', 'rows', 'restore', 'locks'] as const).map(nothingToLookAt)
+      : await tableGates(session, input)),
+  ];
+}
+
+function nothingToLookAt(gate: GateState['gate']): GateState {
+  return { gate, state: 'off', found: 'nothing to look at', refusals: [] };
+}
+
+/** Checks the gates that look at tables. */
+async function tableGates(
+  session: Session,
+  { options, tables, plan, closure }: GateInput,
+): Promise<GateState[]> {
+  return [
     await backupGate(session, tables, options),
     await checkGate(session, 'rights', `${session.role} has all required privileges`, () =>
       checkRights(session, tables, closure, options),
@@ -198,7 +214,6 @@ async function approvalGate(
 
 async function backupGate(session: Session, tables: readonly Table[], options: Options): Promise<GateState> {
   if (options.backup === 'off') return { gate: 'backup', state: 'off', found: 'not required', refusals: [] };
-  if (tables.length === 0) return { gate: 'backup', state: 'off', found: 'no tables to drop', refusals: [] };
   return checkGate(session, 'backup', 'a recent backup of this database exists and is proved', async () => {
     if (await hasArchive(session)) await requireBackup(session, tables, options);
     else throw noBackup(session, options);

@@ -194,16 +194,15 @@ function failureOf(
 ): UndropError | undefined {
   // A migration that waits for approval is not offered to Knex, so it does not make migrate:latest fail.
   const refused = migrations.filter(({ state }) => state === 'refused');
-  const refusals = refused.flatMap(({ migration, gates }) =>
-    gates.flatMap((one) => one.refusals.map((refusal) => ({ migration, ...refusal }))),
-  );
-  const [first] = refusals;
+  const [first] = refused.flatMap(({ gates }) => gates.flatMap(({ refusals }) => refusals));
   if (first === undefined) return undefined;
   const names = refused.map(({ migration }) => migration).join(', ');
+  const codesOf = ({ gates }: MigrationPreflight) =>
+    new Set(gates.flatMap(({ refusals }) => refusals.map(({ code }) => code)));
   return new UndropError(first.code, {
     subject: names,
     message: `knex migrate:latest would fail in ${database}, since ${names} would refuse.`,
-    reason: refusals.map(({ migration, code, message }) => `${migration}: ${code}: ${message}`).join('\n'),
-    next: [...new Set(refusals.map(({ next }) => next))].join('\n'),
+    reason: refused.map((one) => `${one.migration}: ${[...codesOf(one)].join(', ')}`).join('\n'),
+    next: 'Do what is printed as the next step of each refusal.',
   });
 }

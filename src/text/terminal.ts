@@ -1,8 +1,8 @@
 import stringWidth from 'string-width';
 import { printable } from './printable.ts';
 
-/** The maximum line length, in terminal columns. */
-const width = 100;
+/** The maximum line length of output, in terminal columns. */
+const widest = 100;
 /** The minimum width of the last cell of a row, however wide the others are. */
 const least = 30;
 
@@ -66,10 +66,15 @@ export function align(
 }
 
 /**
- * Breaks a text into lines of at most 100 columns. `first` begins the first line; the others are indented. Lines are broken
- * only at spaces, so that a long word, such as a path, can be copied.
+ * Breaks a text into lines of at most 100 columns, or the width of a narrower terminal. `first` begins the first line; the
+ * others are indented. Lines are broken only at spaces, so that a long word, such as a path, can be copied.
  */
-export function wrap(first: string, text: string, indent = stringWidth(first)): string[] {
+export function wrap(
+  first: string,
+  text: string,
+  indent = stringWidth(first),
+  width = Math.min(widest, process.stdout.columns ?? widest),
+): string[] {
   const most = Math.max(width, indent + least);
   const lines: string[] = [];
   let line = first;
