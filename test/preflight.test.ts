@@ -201,7 +201,7 @@ describe('preflight', () => {
   });
 
   it('lists enabled event triggers', async () => {
-    const name = await database();
+    const name = await database(seeded);
     await server.sql(
       name,
       `create function public.note() returns event_trigger language plpgsql as 'begin end';

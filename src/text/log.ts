@@ -17,6 +17,11 @@ export function quietly<T>(work: () => Promise<T>): Promise<T> {
   return sinks.run(nowhere, work);
 }
 
+/** Sends the log of what follows in this execution to a function, for tests. */
+export function logFromHere(sink: Sink): void {
+  sinks.enterWith(sink);
+}
+
 /** Does work that logs to a function, unless logging is off. */
 export function logTo<T>(sink: Sink | undefined, work: () => Promise<T>): Promise<T> {
   return sink === undefined || sinks.getStore() === nowhere ? work() : sinks.run(sink, work);

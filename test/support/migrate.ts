@@ -1,6 +1,5 @@
 import knexLib, { type Knex } from 'knex';
 import { type ErrorCode, isUndropError, UndropError } from '../../src/errors.ts';
-import { quietly } from '../../src/text/log.ts';
 import { onEmbedded } from './server.ts';
 
 /** A migration with `up` and `down`, as Knex loads it. */
@@ -24,8 +23,8 @@ export function runner(url: string): Runner {
   const knex = knexLib({ client: 'pg', connection: url, pool: { min: 0, max: 2, ...idle } });
   return {
     knex,
-    up: (migration) => unheard(() => knex.transaction((transaction) => migration.up(transaction))),
-    down: (migration) => unheard(() => knex.transaction((transaction) => migration.down(transaction))),
+    up: (migration) => knex.transaction((transaction) => migration.up(transaction)),
+    down: (migration) => knex.transaction((transaction) => migration.down(transaction)),
     rows: async (sql) => (await knex.raw(sql)).rows,
     end: () => knex.destroy(),
   };
@@ -66,18 +65,10 @@ export async function withEnvironment<T>(variables: NodeJS.ProcessEnv, work: () 
   }
 }
 
-let isHeard = false;
-
-/** Does work without its log, which would appear between the results of the tests, unless it is within `said`. */
-function unheard<T>(work: () => Promise<T>): Promise<T> {
-  return isHeard ? work() : quietly(work);
-}
-
 /** Returns what is written to standard error during the work. */
 export async function said(work: () => Promise<unknown>): Promise<string> {
   const { write } = process.stderr;
   let text = '';
-  isHeard = true;
   process.stderr.write = ((chunk: string) => {
     text += chunk;
     return true;
@@ -86,7 +77,6 @@ export async function said(work: () => Promise<unknown>): Promise<string> {
     await work();
   } finally {
     process.stderr.write = write;
-    isHeard = false;
   }
   return text;
 }
