@@ -12,7 +12,7 @@ import { quoteName } from './options/table-name.ts';
 import { inReadOnlySession } from './session/read-only.ts';
 import { countTables } from './status/count-tables.ts';
 import { logTo } from './text/log.ts';
-import { countOf, size } from './text/units.ts';
+import { countOf, duration, size } from './text/units.ts';
 import { verifyDatabase } from './verify/verify.ts';
 
 /** A check of the demo. */
@@ -27,12 +27,13 @@ export interface Shown {
  * Runs a demonstration on a temporary embedded database, whatever database the environment names: seeds the turing
  * database, backs it up, cleans it up, verifies and restores it, once without and once with the optional tables.
  *
- * @param tell is called with a line before each step, and with one for each check
+ * @param say is called with a line before each step, and with one for each check
  * @throws UndropError as the steps
  */
-export async function demo(tell: (line: string) => void): Promise<Shown[]> {
+export async function demo(say: (line: string) => void): Promise<Shown[]> {
   forgetSettings();
   const folder = await mkdtemp(join(tmpdir(), 'undrop-demo-'));
+  const { tell, end } = withSigns(say);
   try {
     tell('An embedded PostgreSQL starts in this process');
     const server = await startEmbedded(folder);
@@ -50,8 +51,24 @@ export async function demo(tell: (line: string) => void): Promise<Shown[]> {
       await server.stop();
     }
   } finally {
+    end();
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Adds a line after the first second without one, and after every fifth. */
+function withSigns(say: (line: string) => void) {
+  let silent = 0;
+  const timer = setInterval(() => {
+    silent++;
+    if (silent === 1 || silent % 5 === 0) say(`    … ${duration(silent)}`);
+  }, 1000);
+  const tell = (line: string) => {
+    silent = 0;
+    timer.refresh();
+    say(line);
+  };
+  return { tell, end: () => clearInterval(timer) };
 }
 
 /** Removes settings from the environment, so that the demo uses the defaults. */
