@@ -108,7 +108,7 @@ describe('docs/recipes.md, each recipe in a project of its own', function () {
     const [dropped = '', given = ''] = await follow('A table with 100 GB');
     expect(dropped)
       .to.include('move writes less than')
-      .and.include('1 table dropped')
+      .and.include('1 table moved into the archive')
       .and.include('undrop_moved_');
     expect(given).to.include('public.invoices');
     expect(await dump()).not.to.include('CREATE TABLE public.invoices');
@@ -136,7 +136,7 @@ describe('docs/recipes.md, each recipe in a project of its own', function () {
     const [audited, dropped, pruned] = await follow('Zero downtime, in three releases');
     expect(audited).to.include('old_runs');
     expect(dropped)
-      .to.include('1 table dropped')
+      .to.include('1 table moved into the archive')
       .and.match(/^ok +code names no dropped table/m);
     expect(pruned).to.include('20261201090000_drop_old_runs');
   });
@@ -161,7 +161,7 @@ describe('docs/recipes.md, each recipe in a project of its own', function () {
     try {
       environment = { OLD_URL: database.url, DATABASE_URL: newer.url };
       const [said] = await follow('After a major upgrade of PostgreSQL');
-      expect(said).to.include('1 table restored');
+      expect(said).to.include('1 table with 500 rows restored');
       expect(await dump(newer.url)).to.equal(before);
     } finally {
       await server.dropDatabase(newer.name);
