@@ -1,6 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { printable } from './printable.ts';
-import { wrap } from './terminal.ts';
 
 type Sink = (line: string) => void;
 
@@ -27,17 +26,8 @@ export function logTo<T>(sink: Sink | undefined, work: () => Promise<T>): Promis
   return sink === undefined || sinks.getStore() === nowhere ? work() : sinks.run(sink, work);
 }
 
-/** On a terminal, lines are broken at spaces; a file gets them whole. */
 function toStderr(line: string): void {
-  const text = line.trimStart();
-  const indent = line.length - text.length;
-  const lines = wrap(
-    ' '.repeat(indent),
-    text,
-    indent + 4,
-    process.stderr.columns ?? Number.POSITIVE_INFINITY,
-  );
-  process.stderr.write(`${lines.join('\n')}\n`);
+  process.stderr.write(`${line}\n`);
 }
 
 function nowhere(): void {}
