@@ -35,7 +35,7 @@ describe('the lock of an embedded database', () => {
   async function holder(): Promise<ChildProcess> {
     const module = JSON.stringify(new URL('../src/knex/embedded-lock.ts', import.meta.url).href);
     const code = `const { lockFolder } = await import(${module});
-      lockFolder(${JSON.stringify(folder)}); process.stdout.write('locked'); setInterval(() => {}, 1e6);`;
+      await lockFolder(${JSON.stringify(folder)}, () => undefined); process.stdout.write('locked'); setInterval(() => {}, 1e6);`;
     const args = ['--import', 'tsx', '--input-type=module', '--eval', code];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     children.push(child);
@@ -43,9 +43,11 @@ describe('the lock of an embedded database', () => {
     return child;
   }
 
-  function refusal(): { subject: string; message: string; reason: string; next: string } {
+  const lock = (path = folder) => lockFolder(path, () => undefined);
+
+  async function refusal(): Promise<{ subject: string; message: string; reason: string; next: string }> {
     try {
-      lockFolder(folder);
+      await lock();
     } catch (error) {
       if (isUndropError(error) && error.code === 'in-use') return error;
       throw error;
@@ -55,37 +57,41 @@ describe('the lock of an embedded database', () => {
 
   it('of a running process is respected, and that of a killed process is replaced', async () => {
     const child = await holder();
-    const { subject, message, next } = refusal();
+    const { subject, message, next } = await refusal();
     expect(subject).to.equal(folder);
     expect(message).to.include(`in use by process ${child.pid}.`);
     expect(next).to.include(file);
-    expect(readFileSync(file, 'utf8')).to.match(new RegExp(`^${child.pid} (\\d+|unknown)\\n$`));
+    expect(readFileSync(file, 'utf8')).to.match(
+      new RegExp(`^${child.pid} (\\d+|unknown) \\S+ \\S+ \\S+\\n$`),
+    );
     const gone = once(child, 'exit');
     child.kill('SIGKILL');
     await gone;
-    const release = lockFolder(folder);
-    expect(readFileSync(file, 'utf8')).to.match(new RegExp(`^${process.pid} (\\d+|unknown)\\n$`));
+    const release = await lock();
+    expect(readFileSync(file, 'utf8')).to.match(
+      new RegExp(`^${process.pid} (\\d+|unknown) \\S+ \\S+ \\S+\\n$`),
+    );
     release();
     expect(readdirSync(folder)).to.deep.equal([]);
   });
 
-  it('of a process of another user is respected', function () {
+  it('of a process of another user is respected', async function () {
     if (!existsSync('/proc/1/stat')) skip(this, 'the system has no /proc');
     // Process 1 exists always; a signal to it may be refused with EPERM, and root may send it.
     const start = readFileSync('/proc/1/stat', 'utf8').split(') ')[1]?.split(' ')[19];
     writeFileSync(file, `1 ${start}\n`);
-    expect(refusal().message).to.include('in use by process 1.');
+    expect((await refusal()).message).to.include('in use by process 1 on ');
   });
 
   it('of a process whose ID was given to another one is replaced', async () => {
     const child = await holder();
     writeFileSync(file, `${child.pid} 1\n`);
-    lockFolder(folder)();
+    (await lock())();
     expect(existsSync(file)).to.equal(false);
   });
 
-  it('of an earlier process with the same ID, and one without an ID, are replaced', () => {
-    lockFolder(folder);
+  it('of an earlier process with the same ID, and one without an ID, are replaced', async () => {
+    await lock();
     const own = readFileSync(file, 'utf8');
     for (const text of [
       own,
@@ -98,12 +104,12 @@ describe('the lock of an embedded database', () => {
       'x unknown\n',
     ]) {
       writeFileSync(file, text);
-      lockFolder(folder)();
+      (await lock())();
       expect(readdirSync(folder), text).to.deep.equal([]);
     }
   });
 
-  it('of a process that may not be signalled is respected', () => {
+  it('of a process that may not be signalled is respected', async () => {
     const { kill } = process;
     const fails = (code: string) => () => {
       throw Object.assign(new Error(code), { code });
@@ -111,9 +117,9 @@ describe('the lock of an embedded database', () => {
     writeFileSync(file, '4194304 1\n');
     try {
       process.kill = fails('EPERM');
-      expect(refusal().reason).to.include('Only one process at a time');
+      expect((await refusal()).reason).to.include('Only one process at a time');
       process.kill = fails('ESRCH');
-      lockFolder(folder)();
+      (await lock())();
     } finally {
       process.kill = kill;
     }
@@ -121,37 +127,39 @@ describe('the lock of an embedded database', () => {
 
   it('is released at the end of the process, also where its file is gone', async () => {
     const module = JSON.stringify(new URL('../src/knex/embedded-lock.ts', import.meta.url).href);
-    const code = `const { lockFolder } = await import(${module}); lockFolder(${JSON.stringify(folder)});`;
+    const code = `const { lockFolder } = await import(${module});
+      await lockFolder(${JSON.stringify(folder)}, () => undefined);`;
     const args = ['--import', 'tsx', '--input-type=module', '--eval', code];
     const [status] = await once(spawn(process.execPath, args, { stdio: 'inherit' }), 'exit');
     expect([status, ...readdirSync(folder)]).to.deep.equal([0]);
     const listeners = process.listenerCount('exit');
-    const release = lockFolder(folder);
+    const release = await lock();
     expect(process.listenerCount('exit')).to.equal(listeners + 1);
     rmSync(file);
     release();
     expect(process.listenerCount('exit')).to.equal(listeners);
   });
 
-  it('fails with the error of the system if the folder cannot be used', () => {
+  it('fails with the error of the system if the folder cannot be used', async () => {
+    const failure = () => lock().then(() => '', String);
     mkdirSync(file);
-    expect(() => lockFolder(folder)).to.throw(/EISDIR/);
+    expect(await failure()).to.include('EISDIR');
     rmSync(file, { recursive: true });
     mkdirSync(`${file}.${process.pid}`);
-    expect(() => lockFolder(folder)).to.throw(/EISDIR/);
+    expect(await failure()).to.include('EISDIR');
   });
 
-  it('is released once, and never that of another process', () => {
-    const release = lockFolder(folder);
+  it('is released once, and never that of another process', async () => {
+    const release = await lock();
     writeFileSync(file, '1 2\n');
     release();
     release();
     expect(readFileSync(file, 'utf8')).to.equal('1 2\n');
   });
 
-  it('is created with its folder, which only the owner can read', () => {
+  it('is created with its folder, which only the owner can read', async () => {
     const inner = join(folder, 'a', 'b');
-    lockFolder(inner)();
+    (await lock(inner))();
     expect(existsSync(inner)).to.equal(true);
   });
 });

@@ -41,7 +41,10 @@ describe('states of sequences', () => {
         const names = ['t', 'u'];
         const sql = await namesOf(session, names);
         const closure = await readClosure(session, await oidsOf(session, names));
-        const { statements, facts } = await captureClosure(session, closure, undefined);
+        const { statements, facts } = await captureClosure(session, closure, {
+          rows: 'refuse',
+          storeOf: () => '',
+        });
         const found = facts.own.filter(({ catalog }) => catalog === 'sequence state');
         expect(found.map(({ identity, columns }) => ({ identity, columns }))).to.have.deep.members(states);
         await dropCascade(session, names);

@@ -82,7 +82,7 @@ export async function checkGates(session: Session, input: GateInput): Promise<Ga
     },
     ...(tables.length === 0
       ? (['backup', 'rights', 'dependents', 'rows', 'restore', 'locks'] as const).map(nothingToLookAt)
-      : await tableGates(session, input)),
+      : await tableGates(session, input, readOnly?.locks)),
   ];
 }
 
@@ -94,6 +94,7 @@ function nothingToLookAt(gate: GateState['gate']): GateState {
 async function tableGates(
   session: Session,
   { options, tables, plan, closure }: GateInput,
+  locks: GateState | undefined,
 ): Promise<GateState[]> {
   return [
     await backupGate(session, tables, options),
@@ -114,7 +115,7 @@ async function tableGates(
         if (plan.obstacles.length > 0) throw notReproducible(plan.obstacles);
       },
     ),
-    readOnly?.locks ?? (await lockGate(session, closure)),
+    locks ?? (await lockGate(session, closure)),
   ];
 }
 
