@@ -77,11 +77,11 @@ describe('the comparison of facts', () => {
     const about = { object: 'table t', catalog: 'pg_class', column: 'relacl' };
     const lines = describeDifferences([
       { ...about, before: null, after: 'x'.repeat(200) },
-      { ...about, before: 'x'.repeat(201), after: '' },
+      { ...about, before: 'x'.repeat(301), after: '' },
     ]);
     expect(lines.split('\n')).to.deep.equal([
       `table t: pg_class.relacl was nothing, is ${'x'.repeat(200)}`,
-      `table t: pg_class.relacl was ${'x'.repeat(200)}…, is `,
+      `table t: pg_class.relacl was ${'x'.repeat(300)}…, is `,
     ]);
   });
 });

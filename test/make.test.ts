@@ -271,7 +271,8 @@ describe('make', function () {
       await seed(knex).finally(() => knex.destroy());
       writeFileSync(join(project.folder, 'decisions.json'), readFileSync(join(root, 'decisions.json')));
 
-      const { files, stdout } = await made('cleanup --from-audit');
+      project.write('run.py', 'db.run("select * from workflow_runs")\n');
+      const { files, stdout } = await made('cleanup --from-audit --code run.py');
       expect(files).to.have.length(2);
       expect(files[0]).to.match(/_cleanup\.js$/);
       expect(files[1]).to.match(/_cleanup_questions\.js$/);

@@ -28,6 +28,7 @@ describe('proposal', function () {
       'knexfile.js',
       `import { undropConfig } from 'knex-undrop';\nexport default undropConfig({ root: import.meta.dirname });\n`,
     );
+    project.write('run.py', 'db.run("select * from workflow_runs")\n');
     writeFileSync(join(project.folder, 'decisions.json'), readFileSync(join(root, 'decisions.json')));
   });
 
@@ -37,7 +38,7 @@ describe('proposal', function () {
   });
 
   const run = (command: string, env = {}) =>
-    project.run(`node_modules/.bin/${command}`, { DATABASE_URL: database.url, ...env });
+    project.run(`node_modules/.bin/${command}`, { DATABASE_URL: database.url, CODE_ROOTS: 'run.py', ...env });
   const dump = () => pgDump(database.url, ['--exclude-schema=undrop']);
   const read = (file: string) => readFileSync(join(project.folder, file), 'utf8');
 
@@ -77,7 +78,7 @@ describe('proposal', function () {
     const tablesOf = (category = '') => [...category.matchAll(/^- `(\w+)`/gm)].map(([, name]) => name);
     expect(categories.map((one) => one.split('\n')[0])).to.deep.equal([
       'Candidates: empty, unreferenced, and looks obsolete (6)',
-      'Questions: empty and unreferenced; no further evidence (3)',
+      'Questions: empty and unreferenced; not enough further evidence (3)',
       'Kept by a decision (14)',
     ]);
     expect(tablesOf(categories[0])).to.have.members(legacyTables);

@@ -36,12 +36,13 @@ describe('servers', () => {
       'generatedInChildren',
       'lastReads',
       'publicationColumns',
+      'publishedSchemas',
       'setOption',
       'unloggedSequences',
     ];
     const steps = {
       14: ['viewsNameThemselves'],
-      15: ['publicationColumns', 'unloggedSequences', 'viewsNameThemselves'],
+      15: ['publicationColumns', 'publishedSchemas', 'unloggedSequences', 'viewsNameThemselves'],
       16: with16,
       17: [...with16, 'maintain', 'namedDomainNotNull'].sort(),
       18: [...with16, 'maintain', 'namedDomainNotNull', 'namedNotNull'].sort(),

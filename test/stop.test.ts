@@ -118,7 +118,7 @@ describe('stopped by a signal', () => {
     expect(await application.ended, application.said()).to.equal(0);
     expect(application.said())
       .to.match(/^more 0$/m)
-      .and.match(/^waiting\n(.*\n)*done$/m);
+      .and.match(/^waiting\n(?:.*\n)*done\n/m);
     expect(await there()).to.equal(false);
   });
 });

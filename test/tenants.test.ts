@@ -95,7 +95,8 @@ describe('entries of the same name', () => {
     run.knex.raw(`
       drop table undrop.acceptances;
       alter table undrop.drops drop ledger, drop identity, drop database_oid, drop system_identifier, drop archive_oid, drop oids,
-        drop restored_oids;
+        drop restored_oids, drop moved, drop keep_until, drop given_up_at, drop given_up_by;
+      alter table undrop.statements drop moved;
       create unique index drops_unrestored on undrop.drops (migration) where restored_at is null;
       update undrop.drops as d set prerequisites = (
         select coalesce(jsonb_agg(p - 'catalog' - 'oid' - 'column'), '[]') from jsonb_array_elements(d.prerequisites) as p);

@@ -31,6 +31,7 @@ const publications: readonly { kind: string; since: number }[] = [
 /** What happens to the rows of the dropped tables. */
 const modes: readonly { rows: NonNullable<DropOptions['rows']>; filled: boolean; words: string }[] = [
   { rows: 'copy', filled: true, words: 'copied rows' },
+  { rows: 'move', filled: true, words: 'moved tables' },
   { rows: 'refuse', filled: false, words: 'no rows' },
 ];
 
