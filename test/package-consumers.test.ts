@@ -102,13 +102,7 @@ describe('as a dependency', () => {
   it('installs its five dependencies and their dependencies', () => {
     const manifest = (path: string) => JSON.parse(readFileSync(join(folder, path, 'package.json'), 'utf8'));
     const own = Object.keys(manifest('node_modules/knex-undrop').dependencies);
-    expect(own).to.deep.equal([
-      'commander',
-      'dotenv',
-      'libpg-query',
-      'pg-copy-streams',
-      'string-width',
-    ]);
+    expect(own).to.deep.equal(['commander', 'dotenv', 'libpg-query', 'pg-copy-streams', 'string-width']);
     expect(readdirSync(join(folder, 'node_modules'))).not.to.include('@electric-sql');
   });
 
