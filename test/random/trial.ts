@@ -31,6 +31,9 @@ export interface TrialResult {
 // The codes of refusals that are allowed for any schema.
 const honest = ['not-reproducible', 'rehearsal-differs', 'has-dependents', 'not-empty'];
 
+const filledSql = `
+  select format('%I.%I', schemaname, matviewname) as name from pg_matviews where ispopulated order by 1`;
+
 const objectsSql = 'select count(distinct (classid, objid))::int as n from pg_depend where objid >= 16384';
 
 /** Creates the schema in a new database, and checks laws 1 to 3 of the design. */
@@ -111,6 +114,9 @@ async function make(
   const client = await server.client(database);
   try {
     for (const statement of statements) await takes(client, statement);
+    // A restore refreshes them, so that they show rows that were inserted later.
+    for (const { name } of (await client.query<{ name: string }>(filledSql)).rows)
+      await takes(client, `refresh materialized view ${name}`);
     const there = await client.query<{ name: string }>(
       'select name from unnest($1::text[]) as t (name) where to_regclass(name) is not null',
       [tables],

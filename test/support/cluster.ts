@@ -46,6 +46,8 @@ const settings = {
   synchronous_commit: 'off',
   full_page_writes: 'off',
   timezone: 'UTC',
+  // Such as de_DE.UTF-8, to see that no decision depends on the words of the server; the locale must be installed.
+  lc_messages: process.env.UNDROP_TEST_MESSAGES ?? 'C',
 };
 
 // The shell outlives a killed test process, sees the end of its own standard input, and cleans up.
