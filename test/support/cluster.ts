@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -189,11 +190,16 @@ function run(folder: string, port: number, more: Readonly<Record<string, string>
   };
 }
 
-/** Waits until the server accepts connections. Returns its log if it failed. */
+/** Waits until the server accepts connections, which it writes into its PID file. Returns its log if it failed. */
 async function started(folder: string): Promise<string | undefined> {
+  const begun = Date.now();
+  const pidFile = join(folder, 'data/postmaster.pid');
   for (const end = Date.now() + 300_000; Date.now() < end; await sleep(20)) {
     const log = readFileSync(join(folder, 'log'), 'utf8');
-    if (/ready to accept (read-only )?connections/.test(log)) return undefined;
+    // A server that crashed leaves its file behind.
+    const written = statSync(pidFile, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    const state = written < begun ? undefined : readFileSync(pidFile, 'utf8').split('\n')[7];
+    if (/^(ready|standby)/.test(state ?? '')) return undefined;
     if (/FATAL|: not found|error while loading/.test(log)) return log;
   }
   return `not ready after 300 s\n${readFileSync(join(folder, 'log'), 'utf8')}`;
