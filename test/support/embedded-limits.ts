@@ -27,6 +27,7 @@ const limits: Readonly<Record<string, readonly string[]>> = {
     'under row-level security or without SELECT are refused',
     'is an LSN only where it may not',
     'cannot be counted without SELECT, unless the file is empty',
+    'with rows require the privilege to create a schema',
   ],
   'sessions of PGlite do not start with the settings of a role or database': [
     'of its own runs at READ COMMITTED, whatever the default of the database',
