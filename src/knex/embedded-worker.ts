@@ -36,6 +36,8 @@ async function serve(folder: string): Promise<void> {
     const { id } = request;
     try {
       if ('dump' in request) return answer({ id, text: await dump(db, request.dump) });
+      // The socket server may still look for an open transaction of a client that has left, and finds the database closed.
+      process.on('unhandledRejection', () => undefined);
       await turnstile.close();
       await server.stop();
       await db.close();
