@@ -1,10 +1,10 @@
 import { formatAuditMarkdown } from '../audit/report.ts';
 import { formatPreflightMarkdown } from '../preflight/format.ts';
-import { code, markdownTable } from '../text/markdown.ts';
-import { moment, size } from '../text/units.ts';
+import { code } from '../text/markdown.ts';
+import { moment } from '../text/units.ts';
 import { formatVerificationMarkdown } from '../verify/format.ts';
 import type { Subject } from './graph.ts';
-import { stageName, withShare } from './impact.ts';
+import { impactTable } from './impact-table.ts';
 import type { Report } from './read-report.ts';
 import { relationsOf } from './words.ts';
 
@@ -18,17 +18,7 @@ export function formatReportMarkdown(report: Report): string {
       `**${part}: failed.** ${code(message)} ${code(reason)} ${code(next)}`,
       '',
     ]),
-    ...markdownTable(
-      ['', 'tables', 'empty', 'size', 'saved'],
-      impact.map((stage) => [
-        code(stageName(stage)),
-        stage.tables,
-        withShare(stage.empty, stage.tables),
-        size(stage.bytes),
-        stage.saved === 0 ? '' : size(stage.saved),
-      ]),
-      ['---', '--:', '--:', '--:', '--:'],
-    ),
+    ...impactTable(impact),
     '',
     formatPreflightMarkdown({ migrations }),
     '### Dependencies of the tables to be dropped or in question',

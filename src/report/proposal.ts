@@ -3,7 +3,8 @@ import { countingLine, meanings, nameOf } from '../audit/report.ts';
 import type { MigrationPreflight } from '../preflight/preflight.ts';
 import { code, fenced, markdownTable } from '../text/markdown.ts';
 import { countOf, moment, size } from '../text/units.ts';
-import { stageName, withShare } from './impact.ts';
+import { withShare } from './impact.ts';
+import { impactTable } from './impact-table.ts';
 import type { Report } from './read-report.ts';
 
 /**
@@ -173,22 +174,7 @@ function approveCommand(file: string): string {
 }
 
 function storageImpact({ impact }: Report): string[] {
-  return [
-    '## Storage impact',
-    '',
-    ...markdownTable(
-      ['', 'tables', 'empty', 'size', 'saved'],
-      impact.map((stage) => [
-        code(stageName(stage)),
-        stage.tables,
-        withShare(stage.empty, stage.tables),
-        size(stage.bytes),
-        stage.saved === 0 ? '' : size(stage.saved),
-      ]),
-      ['---', '--:', '--:', '--:', '--:'],
-    ),
-    '',
-  ];
+  return ['## Storage impact', '', ...impactTable(impact), ''];
 }
 
 /** The commands, with the number of tables in the schema public after each step. */
