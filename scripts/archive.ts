@@ -1,6 +1,5 @@
 import { createInterface } from 'node:readline/promises';
 import { type Command, InvalidArgumentError } from 'commander';
-import { holdEntry } from '../src/archive/entry.ts';
 import { findGivable, giveUp } from '../src/archive/give-up.ts';
 import { type ListedEntry, listArchive } from '../src/archive/list.ts';
 import { type Pruned, pruneArchive } from '../src/archive/prune.ts';
@@ -113,11 +112,10 @@ async function giveUpRows(
       `${describeLoss(entry)}\nIt cannot be undone. Type the name of the migration: `,
       entry.migration,
     );
-  return writing(async (session) => {
-    await holdEntry(session, entry.id);
-    await giveUp(session, await findGivable(session, { ...wanted, entry: entry.id }));
-    return { entry, done: true };
-  });
+  return writing(async (session) => ({
+    entry: await giveUp(session, { ...wanted, entry: entry.id }),
+    done: true,
+  }));
 }
 
 function describeLoss({ id, migration, tables, rows, bytes, moved }: ListedEntry): string {

@@ -7,7 +7,7 @@ import type { Fact } from '../catalog/facts/facts.ts';
 import { dropInternalOptions } from '../catalog/internal-options.ts';
 import { UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
-import type { KeptRows } from './kept-rows.ts';
+import { dropStores, type KeptRows } from './kept-rows.ts';
 import { removeStores } from './move-tables.ts';
 import { type MovedSchema, movedSql } from './moved-schemas.ts';
 import { refreshLast } from './older-statements.ts';
@@ -55,8 +55,7 @@ export async function markRestored(
   { id, moved }: Pick<Entry, 'id' | 'moved'>,
   keptRows: 'remove rows' | 'keep rows' = 'remove rows',
 ): Promise<void> {
-  const rows = keptRows === 'keep rows' ? [] : await readRows(session, id);
-  if (rows.length > 0) await session.run(`drop table if exists ${rows.map(({ store }) => store).join(', ')}`);
+  if (keptRows === 'remove rows') await dropStores(session, [id]);
   await removeStores(session, moved);
   await session.write(
     'update undrop.drops set restored_at = pg_catalog.clock_timestamp(), restored_by = current_user where id = $1',
@@ -165,8 +164,4 @@ export function damaged(migration: string): UndropError {
 /** Earlier versions wrote facts that are no longer facts. */
 function inCurrentForm({ columns, ...fact }: Fact): Fact {
   return withoutCopies({ ...fact, columns: dropInternalOptions(columns) });
-}
-
-function readRows(session: Session, id: number): Promise<KeptRows[]> {
-  return session.read<KeptRows>(rowsSql, [id]);
 }

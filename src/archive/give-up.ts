@@ -1,23 +1,26 @@
 import { UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import { list } from '../text/units.ts';
-import { changeArchive } from './change-archive.ts';
+import { changeArchive, lockIfPublished } from './change-archive.ts';
 import { describeEntry } from './entries.ts';
-import type { Entry } from './entry.ts';
+import { type Entry, holdEntry } from './entry.ts';
+import { dropStores } from './kept-rows.ts';
 import { type ListedEntry, listArchive } from './list.ts';
 import { dropMoved } from './move-tables.ts';
+
+/** The migration whose open entry is to be given up, and the number of the entry, where it has several. */
+interface Givable {
+  readonly migration: string;
+  readonly entry?: number | undefined;
+}
 
 /**
  * Finds the open entry of a migration that is to be given up.
  *
- * @param entry its number, where the migration has several
  * @throws UndropError `archive-missing` where there is none, or it was given up before; `bad-options` where there are
  * several
  */
-export async function findGivable(
-  session: Session,
-  { migration, entry }: { readonly migration: string; readonly entry?: number | undefined },
-): Promise<ListedEntry> {
+export async function findGivable(session: Session, { migration, entry }: Givable): Promise<ListedEntry> {
   const named = (await listArchive(session)).filter((kept) => kept.migration === migration);
   const open = named.filter(({ id, restoredAt }) => restoredAt === null && id === (entry ?? id));
   const [found, ...others] = open;
@@ -42,23 +45,26 @@ export async function findGivable(
 }
 
 /**
- * Removes the rows of an open entry from the archive for good, copies and moved tables. The entry stays, with the
- * definitions of its tables, and records who gave it up. It must be locked by the caller's transaction.
+ * Removes the rows of the open entry of a migration from the archive for good, copies and moved tables. The entry stays, with
+ * the definitions of its tables, and records who gave it up.
+ *
+ * @throws UndropError as `findGivable`
  */
-export async function giveUp(session: Session, { id, moved }: Pick<Entry, 'id' | 'moved'>): Promise<void> {
-  const stores = await session.read<{ store: string }>(
-    'select r.store from undrop.rows as r where r.drop_id = $1 order by r.position',
-    [id],
-  );
-  if (stores.length > 0)
-    await session.run(`drop table if exists ${stores.map(({ store }) => store).join(', ')}`);
-  await dropMoved(session, moved);
+export async function giveUp(session: Session, wanted: Givable): Promise<ListedEntry> {
+  await lockIfPublished(session);
+  const { id } = await findGivable(session, wanted);
+  await holdEntry(session, id);
+  // Another session may have restored it, or given it up, before the lock was acquired.
+  const entry = await findGivable(session, { ...wanted, entry: id });
+  await dropStores(session, [id]);
+  await dropMoved(session, entry.moved);
   await changeArchive(session, () =>
     session.write(
       'update undrop.drops set given_up_at = pg_catalog.clock_timestamp(), given_up_by = current_user where id = $1',
       [id],
     ),
   );
+  return entry;
 }
 
 /** @throws UndropError `archive-missing` where the entry was given up */

@@ -107,6 +107,17 @@ export async function checkStores(session: Session, rows: readonly KeptRows[]): 
   });
 }
 
+const storesSql = /* sql */ `
+  select r.store from undrop.rows as r
+  where r.drop_id = any ($1) and pg_catalog.to_regclass(r.store) is not null
+  order by r.store`;
+
+/** Drops the copied rows that entries hold. */
+export async function dropStores(session: Session, entries: readonly number[]): Promise<void> {
+  const stores = await session.read<{ store: string }>(storesSql, [entries]);
+  if (stores.length > 0) await session.run(`drop table ${stores.map(({ store }) => store).join(', ')}`);
+}
+
 /** The total over all tables: `3 rows`. */
 export function describeKept(rows: readonly KeptRows[]): string {
   const sum = rows.reduce((total, { count }) => total + BigInt(count), 0n);

@@ -11,6 +11,7 @@ import { closeSchema } from './revoke-rights.ts';
  * @throws UndropError `insufficient-privilege` where the role may not create a schema
  */
 export async function moveAway(session: Session, moved: readonly MovedSchema[]): Promise<void> {
+  if (moved.length === 0) return;
   for (const { store } of moved) {
     await session.run(`create schema ${store}`).catch((error: unknown) => {
       throw sqlState(error) === '42501' ? mayNotMove(session, store, error) : error;

@@ -4,6 +4,7 @@ import { withoutExtension } from '../options/migration-name.ts';
 import type { Session } from '../session/session.ts';
 import { changeArchive, lockIfPublished } from './change-archive.ts';
 import { isLatest, type KeptEntry, readEntries } from './entries.ts';
+import { dropStores } from './kept-rows.ts';
 import { dropMoved } from './move-tables.ts';
 
 export interface Pruned {
@@ -55,17 +56,6 @@ export async function pruneArchive(session: Session, options: PruneOptions): Pro
     await changeArchive(session, () => session.write(removeSql, [ids]));
   }
   return { removed, kept };
-}
-
-const storesSql = /* sql */ `
-  select r.store from undrop.rows as r
-  where r.drop_id = any ($1) and pg_catalog.to_regclass(r.store) is not null
-  order by r.store`;
-
-/** Drops the rows that entries hold which were restored with accepted differences. */
-async function dropStores(session: Session, ids: readonly number[]): Promise<void> {
-  const stores = await session.read<{ store: string }>(storesSql, [ids]);
-  if (stores.length > 0) await session.run(`drop table ${stores.map(({ store }) => store).join(', ')}`);
 }
 
 const removeSql = 'delete from undrop.drops where id = any ($1) and restored_at is not null';
