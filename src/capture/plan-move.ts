@@ -44,7 +44,7 @@ export async function planMove(
   };
   const members = closure.members.filter(({ key, objsubid }) => objsubid === 0 && dropped.has(key));
   const drops = await readDropStatements(session, members);
-  const links = new Set(detached.map(({ link }) => link));
+  const removed = new Set([...dropped, ...detached.map(({ link }) => link)]);
   const removals = [...drops, ...detached.map(({ link, sql }) => ({ key: link, sql }))];
   const undroppable = drops
     .filter(({ sql }) => sql === null)
@@ -57,14 +57,14 @@ export async function planMove(
     detaches: detached.length > 0,
     isIndependent: !isBound,
     drops: removals.sort((a, b) => placeOf(b.key) - placeOf(a.key)).flatMap(({ sql }) => sql ?? []),
-    moved: new Set(order.filter((piece) => !isReplayed(piece, new Set([...dropped, ...links])))),
+    moved: new Set(order.filter((piece) => !isReplayed(piece, removed))),
     obstacles: [...obstacles, ...undroppable],
   };
 }
 
 /** A piece that creates nothing changes the first object that it needs, or none. */
-function isReplayed({ creates, needs }: Piece, dropped: ReadonlySet<ObjectKey>): boolean {
-  if (creates.length > 0) return creates.some((key) => dropped.has(key));
+function isReplayed({ creates, needs }: Piece, removed: ReadonlySet<ObjectKey>): boolean {
+  if (creates.length > 0) return creates.some((key) => removed.has(key));
   const [subject] = needs;
-  return subject === undefined || dropped.has(subject);
+  return subject === undefined || removed.has(subject);
 }

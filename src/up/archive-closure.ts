@@ -21,6 +21,8 @@ export interface Archived {
     readonly rows: readonly KeptRows[];
     /** Where the tables are moved to; empty where they are dropped. */
     readonly moved: readonly MovedSchema[];
+    /** Whether the rows were rehearsed before the drop, and foreign keys checked. */
+    readonly rowsRehearsed?: true;
     /** Where the tables can be moved to, for good or for the rehearsal of copied rows. */
     readonly places: readonly MovedSchema[];
   };

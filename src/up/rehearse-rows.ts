@@ -45,7 +45,7 @@ export async function rehearseRows(
   return {
     ...capture,
     rows: [],
-    rowStatements: [],
+    rowsRehearsed: true,
     statements: statements.filter(({ kind }) => kind !== 'rows'),
   };
 }

@@ -57,9 +57,9 @@ export async function rehearse(
  */
 async function planReplay(
   session: Session,
-  { statements, moved, rowStatements, facts: { own } }: Archived['capture'],
+  { statements, moved, rowsRehearsed, facts: { own } }: Archived['capture'],
 ): Promise<{ statements: readonly Statement[]; facts: readonly Fact[] }> {
-  if (moved.length === 0 && rowStatements?.length !== 0) return { statements, facts: own };
+  if (moved.length === 0 && rowsRehearsed !== true) return { statements, facts: own };
   return withoutValidation(await withMoves(session, statements, moved), own);
 }
 
