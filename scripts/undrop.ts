@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import type { Command } from 'commander';
 import { UndropError } from '../src/errors.ts';
+import { ownPackage } from '../src/text/own-package.ts';
 import { fail, makeCommand, withFormat } from './command.ts';
 
 /** The default export of a command's file: adds its arguments, options and action. */
@@ -42,6 +43,7 @@ main().catch((error: unknown) =>
 );
 
 async function main(): Promise<void> {
+  undrop.version(ownPackage()?.version ?? 'of a bundle');
   for (const [name, [summary, load]] of Object.entries(commands)) {
     const command = withFormat(makeCommand(name, summary));
     undrop.addCommand(command);

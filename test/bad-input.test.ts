@@ -554,6 +554,14 @@ describe('bad input', () => {
       }
     });
 
+    it('--version: that of the package, with exit code 0', async () => {
+      const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+      for (const option of ['--version', '-V']) {
+        const { status, text } = await project.undropWith([option], { env });
+        expect({ status, text }).to.eql({ status: 0, text: `${version}\n` });
+      }
+    });
+
     it('--json: one document on standard output in every case', async () => {
       const json = async (args: string) => {
         const ran = await undrop(`${args} --json`);

@@ -1,8 +1,8 @@
 import { existsSync, lstatSync, readdirSync, realpathSync, type Stats } from 'node:fs';
 import { join, sep } from 'node:path';
 import { UndropError } from '../../errors.ts';
+import { ownPackage } from '../../text/own-package.ts';
 import { listByGit } from './git.ts';
-import { packageFolder } from './package-folder.ts';
 
 /** Folders without code of the project. */
 const skipped = new Set(['.git', '.hg', '.svn', 'node_modules', '.undrop']);
@@ -37,7 +37,7 @@ export function walk(root: string): Found {
   return walker.found;
 }
 
-const own = packageFolder();
+const own = ownPackage()?.folder;
 
 function isWithin(path: string, folder: string): boolean {
   return path === folder || path.startsWith(`${folder}${sep}`);
