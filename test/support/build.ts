@@ -1,8 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -12,9 +21,7 @@ const folders = join(root, 'node_modules/.cache/undrop-build');
 export function compiledBuild(): string {
   const folder = join(folders, hashOfSources());
   if (existsSync(folder)) return folder;
-  rmSync(folders, { recursive: true, force: true });
-  mkdirSync(folders, { recursive: true });
-  const fresh = mkdtempSync(join(folders, 'new-'));
+  const fresh = beginFolder(folder);
   const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc');
   execFileSync(
     process.execPath,
@@ -24,14 +31,41 @@ export function compiledBuild(): string {
       stdio: 'inherit',
     },
   );
+  finishFolder(fresh, folder);
+  return folder;
+}
+
+/**
+ * Returns a new folder, for what the given one will contain. Removes earlier results beside it; other processes may still
+ * be filling folders of their own.
+ */
+export function beginFolder(folder: string): string {
+  const beside = dirname(folder);
+  mkdirSync(beside, { recursive: true });
+  for (const name of readdirSync(beside)) {
+    const path = join(beside, name);
+    if (name !== basename(folder) && (!name.startsWith(begun) || isAbandoned(path)))
+      rmSync(path, { recursive: true, force: true });
+  }
+  return mkdtempSync(join(beside, begun));
+}
+
+const begun = 'new-';
+
+/** Whether the process that began it was killed: none takes a day. */
+function isAbandoned(path: string): boolean {
+  const { mtimeMs } = statSync(path, { throwIfNoEntry: false }) ?? {};
+  return mtimeMs !== undefined && mtimeMs < Date.now() - 86_400_000;
+}
+
+/** Gives a folder its name, unless another process has finished the same one in the meantime. */
+export function finishFolder(fresh: string, folder: string): void {
   try {
     renameSync(fresh, folder);
   } catch (error) {
-    // Another process has created the same build in the meantime.
     if (!existsSync(folder)) throw error;
     rmSync(fresh, { recursive: true });
   }
-  return folder;
 }
 
 /** @param more further folders and files that change the result */

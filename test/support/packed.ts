@@ -1,17 +1,8 @@
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { hashOfSources } from './build.ts';
+import { beginFolder, finishFolder, hashOfSources } from './build.ts';
 import { type Ran, runCommand } from './command.ts';
 
 const source = fileURLToPath(new URL('../..', import.meta.url));
@@ -41,20 +32,12 @@ export async function pack(): Promise<string> {
   );
   const file = join(folder, `knex-undrop-${JSON.parse(manifest).version}.tgz`);
   if (existsSync(file)) return file;
-  rmSync(packages, { recursive: true, force: true });
-  mkdirSync(packages, { recursive: true });
   const copy = mkdtempSync(join(tmpdir(), 'undrop-packed-'));
-  const fresh = mkdtempSync(join(packages, 'new-'));
+  const fresh = beginFolder(folder);
   await buildCopy(copy, 'prepack');
   await inFolder(copy, `npm pack --ignore-scripts --silent --pack-destination ${fresh}`);
   rmSync(copy, { recursive: true });
-  try {
-    renameSync(fresh, folder);
-  } catch (error) {
-    // Another process has packed the same sources in the meantime.
-    if (!existsSync(file)) throw error;
-    rmSync(fresh, { recursive: true });
-  }
+  finishFolder(fresh, folder);
   return file;
 }
 
