@@ -14,6 +14,7 @@ import { inReadOnlySession } from '../src/session/read-only.ts';
 import { control } from '../src/text/printable.ts';
 import { refusalOf } from './support/migrate.ts';
 import { makeProject, type Project } from './support/project.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { type TestServer, testServer } from './support/server.ts';
 
 const decisionsFile = join(import.meta.dirname, '../decisions.json');
@@ -349,32 +350,32 @@ describe('audit', () => {
       const name = await database();
       await server.sql(
         name,
-        `drop role if exists audit_reader; create role audit_reader login;
+        `drop role if exists ${rolePrefix}_reader; create role ${rolePrefix}_reader login;
          create table hidden (id int); insert into hidden values (1);
          create table guarded (id int); insert into guarded values (1);
-         alter table guarded enable row level security; grant select on guarded to audit_reader;
+         alter table guarded enable row level security; grant select on guarded to ${rolePrefix}_reader;
          create table bare (id int)`,
       );
-      const found = await audit(name, { user: 'audit_reader' });
+      const found = await audit(name, { user: `${rolePrefix}_reader` });
       expect(named(found, 'hidden')).to.include({ empty: null, rows: null, verdict: 'keep' });
       expect(named(found, 'guarded')).to.include({ empty: null, rows: null, verdict: 'keep' });
       expect(named(found, 'bare')).to.include({ empty: true, verdict: 'ask' });
       expect(found.warnings.join()).to.include(
-        'tables that could not be read as audit_reader, and are kept for that reason: 2',
+        `tables that could not be read as ${rolePrefix}_reader, and are kept for that reason: 2`,
       );
       await server.dropDatabase(name);
-      await server.sql('postgres', 'drop role audit_reader');
+      await server.sql('postgres', `drop role ${rolePrefix}_reader`);
     });
 
     it('asks if it cannot read the jobs of pg_cron', async () => {
       const name = await database();
       await server.sql(
         name,
-        `drop role if exists audit_reader; create role audit_reader login;
+        `drop role if exists ${rolePrefix}_reader; create role ${rolePrefix}_reader login;
          create table old_orders (id int); create table orders (id int); insert into orders values (1);
-         grant select on orders to audit_reader;
+         grant select on orders to ${rolePrefix}_reader;
          create schema cron; create table cron.job (jobid int, command text, database text);
-         grant usage on schema cron to audit_reader; grant select on cron.job to audit_reader;
+         grant usage on schema cron to ${rolePrefix}_reader; grant select on cron.job to ${rolePrefix}_reader;
          alter table cron.job enable row level security;
          create policy p on cron.job using (false);
          set allow_system_table_mods = on;
@@ -383,14 +384,14 @@ describe('audit', () => {
          alter extension pg_cron add table cron.job`,
       );
       expect(named(await audit(name, { code: [app] }), 'old_orders').verdict).to.equal('candidate');
-      const found = await audit(name, { code: [app], user: 'audit_reader' });
+      const found = await audit(name, { code: [app], user: `${rolePrefix}_reader` });
       expect(named(found, 'old_orders').verdict).to.equal('ask');
       expect(named(found, 'old_orders').why).to.match(
         /; but no object references it, but cron.job of pg_cron cannot/,
       );
       expect(found.warnings).to.include('cron.job of pg_cron cannot be read; it may name tables');
       await server.dropDatabase(name);
-      await server.sql('postgres', 'drop role audit_reader');
+      await server.sql('postgres', `drop role ${rolePrefix}_reader`);
     });
 
     it('reports writes as unknown if the server does not count them', async () => {

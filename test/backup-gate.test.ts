@@ -24,6 +24,7 @@ import { inReadOnlySession } from '../src/session/read-only.ts';
 import { inSession } from '../src/session/session.ts';
 import { findTables } from '../src/up/find-tables.ts';
 import { type Runner, refusalOf, runner, said, withEnvironment } from './support/migrate.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { takeBackup, targetOf } from './support/take-backup.ts';
 
@@ -131,14 +132,14 @@ describe('the gate of backups', () => {
     });
 
     it('is not begun if the role cannot read all tables', async () => {
-      await run.knex.raw('create role gate_weak login');
-      const weak = runner(server.url(database.name, 'gate_weak'));
+      await run.knex.raw(`create role ${rolePrefix}_weak login`);
+      const weak = runner(server.url(database.name, `${rolePrefix}_weak`));
       try {
         const work = backup(weak.knex, targetOf(database), { folder });
         expect(await refusalOf(work, 'insufficient-privilege')).to.have.property('subject', 'undrop');
       } finally {
         await weak.end();
-        await run.knex.raw('drop role gate_weak');
+        await run.knex.raw(`drop role ${rolePrefix}_weak`);
       }
     });
   });

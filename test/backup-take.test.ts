@@ -11,7 +11,6 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import createKnex from 'knex';
@@ -30,6 +29,7 @@ import { nativeOrSkip } from './support/pg-dump.ts';
 import { makeProject } from './support/project.ts';
 import { type ConnectionConfig, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { until } from './support/until.ts';
 
 const ssl = { mode: 'disable' as const };
 
@@ -152,7 +152,7 @@ describe('a backup by the real pg_dump', () => {
     const work = take({ format: 'plain', onProgress: (one) => seen.push(one) }, { pgDump: paused.path });
     await paused.paused();
     await sql(`insert into parent values (99, 9); delete from above; create table late ()`);
-    await sleep(1200);
+    await until(() => seen.length > 0);
     paused.resume();
     const { file, tables } = await work;
     const text = readFileSync(file, 'utf8');
@@ -262,11 +262,11 @@ describe('a backup by the real pg_dump', () => {
       const body = `touch '${folder}/begun'; ${wait}; exec '${native.path}' "$@"`;
       const work = take({ lockWaitTimeout: '500ms' }, { pgDump: fakePgDump(folder, body, native.version) });
       const failed = refused(work, 'lock-timeout');
-      while (!existsSync(join(folder, 'begun'))) await sleep(20);
+      await until(() => existsSync(join(folder, 'begun')));
       const other = await server.client(database);
       const locked = other.query('begin; lock table parent');
       const waits = `select from pg_locks where not granted and relation = 'parent'::regclass`;
-      while ((await sql(waits)).length === 0) await sleep(20);
+      await until(async () => (await sql(waits)).length > 0);
       writeFileSync(join(folder, 'go'), '');
       const error = await failed;
       await locked.catch(() => undefined);
@@ -355,7 +355,8 @@ describe('a backup by the real pg_dump', () => {
       const env = { DATABASE_URL, PG_DUMP: paused.path, DEBUG: '1' };
       const taking = project.undrop(`backup --folder ${backups} --dump-format plain --json`, { env });
       await paused.paused();
-      await sleep(500);
+      const isProgram = (line: string) => /^\S*pg_dump --verbose/.test(line);
+      await until(() => [...lines].some(isProgram));
       paused.resume();
       const good = await taking;
       const bad = await project.undrop(`backup --folder /dev/null/below`, { env });
@@ -363,7 +364,7 @@ describe('a backup by the real pg_dump', () => {
       expect(good.status, good.text).to.equal(0);
       expect(bad.status).to.equal(1);
       const seen = [...lines];
-      expect(seen.filter((line) => /^\S*pg_dump --verbose/.test(line))).not.to.deep.equal([]);
+      expect(seen.filter(isProgram)).not.to.deep.equal([]);
       const [row] = await sql('select to_json(b)::text as text from undrop.backups as b');
       const manifest = readFileSync(JSON.parse(good.stdout).manifest, 'utf8');
       for (const text of [...seen, good.text, bad.text, manifest, String(row?.text)]) {

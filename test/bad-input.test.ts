@@ -23,6 +23,7 @@ import { fakePgDump } from './support/fake-pg-dump.ts';
 import { runner } from './support/migrate.ts';
 import { pgDump, wholeText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
@@ -179,15 +180,15 @@ describe('bad input', () => {
 
   describe('of the privileges', () => {
     before(() =>
-      server.sql(seeded.name, 'create role bad_input_weak login; create role bad_input_owner login'),
+      server.sql(seeded.name, `create role ${rolePrefix}_weak login; create role ${rolePrefix}_owner login`),
     );
-    after(() => server.sql(seeded.name, 'drop role bad_input_weak; drop role bad_input_owner'));
+    after(() => server.sql(seeded.name, `drop role ${rolePrefix}_weak; drop role ${rolePrefix}_owner`));
 
     it('no CREATE on the database', async () => {
-      env.DATABASE_URL = server.url(database.name, 'bad_input_weak');
+      env.DATABASE_URL = server.url(database.name, `${rolePrefix}_weak`);
       const says = [
-        'bad_input_weak may not create the schema undrop',
-        'create schema undrop authorization bad_input_weak',
+        `${rolePrefix}_weak may not create the schema undrop`,
+        `create schema undrop authorization ${rolePrefix}_weak`,
       ];
       await refused([() => latest(), () => undrop('backup')], {
         status: 1,
@@ -197,8 +198,8 @@ describe('bad input', () => {
     });
 
     it('a role that does not own the tables', async () => {
-      await sql('create schema undrop authorization bad_input_owner');
-      env.DATABASE_URL = server.url(database.name, 'bad_input_owner');
+      await sql(`create schema undrop authorization ${rolePrefix}_owner`);
+      env.DATABASE_URL = server.url(database.name, `${rolePrefix}_owner`);
       const says = [`does not own ${legacy}`, 'as the owner'];
       await refused([() => latest()], { status: 1, code: 'insufficient-privilege', says });
     });

@@ -5,8 +5,10 @@ import { inSession } from '../src/session/session.ts';
 import { quietly } from '../src/text/log.ts';
 import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { untilBlocking } from './support/until.ts';
 
 describe('the cause of an error', () => {
   let server: TestServer;
@@ -66,22 +68,22 @@ describe('the cause of an error', () => {
 
   it('is the type whose privileges are missing', async () => {
     await sql(`
-      create role causes_owner login;
-      grant create on database ${database.name} to causes_owner;
-      grant create on schema public to causes_owner;
+      create role ${rolePrefix}_owner login;
+      grant create on database ${database.name} to ${rolePrefix}_owner;
+      grant create on schema public to ${rolePrefix}_owner;
       create type closed as enum ('a');
       alter table t add kind closed;
       insert into t values (1, 'a');
-      alter table t owner to causes_owner;
+      alter table t owner to ${rolePrefix}_owner;
       revoke usage on type closed from public`);
-    const owner = runner(database.url.replace('postgres@', 'causes_owner@'));
+    const owner = runner(database.url.replace('postgres@', `${rolePrefix}_owner@`));
     try {
       const { reason, next } = await refusalOf(owner.up(drop({ rows: 'copy' })), 'insufficient-privilege');
       expect(reason).to.match(/closed/);
       expect(next).to.match(/USAGE on the types/);
     } finally {
       await owner.end();
-      await sql('drop owned by causes_owner; drop role causes_owner');
+      await sql(`drop owned by ${rolePrefix}_owner; drop role ${rolePrefix}_owner`);
     }
   });
 
@@ -106,10 +108,10 @@ describe('the cause of an error', () => {
     if (server.major < 17) skip(this, 'needs PostgreSQL 17');
     await sql(`insert into t values (1);
       create function doze(int) returns int language plpgsql immutable as
-        'begin perform pg_catalog.pg_sleep(2); return 1; end';
+        'begin perform pg_catalog.pg_sleep(60); return 1; end';
       create index on t (doze(id));
       do $$ begin
-        execute format('alter database %I set transaction_timeout = ''1s''', current_database());
+        execute format('alter database %I set transaction_timeout = ''3s''', current_database());
       end $$`);
     // Knex throws the error of its ROLLBACK instead.
     const line = await said(() =>
@@ -152,8 +154,10 @@ describe('the cause of an error', () => {
     const client = await server.client(database.name);
     await client.query(`begin; select pg_advisory_xact_lock(hashtext('undrop.archive'))`);
     const lines = await said(async () => {
-      setTimeout(() => client.query('commit'), 500);
-      await run.up(drop());
+      const up = run.up(drop());
+      await untilBlocking(client);
+      await client.query('commit');
+      await up;
     });
     expect(lines).to.match(/^Waiting for the archive, which pid \d+ \(postgres\) uses\.$/m);
     await client.query(`begin; select pg_advisory_xact_lock(hashtext('undrop.archive'))`);

@@ -1,12 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import knexLib, { type Knex } from 'knex';
 import type pg from 'pg';
 import { reversibleDrop } from '../src/index.ts';
 import { refusalOf } from './support/migrate.ts';
 import { type FaultProxy, type Strike, startProxy } from './support/proxy.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { until, untilBlocking } from './support/until.ts';
 
 describe('a change that another session commits during a drop', () => {
   let server: TestServer;
@@ -18,11 +19,14 @@ describe('a change that another session commits during a drop', () => {
   before(async () => {
     server = await testServer();
     proxy = await startProxy(server.config('postgres'));
-    await server.sql('postgres', 'create role changes_reader; create role changes_owner login noinherit');
+    await server.sql(
+      'postgres',
+      `create role ${rolePrefix}_reader; create role ${rolePrefix}_owner login noinherit`,
+    );
   });
 
   after(async () => {
-    await server.sql('postgres', 'drop role changes_reader; drop role changes_owner');
+    await server.sql('postgres', `drop role ${rolePrefix}_reader; drop role ${rolePrefix}_owner`);
     await proxy.stop();
   });
 
@@ -62,15 +66,15 @@ describe('a change that another session commits during a drop', () => {
   /** From 18 on GRANT locks the table, and so waits for the end of the drop. */
   const grants = () => server.major < 18;
   const changes = () => `
-    ${grants() ? 'grant select (note) on gone to changes_reader;' : ''}
+    ${grants() ? `grant select (note) on gone to ${rolePrefix}_reader;` : ''}
     alter index gone_note rename to gone_note_2;
     comment on index gone_note_2 is 'renamed';
     create or replace function about(gone) returns text language sql as $$ select 'second' $$;
-    grant execute on function about(gone) to changes_reader`;
+    grant execute on function about(gone) to ${rolePrefix}_reader`;
   const state = () =>
-    sql(`select has_column_privilege('changes_reader', 'gone', 'note', 'select') as granted,
+    sql(`select has_column_privilege('${rolePrefix}_reader', 'gone', 'note', 'select') as granted,
       obj_description(to_regclass('gone_note_2')) as renamed,
-      about(gone) as replaced, has_function_privilege('changes_reader', 'about(gone)', 'execute') as executes
+      about(gone) as replaced, has_function_privilege('${rolePrefix}_reader', 'about(gone)', 'execute') as executes
       from gone`);
   const changed = () => [{ granted: grants(), renamed: 'renamed', replaced: 'second', executes: true }];
   /** Each attempt has its own number. */
@@ -128,11 +132,11 @@ describe('a change that another session commits during a drop', () => {
 
   it('is restored if a lock would undo it', async () => {
     await sql('create view seen as select id from gone');
-    strike(/alter view public\.seen owner/, 'before', 'alter view seen owner to changes_reader');
+    strike(/alter view public\.seen owner/, 'before', `alter view seen owner to ${rolePrefix}_reader`);
     await migration().up(knex);
     await migration().down(knex);
-    expect(await ownerOf('seen')).to.deep.equal([{ owner: 'changes_reader' }]);
-    await sql('drop owned by changes_reader');
+    expect(await ownerOf('seen')).to.deep.equal([{ owner: `${rolePrefix}_reader` }]);
+    await sql(`drop owned by ${rolePrefix}_reader`);
   });
 
   it('is restored if such a lock was waited for', async () => {
@@ -146,12 +150,12 @@ describe('a change that another session commits during a drop', () => {
     const up = migration({ lockTries: 3, lockTimeout: '10s' }).up(knex);
     // The second attempt waits for the view alone.
     const waits = `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%lock_timeout = 10000;%'`;
-    while ((await sql(waits)).length === 0) await sleep(10);
-    await other.query('alter view seen owner to changes_reader; commit');
+    await until(async () => (await sql(waits)).length > 0);
+    await other.query(`alter view seen owner to ${rolePrefix}_reader; commit`);
     await up;
     await migration().down(knex);
-    expect(await ownerOf('seen')).to.deep.equal([{ owner: 'changes_reader' }]);
-    await sql('drop owned by changes_reader');
+    expect(await ownerOf('seen')).to.deep.equal([{ owner: `${rolePrefix}_reader` }]);
+    await sql(`drop owned by ${rolePrefix}_reader`);
   });
 
   it('of a name that a lock does not find leads to another attempt', async () => {
@@ -181,11 +185,13 @@ describe('a change that another session commits during a drop', () => {
   it('is waited for if it is not committed yet', async () => {
     const other = await server.client(database.name);
     others.push(other);
+    let ended: Promise<unknown> | undefined;
     strike(/drop table public\.gone/, 'before', async () => {
       await other.query('begin; alter function about(gone) cost 7');
-      setTimeout(() => other.query('commit'), 100);
+      ended = untilBlocking(other).then(() => other.query('commit'));
     });
     await migration().up(knex);
+    await ended;
     await migration().down(knex);
     const cost = `select procost as cost from pg_proc where oid = 'about(gone)'::regprocedure`;
     expect(await sql(cost)).to.deep.equal([{ cost: 7 }]);
@@ -193,9 +199,9 @@ describe('a change that another session commits during a drop', () => {
 
   it('of a survivor is not taken for an effect of the drop', async function () {
     if (!grants()) skip(this, 'from PostgreSQL 18 on GRANT locks the table');
-    strike(/drop table public\.gone/, 'before', 'grant select on kept to changes_reader');
+    strike(/drop table public\.gone/, 'before', `grant select on kept to ${rolePrefix}_reader`);
     await migration().up(knex);
-    strike(/drop table public\.gone/, 'after', 'grant insert on kept to changes_reader');
+    strike(/drop table public\.gone/, 'after', `grant insert on kept to ${rolePrefix}_reader`);
     expect(await sql(`select host_changes from undrop.drops`)).to.deep.equal([{ host_changes: [] }]);
     await migration().down(knex);
   });
@@ -223,15 +229,15 @@ describe('a change that another session commits during a drop', () => {
         alter table gone add more int;
         alter index gone_note rename to gone_n;
         comment on index gone_n is 'gone_n';
-        grant select on gone to changes_reader;
-        alter function about(gone) owner to changes_reader`);
+        grant select on gone to ${rolePrefix}_reader;
+        alter function about(gone) owner to ${rolePrefix}_reader`);
       await migration({ tables: ['own', 'gone'], lockTries: 1 }).up(transaction);
     });
     await migration({ tables: ['own', 'gone'] }).down(knex);
     expect(
       await sql(`select obj_description('own'::regclass) as own, obj_description('gone_n'::regclass) as gone, more,
         proowner::regrole::text from gone, pg_proc where proname = 'about'`),
-    ).to.deep.equal([{ own: 'own', gone: 'gone_n', more: null, proowner: 'changes_reader' }]);
+    ).to.deep.equal([{ own: 'own', gone: 'gone_n', more: null, proowner: `${rolePrefix}_reader` }]);
   });
 
   it('is noticed in addition to changes of the same transaction', async () => {
@@ -297,13 +303,13 @@ describe('a change that another session commits during a drop', () => {
 
     it('and refused if that connection cannot be opened', async () => {
       await sql(`
-        create schema undrop authorization changes_owner;
-        alter table gone owner to changes_owner;
-        alter function about(gone) owner to changes_owner;
-        grant all on schema public to changes_owner;
-        grant references on kept to changes_owner;
-        alter role changes_owner connection limit 1`);
-      const owner = over({ connection: through('changes_owner') });
+        create schema undrop authorization ${rolePrefix}_owner;
+        alter table gone owner to ${rolePrefix}_owner;
+        alter function about(gone) owner to ${rolePrefix}_owner;
+        grant all on schema public to ${rolePrefix}_owner;
+        grant references on kept to ${rolePrefix}_owner;
+        alter role ${rolePrefix}_owner connection limit 1`);
+      const owner = over({ connection: through(`${rolePrefix}_owner`) });
       try {
         const error = await refusalOf(migration().up(owner), 'no-connection');
         expect(error.message).to.equal(`A second connection to ${database.name} could not be opened.`);
@@ -312,14 +318,16 @@ describe('a change that another session commits during a drop', () => {
           0,
         );
         expect(await sql('select id from gone')).to.deep.equal([{ id: 1 }]);
-        await sql('alter role changes_owner connection limit 2');
+        await sql(`alter role ${rolePrefix}_owner connection limit 2`);
         await migration().up(owner);
         // With nothing left to drop, no second connection is opened.
-        await sql('alter role changes_owner connection limit 1');
+        await sql(`alter role ${rolePrefix}_owner connection limit 1`);
         await migration().up(owner);
       } finally {
         await owner.destroy();
-        await sql('drop owned by changes_owner cascade; alter role changes_owner connection limit -1');
+        await sql(
+          `drop owned by ${rolePrefix}_owner cascade; alter role ${rolePrefix}_owner connection limit -1`,
+        );
       }
     });
   });
@@ -328,20 +336,20 @@ describe('a change that another session commits during a drop', () => {
     await sql(`
       create table parent (id int) partition by list (id);
       create table part partition of parent for values in (1);
-      create schema undrop authorization changes_owner;
-      grant all on schema public to changes_owner;
-      grant changes_reader to changes_owner;
-      alter table parent owner to changes_owner;
-      alter table part owner to changes_reader;
-      grant select on part to changes_owner`);
-    const owner = over({ connection: through('changes_owner') });
+      create schema undrop authorization ${rolePrefix}_owner;
+      grant all on schema public to ${rolePrefix}_owner;
+      grant ${rolePrefix}_reader to ${rolePrefix}_owner;
+      alter table parent owner to ${rolePrefix}_owner;
+      alter table part owner to ${rolePrefix}_reader;
+      grant select on part to ${rolePrefix}_owner`);
+    const owner = over({ connection: through(`${rolePrefix}_owner`) });
     try {
       const error = await refusalOf(migration({ tables: ['parent'] }).up(owner), 'insufficient-privilege');
       expect(error.subject).to.equal('public.part');
     } finally {
       await owner.destroy();
       await sql(
-        'drop owned by changes_owner, changes_reader cascade; revoke changes_reader from changes_owner',
+        `drop owned by ${rolePrefix}_owner, ${rolePrefix}_reader cascade; revoke ${rolePrefix}_reader from ${rolePrefix}_owner`,
       );
     }
   });

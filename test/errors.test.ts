@@ -8,6 +8,7 @@ import { inSession } from '../src/session/session.ts';
 import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, runner, said, withEnvironment } from './support/migrate.ts';
 import { makeProject, type Project } from './support/project.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
 const schema = `
@@ -129,9 +130,11 @@ const ways: Record<ErrorCode, Way> = {
   },
   'insufficient-privilege': {
     prepare: ({ sql }) =>
-      sql('create role errors_stranger login; create schema undrop authorization errors_stranger'),
+      sql(
+        `create role ${rolePrefix}_stranger login; create schema undrop authorization ${rolePrefix}_stranger`,
+      ),
     act: async ({ url }) => {
-      const stranger = runner(url.replace('postgres@', 'errors_stranger@'));
+      const stranger = runner(url.replace('postgres@', `${rolePrefix}_stranger@`));
       try {
         await stranger.up(drop('a'));
       } finally {
@@ -178,7 +181,7 @@ describe('each error', () => {
   afterEach(async () => {
     await run.end();
     await server.dropDatabase(database.name);
-    await server.sql('postgres', 'drop role if exists errors_stranger');
+    await server.sql('postgres', `drop role if exists ${rolePrefix}_stranger`);
   });
 
   const sql = (text: string) => server.sql(database.name, text);

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { readEvidence } from '../src/audit/audit.ts';
 import { countRows } from '../src/backup/dump/snapshot.ts';
@@ -19,6 +18,7 @@ import { type Runner, refusalOf, runner } from './support/migrate.ts';
 import { rolePrefix } from './support/role-prefix.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { until } from './support/until.ts';
 
 describe('functions of other roles', () => {
   let server: TestServer;
@@ -176,7 +176,7 @@ describe('functions of other roles', () => {
       const refused = refusalOf(verified, 'server-error');
       const cancel = `select pg_cancel_backend(pid) from pg_stat_activity
         where datname = current_database() and wait_event_type = 'Lock'`;
-      while ((await server.sql(database.name, cancel)).length === 0) await sleep(10);
+      await until(async () => (await server.sql(database.name, cancel)).length > 0);
       expect((await refused).message).to.match(/^The server cancelled a statement/);
     } finally {
       await other.end();

@@ -94,8 +94,7 @@ describe('rows of foreign tables', () => {
       expect(await run.rows('select id from p order by id')).to.have.length(3);
     });
 
-    it('are unknown if the server cannot be reached, or does not answer in time', async function () {
-      this.timeout(60_000);
+    it('are unknown if the server cannot be reached, or does not answer in time', async () => {
       await server.sql(shards[1]?.name ?? '', 'drop table part');
       const gone = await refusalOf(run.up(drop('refuse')), 'not-empty');
       expect(gone.reason).to.match(/^public\.p1: may have rows, which could not be read \(.*\), on server/);

@@ -46,9 +46,7 @@ function raise(error: unknown): never {
   throw error;
 }
 
-describe(`fuzz (UNDROP_SEED=${parameters.seed})`, function () {
-  this.timeout(600_000);
-
+describe(`fuzz (UNDROP_SEED=${parameters.seed})`, () => {
   beforeEach(() => {
     refused = 0;
   });

@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { reversibleDrop } from '../src/index.ts';
 import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, refusal } from './support/migrate.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { until } from './support/until.ts';
 
 describe('an interrupted statement', () => {
   let server: TestServer;
@@ -45,7 +45,7 @@ describe('an interrupted statement', () => {
   async function whenSlow(work: Promise<unknown>, call: string) {
     const refused = refusal(work);
     const asleep = `from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`;
-    while ((await sql(`select ${asleep}`)).length === 0) await sleep(20);
+    await until(async () => (await sql(`select ${asleep}`)).length > 0);
     const done = await sql<{ done: boolean }>(`select ${call}(pid) as done ${asleep}`);
     expect(done).to.deep.equal([{ done: true }]);
     return refused;
@@ -59,7 +59,7 @@ describe('an interrupted statement', () => {
 
   it('is not repeated while rows are restored, and the restore is rolled back', async () => {
     await run.up(migration);
-    await slow('rows', 60);
+    await slow('rows', 600);
     const error = await whenSlow(run.down(migration), 'pg_cancel_backend');
     expect(error).to.include({ code: 'server-error', subject: 'public.gone' });
     expect(error.message).to.include('The server cancelled a statement');
@@ -72,7 +72,7 @@ describe('an interrupted statement', () => {
 
   it('is not repeated in a batch, and all of its objects are named', async () => {
     await run.up(migration);
-    await slow('index', 60);
+    await slow('index', 600);
     const error = await whenSlow(run.down(migration), 'pg_cancel_backend');
     expect(error.code).to.equal('server-error');
     expect(error.reason).to.match(/^one of \d+ statements: index public\.gone_note, index public\.gone_slow/);
@@ -81,10 +81,10 @@ describe('an interrupted statement', () => {
 
   it('is not repeated after a timeout', async () => {
     await run.up(migration);
-    await slow('rows', 2);
+    await slow('rows', 600);
     const error = await refusal(
       run.knex.transaction(async (transaction) => {
-        await transaction.raw(`set local statement_timeout = '500ms'`);
+        await transaction.raw(`set local statement_timeout = '3s'`);
         await migration.down(transaction);
       }),
     );
@@ -93,7 +93,7 @@ describe('an interrupted statement', () => {
   });
 
   it('is not repeated in the rehearsal, and nothing is dropped', async () => {
-    await slow('index', 60);
+    await slow('index', 600);
     const error = await whenSlow(run.up(migration), 'pg_cancel_backend');
     expect(error.code).to.equal('server-error');
     expect(await sql(`select to_regclass('undrop.drops') as archive, id from gone`)).to.deep.equal([
@@ -103,7 +103,7 @@ describe('an interrupted statement', () => {
 
   it('is not repeated after its connection was lost', async () => {
     await run.up(migration);
-    await slow('rows', 60);
+    await slow('rows', 600);
     const error = await whenSlow(migration.down(run.knex), 'pg_terminate_backend');
     expect(error).to.include({ code: 'no-connection', subject: 'public.gone' });
     expect(await state()).to.deep.equal({ there: false, restored: false });

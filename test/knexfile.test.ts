@@ -9,8 +9,7 @@ const drop = (name: string, table: string) =>
   `import { reversibleDrop } from 'knex-undrop';
    export const { up, down } = reversibleDrop({ name: ${JSON.stringify(name)}, tables: [${JSON.stringify(table)}] });`;
 
-describe('the knexfile', function () {
-  this.timeout(180_000);
+describe('the knexfile', () => {
   let server: TestServer;
   let project: StockProject;
   let database: TestDatabase;

@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import knexFactory, { type Knex } from 'knex';
 import { undropConfig } from '../src/migration/knex-config.ts';
 import { type TestServer, testServer } from './support/server.ts';
 import { makeSmallProject, type SmallProject, type Started } from './support/small-project.ts';
+import { until } from './support/until.ts';
 
 /** The number of rounds of concurrent processes: twenty with UNDROP_ROUNDS=all. */
 const rounds = process.env.UNDROP_ROUNDS === 'all' ? 20 : 1;
@@ -50,12 +50,10 @@ describe('the lock of the migrations table', () => {
   const sleepers = async () =>
     (
       await rows(
-        `select pid from pg_stat_activity where query like '%pg_sleep(60)%' and pid <> pg_backend_pid()`,
+        `select pid from pg_stat_activity
+        where datname = current_database() and query like '%pg_sleep(600)%' and pid <> pg_backend_pid()`,
       )
     ).length;
-  const until = async (met: () => Promise<boolean>) => {
-    while (!(await met())) await sleep(50);
-  };
 
   /** Starts this many processes at once, and returns the output and the exit code of each. */
   async function atOnce(count: number, command: string): Promise<{ said: string; status: number | null }[]> {
@@ -64,7 +62,7 @@ describe('the lock of the migrations table', () => {
   }
 
   it('lets one of ten concurrent processes migrate on a new database, and the others find it done', async function () {
-    this.timeout(rounds * 60_000);
+    this.timeout(rounds * 600_000);
     const figures = { migrated: 0, done: 0, failed: 0 };
     for (let round = 1; round <= rounds; round++) {
       database = (await server.createDatabase()).name;
@@ -88,7 +86,7 @@ describe('the lock of the migrations table', () => {
   });
 
   it('lets one of two concurrent rollbacks roll back a batch, and refuses the other', async function () {
-    this.timeout(rounds * 60_000);
+    this.timeout(rounds * 600_000);
     const figures = { rolledBack: 0, refused: 0 };
     migration('2', `await knex.raw('select pg_sleep(1)')`);
     for (let round = 1; round <= rounds; round++) {
@@ -112,15 +110,15 @@ describe('the lock of the migrations table', () => {
   it('is released after a rollback was killed, and this is logged', async () => {
     await deployer().migrate.latest();
     await Promise.all(open.splice(0).map((knex) => knex.destroy()));
-    migration('2', `await knex.raw('select pg_sleep(60)')`);
+    migration('2', `await knex.raw('select pg_sleep(600)')`);
     const rollback = start('migrate:rollback');
     await until(async () => (await sleepers()) === 1);
     rollback.child.kill('SIGKILL');
     await rollback.ended;
     expect(await rows('select is_locked from undrop.knex_migrations_lock')).to.deep.equal([{ is_locked: 1 }]);
     // The server continues a statement after its client was killed.
-    await rows(`select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(60)%'
-      and pid <> pg_backend_pid()`);
+    await rows(`select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(600)%'
+      and datname = current_database() and pid <> pg_backend_pid()`);
     await until(async () => (await sleepers()) === 0);
 
     migration('2', '');
@@ -132,7 +130,7 @@ describe('the lock of the migrations table', () => {
   it('is not released while its holder is connected: a rollback is refused, and up waits', async () => {
     await deployer().migrate.latest();
     await Promise.all(open.splice(0).map((knex) => knex.destroy()));
-    migration('2', `await knex.raw('select pg_sleep(60)')`);
+    migration('2', `await knex.raw('select pg_sleep(600)')`);
     migration('3', '');
     const first = start('migrate:rollback');
     await until(async () => (await sleepers()) === 1);
@@ -141,8 +139,8 @@ describe('the lock of the migrations table', () => {
     expect(second.said()).to.include('already locked');
     const latest = start('migrate:latest');
     await until(async () => /Waiting for another migration: pid \d+ \(postgres\)/.test(latest.said()));
-    await rows(`select pg_cancel_backend(pid) from pg_stat_activity where query like '%pg_sleep(60)%'
-      and pid <> pg_backend_pid()`);
+    await rows(`select pg_cancel_backend(pid) from pg_stat_activity where query like '%pg_sleep(600)%'
+      and datname = current_database() and pid <> pg_backend_pid()`);
     expect(await first.ended).to.equal(1);
     expect(await latest.ended, latest.said()).to.equal(0);
     expect(await rows('select name from undrop.knex_migrations order by id')).to.deep.equal([

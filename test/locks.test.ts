@@ -4,7 +4,9 @@ import type pg from 'pg';
 import { reversibleDrop } from '../src/index.ts';
 import { testNative } from './support/binaries.ts';
 import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { startServer, type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { blocks, until, untilBlocking } from './support/until.ts';
 
 describe('locks on a database in use', () => {
   let server: TestServer;
@@ -67,7 +69,7 @@ describe('locks on a database in use', () => {
     await prepared.query(`begin; select * from kept; prepare transaction 'left over'`);
     try {
       const young = `select from pg_stat_activity where application_name = 'report' and now() - xact_start < '5.1 s'`;
-      while ((await run.rows(young)).length > 0) await sleep(50);
+      await until(async () => (await run.rows(young)).length === 0);
       const text = await said(async () => {
         const refusal = await refusalOf(run.up(migration({ lockTries: 1 })), 'lock-timeout');
         expect(refusal.reason).to.match(
@@ -101,7 +103,7 @@ describe('locks on a database in use', () => {
       );
       const held = `select from pg_locks as l join pg_stat_activity as a using (pid)
         where a.backend_type = 'autovacuum worker' and l.relation = 'gone'::regclass`;
-      while ((await vacuumed.sql(name, held)).length === 0) await sleep(50);
+      await until(async () => (await vacuumed.sql(name, held)).length > 0);
       const { reason } = await refusalOf(runThere.up(migration({ lockTries: 1 })), 'lock-timeout');
       expect(reason).to.match(/^(public\.)?gone: autovacuum, pid \d+ holds ShareUpdateExclusiveLock/m);
     } finally {
@@ -124,18 +126,19 @@ describe('locks on a database in use', () => {
   });
 
   it('waits long for a lock only while it holds no other, so that no application is ended by a deadlock', async () => {
-    const timeout = 1000; // deadlock_timeout
     const app = await another();
+    // The application would notice a deadlock first, but long after an attempt of up has ended on a slow machine.
+    await run.knex.raw(`alter database ${database.name} set deadlock_timeout = '30s'`);
+    await app.query(`set deadlock_timeout = '3s'`);
+    const patient = runner(database.url);
     let going = true;
     const victims: string[] = [];
     const loop = (async () => {
       while (going) {
         try {
           await app.query('begin; select * from gone');
-          await sleep(150);
-          await app.query(
-            `insert into kept select max(id) + 1 from kept; select pg_sleep(${timeout / 1000}); commit`,
-          );
+          await until(async () => !going || (await blocks(app)) !== undefined);
+          await app.query('insert into kept select max(id) + 1 from kept; select pg_sleep(1); commit');
         } catch (error) {
           victims.push(String(error));
           await app.query('rollback');
@@ -143,9 +146,10 @@ describe('locks on a database in use', () => {
       }
     })();
     // With three attempts, the long wait applies from the second one on.
-    await Promise.allSettled([run.up(migration({ lockTimeout: '5s', lockTries: 3 }))]);
+    await Promise.allSettled([patient.up(migration({ lockTimeout: '8s', lockTries: 3 }))]);
     going = false;
     await loop;
+    await patient.end();
     expect(victims.filter((text) => !text.includes('does not exist'))).to.deep.equal([]);
   });
 
@@ -158,12 +162,12 @@ describe('locks on a database in use', () => {
       where not w.granted and w.relation = 'kept'::regclass and not exists (
         select from pg_locks as h
         where h.pid = w.pid and h.granted and h.relation = 'gone'::regclass and h.mode = 'AccessExclusiveLock')`;
-    while ((await run.rows(waits)).length === 0) await sleep(20);
+    await until(async () => (await run.rows(waits)).length > 0);
     const app = await another();
-    await app.query(`set deadlock_timeout = '4s'; begin; select * from gone`);
+    await app.query(`set deadlock_timeout = '30s'; begin; select * from gone`);
     const insert = app.query('insert into kept values (2)').then(() => app.query('commit'));
-    // After this, before the application has waited for deadlock_timeout, up attempts to acquire all locks.
-    await sleep(850);
+    const behind = `select from pg_locks where not granted and relation = 'kept'::regclass and mode = 'RowExclusiveLock'`;
+    await until(async () => (await run.rows(behind)).length > 0);
     await blocker.query('commit');
     await Promise.all([insert, up]);
   });
@@ -181,7 +185,7 @@ describe('locks on a database in use', () => {
       await app.query(`set deadlock_timeout = ${250 * (index + 1)}; begin; select * from kept`);
     }
     const up = run.up(migration({ rows: 'copy' }));
-    while (!(await locked('AccessExclusiveLock', 'gone'))) await sleep(1);
+    await until(() => locked('AccessExclusiveLock', 'gone'));
     expect(await locked('ShareUpdateExclusiveLock', 'kept')).to.equal(true);
     await observer.query('update kept set id = 2 where id = 3; insert into kept values (2)');
     const waited = apps.map((app) => app.query('select from gone limit 1').then(() => app.query('commit')));
@@ -191,27 +195,29 @@ describe('locks on a database in use', () => {
 
   it('repeats its attempts for a table that only DROP may lock', async () => {
     await run.knex.raw(`
-      create role locks_owner login;
-      create schema o authorization locks_owner;
-      create schema undrop authorization locks_owner;
-      grant references, select on kept to locks_owner;
+      create role ${rolePrefix}_owner login;
+      create schema o authorization ${rolePrefix}_owner;
+      create schema undrop authorization ${rolePrefix}_owner;
+      grant references, select on kept to ${rolePrefix}_owner;
       alter table gone set schema o;
-      alter table o.gone owner to locks_owner;`);
-    const owner = runner(server.url(database.name, 'locks_owner'));
+      alter table o.gone owner to ${rolePrefix}_owner;`);
+    const owner = runner(server.url(database.name, `${rolePrefix}_owner`));
     try {
       const blocker = await another();
       await blocker.query('begin; select * from kept');
-      const end = setTimeout(() => blocker.query('commit'), 900);
-      const own = reversibleDrop({ name: 'm', tables: ['o.gone'] });
-      await owner.up(own);
-      clearTimeout(end);
+      const own = reversibleDrop({ name: 'm', tables: ['o.gone'], lockTries: 20 });
+      const up = owner.up(own);
+      await untilBlocking(blocker, await untilBlocking(blocker));
+      await blocker.query('commit');
+      await up;
       await blocker.query('begin; update kept set id = id');
-      const again = setTimeout(() => blocker.query('commit'), 900);
-      await owner.down(own);
-      clearTimeout(again);
+      const down = owner.down(own);
+      await untilBlocking(blocker, await untilBlocking(blocker));
+      await blocker.query('commit');
+      await down;
     } finally {
       await owner.end();
-      await run.knex.raw('drop owned by locks_owner cascade; drop role locks_owner');
+      await run.knex.raw(`drop owned by ${rolePrefix}_owner cascade; drop role ${rolePrefix}_owner`);
     }
   });
 
@@ -229,9 +235,10 @@ describe('locks on a database in use', () => {
       alter sequence free restart;`);
     const user = await another();
     await user.query('begin; insert into kept values (2)');
-    const ending = sleep(1500).then(() => user.query('commit'));
-    await run.up(reversibleDrop({ name: 'm', tables: ['gone'], rows: 'copy', lockTries: 20 }));
-    await ending;
+    const up = run.up(reversibleDrop({ name: 'm', tables: ['gone'], rows: 'copy', lockTries: 20 }));
+    await untilBlocking(user, await untilBlocking(user));
+    await user.query('commit');
+    await up;
     const calls = await run.rows(
       'select f.last_value::int as free, l.is_called as locked from free f, locked l',
     );
@@ -254,13 +261,13 @@ describe('locks on a database in use', () => {
     await refusalOf(
       run.knex.transaction(async (transaction) => {
         await reversibleDrop({ name: '1', tables: ['first'] }).up(transaction);
-        await reversibleDrop({ name: '2', tables: ['second'], lockTimeout: '20s', lockTries: 3 }).up(
+        await reversibleDrop({ name: '2', tables: ['second'], lockTimeout: '120s', lockTries: 3 }).up(
           transaction,
         );
       }),
       'lock-timeout',
     );
-    expect(performance.now() - start).to.be.below(20_000);
+    expect(performance.now() - start).to.be.below(120_000);
     await blocker.query('commit');
   });
 });

@@ -112,7 +112,7 @@ describe('reading a dump', () => {
 });
 
 describe('the proof of contents', () => {
-  const database = 'proof of "contents"';
+  const database = `proof of "contents" ${process.pid}`;
   const odd = `Größe "x";\n'\\`;
   const tables = [
     { schema: 'public', name: 'plain', rows: 5000 },

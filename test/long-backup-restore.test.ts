@@ -11,7 +11,6 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { ensureArchive } from '../src/archive/schema.ts';
 import { type BackupFormat, manifestOf } from '../src/backup/manifest.ts';
@@ -31,7 +30,9 @@ import { quietly } from '../src/text/log.ts';
 import { fakePgDump } from './support/fake-pg-dump.ts';
 import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
 import { nativeOrSkip, wholeText } from './support/pg-dump.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { startServer, type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { until } from './support/until.ts';
 
 const schema = `
   create schema app;
@@ -205,7 +206,7 @@ describe('restores from a backup', () => {
   for (const format of ['custom', 'plain'] as const) {
     it(`stops at once, and drops what was created: ${format}`, async () => {
       await run.knex.raw(
-        `alter table kept add check (current_database() = '${database.name}' or pg_sleep(60) is not null)`,
+        `alter table kept add check (current_database() = '${database.name}' or pg_sleep(900) is not null)`,
       );
       const { file } = await take(format);
       const name = `${database.name}_stopped`;
@@ -221,10 +222,8 @@ describe('restores from a backup', () => {
         const stopped = new Error('stopped');
         const working = quietly<unknown>(() => work(stop.signal)).catch((error: unknown) => error);
         await untilSleeping();
-        const start = performance.now();
         stop.abort(stopped);
         expect(await working).to.equal(stopped);
-        expect(performance.now() - start).to.be.below(6000);
         expect(await scratches()).to.deep.equal([]);
         const [left] = await server.sql('postgres', `select from pg_database where datname = '${name}'`);
         expect(left).to.equal(undefined);
@@ -235,7 +234,7 @@ describe('restores from a backup', () => {
   /** Waits until a statement of a restore sleeps. */
   async function untilSleeping(): Promise<void> {
     const sql = `select from pg_stat_activity where wait_event = 'PgSleep'`;
-    while ((await server.sql('postgres', sql)).length === 0) await sleep(50);
+    await until(async () => (await server.sql('postgres', sql)).length > 0);
   }
 
   it('restores one table of a drop while the others remain dropped, and the rollback restores the others', async () => {
@@ -285,7 +284,7 @@ describe('restores from a backup', () => {
 
   it('finds a name that is taken before it unpacks rows', async () => {
     await run.knex.raw(
-      `alter table kept add check (current_database() = '${database.name}' or pg_sleep(200) is not null)`,
+      `alter table kept add check (current_database() = '${database.name}' or pg_sleep(900) is not null)`,
     );
     const { file } = await take();
     await refusalOf(table(file, 'kept'), 'name-taken');
@@ -459,17 +458,17 @@ describe('restores from a backup', () => {
         const shown = await refusalOf(take(server.url('postgres', 'postgres', 'geheim')), 'bad-options');
         expect(String(shown)).not.to.include('geheim');
         await run.knex.raw(
-          'drop role if exists undrop_only_here; create role undrop_only_here; alter table b owner to undrop_only_here',
+          `drop role if exists ${rolePrefix}_only_here; create role ${rolePrefix}_only_here; alter table b owner to ${rolePrefix}_only_here`,
         );
         for (const format of ['custom', 'plain'] as const) {
           const missing = await refusalOf(take(other.url('postgres'), format), 'prerequisite-gone');
-          expect(missing.subject).to.equal('undrop_only_here');
-          expect(missing.reason).to.equal('The role undrop_only_here does not exist.');
+          expect(missing.subject).to.equal(`${rolePrefix}_only_here`);
+          expect(missing.reason).to.equal(`The role ${rolePrefix}_only_here does not exist.`);
         }
         expect(readdirSync(folder).filter((name) => name.endsWith('.partial'))).to.deep.equal([]);
         expect(statSync(manifestOf(taken.file)).mode & 0o777).to.equal(0o600);
       } finally {
-        await run.knex.raw('alter table b owner to postgres; drop role if exists undrop_only_here');
+        await run.knex.raw(`alter table b owner to postgres; drop role if exists ${rolePrefix}_only_here`);
         await other.stop();
       }
     });

@@ -9,8 +9,10 @@ import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
 import { nativeOrSkip, wholeText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
+import { startProxy } from './support/proxy.ts';
 import { startServer, type TestDatabase, type TestServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { until } from './support/until.ts';
 
 const schema = `
   create table kept (id int primary key);
@@ -126,9 +128,9 @@ describe('external faults', () => {
       async () => {
         // A statement of this package: Knex runs its own first.
         await sql(`
-          create function doze() returns event_trigger language plpgsql as 'begin perform pg_sleep(5); end';
+          create function doze() returns event_trigger language plpgsql as 'begin perform pg_sleep(600); end';
           create event trigger doze on ddl_command_start execute function doze();
-          alter database ${database.name} set statement_timeout = '200ms'`);
+          alter database ${database.name} set statement_timeout = '3s'`);
         await run.end();
         run = runner(database.url);
         const error = await refusalOf(run.up(migration), 'server-error');
@@ -142,20 +144,26 @@ describe('external faults', () => {
       },
     ));
 
-  it('a session that exceeds idle_in_transaction_session_timeout', () =>
-    survives(
+  it('a session that exceeds idle_in_transaction_session_timeout', async () => {
+    const proxy = await startProxy(server.config('postgres'));
+    const idle = `select from pg_stat_activity
+      where datname = '${database.name}' and state like 'idle in transaction%'`;
+    await survives(
       async () => {
-        const blocker = await server.client(database.name);
-        await blocker.query('begin; select * from kept');
-        await sql(`alter database ${database.name} set idle_in_transaction_session_timeout = '20ms'`);
+        await sql(`alter database ${database.name} set idle_in_transaction_session_timeout = '3s'`);
         await run.end();
-        run = runner(database.url);
-        // Between two tries for its locks it waits for longer.
+        run = runner(database.url.replace(/:\d+\//, `:${proxy.port}/`));
+        proxy.arm({
+          statement: /lock table/,
+          when: 'before',
+          fault: () => until(async () => (await server.sql('postgres', idle)).length === 0),
+        });
         expect(await said(() => run.up(migration).catch(() => undefined))).to.include('was lost');
-        await blocker.end();
       },
       () => sql(`alter database ${database.name} reset idle_in_transaction_session_timeout`),
-    ));
+    );
+    await proxy.stop();
+  });
 
   it('a read-only database, from Knex and from the migrations', () =>
     survives(
@@ -271,7 +279,8 @@ describe('external faults', () => {
       async () => {
         const blocker = await server.client(database.name);
         await blocker.query('begin; select * from kept');
-        const ended = said(() => run.up(migration).catch(() => undefined));
+        const patient = reversibleDrop({ name: 'm', tables: ['gone'], rows: 'copy', lockTries: 1000 });
+        const ended = said(() => run.up(patient).catch(() => undefined));
         await sql(`
           do $$ begin
             while not exists (select from pg_stat_activity where application_name = 'knex-undrop: lock') loop

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { dirname } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { isUndropError } from '../src/errors.ts';
 import { readSettings } from '../src/knex/settings.ts';
@@ -8,6 +7,7 @@ import { compareDumps, dumpedStatements } from '../src/roundtrip/dump.ts';
 import { roundtrip } from '../src/roundtrip/roundtrip.ts';
 import { quietly } from '../src/text/log.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { until } from './support/until.ts';
 
 const schema = /* sql */ `
   create schema app;
@@ -104,11 +104,17 @@ describe('roundtrip', () => {
   });
 
   it('drops its copies when it is interrupted', async () => {
-    await server.sql(database.name, schema);
+    await server.sql(
+      database.name,
+      `${schema}
+      create function doze() returns event_trigger language plpgsql as
+        $$ begin if current_database() like 'undrop%' then perform pg_sleep(600); end if; end $$;
+      create event trigger doze on sql_drop execute function doze()`,
+    );
     const { child, done } = command();
     const copies = () =>
       server.sql('postgres', `select from pg_database where datname = 'undrop_roundtrip_${child.pid}_2'`);
-    while ((await copies()).length === 0) await sleep(50);
+    await until(async () => (await copies()).length > 0);
     child.kill('SIGINT');
     expect(await done).to.include({ code: 130, out: '' });
   });

@@ -50,8 +50,7 @@ const kinds: Readonly<
   },
 };
 
-describe('make', function () {
-  this.timeout(120_000);
+describe('make', () => {
   let server: TestServer;
   let database: TestDatabase;
   let project: StockProject;

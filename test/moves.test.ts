@@ -19,6 +19,7 @@ import { inCase, needsCase, readCases, readSomeCases } from './support/case-fold
 import { expectSame, look } from './support/judges.ts';
 import { type Runner, refusalOf, runner, said, withEnvironment } from './support/migrate.ts';
 import { pgDump, wholeText } from './support/pg-dump.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 
 // Tables of these cases are children of a table that stays, or use types, functions or operators that depend on their
@@ -258,13 +259,13 @@ describe('tables that are moved', () => {
 
     it('require the privilege to create a schema', async () => {
       await run.knex.raw(`
-        create role moves_owner login;
-        create schema undrop authorization moves_owner;
-        grant all on schema public to moves_owner;
-        alter table big owner to moves_owner; alter table kid owner to moves_owner; alter table parent owner to moves_owner;
-        alter statistics big_s owner to moves_owner; alter view sums owner to moves_owner;
-        alter function note() owner to moves_owner; alter publication pub owner to moves_owner`);
-      const owner = runner(server.url(database.name, 'moves_owner'));
+        create role ${rolePrefix}_owner login;
+        create schema undrop authorization ${rolePrefix}_owner;
+        grant all on schema public to ${rolePrefix}_owner;
+        alter table big owner to ${rolePrefix}_owner; alter table kid owner to ${rolePrefix}_owner; alter table parent owner to ${rolePrefix}_owner;
+        alter statistics big_s owner to ${rolePrefix}_owner; alter view sums owner to ${rolePrefix}_owner;
+        alter function note() owner to ${rolePrefix}_owner; alter publication pub owner to ${rolePrefix}_owner`);
+      const owner = runner(server.url(database.name, `${rolePrefix}_owner`));
       try {
         const { next } = await refusalOf(owner.up(make()), 'insufficient-privilege');
         const [grant = ''] = /grant create on database \S+ to \w+/.exec(next) ?? [];
@@ -275,7 +276,7 @@ describe('tables that are moved', () => {
         expect([await wholeText(database.url), await physical(run)]).to.deep.equal(before);
       } finally {
         await owner.end();
-        await run.knex.raw('drop owned by moves_owner cascade; drop role moves_owner');
+        await run.knex.raw(`drop owned by ${rolePrefix}_owner cascade; drop role ${rolePrefix}_owner`);
       }
     });
 

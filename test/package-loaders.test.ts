@@ -64,8 +64,7 @@ const tsconfig = (compilerOptions: object) =>
     compilerOptions: { strict: true, target: 'es2022', types: ['node'], ...compilerOptions },
   });
 
-describe('loaders', function () {
-  this.timeout(240_000);
+describe('loaders', () => {
   let server: TestServer;
   let database: TestDatabase;
   let folder: string;
@@ -169,7 +168,7 @@ describe('loaders', function () {
       'const createKnex = require("knex");\nconst { reversibleDrop, UndropError } = require("knex-undrop");';
     const home = project('commonjs', {
       'migrations/20260101000000_drop_runs.js': commonjs,
-      'story.cjs': `${head}\nit('migrates', async () => {${story('__dirname')}}).timeout(60_000);`,
+      'story.cjs': `${head}\nit('migrates', async () => {${story('__dirname')}}).timeout(600_000);`,
       'story.mjs': `import createKnex from 'knex';
         import { reversibleDrop, UndropError } from 'knex-undrop';
         it('migrates', async () => {
@@ -177,7 +176,7 @@ describe('loaders', function () {
           await before('runs').delete();
           await before.destroy();
           ${story('import.meta.dirname')}
-        }).timeout(60_000);`,
+        }).timeout(600_000);`,
     });
     const ran = await tryInFolder(home, 'node_modules/.bin/mocha story.cjs story.mjs', env());
     expect(ran.status, ran.text).to.equal(0);

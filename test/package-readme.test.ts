@@ -30,8 +30,7 @@ function plain(text: string): string {
 }
 
 // As printed, in a project that has the tables of examples/schema.sql.
-describe('README.md, as a new user follows it', function () {
-  this.timeout(180_000);
+describe('README.md, as a new user follows it', () => {
   let server: TestServer;
   let database: TestDatabase;
   let folder: string;

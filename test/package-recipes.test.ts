@@ -33,8 +33,7 @@ const recipes = new Map(
     ]),
 );
 
-describe('docs/recipes.md, each recipe in a project of its own', function () {
-  this.timeout(180_000);
+describe('docs/recipes.md, each recipe in a project of its own', () => {
   let server: TestServer;
   let database: TestDatabase;
   let project: StockProject;

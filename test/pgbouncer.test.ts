@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import knexLib from 'knex';
 import { reversibleDrop } from '../src/index.ts';
@@ -11,6 +10,7 @@ import { refusalOf } from './support/migrate.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { until } from './support/until.ts';
 
 const program = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((path) => existsSync(path));
 
@@ -55,10 +55,11 @@ describe(`behind PgBouncer${program === undefined ? ' (it is not installed)' : '
     );
     const runAs = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
     bouncer = spawn(program as string, ['-q', config as string], { ...runAs, stdio: 'ignore' });
-    for (const end = Date.now() + 120_000; ; await sleep(50)) {
-      if (existsSync(log as string) && /process up/.test(readFileSync(log as string, 'utf8'))) break;
-      if (Date.now() > end) throw new Error(`PgBouncer did not start: ${log}`);
-    }
+    const started = bouncer;
+    await until(() => {
+      if (started.exitCode !== null) throw new Error(`PgBouncer did not start: ${log}`);
+      return existsSync(log as string) && /process up/.test(readFileSync(log as string, 'utf8'));
+    });
     return `postgres://postgres@127.0.0.1:${listen}/${database.name}`;
   }
 

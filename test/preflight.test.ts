@@ -15,6 +15,7 @@ import { inReadOnlySession } from '../src/session/read-only.ts';
 import { up } from '../src/up/up.ts';
 import { refusalOf, withEnvironment } from './support/migrate.ts';
 import { makeProject, type Project } from './support/project.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { type TestServer, testServer } from './support/server.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -221,17 +222,17 @@ describe('preflight', () => {
     const name = await database();
     await server.sql(
       name,
-      `drop role if exists preflight_owner; create role preflight_owner login;
-       create schema closed; grant usage on schema closed to preflight_owner;
+      `drop role if exists ${rolePrefix}_owner; create role ${rolePrefix}_owner login;
+       create schema closed; grant usage on schema closed to ${rolePrefix}_owner;
        create table closed.target (id int primary key);
        create table closed.mine (id int references closed.target);
        create table closed.theirs (id int); revoke all on schema public from public;
-       alter table closed.mine owner to preflight_owner; revoke references on closed.target from preflight_owner`,
+       alter table closed.mine owner to ${rolePrefix}_owner; revoke references on closed.target from ${rolePrefix}_owner`,
     );
     const blocker = await server.client(name);
     await blocker.query('begin; lock table closed.mine in row exclusive mode');
     const from = migration({ tables: ['closed.mine', 'closed.theirs'], schemaComment: 'x' });
-    const { failure, migrations: all } = await look(name, {}, from, 'preflight_owner');
+    const { failure, migrations: all } = await look(name, {}, from, `${rolePrefix}_owner`);
     await blocker.end();
     const [one] = all;
     if (one === undefined) throw new Error('nothing is pending');
@@ -247,7 +248,7 @@ describe('preflight', () => {
     expect(gateOf(one, 'locks')?.found).to.match(/closed\.mine: pid \d+ .*RowExclusiveLock/);
     expect(failure?.code).to.equal('insufficient-privilege');
     await server.dropDatabase(name);
-    await server.sql('postgres', 'drop role preflight_owner');
+    await server.sql('postgres', `drop role ${rolePrefix}_owner`);
   });
 
   it('reports tables that were already dropped, and names that were reused since', async () => {

@@ -10,8 +10,7 @@ import { makeStockProject, type StockProject } from './support/stock-project.ts'
 
 const root = join(import.meta.dirname, '..');
 
-describe('proposal', function () {
-  this.timeout(180_000);
+describe('proposal', () => {
   let server: TestServer;
   let database: TestDatabase;
   let project: StockProject;

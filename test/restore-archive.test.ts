@@ -15,6 +15,7 @@ import { wholeText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { rolePrefix } from './support/role-prefix.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { untilBlocking } from './support/until.ts';
 
 describe('restore from the archive', () => {
   let server: TestServer;
@@ -270,9 +271,10 @@ describe('restore from the archive', () => {
       await run.up(make());
       const other = await server.client(database.name);
       await other.query('begin; select * from kept');
-      const end = setTimeout(() => other.query('commit'), 500);
-      await restore({ table: 'c' });
-      clearTimeout(end);
+      const restored = restore({ table: 'c' });
+      await untilBlocking(other);
+      await other.query('commit');
+      await restored;
       await other.end();
       expect(await tables()).to.deep.equal(['c', 'kept']);
     });

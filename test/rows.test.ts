@@ -13,6 +13,7 @@ import { type Runner, refusalOf, runner } from './support/migrate.ts';
 import { wholeText } from './support/pg-dump.ts';
 import { rolePrefix } from './support/role-prefix.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { untilBlocking } from './support/until.ts';
 
 describe('rows', () => {
   let server: TestServer;
@@ -206,9 +207,10 @@ describe('rows', () => {
       await run.knex.raw('create table t (id int)');
       const other = await server.client(database.name);
       await other.query('begin; insert into t values (1), (2)');
-      const end = setTimeout(() => other.query('commit'), 400);
-      await run.up(make());
-      clearTimeout(end);
+      const up = run.up(make());
+      await untilBlocking(other);
+      await other.query('commit');
+      await up;
       await other.end();
       await run.down(make());
       expect(await run.rows('select * from t')).to.have.length(2);
@@ -222,13 +224,12 @@ describe('rows', () => {
         const other = await server.client(database.name);
         try {
           await other.query('begin; insert into t values (1), (2)');
-          const end = setTimeout(() => other.query('commit'), 400);
-          if (rows === 'refuse') await refusalOf(owner.up(make({ rows })), 'not-empty');
-          else {
-            await owner.up(make({ rows }));
-            await owner.down(make({ rows }));
-          }
-          clearTimeout(end);
+          const up = owner.up(make({ rows }));
+          const ended = rows === 'refuse' ? refusalOf(up, 'not-empty') : up;
+          await untilBlocking(other);
+          await other.query('commit');
+          await ended;
+          if (rows === 'copy') await owner.down(make({ rows }));
           expect(await run.rows('select * from t')).to.have.length(2);
         } finally {
           await other.end();

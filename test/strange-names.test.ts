@@ -72,8 +72,7 @@ describe('strange names', () => {
   });
 
   for (const name of names) {
-    it(`are restored by a rollback, by DDL and by an export: ${JSON.stringify(name)}`, async function () {
-      this.timeout(60_000);
+    it(`are restored by a rollback, by DDL and by an export: ${JSON.stringify(name)}`, async () => {
       ({ database, run } = await freshDatabase(server, schemaOf(name)));
       const tables = [name, `${name}r`].map((table) => `${quote(name)}.${quote(table)}`);
       const drop = (more: object) => reversibleDrop({ name: 'm', tables, ...more });

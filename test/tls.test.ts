@@ -70,8 +70,7 @@ async function makeAuthority(folder: string): Promise<void> {
   await openssl(...ca, '-gencrl', '-out', 'revoking.crl');
 }
 
-describe('TLS', function () {
-  this.timeout(60_000);
+describe('TLS', () => {
   let folder: string;
   let home: string;
   let server: TestServer;

@@ -21,8 +21,7 @@ const quiet = <T>(work: () => Promise<T>) => withEnvironment({ UNDROP_BACKUP: 'o
 const verify = ({ knex }: Pick<Runner, 'knex'>, strict = false) =>
   inSession(knex, (session) => verifyDatabase(session, { strict }));
 
-describe('single changes', function () {
-  this.timeout(600_000);
+describe('single changes', () => {
   let server: TestServer;
   before(async () => {
     server = await testServer();

@@ -29,8 +29,7 @@ const schema = `
   create table one (id int primary key, note text);
   create table two (id serial primary key, note text);`;
 
-describe('the archive beside a publication', function () {
-  this.timeout(300_000);
+describe('the archive beside a publication', () => {
   let servers: { publisher: TestServer; subscriber: TestServer };
   let publisher: Node;
   let subscriber: Node;

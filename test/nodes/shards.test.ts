@@ -6,8 +6,7 @@ import { type Node, nodeOf, startNode } from '../support/nodes.ts';
 import { wholeText } from '../support/pg-dump.ts';
 import type { TestServer } from '../support/server.ts';
 
-describe('a table with partitions on two shards', function () {
-  this.timeout(180_000);
+describe('a table with partitions on two shards', () => {
   let servers: TestServer[] = [];
   let shards: Node[];
   let coordinator: Node;

@@ -2,10 +2,11 @@ import { expect } from 'chai';
 import { reversibleDrop } from '../../src/index.ts';
 import { quietly } from '../../src/text/log.ts';
 import { type Runner, refusalOf, runner } from '../support/migrate.ts';
-import { standbyCaughtUp, startNode, startStreaming, until } from '../support/nodes.ts';
+import { standbyCaughtUp, startNode, startStreaming } from '../support/nodes.ts';
 import { wholeText } from '../support/pg-dump.ts';
 import { makeProject, type Project } from '../support/project.ts';
 import type { TestServer } from '../support/server.ts';
+import { until } from '../support/until.ts';
 
 const schema = `
   create table stays (id int primary key, note text);
@@ -15,8 +16,7 @@ const schema = `
   create table keyless (note text);
   insert into keyless values ('a'), ('a'), (null);`;
 
-describe('a primary with a standby', function () {
-  this.timeout(300_000);
+describe('a primary with a standby', () => {
   let primary: TestServer;
   let standby: TestServer;
   let project: Project;
@@ -76,11 +76,10 @@ describe('a primary with a standby', function () {
       await run.end();
       await primary.stop();
       await standby.sql('postgres', 'select pg_promote()');
-      await until(
-        'the standby is promoted',
-        () => standby.sql('postgres', 'select pg_is_in_recovery() as standby'),
-        ([row]) => row?.standby === false,
-      );
+      await until(async () => {
+        const [row] = await standby.sql('postgres', 'select pg_is_in_recovery() as standby');
+        return row?.standby === false;
+      });
       run = runner(standby.url(database));
       await quietly(() => run.down(migration));
       expect(await text(standby)).to.equal(before);

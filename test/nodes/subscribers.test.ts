@@ -58,8 +58,7 @@ const more = (keyed: boolean) => `
   insert into app.parts values (7, 'new'), (107, 'new');
   insert into app.stays values (1, 'new');`;
 
-describe('subscribers', function () {
-  this.timeout(300_000);
+describe('subscribers', () => {
   let servers: { publisher: TestServer; subscriber: TestServer };
   let publisher: Node;
   let subscriber: Node;

@@ -31,8 +31,7 @@ const schemaFor = ({ major }: TestServer) => `
 
 const dropped = ['pets', 'wide', 'scratch', 'parent', 'empty_one'];
 
-describe('tables that a rule of a publication publishes', function () {
-  this.timeout(180_000);
+describe('tables that a rule of a publication publishes', () => {
   let server: TestServer;
   let run: Runner;
   const database = 'app';

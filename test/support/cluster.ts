@@ -123,7 +123,7 @@ async function launch(folder: string, more: Readonly<Record<string, string>>): P
 
 function restart(folder: string, mode: StopMode = 'fast', native?: string): void {
   // Only the owner of the folder can read the log.
-  const options = ['-D', join(folder, 'data'), '-l', join(folder, 'data/log'), '-w', '-m', mode];
+  const options = ['-D', join(folder, 'data'), '-l', join(folder, 'data/log'), '-w', '-t', '540', '-m', mode];
   const control = (...what: string[]): void =>
     command(join(folder, 'native/bin/pg_ctl'), [...what, ...options], folder);
   if (native !== undefined) {
@@ -216,12 +216,17 @@ function environment(folder: string): NodeJS.ProcessEnv {
   return { PATH: process.env.PATH ?? '/usr/bin:/bin', HOME: folder, LC_ALL: 'C' };
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
+/**
+ * Below the ports that the system gives to clients: one of those could be taken while the server is restarted.
+ * https://www.kernel.org/doc/html/latest/networking/ip-sysctl.html (ip_local_port_range)
+ */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 16_384 + Math.floor(Math.random() * 16_384);
+    const isFree = await new Promise<boolean>((resolve) => {
+      const server = createServer().once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
     });
-  });
+    if (isFree) return port;
+  }
 }

@@ -14,13 +14,10 @@ export interface CommandOptions {
   readonly cwd: string;
   /** The complete environment. */
   readonly env: NodeJS.ProcessEnv;
-  /** Default: 600 s. */
-  readonly timeout?: number | undefined;
 }
 
 export function runCommand(file: string, args: readonly string[], options: CommandOptions): Promise<Ran> {
-  const { timeout = 600_000, ...rest } = options;
-  const child = spawn(file, args, { ...rest, timeout, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(file, args, { ...options, timeout: 600_000, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -1,22 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { testNative } from './binaries.ts';
 import { startStandby } from './cluster.ts';
 import { serverOf, startServer, type TestServer } from './server.ts';
-
-const patience = 30_000;
-
-/** Waits until a condition holds. Throws with what was found last. */
-export async function until<Found>(
-  what: string,
-  find: () => Promise<Found>,
-  holds: (found: Found) => boolean,
-): Promise<Found> {
-  for (const end = Date.now() + patience; ; await sleep(20)) {
-    const found = await find();
-    if (holds(found)) return found;
-    if (Date.now() > end) throw new Error(`${what}: not after ${patience} ms: ${JSON.stringify(found)}`);
-  }
-}
+import { until } from './until.ts';
 
 /** A server, and a database on it. */
 export interface Node {
@@ -73,11 +58,10 @@ export async function startStreaming(
 /** Waits until a standby has applied everything that the primary has written. */
 export async function standbyCaughtUp(primary: TestServer, standby: TestServer): Promise<void> {
   const position = await end(primary);
-  await until(
-    'the standby has applied the changes',
-    () => standby.sql('postgres', `select pg_last_wal_replay_lsn() >= '${position}' as done`),
-    ([row]) => row?.done === true,
-  );
+  await until(async () => {
+    const [row] = await standby.sql('postgres', `select pg_last_wal_replay_lsn() >= '${position}' as done`);
+    return row?.done === true;
+  });
 }
 
 /** The end of the WAL. The commit of a message wakes the WAL writer, which otherwise may write it seconds later. */
@@ -112,11 +96,10 @@ export async function refresh(subscriber: Node, options = '', name = 'subscripti
 }
 
 async function tablesSynced(subscriber: Node): Promise<void> {
-  await until(
-    'the tables are copied',
-    () => subscriber.sql<{ state: string }>('select srsubstate as state from pg_subscription_rel'),
-    (tables) => tables.every(({ state }) => state === 'r'),
-  );
+  await until(async () => {
+    const left = await subscriber.sql(`select from pg_subscription_rel where srsubstate <> 'r'`);
+    return left.length === 0;
+  });
 }
 
 /** Slots are of the whole server, and databases have unique names. */
@@ -136,14 +119,12 @@ export async function subscriberCaughtUp(
   const position = await end(publisher.server);
   const isDone = `select s.active and s.confirmed_flush_lsn >= '${position}' as done
     from pg_replication_slots as s where s.slot_name = '${slotOf(subscriber, name)}'`;
-  await until(
-    'the subscriber has applied the changes',
-    async () => ({ slots: await publisher.sql(isDone), errors: await applyErrors(subscriber) }),
-    ({ slots, errors }) => {
-      if (errors > 0) throw new Error(`The subscription has stopped: ${errors} errors.`);
-      return slots.length === 1 && slots[0]?.done === true;
-    },
-  );
+  await until(async () => {
+    const slots = await publisher.sql(isDone);
+    const errors = await applyErrors(subscriber);
+    if (errors > 0) throw new Error(`The subscription has stopped: ${errors} errors.`);
+    return slots.length === 1 && slots[0]?.done === true;
+  });
 }
 
 /** The number of errors that stopped the apply worker; not counted before 15. */
@@ -161,11 +142,12 @@ export async function unsubscribe(publisher: Node, subscriber: Node, name = 'sub
   await subscriber.sql(`alter subscription ${name} set (slot_name = none)`);
   await subscriber.sql(`drop subscription ${name}`);
   const slot = slotOf(subscriber, name);
-  await until(
-    'the slot is no longer used',
-    () => publisher.sql(`select active from pg_replication_slots where slot_name = '${slot}'`),
-    ([row]) => row?.active !== true,
-  );
+  await until(async () => {
+    const used = await publisher.sql(
+      `select from pg_replication_slots where slot_name = '${slot}' and active`,
+    );
+    return used.length === 0;
+  });
   await publisher.sql(
     `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = '${slot}'`,
   );

@@ -1,8 +1,8 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { PgDump } from '../../src/backup/programs/find-pg-dump.ts';
 import { fakePgDump } from './fake-pg-dump.ts';
+import { until } from './until.ts';
 
 /** A pg_dump that is paused in a table of more than a megabyte, while it writes to its standard output. */
 export interface PausedPgDump {
@@ -20,12 +20,7 @@ export function pausedPgDump(folder: string, native: PgDump): PausedPgDump {
   const body = `exec bash -o pipefail -c '"$0" "$@" | { ${wait.replaceAll("'", `'\\''`)}; }' '${native.path}' "$@"`;
   return {
     path: fakePgDump(folder, body, native.version),
-    paused: async () => {
-      for (let tries = 0; !existsSync(halted); tries++) {
-        if (tries > 600) throw new Error('pg_dump did not reach this point within 30 s');
-        await sleep(50);
-      }
-    },
+    paused: () => until(() => existsSync(halted)),
     resume: () => writeFileSync(go, ''),
   };
 }

@@ -11,8 +11,6 @@ export interface RunOptions {
   env?: Readonly<Record<string, string>>;
   /** Relative to the project. Default: the project itself. */
   cwd?: string;
-  /** Default: 120 s. */
-  timeout?: number;
 }
 
 /** A copy of this project with `.undrop`, `.env` and `backups` of its own, for commands run as a user runs them. */
@@ -58,12 +56,11 @@ function runScript(
   nodeOptions: string,
   options: RunOptions,
 ): Promise<Ran> {
-  const { env = {}, cwd = '.', timeout } = options;
+  const { env = {}, cwd = '.' } = options;
   const { PATH = '', HOME = folder, PG_DUMP } = process.env;
   const clean = { PATH, HOME, NO_COLOR: '1', NODE_OPTIONS: nodeOptions };
   return runCommand(process.execPath, args, {
     cwd: join(folder, cwd),
     env: { ...clean, ...(PG_DUMP === undefined ? {} : { PG_DUMP }), ...env },
-    timeout,
   });
 }

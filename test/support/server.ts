@@ -185,7 +185,12 @@ async function describeServer(base: URL, cluster: Cluster | undefined): Promise<
   let admin: Promise<pg.Client> | undefined;
   const administer = async (text: string): Promise<void> => {
     admin ??= client(maintenance).then((one) => one.once('end', () => (admin = undefined)));
-    await (await admin).query(text);
+    // A server that was in recovery may accept the next one.
+    const connected = await admin.catch((error) => {
+      admin = undefined;
+      throw error;
+    });
+    await connected.query(text);
   };
 
   const quote = pg.escapeIdentifier;
