@@ -7,17 +7,17 @@ import { statements } from './support/judges.ts';
 import { refusalOf } from './support/migrate.ts';
 import { pgDump } from './support/pg-dump.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { startServer, type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { startServer, type TestDatabase, type TestServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { useServer } from './support/use-database.ts';
 
 const oldMajor = 15;
 
 describe(`an archive of PostgreSQL ${oldMajor}, dumped and loaded here`, () => {
   let old: TestServer;
-  let server: TestServer;
+  const server = useServer();
 
   before(async () => {
-    server = await testServer();
     if (server.major <= oldMajor) return;
     old = await startServer({ native: installedNative() });
     expect(old.major).to.equal(oldMajor);

@@ -4,19 +4,19 @@ import { prepareLedger } from '../src/knex/ledger.ts';
 import { reversibleDrop } from '../src/migration/reversible-drop.ts';
 import type { DropOptions } from '../src/options/options.ts';
 import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
-import { onEmbedded, type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { onEmbedded, type TestDatabase } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { useServer } from './support/use-database.ts';
 
 const [migrator, reader] = [`closed_migrator_${process.pid}`, `closed_reader_${process.pid}`];
 
 describe('privileges on the archive', () => {
-  let server: TestServer;
+  const server = useServer();
   let database: TestDatabase;
   let run: Runner;
 
   before(async function () {
     if (onEmbedded) skip(this, 'everybody is postgres in PGlite');
-    server = await testServer();
   });
 
   beforeEach(async () => {

@@ -20,39 +20,31 @@ import { inReadOnlySession } from '../src/session/read-only.ts';
 import { inSession, type Session } from '../src/session/session.ts';
 import { readStatus } from '../src/status/status.ts';
 import { verifyDatabase } from '../src/verify/verify.ts';
-import { type Runner, refusalOf, runner } from './support/migrate.ts';
+import { refusalOf } from './support/migrate.ts';
 import { wholeText } from './support/pg-dump.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 const psql = process.env.PSQL ?? '/usr/lib/postgresql/15/bin/psql';
 
 describe('archive', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
+  const server = useServer();
   let folder: string;
 
-  before(async () => {
-    server = await testServer();
-  });
-
-  beforeEach(async () => {
-    database = await server.createDatabase();
-    run = runner(database.url);
-    folder = mkdtempSync(join(tmpdir(), 'undrop-archive-'));
-    await run.knex.raw(`
+  const { database, run } = useDatabase(
+    server,
+    `
       create table a (id int primary key, v text);
       create table b (id int);
       insert into a select g, 'v' || g from generate_series(1, 50) as g;
-      create table undrop_ledger (id serial primary key, name text, batch int, migration_time timestamptz)`);
+      create table undrop_ledger (id serial primary key, name text, batch int, migration_time timestamptz)`,
+  );
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'undrop-archive-'));
   });
 
-  afterEach(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
-    rmSync(folder, { recursive: true });
-  });
+  afterEach(() => rmSync(folder, { recursive: true }));
 
   const make = (options: Partial<DropOptions> = {}) =>
     reversibleDrop({ name: 'm', tables: ['a', 'b'], rows: 'copy', dependents: 'cascade', ...options });

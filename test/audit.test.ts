@@ -15,13 +15,13 @@ import { control } from '../src/text/printable.ts';
 import { refusalOf } from './support/migrate.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestServer, testServer } from './support/server.ts';
+import { useServer } from './support/use-database.ts';
 
 const decisionsFile = join(import.meta.dirname, '../decisions.json');
 const ghosts = [...legacyTables, ...optionalTables];
 
 describe('audit', () => {
-  let server: TestServer;
+  const server = useServer();
   let seeded: string;
   let folder: string;
   /** Code that names only one table, which has rows. */
@@ -29,7 +29,6 @@ describe('audit', () => {
   const made: string[] = [];
 
   before(async () => {
-    server = await testServer();
     folder = mkdtempSync(join(tmpdir(), 'undrop-audit-'));
     app = mkdtempSync(join(folder, 'app-'));
     writeFileSync(join(app, 'run.py'), 'db.run("select * from workflow_runs")\n');

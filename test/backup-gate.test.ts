@@ -23,38 +23,30 @@ import { parseTableName } from '../src/options/table-name.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
 import { inSession } from '../src/session/session.ts';
 import { findTables } from '../src/up/find-tables.ts';
-import { type Runner, refusalOf, runner, said, withEnvironment } from './support/migrate.ts';
+import { refusalOf, runner, said, withEnvironment } from './support/migrate.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { takeBackup, targetOf } from './support/take-backup.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('the gate of backups', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
+  const server = useServer();
   let folder: string;
 
-  before(async () => {
-    server = await testServer();
-  });
-
-  beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'undrop-gate-'));
-    database = await server.createDatabase();
-    run = runner(database.url);
-    await run.knex.raw(`
+  const { database, run, reopen } = useDatabase(
+    server,
+    `
       create schema app;
       create table old (id int primary key);
       create table app."O'ld ""one"".x" (id int);
       create table kept ();
-      create view seen as select * from kept;`);
+      create view seen as select * from kept;`,
+  );
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'undrop-gate-'));
   });
 
-  afterEach(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
-    rmSync(folder, { recursive: true, force: true });
-  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   const take = (to = folder, alter?: (dump: string) => string) =>
     takeBackup(run, database, folder, { folder: to }, alter);
@@ -200,7 +192,7 @@ describe('the gate of backups', () => {
       const { id } = await take();
       await run.end();
       const copy = await server.createDatabase(undefined, { template: database.name });
-      run = runner(database.url);
+      await reopen();
       const other = runner(copy.url);
       try {
         expect(await require(names)).to.equal(id);
@@ -225,7 +217,7 @@ describe('the gate of backups', () => {
       } finally {
         await renamed.end();
         await server.sql('postgres', `alter database ${name} rename to ${database.name}`);
-        run = runner(database.url);
+        await reopen();
       }
     });
 

@@ -10,37 +10,29 @@ import { compareWithManifest, missingIn } from '../src/backup/restore/compare-ma
 import { reversibleDrop } from '../src/index.ts';
 import { inSession } from '../src/session/session.ts';
 import { quietly } from '../src/text/log.ts';
-import { type Runner, refusalOf, runner } from './support/migrate.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { refusalOf } from './support/migrate.ts';
 import { takeBackup } from './support/take-backup.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('the proof of a backup', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
+  const server = useServer();
   let folder: string;
 
-  before(async () => {
-    server = await testServer();
-  });
-
-  beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'undrop-proof-'));
-    database = await server.createDatabase();
-    run = runner(database.url);
-    await run.knex.raw(`
+  const { database, run } = useDatabase(
+    server,
+    `
       create table old (id serial primary key, v text);
       create table "kept 2" (id int check (id > 0));
       create index old_v on old (v);
       insert into old (v) values ('one'), ('two;'), (null);
-      insert into "kept 2" values (7)`);
+      insert into "kept 2" values (7)`,
+  );
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'undrop-proof-'));
   });
 
-  afterEach(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
-    rmSync(folder, { recursive: true, force: true });
-  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   const take = (prove: 'contents' | 'restore', alter?: (dump: string) => string) =>
     takeBackup(run, database, folder, { prove }, alter);

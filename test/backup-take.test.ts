@@ -27,21 +27,21 @@ import { refusalOf, runner, withEnvironment } from './support/migrate.ts';
 import { pausedPgDump } from './support/paused-pg-dump.ts';
 import { nativeOrSkip } from './support/pg-dump.ts';
 import { makeProject } from './support/project.ts';
-import { type ConnectionConfig, type TestServer, testServer } from './support/server.ts';
+import type { ConnectionConfig } from './support/server.ts';
 import { skip } from './support/skip.ts';
 import { until } from './support/until.ts';
+import { useServer } from './support/use-database.ts';
 
 const ssl = { mode: 'disable' as const };
 
 describe('a backup by the real pg_dump', () => {
-  let server: TestServer;
+  const server = useServer();
   let native: PgDump;
   let database: string;
   let folder: string;
   let backups: string;
 
   before(async function () {
-    server = await testServer();
     native = await nativeOrSkip(this, server.major);
   });
 

@@ -24,8 +24,9 @@ import { runner } from './support/migrate.ts';
 import { pgDump, wholeText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { useServer } from './support/use-database.ts';
 
 const secret = 'geheim-99';
 const legacy =
@@ -57,14 +58,13 @@ function expectOneMessage(ran: Ran, { status, code, says }: Words): void {
 
 describe('bad input', () => {
   let project: Project;
-  let server: TestServer;
+  const server = useServer();
   let seeded: TestDatabase;
   let database: TestDatabase;
   let env: Record<string, string>;
 
   before(async () => {
     project = makeProject();
-    server = await testServer();
     seeded = await server.createDatabase();
     const ran = await project.knex('seed:run', { env: { DATABASE_URL: seeded.url } });
     expect(ran.status, ran.text).to.equal(0);

@@ -3,7 +3,7 @@ import { compareBehaviour } from './support/behaviour.ts';
 import { inCase } from './support/case-folders.ts';
 import { expectSame, look } from './support/judges.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestServer, testServer } from './support/server.ts';
+import { useServer } from './support/use-database.ts';
 
 // Under the search path of this schema, the operator = takes -1 and 1 for equal.
 const schema = `
@@ -45,11 +45,7 @@ const anew: Readonly<Record<string, string>> = {
 };
 
 describe('the judge of behaviour', () => {
-  let server: TestServer;
-  before(async () => {
-    server = await testServer();
-  });
-
+  const server = useServer();
   for (const [kind, query] of Object.entries(anew)) {
     it(`notices a ${kind} with other operators under the same text`, async () => {
       await inCase(server, schema, async (run, database) => {

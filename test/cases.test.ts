@@ -4,7 +4,7 @@ import { quietly } from '../src/text/log.ts';
 import { inCase, needsCase, readCases } from './support/case-folders.ts';
 import { expectSame, look } from './support/judges.ts';
 import { refusalOf } from './support/migrate.ts';
-import { type TestServer, testServer } from './support/server.ts';
+import { useServer } from './support/use-database.ts';
 
 // UNDROP_CASES=all runs all cases, not only the first of each family. The matrix runs all of them too.
 const all = process.env.UNDROP_CASES === 'all';
@@ -17,11 +17,7 @@ const chosen = readCases().filter(({ name }) => {
 });
 
 describe(all ? 'cases' : 'cases, one of each family', () => {
-  let server: TestServer;
-  before(async () => {
-    server = await testServer();
-  });
-
+  const server = useServer();
   for (const chosenCase of chosen) {
     const { name, schema, tables, options, refused } = chosenCase;
     const migration = reversibleDrop({ name, tables, ...options });

@@ -3,30 +3,16 @@ import { ensureArchive } from '../src/archive/schema.ts';
 import { reversibleDrop } from '../src/index.ts';
 import { inSession } from '../src/session/session.ts';
 import { quietly } from '../src/text/log.ts';
-import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 import { untilBlocking } from './support/until.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('the cause of an error', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
+  const server = useServer();
 
-  before(async () => {
-    server = await testServer();
-  });
-
-  beforeEach(async () => {
-    ({ database, run } = await freshDatabase(server, 'create table t (id int)'));
-  });
-
-  afterEach(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
-  });
+  const { database, run, sql } = useDatabase(server, 'create table t (id int)');
 
   const drop = (more = {}) => reversibleDrop({ name: 'm', tables: ['t'], ...more });
   /** Uses a session that starts with the settings of the database. */
@@ -34,7 +20,6 @@ describe('the cause of an error', () => {
     const later = runner(database.url);
     return work(later).finally(() => later.end());
   }
-  const sql = (text: string) => server.sql(database.name, text);
 
   for (const rows of ['copy', 'refuse'] as const) {
     it(`is the index whose function finds no names without the search path, rows: '${rows}'`, async () => {

@@ -5,19 +5,17 @@ import { reversibleDrop } from '../src/index.ts';
 import { refusalOf } from './support/migrate.ts';
 import { type FaultProxy, type Strike, startProxy } from './support/proxy.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 import { until, untilBlocking } from './support/until.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('a change that another session commits during a drop', () => {
-  let server: TestServer;
+  const server = useServer();
   let proxy: FaultProxy;
-  let database: TestDatabase;
   let knex: Knex;
-  let others: pg.Client[];
+  const others: pg.Client[] = [];
 
   before(async () => {
-    server = await testServer();
     proxy = await startProxy(server.config('postgres'));
     await server.sql(
       'postgres',
@@ -30,26 +28,25 @@ describe('a change that another session commits during a drop', () => {
     await proxy.stop();
   });
 
-  beforeEach(async () => {
-    proxy.arm();
-    database = await server.createDatabase();
-    others = [];
-    knex = over();
-    await sql(`
+  afterEach(async () => {
+    await knex.destroy();
+    for (const client of others.splice(0)) await client.end();
+  });
+
+  const { database, sql } = useDatabase(
+    server,
+    `
       create table kept (id int primary key);
       create table gone (id int primary key, kept_id int references kept, note text);
       create index gone_note on gone (note);
       create function about(gone) returns text language sql as $$ select 'first' $$;
-      insert into gone values (1, null, 'kept');`);
-  });
+      insert into gone values (1, null, 'kept');`,
+  );
 
-  afterEach(async () => {
-    await knex.destroy();
-    for (const client of others) await client.end();
-    await server.dropDatabase(database.name);
+  beforeEach(() => {
+    proxy.arm();
+    knex = over();
   });
-
-  const sql = <Row = Record<string, unknown>>(text: string) => server.sql<Row>(database.name, text);
 
   function through(user?: string): string {
     const url = new URL(server.url(database.name, user));

@@ -19,8 +19,8 @@ import { recordFacts } from '../src/baseline/record-facts.ts';
 import { readInventory } from '../src/roundtrip/inventory.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
 import { makeProject, type Project } from './support/project.ts';
-import { type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { useServer } from './support/use-database.ts';
 
 const root = dirname(import.meta.dirname);
 const knexCli = join(dirname(createRequire(import.meta.url).resolve('knex/package.json')), 'bin/cli.js');
@@ -34,7 +34,7 @@ interface Run {
 }
 
 describe('commands', () => {
-  let server: TestServer;
+  const server = useServer();
   let project: Project;
   /** The name of the seeded database, and of one in which 044 has run. */
   let seeded: string;
@@ -43,7 +43,6 @@ describe('commands', () => {
   const made: string[] = [];
 
   before(async () => {
-    server = await testServer();
     project = makeProject();
     seeded = await copy();
     const knex = createKnex({ client: 'pg', connection: server.config(seeded) });

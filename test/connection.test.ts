@@ -12,8 +12,8 @@ import { findTarget } from '../src/knex/find-target.ts';
 import { libpqVariables, readSettings } from '../src/knex/settings.ts';
 import { tlsOptions } from '../src/knex/tls.ts';
 import { unreachable } from '../src/knex/unreachable.ts';
-import { type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { useServer } from './support/use-database.ts';
 
 const secret = 'geheim';
 
@@ -273,12 +273,11 @@ describe('findTarget', () => {
 });
 
 describe('connect', () => {
-  let server: TestServer;
+  const server = useServer();
   let database: string;
   const proxies: Server[] = [];
 
   before(async () => {
-    server = await testServer();
     database = (await server.createDatabase()).name;
   });
 

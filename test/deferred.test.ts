@@ -1,24 +1,16 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { reversibleDrop } from '../src/index.ts';
-import { freshDatabase } from './support/fresh-database.ts';
-import { type Runner, refusalOf } from './support/migrate.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { refusalOf } from './support/migrate.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('deferred constraints of a transaction', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
-
-  before(async () => {
-    server = await testServer();
-  });
+  const server = useServer();
 
   // `note_down` records the settings that it runs under, in a table that is found only along the user's search path.
-  beforeEach(async () => {
-    ({ database, run } = await freshDatabase(
-      server,
-      `create schema app;
+  const { run } = useDatabase(
+    server,
+    `create schema app;
       create table app.log (id serial, line text);
       create function app.note_down() returns trigger language plpgsql as $$
         begin
@@ -37,13 +29,7 @@ describe('deferred constraints of a transaction', () => {
       create constraint trigger other_noted after insert on app.other deferrable initially deferred
         for each row execute function app.note_down();
       alter table app.other add foreign key (kept) references app.kept deferrable initially deferred;`,
-    ));
-  });
-
-  afterEach(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
-  });
+  );
 
   const migration = (more = {}) =>
     reversibleDrop({ name: 'm', tables: ['app.gone'], rows: 'copy', dependents: 'cascade', ...more });

@@ -15,8 +15,8 @@ import { inCase } from './support/case-folders.ts';
 import { statements } from './support/judges.ts';
 import { refusalOf, withEnvironment } from './support/migrate.ts';
 import { pgDump } from './support/pg-dump.ts';
-import { type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { useServer } from './support/use-database.ts';
 
 // Written by version 0.1 on PostgreSQL 15.18, before servers wrote internal options: a dump of the database of
 // `schema.sql` with a record and an entry, and the manifest of a backup of it.
@@ -39,9 +39,8 @@ const migration = reversibleDrop({
 });
 
 describe('data written by version 0.1', () => {
-  let server: TestServer;
+  const server = useServer();
   before(async function () {
-    server = await testServer();
     if (server.major < major || server.embedded)
       skip(this, `it is of PostgreSQL ${major}, and the embedded server has 32 bits`);
   });
@@ -102,11 +101,7 @@ const internal = (number: number) => `
   where attrelid in ('old_runs'::regclass, 'kept'::regclass) and attnum > 0 and not attisdropped`;
 
 describe('internal options of the server', () => {
-  let server: TestServer;
-  before(async () => {
-    server = await testServer();
-  });
-
+  const server = useServer();
   const withInternal = (number: number, work: Parameters<typeof inCase>[2]) =>
     inCase(server, `${read('schema.sql')};${internal(number)}`, work);
 

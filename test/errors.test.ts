@@ -5,11 +5,10 @@ import { attest } from '../src/backup/take/attest.ts';
 import { type ErrorCode, exitCodeOf, isUndropError, UndropError } from '../src/errors.ts';
 import { reversibleDrop } from '../src/index.ts';
 import { inSession } from '../src/session/session.ts';
-import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, runner, said, withEnvironment } from './support/migrate.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 const schema = `
   create table kept (id int primary key);
@@ -162,29 +161,20 @@ const ways: Record<ErrorCode, Way> = {
 };
 
 describe('each error', () => {
-  let server: TestServer;
+  const server = useServer();
   let project: Project;
-  let database: TestDatabase;
-  let run: Runner;
 
-  before(async () => {
-    server = await testServer();
+  before(() => {
     project = makeProject();
   });
 
   after(() => project.remove());
 
-  beforeEach(async () => {
-    ({ database, run } = await freshDatabase(server, schema));
-  });
+  const { database, run, sql } = useDatabase(server, schema);
 
   afterEach(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
     await server.sql('postgres', `drop role if exists ${rolePrefix}_stranger`);
   });
-
-  const sql = (text: string) => server.sql(database.name, text);
 
   /**
    * A digest of the rows of all tables, catalogs included, by their locations and transactions: a row that is written

@@ -9,19 +9,16 @@ import { readOperators } from './expressions/operators.ts';
 import { inCase } from './support/case-folders.ts';
 import type { Runner } from './support/migrate.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestServer, testServer } from './support/server.ts';
+import type { TestServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { useServer } from './support/use-database.ts';
 
 // UNDROP_EXPRESSIONS=table prints the outcome for each kind of object with the operators of each family.
 const printed = process.env.UNDROP_EXPRESSIONS === 'table';
 
 describe('expressions whose text names no operator', () => {
-  let server: TestServer;
+  const server = useServer();
   const table = new Map<string, Map<string, string>>();
-  before(async () => {
-    server = await testServer();
-  });
-
   after(() => {
     if (printed) process.stdout.write(describeTable(server.version, table));
   });

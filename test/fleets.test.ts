@@ -10,10 +10,9 @@ import { parseOptions } from '../src/options/options.ts';
 import { preflight } from '../src/preflight/preflight.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
 import { quietly } from '../src/text/log.ts';
-import { freshDatabase } from './support/fresh-database.ts';
-import { type Runner, refusal, refusalOf, said } from './support/migrate.ts';
+import { refusal, refusalOf, said } from './support/migrate.ts';
 import { wholeText } from './support/pg-dump.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 const tenants = ['tenant_1', 'tenant_2', 'Tenant.x'];
 
@@ -31,22 +30,9 @@ const schema = `
   create table runs ()`;
 
 describe('tables named by their schemas', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
+  const server = useServer();
 
-  before(async () => {
-    server = await testServer();
-  });
-
-  beforeEach(async () => {
-    ({ database, run } = await freshDatabase(server, schema));
-  });
-
-  afterEach(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
-  });
+  const { database, run } = useDatabase(server, schema);
 
   const ofPattern: DropOptions['tables'] = {
     schemas: '%enant%',

@@ -14,27 +14,24 @@ import { inSession, type Session } from '../src/session/session.ts';
 import { readStatus } from '../src/status/status.ts';
 import { quietly } from '../src/text/log.ts';
 import { verifyDatabase } from '../src/verify/verify.ts';
-import { type Runner, refusalOf, runner } from './support/migrate.ts';
+import { refusalOf } from './support/migrate.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 import { until } from './support/until.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('functions of other roles', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
+  const server = useServer();
   let folder: string;
 
   before(async function () {
-    server = await testServer();
     if (server.embedded) skip(this, 'everybody is postgres in PGlite');
   });
 
+  const { database, run, reopen } = useDatabase(server);
+
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'undrop-foreign-'));
-    database = await server.createDatabase();
-    run = runner(database.url);
     await run.knex.raw(`
       create role ${rolePrefix}_owner login;
       grant create, usage on schema public to ${rolePrefix}_owner`);
@@ -44,8 +41,6 @@ describe('functions of other roles', () => {
 
   afterEach(async () => {
     rmSync(folder, { recursive: true, force: true });
-    await run?.end();
-    await server.dropDatabase(database.name);
     await server.sql('postgres', `drop role if exists ${rolePrefix}_owner, ${rolePrefix}_reader`);
   });
 
@@ -159,8 +154,7 @@ describe('functions of other roles', () => {
       found: 'public.r: infinite recursion detected in policy for relation "o"',
     });
     await run.knex.raw('drop policy itself on o; create schema closed; alter view w set schema closed');
-    await run.end();
-    run = runner(server.url(database.name, `${rolePrefix}_owner`));
+    await reopen(server.url(database.name, `${rolePrefix}_owner`));
     expect(await views()).to.deep.include({
       state: 'ok',
       found:

@@ -2,28 +2,15 @@ import { expect } from 'chai';
 import { auditEvidence, readEvidence } from '../src/audit/audit.ts';
 import { planDrop, reversibleDrop } from '../src/index.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
-import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { refusalOf, said } from './support/migrate.ts';
+import type { TestDatabase } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('rows of foreign tables', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
+  const server = useServer();
 
-  before(async () => {
-    server = await testServer();
-  });
-
-  beforeEach(async () => {
-    database = await server.createDatabase();
-    run = runner(database.url);
-  });
-
-  afterEach(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
-  });
+  const { database, run } = useDatabase(server);
 
   const drop = (rows: 'copy' | 'refuse') => reversibleDrop({ name: 'm', tables: ['p'], rows });
 

@@ -19,7 +19,7 @@ import { control } from '../src/text/printable.ts';
 import { cut, name, runs, text } from './support/hostile-names.ts';
 import { runner } from './support/migrate.ts';
 import { wholeText } from './support/pg-dump.ts';
-import { type TestServer, testServer } from './support/server.ts';
+import { useServer } from './support/use-database.ts';
 
 const parameters = runs(300, 10_000);
 const secret = 'geheim-99';
@@ -267,11 +267,7 @@ describe(`fuzz (UNDROP_SEED=${parameters.seed})`, () => {
   describe('through capture and restore', () => {
     const perBatch = 20;
     const batches = runs(2, 100);
-    let server: TestServer;
-
-    before(async () => {
-      server = await testServer();
-    });
+    const server = useServer();
 
     const systemColumns = new Set(['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid']);
     const notReserved = (given: string) =>

@@ -3,32 +3,23 @@ import { planDrop, reversibleDrop } from '../src/index.ts';
 import { liveDdl } from '../src/script/ddl.ts';
 import { formatDdl } from '../src/script/ddl-file.ts';
 import { inSession } from '../src/session/session.ts';
-import { type Runner, refusalOf, runner } from './support/migrate.ts';
+import { refusalOf, runner } from './support/migrate.ts';
 import { wholeText } from './support/pg-dump.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('grants', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
+  const server = useServer();
 
-  before(async () => {
-    server = await testServer();
-  });
-
-  beforeEach(async () => {
-    database = await server.createDatabase();
-    run = runner(database.url);
-    await run.knex.raw(`
+  const { database, run } = useDatabase(
+    server,
+    `
       create role ${rolePrefix}_a nologin;
       create role ${rolePrefix}_b nologin;
-      grant usage on schema public to ${rolePrefix}_a, ${rolePrefix}_b;`);
-  });
+      grant usage on schema public to ${rolePrefix}_a, ${rolePrefix}_b;`,
+  );
 
   afterEach(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
     await server.sql(
       'postgres',
       `drop role if exists ${rolePrefix}_a, ${rolePrefix}_b, ${rolePrefix}_migrator`,

@@ -8,36 +8,16 @@ import { archivedDdl } from '../src/script/ddl.ts';
 import { formatDdl } from '../src/script/ddl-file.ts';
 import { inSession } from '../src/session/session.ts';
 import { verifyDatabase } from '../src/verify/verify.ts';
-import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
+import { refusalOf, runner, withEnvironment } from './support/migrate.ts';
 import { systemPgDump, wholeText } from './support/pg-dump.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('hostile input', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
+  const server = useServer();
 
-  before(async () => {
-    server = await testServer();
-  });
-
-  beforeEach(async () => {
-    database = await server.createDatabase();
-    await open();
-  });
-
-  afterEach(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
-  });
-
-  async function open(user?: string): Promise<void> {
-    await run?.end();
-    run = runner(server.url(database.name, user));
-  }
-
-  const sql = <Row = Record<string, unknown>>(text: string) => server.sql<Row>(database.name, text);
+  const { database, run, sql, reopen } = useDatabase(server);
+  const open = (user?: string) => reopen(server.url(database.name, user));
   const dump = () => wholeText(database.url);
 
   const schema = `
@@ -283,8 +263,7 @@ describe('hostile input', () => {
 
     /** Closes all connections, so that the database can be copied. Returns its name. */
     async function closed(): Promise<string> {
-      await run.end();
-      run = runner(database.url);
+      await reopen();
       return database.name;
     }
 

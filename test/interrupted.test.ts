@@ -1,24 +1,16 @@
 import { expect } from 'chai';
 import { reversibleDrop } from '../src/index.ts';
-import { freshDatabase } from './support/fresh-database.ts';
-import { type Runner, refusal } from './support/migrate.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { refusal } from './support/migrate.ts';
 import { until } from './support/until.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('an interrupted statement', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
-
-  before(async () => {
-    server = await testServer();
-  });
+  const server = useServer();
 
   // `slow` sleeps as many seconds as `pace` holds. A generated column and an index call it for each row.
-  beforeEach(async () => {
-    ({ database, run } = await freshDatabase(
-      server,
-      `create table pace (what text primary key, seconds int);
+  const { run, sql } = useDatabase(
+    server,
+    `create table pace (what text primary key, seconds int);
       insert into pace values ('rows', 0), ('index', 0);
       create function slow(what text, id int) returns int immutable language plpgsql
         as 'begin perform pg_sleep(p.seconds) from public.pace as p where p.what = $1; return id; end';
@@ -28,16 +20,9 @@ describe('an interrupted statement', () => {
       create index gone_slow on gone (slow('index', id));
       create index gone_note on gone (note);
       comment on table gone is 'kept with it';`,
-    ));
-  });
-
-  afterEach(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
-  });
+  );
 
   const migration = reversibleDrop({ name: 'm', tables: ['gone'], rows: 'copy' });
-  const sql = <Row = Record<string, unknown>>(text: string) => server.sql<Row>(database.name, text);
   const slow = (what: string, seconds: number) =>
     sql(`update pace set seconds = ${seconds} where what = '${what}'`);
 

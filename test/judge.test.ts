@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import { statements } from './support/judges.ts';
 import { nativePgDump, wasmPgDump } from './support/pg-dump.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { useServer } from './support/use-database.ts';
 
 const schema = /* sql */ `
   create schema "odd.Schema";
@@ -21,13 +22,12 @@ const schema = /* sql */ `
 `;
 
 describe('the judge (pg_dump 18 in WASM)', () => {
-  let server: TestServer;
+  const server = useServer();
   let database: TestDatabase;
   const schemaText = (url: string, ...more: string[]) => wasmPgDump(url, ['--schema-only', ...more]);
   const dataText = (url: string) => wasmPgDump(url, ['--data-only']);
 
   before(async () => {
-    server = await testServer();
     database = await server.createDatabase();
     await server.sql(database.name, schema);
     await server.sql(database.name, `insert into "odd.Schema"."a ""quoted"" one" (mood) values ('sad')`);

@@ -4,7 +4,7 @@ import { reversibleDrop } from '../src/index.ts';
 import { quietly } from '../src/text/log.ts';
 import { inCase } from './support/case-folders.ts';
 import { expectSame, look } from './support/judges.ts';
-import { type TestServer, testServer } from './support/server.ts';
+import { useServer } from './support/use-database.ts';
 
 type Table = Knex.CreateTableBuilder;
 type Build = (table: Table) => unknown;
@@ -160,11 +160,7 @@ function namesOf(builder: object): string[] {
 }
 
 describe('the schema builder of Knex', () => {
-  let server: TestServer;
-  before(async () => {
-    server = await testServer();
-  });
-
+  const server = useServer();
   it('has only methods that are listed here', async () => {
     await inCase(server, '', async ({ knex }) => {
       const found = new Set<string>();

@@ -1,21 +1,21 @@
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
 import { skip } from './support/skip.ts';
 import { makeStockProject, type StockProject } from './support/stock-project.ts';
+import { useServer } from './support/use-database.ts';
 
 const drop = (name: string, table: string) =>
   `import { reversibleDrop } from 'knex-undrop';
    export const { up, down } = reversibleDrop({ name: ${JSON.stringify(name)}, tables: [${JSON.stringify(table)}] });`;
 
 describe('the knexfile', () => {
-  let server: TestServer;
+  const server = useServer();
   let project: StockProject;
   let database: TestDatabase;
 
   before(async function () {
-    server = await testServer();
     if (server.embedded) skip(this, 'one client at a time');
   });
 

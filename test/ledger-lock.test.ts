@@ -1,22 +1,18 @@
 import { expect } from 'chai';
 import knexFactory, { type Knex } from 'knex';
 import { undropConfig } from '../src/migration/knex-config.ts';
-import { type TestServer, testServer } from './support/server.ts';
 import { makeSmallProject, type SmallProject, type Started } from './support/small-project.ts';
 import { until } from './support/until.ts';
+import { useServer } from './support/use-database.ts';
 
 /** The number of rounds of concurrent processes: twenty with UNDROP_ROUNDS=all. */
 const rounds = process.env.UNDROP_ROUNDS === 'all' ? 20 : 1;
 
 describe('the lock of the migrations table', () => {
-  let server: TestServer;
+  const server = useServer();
   let project: SmallProject;
   let database: string;
   const open: Knex[] = [];
-
-  before(async () => {
-    server = await testServer();
-  });
 
   beforeEach(async () => {
     project = makeSmallProject();

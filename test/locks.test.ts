@@ -3,36 +3,27 @@ import { expect } from 'chai';
 import type pg from 'pg';
 import { reversibleDrop } from '../src/index.ts';
 import { testNative } from './support/binaries.ts';
-import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
+import { refusalOf, runner, said } from './support/migrate.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { startServer, type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { startServer } from './support/server.ts';
 import { blocks, until, untilBlocking } from './support/until.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('locks on a database in use', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
-  let others: pg.Client[];
-
-  before(async () => {
-    server = await testServer();
-  });
-
-  beforeEach(async () => {
-    database = await server.createDatabase();
-    run = runner(database.url);
-    others = [];
-    await run.knex.raw(`
-      create table kept (id int primary key);
-      insert into kept values (1);
-      create table gone (id serial primary key, kept_id int references kept);`);
-  });
+  const server = useServer();
+  const others: pg.Client[] = [];
 
   afterEach(async () => {
-    for (const client of others) await client.end();
-    await run.end();
-    await server.dropDatabase(database.name);
+    for (const client of others.splice(0)) await client.end();
   });
+
+  const { database, run } = useDatabase(
+    server,
+    `
+      create table kept (id int primary key);
+      insert into kept values (1);
+      create table gone (id serial primary key, kept_id int references kept);`,
+  );
 
   async function another(): Promise<pg.Client> {
     const client = await server.client(database.name);

@@ -22,11 +22,12 @@ import { fakePgDump } from './support/fake-pg-dump.ts';
 import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
 import { pgDump } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
 import { until } from './support/until.ts';
+import { useServer } from './support/use-database.ts';
 
 describe('a backup that is killed', () => {
-  let server: TestServer;
+  const server = useServer();
   let database: TestDatabase;
   let run: Runner;
   let project: Project;
@@ -34,7 +35,6 @@ describe('a backup that is killed', () => {
   let good: string;
 
   before(async () => {
-    server = await testServer();
     project = makeProject();
     database = await server.createDatabase();
     folder = mkdtempSync(join(tmpdir(), 'undrop-killed-'));

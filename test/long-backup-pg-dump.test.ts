@@ -10,9 +10,9 @@ import { PgDumpWords } from '../src/backup/programs/pg-dump-words.ts';
 import { proveContents } from '../src/backup/proof/prove-contents.ts';
 import { refusal } from './support/migrate.ts';
 import { nativeOrSkip } from './support/pg-dump.ts';
-import { type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 import { until } from './support/until.ts';
+import { useServer } from './support/use-database.ts';
 
 const quote = pg.escapeIdentifier;
 
@@ -31,11 +31,10 @@ describe('backup by pg_dump', () => {
       schema: name === 'plain' ? 'Odd "schema"' : 'public',
       name,
     }));
-    let server: TestServer;
+    const server = useServer();
     let native: PgDump;
 
     before(async function () {
-      server = await testServer();
       native = await nativeOrSkip(this, server.major);
       await server.createDatabase(database);
       await server.sql(database, 'create schema "Odd ""schema"""');

@@ -18,7 +18,7 @@ import { readFactDigests } from '../src/catalog/facts/fact-digests.ts';
 import { inSession } from '../src/session/session.ts';
 import { refusal, runner } from './support/migrate.ts';
 import { nativeOrSkip } from './support/pg-dump.ts';
-import { type TestServer, testServer } from './support/server.ts';
+import { useServer } from './support/use-database.ts';
 
 const quote = pg.escapeIdentifier;
 
@@ -122,12 +122,11 @@ describe('the proof of contents', () => {
     { schema: 'public', name: 'parent', rows: 0 },
     { schema: 'public', name: 'part', rows: 20 },
   ];
-  let server: TestServer;
+  const server = useServer();
   let native: PgDump;
   let folder: string;
 
   before(async function () {
-    server = await testServer();
     native = await nativeOrSkip(this, server.major);
     await server.createDatabase(database);
     const name = quote(odd);

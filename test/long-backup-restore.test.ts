@@ -31,8 +31,9 @@ import { fakePgDump } from './support/fake-pg-dump.ts';
 import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
 import { nativeOrSkip, wholeText } from './support/pg-dump.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { startServer, type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { startServer, type TestDatabase } from './support/server.ts';
 import { until } from './support/until.ts';
+import { useServer } from './support/use-database.ts';
 
 const schema = `
   create schema app;
@@ -59,14 +60,13 @@ const schema = `
   comment on table a is 'it''s; -- "kept"'`;
 
 describe('restores from a backup', () => {
-  let server: TestServer;
+  const server = useServer();
   let database: TestDatabase;
   let run: Runner;
   let folder: string;
   const made: string[] = [];
 
   before(async function () {
-    server = await testServer();
     await nativeOrSkip(this, server.major);
   });
 

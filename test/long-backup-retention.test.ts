@@ -7,16 +7,16 @@ import type { Ran } from './support/command.ts';
 import { fakePgDump } from './support/fake-pg-dump.ts';
 import { pgDump } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
+import { useServer } from './support/use-database.ts';
 
 describe('backup --prune', () => {
-  let server: TestServer;
+  const server = useServer();
   let database: TestDatabase;
   let project: Project;
   let folder: string;
 
-  before(async () => {
-    server = await testServer();
+  before(() => {
     project = makeProject();
     rmSync(join(project.folder, 'migrations'), { recursive: true });
     mkdirSync(join(project.folder, 'migrations'));

@@ -10,7 +10,8 @@ import { withEnvironment } from './support/migrate.ts';
 import { wholeText } from './support/pg-dump.ts';
 import { type FaultProxy, startProxy } from './support/proxy.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
+import { useServer } from './support/use-database.ts';
 
 const schema = `
   create table kept (id int primary key, note text);
@@ -74,7 +75,7 @@ interface Point {
 
 describe('a change that another session commits between any two statements', function () {
   this.timeout(1_800_000);
-  let server: TestServer;
+  const server = useServer();
   let proxy: FaultProxy;
   const counts = new Map<string, number>();
   const count = (what: string) => counts.set(what, (counts.get(what) ?? 0) + 1);
@@ -82,7 +83,6 @@ describe('a change that another session commits between any two statements', fun
   const turns = new Map<Stage, number>(stages.map((stage) => [stage, 0]));
 
   before(async () => {
-    server = await testServer();
     proxy = await startProxy(server.config('postgres'));
     await server.sql('postgres', `create role ${rolePrefix}_other`);
   });

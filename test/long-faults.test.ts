@@ -5,7 +5,6 @@ import { expect } from 'chai';
 import { planDrop, reversibleDrop } from '../src/index.ts';
 import { testNative } from './support/binaries.ts';
 import { startStandby } from './support/cluster.ts';
-import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
 import { nativeOrSkip, wholeText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
@@ -13,6 +12,7 @@ import { startProxy } from './support/proxy.ts';
 import { startServer, type TestDatabase, type TestServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 import { until } from './support/until.ts';
+import { freshDatabase } from './support/use-database.ts';
 
 const schema = `
   create table kept (id int primary key);

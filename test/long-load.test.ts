@@ -8,7 +8,8 @@ import { legacyTables, optionalTables } from '../seeds/turing/names.ts';
 import { isUndropError } from '../src/errors.ts';
 import { quietly } from '../src/text/log.ts';
 import { type Runner, runner, withEnvironment } from './support/migrate.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
+import { useServer } from './support/use-database.ts';
 
 /** How often 044 and 045 run up and down: twenty times with UNDROP_LOAD=all. */
 const rounds = process.env.UNDROP_LOAD === 'all' ? 20 : 2;
@@ -27,7 +28,7 @@ interface Met {
 
 describe('under load', function () {
   this.timeout(1_800_000);
-  let server: TestServer;
+  const server = useServer();
   let database: TestDatabase;
   let run: Runner;
   let referenced: string[];
@@ -35,7 +36,6 @@ describe('under load', function () {
   const columns = new Map<string, string>();
 
   before(async () => {
-    server = await testServer();
     database = await server.createDatabase();
     run = runner(database.url);
     await seed(run.knex);

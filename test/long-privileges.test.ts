@@ -14,7 +14,7 @@ import type { Ran } from './support/command.ts';
 import { runner, withEnvironment } from './support/migrate.ts';
 import { nativeOrSkip, systemPgDump } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
-import { type TestServer, testServer } from './support/server.ts';
+import { useServer } from './support/use-database.ts';
 
 const folder = join(import.meta.dirname, '../migrations');
 const docs = readFileSync(join(import.meta.dirname, '../docs/privileges.md'), 'utf8');
@@ -43,12 +43,11 @@ describe('the privileges of docs/privileges.md', () => {
     UNDROP_BACKUP: 'off',
     UNDROP_SCHEMA_COMMENT: 'off',
   };
-  let server: TestServer;
+  const server = useServer();
   let project: Project;
   let seeded: string;
 
   before(async () => {
-    server = await testServer();
     project = makeProject();
     for (const role of [owner, ...Object.values(roles)])
       await server.sql('postgres', `create role ${role} login`);

@@ -6,8 +6,8 @@ import { readSettings } from '../src/knex/settings.ts';
 import { compareDumps, dumpedStatements } from '../src/roundtrip/dump.ts';
 import { roundtrip } from '../src/roundtrip/roundtrip.ts';
 import { quietly } from '../src/text/log.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { until } from './support/until.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 const schema = /* sql */ `
   create schema app;
@@ -33,19 +33,11 @@ const interferingTrigger = /* sql */ `
   create event trigger meddler on sql_drop execute function meddle();`;
 
 describe('roundtrip', () => {
-  let server: TestServer;
-  let database: TestDatabase;
+  const server = useServer();
 
-  before(async () => {
-    server = await testServer();
-  });
-
-  beforeEach(async () => {
-    database = await server.createDatabase();
-  });
+  const { database, sql } = useDatabase(server);
 
   afterEach(async () => {
-    await server.dropDatabase(database.name);
     const left = await server.sql(
       'postgres',
       `select from pg_database where datname like 'undrop\\_roundtrip\\_%'`,
@@ -57,7 +49,7 @@ describe('roundtrip', () => {
     quietly(() => roundtrip(readSettings({ ...process.env, DATABASE_URL: database.url }), choice));
 
   it('reports for every table whether it is restored exactly', async () => {
-    await server.sql(database.name, schema);
+    await sql(schema);
     const { results } = await run();
     expect(results.map(({ table, outcome, code }) => [table, outcome, code])).to.deep.equal([
       ['app.child', 'exact', null],
@@ -69,7 +61,7 @@ describe('roundtrip', () => {
   });
 
   it('accepts a pattern and a sample', async () => {
-    await server.sql(database.name, schema);
+    await sql(schema);
     const tables = async (choice: object) => (await run(choice)).results.map(({ table }) => table);
     expect(await tables({ pattern: '*y*' })).to.deep.equal(['app.typed', 'public."My Table"']);
     expect(await tables({ pattern: 'app.*', sample: 2 })).to.have.length(2);
@@ -77,7 +69,7 @@ describe('roundtrip', () => {
   });
 
   it('finds the one table whose drop and restore change another object', async () => {
-    await server.sql(database.name, interferingTrigger);
+    await sql(interferingTrigger);
     const { results } = await run();
     expect(results.map(({ table, outcome }) => [table, outcome])).to.deep.equal([
       ['public.a', 'exact'],
@@ -96,7 +88,7 @@ describe('roundtrip', () => {
   });
 
   it('prints the numbers of outcomes, and exits with 1 if a table differs', async () => {
-    await server.sql(database.name, interferingTrigger);
+    await sql(interferingTrigger);
     const { code, out } = await command().done;
     expect(out.trimEnd().split('\n').at(-1)).to.equal('exact 3 refused 0 different 1 failed 0 of 4');
     expect(out).to.match(/^different {2}public\.b {2}witness: /);
@@ -104,8 +96,7 @@ describe('roundtrip', () => {
   });
 
   it('drops its copies when it is interrupted', async () => {
-    await server.sql(
-      database.name,
+    await sql(
       `${schema}
       create function doze() returns event_trigger language plpgsql as
         $$ begin if current_database() like 'undrop%' then perform pg_sleep(600); end if; end $$;

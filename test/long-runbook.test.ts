@@ -7,8 +7,9 @@ import createKnex from 'knex';
 import { seed } from '../seeds/01_turing.ts';
 import { nativeOrSkip } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { useServer } from './support/use-database.ts';
 
 interface Step {
   readonly command: string;
@@ -30,7 +31,7 @@ function readSteps(block: string): Step[] {
 }
 
 describe('docs/runbook.md', () => {
-  let server: TestServer;
+  const server = useServer();
   let project: Project;
   let database: TestDatabase;
   let tools: string;
@@ -38,7 +39,6 @@ describe('docs/runbook.md', () => {
   let app: string;
 
   before(async function () {
-    server = await testServer();
     const pgDump = await nativeOrSkip(this, server.major);
     tools = dirname(pgDump.path);
     if (!existsSync(join(tools, 'psql'))) return skip(this, `there is no psql in ${tools}`);

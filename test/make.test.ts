@@ -9,8 +9,9 @@ import { findPlace } from '../src/make/place.ts';
 import { type Draft, migrationText } from '../src/make/text.ts';
 import { dropOptionsOf } from '../src/migration/reversible-drop.ts';
 import { pgDump } from './support/pg-dump.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
 import { makeStockProject, type StockProject } from './support/stock-project.ts';
+import { useServer } from './support/use-database.ts';
 
 const root = join(import.meta.dirname, '..');
 const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
@@ -51,13 +52,9 @@ const kinds: Readonly<
 };
 
 describe('make', () => {
-  let server: TestServer;
+  const server = useServer();
   let database: TestDatabase;
   let project: StockProject;
-
-  before(async () => {
-    server = await testServer();
-  });
 
   beforeEach(async () => {
     database = await server.createDatabase();

@@ -20,7 +20,7 @@ import { expectSame, look } from './support/judges.ts';
 import { type Runner, refusalOf, runner, said, withEnvironment } from './support/migrate.ts';
 import { pgDump, wholeText } from './support/pg-dump.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 // Tables of these cases are children of a table that stays, or use types, functions or operators that depend on their
 // row types.
@@ -59,11 +59,7 @@ async function physical(run: Runner): Promise<unknown> {
 }
 
 describe('tables that are moved', () => {
-  let server: TestServer;
-  before(async () => {
-    server = await testServer();
-  });
-
+  const server = useServer();
   for (const chosenCase of all ? readCases() : readSomeCases()) {
     const { name, schema, tables, options, refused } = chosenCase;
     if (refused !== undefined && refused !== 'not-empty') continue;
@@ -93,14 +89,12 @@ describe('tables that are moved', () => {
   }
 
   describe('with rows', () => {
-    let database: TestDatabase;
-    let run: Runner;
     const make = (options: Partial<DropOptions> = {}) =>
       reversibleDrop({ name: 'm', tables: ['big'], rows: 'move', dependents: 'cascade', ...options });
 
+    const { database, run } = useDatabase(server);
+
     beforeEach(async () => {
-      database = await server.createDatabase();
-      run = runner(database.url);
       await run.knex.raw(`
         create table parent (id int primary key);
         insert into parent select generate_series(1, 10);
@@ -120,11 +114,6 @@ describe('tables that are moved', () => {
         grant select on big to public;
         analyze big`);
     });
-    afterEach(async () => {
-      await run.end();
-      await server.dropDatabase(database.name);
-    });
-
     it('leave nothing that prevents other changes of what they referred to', async () => {
       await quietly(() => run.up(make()));
       await run.knex.raw('delete from parent where id > 5; drop function note(); drop view if exists sums');

@@ -3,17 +3,14 @@ import { reversibleDrop } from '../src/index.ts';
 import { quietly } from '../src/text/log.ts';
 import { inCase } from './support/case-folders.ts';
 import { refusalOf, said } from './support/migrate.ts';
-import { onEmbedded, type TestServer, testServer } from './support/server.ts';
+import { onEmbedded } from './support/server.ts';
+import { useServer } from './support/use-database.ts';
 
 const drop = (tables: string[], more = {}) =>
   reversibleDrop({ name: 'm', tables, dependents: 'cascade', ...more });
 
 describe('values that the drop changes', () => {
-  let server: TestServer;
-  before(async () => {
-    server = await testServer();
-  });
-
+  const server = useServer();
   const reasonOf = async (schema: string): Promise<string> => {
     let reason = '';
     await inCase(server, schema, async (run) => {

@@ -9,12 +9,12 @@ import { reversibleDrop } from '../src/migration/reversible-drop.ts';
 import { inSession, type Session } from '../src/session/session.ts';
 import { quietly } from '../src/text/log.ts';
 import { type Case, inCase, needs, needsCase, readCases } from './support/case-folders.ts';
-import { freshDatabase } from './support/fresh-database.ts';
 import type { Runner } from './support/migrate.ts';
 import { dropCascade, namesOf, oidsOf, predictAndDrop, undone, watch } from './support/oracle.ts';
 import { wholeText } from './support/pg-dump.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { freshDatabase, useServer } from './support/use-database.ts';
 
 const pagila = join(import.meta.dirname, '../../shared/schemas/pagila.sql');
 const cases = readCases();
@@ -44,11 +44,10 @@ const mixed = [
 ];
 
 describe('oracles', () => {
-  let server: TestServer;
+  const server = useServer();
   let database: TestDatabase;
   let run: Runner;
   before(async () => {
-    server = await testServer();
     ({ database, run } = await freshDatabase(server, 'select'));
   });
   after(async () => {

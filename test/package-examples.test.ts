@@ -4,20 +4,20 @@ import { join, parse } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { pgDump } from './support/pg-dump.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
 import { makeStockProject, type StockProject } from './support/stock-project.ts';
+import { useServer } from './support/use-database.ts';
 
 const folder = join(import.meta.dirname, '../examples');
 const read = (file: string) => readFileSync(join(folder, file), 'utf8');
 const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
 describe('examples, in a stock project', () => {
-  let server: TestServer;
+  const server = useServer();
   let database: TestDatabase;
   let project: StockProject;
 
   before(async () => {
-    server = await testServer();
     project = makeStockProject();
     database = await server.createDatabase();
     await server.sql(database.name, read('schema.sql'));

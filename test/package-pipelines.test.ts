@@ -5,8 +5,9 @@ import { parse } from 'yaml';
 import { majors } from './support/binaries.ts';
 import type { Ran } from './support/command.ts';
 import { nativeOrSkip, wholeText } from './support/pg-dump.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
 import { makeStockProject, type StockProject } from './support/stock-project.ts';
+import { useServer } from './support/use-database.ts';
 
 const root = join(import.meta.dirname, '..');
 const doc = readFileSync(join(root, 'docs/pipelines.md'), 'utf8');
@@ -67,12 +68,11 @@ describe('docs/pipelines.md', () => {
   });
 
   describe('undrop.sh, as printed', () => {
-    let server: TestServer;
+    const server = useServer();
     let project: StockProject;
     let database: TestDatabase;
 
     before(async function () {
-      server = await testServer();
       await nativeOrSkip(this, server.major);
       project = makeStockProject();
       project.write('undrop.sh', script);

@@ -5,7 +5,8 @@ import { expect } from 'chai';
 import type { Ran } from './support/command.ts';
 import { inFolder, install, pack } from './support/packed.ts';
 import { pgDump } from './support/pg-dump.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
+import { useServer } from './support/use-database.ts';
 
 const root = join(import.meta.dirname, '..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
@@ -31,7 +32,7 @@ function plain(text: string): string {
 
 // As printed, in a project that has the tables of examples/schema.sql.
 describe('README.md, as a new user follows it', () => {
-  let server: TestServer;
+  const server = useServer();
   let database: TestDatabase;
   let folder: string;
   let untouched: string;
@@ -49,7 +50,6 @@ describe('README.md, as a new user follows it', () => {
     );
     for (const name of ['migrations', 'src']) mkdirSync(join(folder, name));
     writeFileSync(join(folder, 'src/app.js'), `await knex('customers').select();\n`);
-    server = await testServer();
     database = await server.createDatabase();
     await server.sql(database.name, readFileSync(join(root, 'examples/schema.sql'), 'utf8'));
     untouched = await dump();

@@ -5,8 +5,9 @@ import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { terminal } from './support/packed.ts';
 import { nativeOrSkip, pgDump } from './support/pg-dump.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
 import { makeStockProject, type StockProject } from './support/stock-project.ts';
+import { useServer } from './support/use-database.ts';
 
 const root = join(import.meta.dirname, '..');
 const schema = readFileSync(join(root, 'examples/schema.sql'), 'utf8');
@@ -34,14 +35,10 @@ const recipes = new Map(
 );
 
 describe('docs/recipes.md, each recipe in a project of its own', () => {
-  let server: TestServer;
+  const server = useServer();
   let database: TestDatabase;
   let project: StockProject;
   let environment: Record<string, string>;
-
-  before(async () => {
-    server = await testServer();
-  });
 
   beforeEach(async () => {
     database = await server.createDatabase();

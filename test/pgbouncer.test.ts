@@ -8,14 +8,15 @@ import { reversibleDrop } from '../src/index.ts';
 import { quietly } from '../src/text/log.ts';
 import { refusalOf } from './support/migrate.ts';
 import { makeProject, type Project } from './support/project.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
 import { skip } from './support/skip.ts';
 import { until } from './support/until.ts';
+import { useServer } from './support/use-database.ts';
 
 const program = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((path) => existsSync(path));
 
 describe(`behind PgBouncer${program === undefined ? ' (it is not installed)' : ''}`, () => {
-  let server: TestServer;
+  const server = useServer();
   let database: TestDatabase;
   let project: Project;
   let folder: string;
@@ -23,7 +24,6 @@ describe(`behind PgBouncer${program === undefined ? ' (it is not installed)' : '
 
   before(async function () {
     if (program === undefined) return skip(this, 'there is no pgbouncer');
-    server = await testServer();
     if (!server.own) return skip(this, 'not with UNDROP_TEST_URL');
     database = await server.createDatabase();
     project = makeProject();

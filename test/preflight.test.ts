@@ -16,7 +16,7 @@ import { up } from '../src/up/up.ts';
 import { refusalOf, withEnvironment } from './support/migrate.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestServer, testServer } from './support/server.ts';
+import { useServer } from './support/use-database.ts';
 
 const root = join(import.meta.dirname, '..');
 const migrations = join(root, 'migrations');
@@ -24,13 +24,12 @@ const cleanup = '044_cleanup_legacy_tables';
 const optional = '045_cleanup_optional_tables';
 
 describe('preflight', () => {
-  let server: TestServer;
+  const server = useServer();
   let seeded: string;
   let folder: string;
   const made: string[] = [];
 
   before(async () => {
-    server = await testServer();
     folder = mkdtempSync(join(root, '.preflight-'));
     seeded = await database();
     const knex = createKnex({ client: 'pg', connection: server.config(seeded) });

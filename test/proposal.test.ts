@@ -5,19 +5,19 @@ import createKnex from 'knex';
 import { seed } from '../seeds/01_turing.ts';
 import { legacyTables, optionalTables, waitingTables } from '../seeds/turing/names.ts';
 import { pgDump } from './support/pg-dump.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
 import { makeStockProject, type StockProject } from './support/stock-project.ts';
+import { useServer } from './support/use-database.ts';
 
 const root = join(import.meta.dirname, '..');
 
 describe('proposal', () => {
-  let server: TestServer;
+  const server = useServer();
   let database: TestDatabase;
   let project: StockProject;
   let seeded: string;
 
   before(async () => {
-    server = await testServer();
     database = await server.createDatabase();
     const knex = createKnex({ client: 'pg', connection: server.config(database.name) });
     await seed(knex).finally(() => knex.destroy());

@@ -4,7 +4,7 @@ import { build, roles } from './random/build.ts';
 import { shrink, writeCase } from './random/shrink.ts';
 import { attempt, type Trial } from './random/trial.ts';
 import { inCase } from './support/case-folders.ts';
-import { type TestServer, testServer } from './support/server.ts';
+import { useServer } from './support/use-database.ts';
 
 // UNDROP_RANDOM_SECONDS is the duration; UNDROP_RANDOM_SEED is the first seed, so that a run can be repeated.
 const seconds = Number(process.env.UNDROP_RANDOM_SECONDS ?? 10);
@@ -12,11 +12,7 @@ const first = Number(process.env.UNDROP_RANDOM_SEED ?? Math.floor(Math.random() 
 const steps = Number(process.env.UNDROP_RANDOM_STEPS ?? 250);
 
 describe(`random schemas, UNDROP_RANDOM_SEED=${first}`, () => {
-  let server: TestServer;
-  before(async () => {
-    server = await testServer();
-  });
-
+  const server = useServer();
   it(`satisfy the laws, for ${seconds} s`, async function () {
     this.timeout(0);
     const counts = new Map<string, number>();

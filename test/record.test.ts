@@ -11,8 +11,8 @@ import { quietly } from '../src/text/log.ts';
 import type { Check } from '../src/verify/format.ts';
 import { verifyDatabase } from '../src/verify/verify.ts';
 import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
-import { type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { useServer } from './support/use-database.ts';
 
 const schemaComment = 'Six tables are gone.';
 const migration = reversibleDrop({ name: '044', tables: legacyTables, schemaComment });
@@ -29,12 +29,11 @@ const preparations = `
   comment on table accounts is 'Who pays.'`;
 
 describe('record of the facts', () => {
-  let server: TestServer;
+  const server = useServer();
   let run: Runner;
   let database: string;
 
   before(async () => {
-    server = await testServer();
     const made = await server.createDatabase();
     database = made.name;
     run = runner(made.url);

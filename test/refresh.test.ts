@@ -15,25 +15,21 @@ import { exportEntry } from '../src/script/export-entry.ts';
 import { restoreDdl } from '../src/script/replay.ts';
 import { pins } from '../src/session/pinned-settings.ts';
 import { inSession } from '../src/session/session.ts';
-import { type Runner, refusalOf, runner } from './support/migrate.ts';
+import { refusalOf } from './support/migrate.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { onEmbedded, type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { onEmbedded } from './support/server.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('materialized views are filled', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
+  const server = useServer();
   /** The name of the database on the server. */
   let name: string;
 
-  before(async () => {
-    server = await testServer();
-  });
+  const { database, run, sql, reopen } = useDatabase(server);
+  const open = (user?: string) => reopen(server.url(database.name, user));
 
   beforeEach(async () => {
-    database = await server.createDatabase();
     name = server.embedded ? 'postgres' : database.name;
-    await open();
     await run.knex.raw(`
       create role ${rolePrefix}_owner login;
       create role ${rolePrefix}_plain nologin;
@@ -44,21 +40,13 @@ describe('materialized views are filled', () => {
   });
 
   afterEach(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
     await server.sql(
       'postgres',
       `drop role if exists ${rolePrefix}_owner, ${rolePrefix}_plain, ${rolePrefix}_migrator`,
     );
   });
 
-  async function open(user?: string): Promise<void> {
-    await run?.end();
-    run = runner(server.url(database.name, user));
-  }
-
   const migration = reversibleDrop({ name: '1_t', tables: ['t'], dependents: 'cascade', rows: 'copy' });
-  const sql = <Row = Record<string, unknown>>(text: string) => server.sql<Row>(database.name, text);
   const contents = (view = 'm') => sql(`select * from ${view}`);
 
   /** Refreshes the materialized view in a session of its owner. */

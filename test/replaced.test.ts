@@ -7,35 +7,23 @@ import { settleEntries } from '../src/restore/mark-restored.ts';
 import { planRestore, restoreArchive } from '../src/restore/restore.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
 import { inSession } from '../src/session/session.ts';
-import { type Runner, refusalOf, runner, said, withEnvironment } from './support/migrate.ts';
+import { refusalOf, said, withEnvironment } from './support/migrate.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('objects replaced since the drop', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
+  const server = useServer();
 
-  before(async () => {
-    server = await testServer();
-  });
-
-  beforeEach(async () => {
-    database = await server.createDatabase();
-    run = runner(database.url);
-    await run.knex.raw(`
+  const { database, run, reopen } = useDatabase(
+    server,
+    `
       create table parents (id int primary key, name text);
       insert into parents values (1, 'of old'), (2, 'of old');
       create table children (id int primary key, parent_id int references parents on delete cascade);
       insert into children values (10, 1), (11, 2);
       create table others (id int primary key);
-      insert into others values (20)`);
-  });
-
-  afterEach(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
-  });
+      insert into others values (20)`,
+  );
 
   const drop = (options: Partial<DropOptions> = {}) =>
     reversibleDrop({ name: 'm', tables: ['children'], rows: 'copy', dependents: 'cascade', ...options });
@@ -339,14 +327,14 @@ describe('objects replaced since the drop', () => {
       await run.up(drop());
       await run.end();
       const copy = await server.createDatabase(undefined, { template: database.name });
-      run = runner(copy.url);
+      await reopen(copy.url);
       await run.knex.raw(anew);
       expect(await down())
         .to.contain('identical to what was dropped')
         .and.not.contain(replaced);
       await run.end();
       await server.dropDatabase(copy.name);
-      run = runner(database.url);
+      await reopen();
     });
   });
 });

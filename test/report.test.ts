@@ -30,9 +30,9 @@ import { clusters } from './support/clusters.ts';
 import { name as anyName } from './support/hostile-names.ts';
 import { withEnvironment } from './support/migrate.ts';
 import { makeProject, type Project } from './support/project.ts';
-import { type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 import { packageUrl } from './support/small-project.ts';
+import { useServer } from './support/use-database.ts';
 
 const root = dirname(import.meta.dirname);
 
@@ -53,7 +53,7 @@ const hostile = [
 ];
 
 describe('report', () => {
-  let server: TestServer;
+  const server = useServer();
   let layOut: LayOut;
   let folder: string;
   let seeded: string;
@@ -61,7 +61,6 @@ describe('report', () => {
   const made: string[] = [];
 
   before(async () => {
-    server = await testServer();
     folder = mkdtempSync(join(tmpdir(), 'undrop-report-'));
     const loaded = await loadLayout();
     if (loaded === undefined) throw new Error('Graphviz is not installed');

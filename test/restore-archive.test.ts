@@ -10,26 +10,20 @@ import { inSession } from '../src/session/session.ts';
 import { quietly } from '../src/text/log.ts';
 import { restorePointName } from '../src/up/restore-point.ts';
 import { verifyDatabase } from '../src/verify/verify.ts';
-import { type Runner, refusalOf, runner } from './support/migrate.ts';
+import { refusalOf, runner } from './support/migrate.ts';
 import { wholeText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
 import { untilBlocking } from './support/until.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('restore from the archive', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
+  const server = useServer();
 
-  before(async () => {
-    server = await testServer();
-  });
-
-  beforeEach(async () => {
-    database = await server.createDatabase();
-    run = runner(database.url);
-    await run.knex.raw(`
+  const { database, run } = useDatabase(
+    server,
+    `
       create table kept (id int primary key);
       insert into kept values (1);
       create table a (id int generated always as identity primary key, kept_id int references kept, v text);
@@ -40,13 +34,8 @@ describe('restore from the archive', () => {
       insert into a (kept_id, v) select 1, 'v' || g from generate_series(1, 500) as g;
       insert into b (a_id) select g from generate_series(1, 300) as g;
       insert into c select g, g, g from generate_series(1, 100) as g;
-      comment on schema public is 'as it was'`);
-  });
-
-  afterEach(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
-  });
+      comment on schema public is 'as it was'`,
+  );
 
   const make = (options: Partial<DropOptions> = {}) =>
     reversibleDrop({
@@ -398,12 +387,11 @@ describe('restore from the archive', () => {
 });
 
 describe('restore by command', () => {
-  let server: TestServer;
+  const server = useServer();
   let database: TestDatabase;
   let project: Project;
 
   before(async () => {
-    server = await testServer();
     database = await server.createDatabase();
     project = makeProject();
   });

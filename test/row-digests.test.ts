@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { digestRows } from '../src/archive/digest-rows.ts';
 import { inSession } from '../src/session/session.ts';
-import { freshDatabase } from './support/fresh-database.ts';
 import type { Runner } from './support/migrate.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
+import { freshDatabase, useServer } from './support/use-database.ts';
 
 /** A type, a value, and a different one; for the server, many of the pairs are equal. */
 const pairs: readonly (readonly [type: string, was: string, is: string])[] = [
@@ -104,12 +104,11 @@ const bits: readonly (readonly [type: string, count: number, value: string])[] =
 ];
 
 describe('the digest of rows', () => {
-  let server: TestServer;
+  const server = useServer();
   let database: TestDatabase;
   let run: Runner;
 
   before(async () => {
-    server = await testServer();
     ({ database, run } = await freshDatabase(
       server,
       `create type mood as enum ('happy', 'sad');

@@ -12,26 +12,15 @@ import { inSession } from '../src/session/session.ts';
 import { type Runner, refusalOf, runner } from './support/migrate.ts';
 import { wholeText } from './support/pg-dump.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { untilBlocking } from './support/until.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('rows', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
+  const server = useServer();
 
-  before(async () => {
-    server = await testServer();
-  });
-
-  beforeEach(async () => {
-    database = await server.createDatabase();
-    run = runner(database.url);
-  });
+  const { database, run } = useDatabase(server);
 
   afterEach(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
     await server.sql(
       'postgres',
       `drop role if exists ${rolePrefix}_owner; drop role if exists ${rolePrefix}_stranger`,

@@ -3,18 +3,17 @@ import knex from 'knex';
 import { seed } from '../seeds/01_turing.ts';
 import { emptyTables, legacyTables, optionalTables, populatedTables, tables } from '../seeds/turing/names.ts';
 import { UndropError } from '../src/errors.ts';
-import { type TestServer, testServer } from './support/server.ts';
+import { useServer } from './support/use-database.ts';
 
 const nine = [...legacyTables, ...optionalTables];
 const owner = 'undrop_seed_owner';
 
 describe('seeds', () => {
-  let server: TestServer;
+  const server = useServer();
   let database: string;
   let readerWasThere: boolean;
 
   before(async () => {
-    server = await testServer();
     await server.sql('postgres', `create role ${owner} login`);
     readerWasThere = (await server.sql('postgres', readerQuery)).length > 0;
     database = await ownedDatabase();

@@ -14,8 +14,8 @@ import { inReadOnlySession } from '../src/session/read-only.ts';
 import { inSession } from '../src/session/session.ts';
 import { verifyDatabase } from '../src/verify/verify.ts';
 import { type Runner, refusalOf, runner } from './support/migrate.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 const psql = process.env.PSQL ?? '/usr/lib/postgresql/15/bin/psql';
 
@@ -120,23 +120,9 @@ const unpinned: Readonly<Record<string, readonly string[]>> = {
 };
 
 describe('settings', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
+  const server = useServer();
 
-  before(async () => {
-    server = await testServer();
-  });
-
-  beforeEach(async () => {
-    database = await server.createDatabase();
-    run = runner(database.url);
-  });
-
-  afterEach(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
-  });
+  const { database, run } = useDatabase(server);
 
   const migration = reversibleDrop({ name: 'm', tables: ['t'], rows: 'copy' });
   /** A Knex whose connections start with these statements. */

@@ -17,14 +17,14 @@ import type { Target } from '../src/knex/target.ts';
 import { type UndropConfigOptions, undropConfig } from '../src/migration/knex-config.ts';
 import { UndropMigrationSource } from '../src/migration/migration-source.ts';
 import { inSession } from '../src/session/session.ts';
-import { type TestServer, testServer } from './support/server.ts';
+import { useServer } from './support/use-database.ts';
 
 const table = (name: string) => `
   exports.up = (knex) => knex.schema.createTable('${name}', (t) => t.increments());
   exports.down = (knex) => knex.schema.dropTable('${name}');
 `;
 
-let server: TestServer;
+const server = useServer();
 let root: string;
 let database: string;
 let knex: Knex | undefined;
@@ -78,10 +78,6 @@ const recorded = () => names('select name from undrop.knex_migrations order by i
 const hasSchema = () => names("select nspname as name from pg_namespace where nspname = 'undrop'");
 
 describe('Knex', () => {
-  before(async () => {
-    server = await testServer();
-  });
-
   beforeEach(async () => {
     root = mkdtempSync(join(tmpdir(), 'undrop-source-'));
     database = (await server.createDatabase()).name;

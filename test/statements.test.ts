@@ -7,10 +7,10 @@ import { inSession } from '../src/session/session.ts';
 import { type Statements, statementsOn } from '../src/session/statements.ts';
 import { quietly } from '../src/text/log.ts';
 import { together } from '../src/text/together.ts';
-import { freshDatabase } from './support/fresh-database.ts';
 import { type Runner, refusal, refusalOf } from './support/migrate.ts';
-import { onEmbedded, type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { onEmbedded, type TestDatabase } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { freshDatabase, useDatabase, useServer } from './support/use-database.ts';
 
 /** What a promise is rejected with. */
 const failure = (promise: Promise<unknown>) =>
@@ -20,7 +20,7 @@ const failure = (promise: Promise<unknown>) =>
   );
 
 describe('statements', () => {
-  let server: TestServer;
+  const server = useServer();
   let database: TestDatabase;
   let run: Runner;
   let client: pg.Client;
@@ -48,7 +48,6 @@ describe('statements', () => {
   const ask = (text: string, ...values: unknown[]) => statements.run(text, values);
 
   before(async () => {
-    server = await testServer();
     ({ database, run } = await freshDatabase(server, 'create table t (id int primary key, note text)'));
   });
 
@@ -165,10 +164,19 @@ describe('statements', () => {
 });
 
 describe('a driver', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
   let knex: Knex;
+
+  afterEach(() => knex.destroy());
+
+  const { database, run } = useDatabase(
+    useServer(),
+    `create table pace (seconds float);
+     insert into pace values (0);
+     create function slow(id bigint) returns boolean language plpgsql
+       as 'begin perform pg_sleep(seconds) from public.pace; return true; end';
+     create table t (id bigint primary key check (slow(id)), yes boolean, note name default 'n');
+     insert into t (id, yes) values (1, true), (2, false)`,
+  );
 
   const { up, down } = reversibleDrop({ name: 'driven', tables: ['t'], rows: 'copy' });
   const rows = async () => (await run.knex.raw('select id, yes, note from t order by id')).rows;
@@ -193,25 +201,6 @@ describe('a driver', () => {
       log: { warn: () => undefined },
     });
   };
-
-  beforeEach(async () => {
-    server = await testServer();
-    ({ database, run } = await freshDatabase(
-      server,
-      `create table pace (seconds float);
-       insert into pace values (0);
-       create function slow(id bigint) returns boolean language plpgsql
-         as 'begin perform pg_sleep(seconds) from public.pace; return true; end';
-       create table t (id bigint primary key check (slow(id)), yes boolean, note name default 'n');
-       insert into t (id, yes) values (1, true), (2, false)`,
-    ));
-  });
-
-  afterEach(async () => {
-    await knex.destroy();
-    await run.end();
-    await server.dropDatabase(database.name);
-  });
 
   it('keeps no prepared statement', async function () {
     open({});

@@ -1,15 +1,13 @@
 import { expect } from 'chai';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { makeSmallProject, packageUrl, type SmallProject, type Started } from './support/small-project.ts';
 import { until } from './support/until.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('stopped by a signal', () => {
-  let server: TestServer;
-  let database: TestDatabase;
+  const server = useServer();
   let project: SmallProject;
 
-  before(async () => {
-    server = await testServer();
+  before(() => {
     project = makeSmallProject();
     project.migration(
       '1_drop.js',
@@ -20,20 +18,19 @@ describe('stopped by a signal', () => {
 
   after(() => project.remove());
 
-  beforeEach(async () => {
-    database = await server.createDatabase();
-    await sql(`
+  const { database, sql } = useDatabase(server);
+
+  // In a session that has ended: the tests look for others.
+  beforeEach(() =>
+    sql(`
       create table pace (seconds int);
       insert into pace values (0);
       create function slow(id int) returns boolean language plpgsql
         as 'begin perform pg_sleep(seconds) from public.pace; return true; end';
       create table gone (id int check (slow(id)));
-      insert into gone values (1);`);
-  });
+      insert into gone values (1);`),
+  );
 
-  afterEach(() => server.dropDatabase(database.name));
-
-  const sql = <Row = Record<string, unknown>>(text: string) => server.sql<Row>(database.name, text);
   const pace = (seconds: number) => sql(`update pace set seconds = ${seconds}`);
   const there = async () => (await sql(`select to_regclass('public.gone') is not null as there`))[0]?.there;
 

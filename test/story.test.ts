@@ -8,7 +8,8 @@ import type { Ran } from './support/command.ts';
 import { runner, withEnvironment } from './support/migrate.ts';
 import { nativeOrSkip, wholeText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
+import { useServer } from './support/use-database.ts';
 
 const legacy = [
   'production_runs',
@@ -23,7 +24,7 @@ const all = optional.join(',');
 
 describe('the whole procedure', () => {
   let project: Project;
-  let server: TestServer;
+  const server = useServer();
   let seeded: TestDatabase;
   let database: TestDatabase;
   /** UNDROP_BACKUP=off, except in tests of backups, which need pg_dump. */
@@ -37,7 +38,6 @@ describe('the whole procedure', () => {
     project = makeProject();
     demo = project.undrop('demo', { env: { DATABASE_URL: 'postgres://127.0.0.1:1/not_for_the_demo' } });
     embedded = demo.then(() => tellEmbedded());
-    server = await testServer();
     seeded = await server.createDatabase();
     const ran = await project.knex('seed:run', { env: { DATABASE_URL: seeded.url } });
     expect(ran).to.include({ status: 0, stdout: 'Ran 1 seed files\n' });

@@ -10,10 +10,10 @@ import { restoreDdl } from '../src/script/replay.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
 import { inSession } from '../src/session/session.ts';
 import { quietly } from '../src/text/log.ts';
-import { freshDatabase } from './support/fresh-database.ts';
 import { expectSame, look } from './support/judges.ts';
 import { type Runner, refusalOf, said } from './support/migrate.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
+import { freshDatabase, useServer } from './support/use-database.ts';
 
 // With statements that contain names in a DO block: names of clones of foreign keys, and states of their triggers.
 const names = [
@@ -52,14 +52,10 @@ function schemaOf(name: string): string {
 }
 
 describe('strange names', () => {
-  let server: TestServer;
+  const server = useServer();
   let database: TestDatabase;
   let run: Runner;
   let folder: string;
-
-  before(async () => {
-    server = await testServer();
-  });
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'undrop-names-'));

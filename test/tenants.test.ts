@@ -19,9 +19,10 @@ import { inReadOnlySession } from '../src/session/read-only.ts';
 import { inSession } from '../src/session/session.ts';
 import { readStatus } from '../src/status/status.ts';
 import { type Runner, refusalOf, runner, withEnvironment } from './support/migrate.ts';
-import { onEmbedded, type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { onEmbedded, type TestDatabase } from './support/server.ts';
 import { skip } from './support/skip.ts';
 import { makeStockProject, type StockProject } from './support/stock-project.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 /** The migrations of a project: options of `reversibleDrop`, by the names that Knex records. */
 type Project = Readonly<Record<string, DropOptions>>;
@@ -35,18 +36,16 @@ function sourceOf(project: Project): Knex.MigrationSource<string> {
 }
 
 describe('entries of the same name', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
+  const server = useServer();
   const opened: Knex[] = [];
 
-  before(async () => {
-    server = await testServer();
+  afterEach(async () => {
+    for (const knex of opened.splice(0)) await knex.destroy();
   });
 
+  const { database, run } = useDatabase(server);
+
   beforeEach(async () => {
-    database = await server.createDatabase();
-    run = runner(database.url);
     for (const tenant of ['one', 'two']) {
       await run.knex.raw(`
         create schema ${tenant};
@@ -54,12 +53,6 @@ describe('entries of the same name', () => {
         create table ${tenant}.b (a_id int references ${tenant}.a);
         insert into ${tenant}.a select '${tenant}' from generate_series(1, 3)`);
     }
-  });
-
-  afterEach(async () => {
-    for (const knex of opened.splice(0)) await knex.destroy();
-    await run.end();
-    await server.dropDatabase(database.name);
   });
 
   /** A Knex instance with the configuration of a project. */
@@ -420,13 +413,12 @@ describe('entries of the same name', () => {
 });
 
 describe('a Knex project that migrates each tenant', () => {
-  let server: TestServer;
+  const server = useServer();
   let database: TestDatabase;
   let project: StockProject;
   let run: Runner;
 
   before(async function () {
-    server = await testServer();
     if (onEmbedded) skip(this, 'a process of its own takes the only connection');
     database = await server.createDatabase();
     run = runner(database.url);

@@ -3,14 +3,14 @@ import stringWidth from 'string-width';
 import { code, fenced, markdownTable } from '../src/text/markdown.ts';
 import { align, cut, wrap } from '../src/text/terminal.ts';
 import { countOf, duration, list, moment, parseDuration, size, stamp } from '../src/text/units.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import type { TestDatabase } from './support/server.ts';
+import { useServer } from './support/use-database.ts';
 
 describe('units.ts', () => {
-  let server: TestServer;
+  const server = useServer();
   let database: TestDatabase;
 
   before(async () => {
-    server = await testServer();
     database = await server.createDatabase();
   });
 

@@ -8,30 +8,22 @@ import { undropConfig } from '../src/migration/knex-config.ts';
 import { planDrop } from '../src/migration/plan-drop.ts';
 import { reversibleDrop } from '../src/migration/reversible-drop.ts';
 import { refusalOf, said } from './support/migrate.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { packageUrl } from './support/small-project.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 const drop = { name: 'drop_runs', tables: ['runs'] };
 
 describe('what Knex tells a migration', () => {
-  let server: TestServer;
-  let database: TestDatabase;
+  const server = useServer();
   let folder: string;
 
-  before(async () => {
-    server = await testServer();
-  });
+  const { database } = useDatabase(server, 'create table runs (id int)');
 
-  beforeEach(async () => {
-    database = await server.createDatabase();
-    await server.sql(database.name, 'create table runs (id int)');
+  beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'undrop-told-'));
   });
 
-  afterEach(async () => {
-    rmSync(folder, { recursive: true });
-    await server.dropDatabase(database.name);
-  });
+  afterEach(() => rmSync(folder, { recursive: true }));
 
   async function withKnex<T>(config: Partial<Knex.Config>, work: (knex: Knex) => Promise<T>): Promise<T> {
     const knex = createKnex({ client: 'pg', connection: database.url, ...config });

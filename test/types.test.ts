@@ -5,16 +5,12 @@ import { inSession } from '../src/session/session.ts';
 import { quietly } from '../src/text/log.ts';
 import { inCase } from './support/case-folders.ts';
 import { refusalOf } from './support/migrate.ts';
-import { type TestServer, testServer } from './support/server.ts';
+import { useServer } from './support/use-database.ts';
 
 const migration = reversibleDrop({ name: 'drop_posts', tables: ['posts'], dependents: 'cascade' });
 
 describe('types that are altered', () => {
-  let server: TestServer;
-  before(async () => {
-    server = await testServer();
-  });
-
+  const server = useServer();
   it('leave no difference in the record of the database', async () => {
     const schema = `
       create table posts (id serial primary key, state varchar(10) default 'new');

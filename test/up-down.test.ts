@@ -3,34 +3,22 @@ import type { Knex } from 'knex';
 import { ensureArchive } from '../src/archive/schema.ts';
 import { planDrop, reversibleDrop } from '../src/index.ts';
 import { inSession } from '../src/session/session.ts';
-import { type Runner, refusalOf, runner, said, withEnvironment } from './support/migrate.ts';
+import { refusalOf, runner, said, withEnvironment } from './support/migrate.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { untilBlocking } from './support/until.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('up and down', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
+  const server = useServer();
 
-  before(async () => {
-    server = await testServer();
-  });
-
-  beforeEach(async () => {
-    database = await server.createDatabase();
-    run = runner(database.url);
-    await run.knex.raw(`
+  const { database, run, reopen } = useDatabase(
+    server,
+    `
       create table kept (id int primary key);
       insert into kept values (1);
       create table a (id serial primary key, kept_id int references kept);
-      create table b (id int);`);
-  });
-
-  afterEach(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
-  });
+      create table b (id int);`,
+  );
 
   const both = reversibleDrop({ name: '001_both', tables: { a: 'old', b: 'older' } });
   const tables = async () =>
@@ -144,8 +132,7 @@ describe('up and down', () => {
       await run.knex.raw(
         `alter database ${database.name} set default_transaction_isolation = 'serializable'`,
       );
-      await run.end();
-      run = runner(database.url);
+      await reopen();
       const { next } = await refusalOf(run.up(both), 'unsupported-server');
       expect(next).to.include('transaction: false');
       await both.up(run.knex);

@@ -7,8 +7,8 @@ import { type Verification, verifyDatabase } from '../src/verify/verify.ts';
 import { inCase } from './support/case-folders.ts';
 import { type Runner, withEnvironment } from './support/migrate.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestServer, testServer } from './support/server.ts';
 import { type Change, changes, changesOfKept, type Outcome, schema } from './support/single-changes.ts';
+import { useServer } from './support/use-database.ts';
 
 const migration = reversibleDrop({
   name: '044',
@@ -22,11 +22,7 @@ const verify = ({ knex }: Pick<Runner, 'knex'>, strict = false) =>
   inSession(knex, (session) => verifyDatabase(session, { strict }));
 
 describe('single changes', () => {
-  let server: TestServer;
-  before(async () => {
-    server = await testServer();
-  });
-
+  const server = useServer();
   // Those of kept tables take as long as all others.
   const all = process.env.UNDROP_CASES === 'all' ? [...changes, ...changesOfKept] : changes;
 
@@ -87,11 +83,7 @@ function format(found: readonly string[][]): string {
 }
 
 describe('verify of what a drop has moved', () => {
-  let server: TestServer;
-  before(async () => {
-    server = await testServer();
-  });
-
+  const server = useServer();
   const drop = (name: string, ...tables: string[]) =>
     reversibleDrop({ name, tables, dependents: 'cascade', rows: 'copy' });
   const changed = async (run: Runner) => {
@@ -160,11 +152,7 @@ describe('verify of what a drop has moved', () => {
 });
 
 describe('verify without a check that passed', () => {
-  let server: TestServer;
-  before(async () => {
-    server = await testServer();
-  });
-
+  const server = useServer();
   it('fails if nothing could be checked', async () => {
     await inCase(server, 'create table a ()', async (run) => {
       const { ok, checks, failure } = await verify(run);

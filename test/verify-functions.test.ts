@@ -4,34 +4,21 @@ import { inReadOnlySession } from '../src/session/read-only.ts';
 import { inSession } from '../src/session/session.ts';
 import { quietly } from '../src/text/log.ts';
 import { verifyDatabase } from '../src/verify/verify.ts';
-import { type Runner, runner } from './support/migrate.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('SQL functions that name dropped tables', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
+  const server = useServer();
 
-  before(async () => {
-    server = await testServer();
-  });
-
-  beforeEach(async () => {
-    database = await server.createDatabase();
-    run = runner(database.url);
-    await run.knex.raw(`
+  const { run } = useDatabase(
+    server,
+    `
       create schema app;
       create table gone (id int);
       create table app."Gone" (id int);
       create table kept (id int);
       create view seen as select id from gone;
-      set check_function_bodies = off;`);
-  });
-
-  afterEach(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
-  });
+      set check_function_bodies = off;`,
+  );
 
   const migration = reversibleDrop({ name: '1', tables: ['gone', 'app."Gone"'], dependents: 'cascade' });
   const up = () => quietly(() => run.up(migration));
