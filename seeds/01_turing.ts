@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { UndropError } from '../src/errors.ts';
+import { UndropError } from '../src/index.ts';
 import { actors } from './turing/actors.ts';
 import { ghosts } from './turing/ghosts.ts';
 import { grants } from './turing/grants.ts';

@@ -93,10 +93,20 @@ describe('as a dependency', () => {
     expect(lint.status, lint.text).to.equal(0);
     const types = await tryInFolder(folder, `${bin}/attw --no-definitely-typed -- ${tarball}`);
     expect(types.status, types.text).to.equal(0);
-    expect(statSync(tarball).size).to.be.lessThan(340_000);
+    expect(statSync(tarball).size).to.be.lessThan(300_000);
     const packed = await inFolder(folder, `tar -tzf ${tarball}`);
     expect(packed.stdout).to.include('package/stubs/drop.mjs').and.include('package/docs/backups.md');
     expect(packed.stdout).not.to.match(/\/(test|bench|knexfile|\.env|\.npmrc)/);
+  });
+
+  it('keeps the names of functions for stack traces, and its lines short', async () => {
+    const wrong = { env: { DEBUG: '1', DATABASE_URL: 'postgres://127.0.0.1:1/none' } };
+    const { status, stderr } = await tryInFolder(folder, 'node_modules/.bin/undrop status', wrong.env);
+    expect(status, stderr).to.equal(1);
+    expect(stderr).to.match(/^ +at unreachable \(.*undrop\.js:\d+:\d+\)$/m);
+    const code = readFileSync(join(folder, 'node_modules/knex-undrop/dist/src/undrop.js'), 'utf8');
+    const long = code.split('\n').filter((line) => line.length > 1500);
+    expect(long).to.deep.equal([]);
   });
 
   it('installs its five dependencies and their dependencies', () => {

@@ -64,7 +64,8 @@ const tsconfig = (compilerOptions: object) =>
     compilerOptions: { strict: true, target: 'es2022', types: ['node'], ...compilerOptions },
   });
 
-describe('loaders', () => {
+describe('loaders', function () {
+  this.timeout(1_800_000);
   let server: TestServer;
   let database: TestDatabase;
   let folder: string;

@@ -27,7 +27,7 @@ export async function pack(): Promise<string> {
     packages,
     hashOfSources({
       folders: ['docs', 'stubs', 'examples'],
-      files: ['package.json', 'tools/package.ts', 'tsconfig.package.json'],
+      files: ['package.json', 'tools/package.ts'],
     }),
   );
   const file = join(folder, `knex-undrop-${JSON.parse(manifest).version}.tgz`);
