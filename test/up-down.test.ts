@@ -405,6 +405,19 @@ describe('up and down', () => {
         create event trigger forbid on ddl_command_start when tag in ('CREATE TABLE') execute function forbid();`);
       const error = await refusalOf(run.down(both), 'restore-failed');
       expect(error.reason).to.contain('no tables today');
+      expect(error.next).to.equal('Nothing was changed. Remove the cause, then run it again.');
+    });
+
+    it('advises what a rollback can do, if a row that a foreign key references is gone', async () => {
+      await run.knex.raw(`
+        insert into kept values (7);
+        create table refers (k int references kept);
+        insert into refers values (7);`);
+      const refers = reversibleDrop({ name: 'refers', tables: ['refers'], rows: 'copy' });
+      await run.up(refers);
+      await run.knex.raw('delete from kept where id = 7');
+      const error = await refusalOf(run.down(refers), 'restore-failed');
+      expect(error.next).not.to.include('the migration');
     });
 
     it('is refused without an open entry', async () => {

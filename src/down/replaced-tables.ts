@@ -3,6 +3,7 @@ import { isOwnSql, placeSql } from '../archive/schema.ts';
 import type { Difference } from '../capture/compare.ts';
 import type { Session } from '../session/session.ts';
 import { groupBy } from '../text/group-by.ts';
+import { list } from '../text/units.ts';
 
 /**
  * A prerequisite of the dropped tables that was replaced: its name belongs to another object now, with another OID or
@@ -123,7 +124,5 @@ function describe(found: Found): Replaced {
 
 /** A line for the log. */
 export function describeReplaced(replaced: readonly Replaced[]): string {
-  const [some, more] = [replaced.slice(0, 10), replaced.length - 10];
-  const names = some.map(({ object }) => object).join(', ');
-  return `replaced since the drop by other objects of the same name: ${names}${more > 0 ? ` and ${more} more` : ''}`;
+  return `replaced since the drop by other objects of the same name: ${list(replaced.map(({ object }) => object))}`;
 }

@@ -8,6 +8,7 @@ import { formats } from '../session/pinned-settings.ts';
 import { explain } from '../session/server-errors.ts';
 import type { Session } from '../session/session.ts';
 import { withProgress } from '../text/progress.ts';
+import { list } from '../text/units.ts';
 
 /**
  * Replays statements in order, many in one message.
@@ -91,11 +92,10 @@ const fewNames = 20;
 
 function describeAll(statements: readonly Statement[]): { subject: string; words: string } {
   const names = [...new Set(statements.map(({ kind, identity }) => `${kind} ${identity}`))];
-  const more = names.length > fewNames ? ` and ${names.length - fewNames} more` : '';
-  const list = `${names.slice(0, fewNames).join(', ')}${more}`;
+  const listed = list(names, fewNames);
   return {
     subject: [...new Set(statements.map(({ identity }) => identity))].slice(0, fewNames).join(', '),
-    words: statements.length === 1 ? list : `one of ${statements.length} statements: ${list}`,
+    words: statements.length === 1 ? listed : `one of ${statements.length} statements: ${listed}`,
   };
 }
 
@@ -130,7 +130,9 @@ async function refused(
         : [serverWords(error), await describeEventTriggers(session)].filter((line) => line !== '').join('\n'),
     next: taken
       ? 'Nothing was changed. Rename or drop the existing object, then run it again.'
-      : 'Nothing was changed. Remove the cause, or remove the table from the migration.',
+      : code === 'not-reproducible'
+        ? 'Nothing was changed. Remove the cause, or remove the table from the migration.'
+        : 'Nothing was changed. Remove the cause, then run it again.',
     cause: error,
   });
 }

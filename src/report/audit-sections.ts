@@ -5,7 +5,7 @@ import type { Verdict } from '../audit/verdict.ts';
 import { countOf, size } from '../text/units.ts';
 import { type Content, type Html, html } from './html.ts';
 import type { Section } from './page.ts';
-import { badge, bullets, folded, grouped, name } from './parts.ts';
+import { badge, bullets, folded, grouped, name, nameList } from './parts.ts';
 
 /** The sections on tables and code: every table with its verdict and evidence, and the result of the code search. */
 export function auditSections(audit: Audit): Section[] {
@@ -80,19 +80,11 @@ function evidenceOf({ rules, evidence }: TableAudit): Html {
     ['code', (evidence.code ?? []).map(({ file, line, how }) => `${file}:${line} (${how})`)],
   ];
   return html`<ul class="rules">${rules.map(({ rule, holds, found }) => html`<li class="${holds === null ? 'open' : holds ? 'holds' : 'fails'}"><span>${sign(holds)}</span> <b>${rule}</b> ${found}</li>`)}</ul>
-<dl>${named.map(([title, names]) => (names.length === 0 ? null : html`<dt>${title}</dt><dd>${some(names)}</dd>`))}<dt>owner</dt><dd>${name(evidence.owner)}</dd>${usage === null ? null : html`<dt>scans</dt><dd>index: ${usage.indexReads ?? 'unknown'}; sequential (including backups): ${usage.tableReads ?? 'unknown'}</dd>`}</dl>`;
+<dl>${named.map(([title, names]) => (names.length === 0 ? null : html`<dt>${title}</dt><dd>${nameList(names, most)}</dd>`))}<dt>owner</dt><dd>${name(evidence.owner)}</dd>${usage === null ? null : html`<dt>scans</dt><dd>index: ${usage.indexReads ?? 'unknown'}; sequential (including backups): ${usage.tableReads ?? 'unknown'}</dd>`}</dl>`;
 }
 
 /** The most names listed for one kind of reference. */
 const most = 20;
-
-function some(names: readonly string[]): Content {
-  const rest = names.length - most;
-  return [
-    names.slice(0, most).map((text, index) => [index === 0 ? null : ', ', name(text)]),
-    rest > 0 ? `, and ${rest} more` : null,
-  ];
-}
 
 function warnings(audit: Audit): Content {
   return audit.warnings.map((warning) => html`<p class="warning">${warning}</p>`);
@@ -100,7 +92,7 @@ function warnings(audit: Audit): Content {
 
 function codeBody({ roots, files, missing, unnamed }: NonNullable<Audit['code']>): Content {
   return [
-    html`<p>${files} files searched in ${some(roots)}.</p>`,
+    html`<p>${files} files searched in ${nameList(roots, most)}.</p>`,
     html`<h3>In the code but not in the database: ${missing.length}</h3>`,
     bullets(
       missing.map(({ name: relation, file, line }) => html`${name(relation)} ${name(`${file}:${line}`)}`),

@@ -1,7 +1,7 @@
 import { formatAuditMarkdown } from '../audit/report.ts';
 import { formatPreflightMarkdown } from '../preflight/format.ts';
 import { code } from '../text/markdown.ts';
-import { moment } from '../text/units.ts';
+import { list, moment } from '../text/units.ts';
 import { formatVerificationMarkdown } from '../verify/format.ts';
 import type { Subject } from './graph.ts';
 import { impactTable } from './impact-table.ts';
@@ -44,10 +44,8 @@ const fates: Readonly<Record<Subject['fate'], string>> = {
 };
 
 function describe(subject: Subject): string {
-  const relations = relationsOf(subject).map(({ what, names, more }) =>
-    [what, names.map(code).join(', '), more === 0 ? '' : `and ${more} more`]
-      .filter((part) => part !== '')
-      .join(' '),
+  const relations = relationsOf(subject).map(({ what, names }) =>
+    names.length === 0 ? what : `${what} ${list(names.map(code))}`,
   );
   return `- ${code(subject.table)} (${fates[subject.fate]}): ${relations.join('; ')}`;
 }

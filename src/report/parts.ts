@@ -10,6 +10,15 @@ export function name(text: string): Html {
   return html`<code>${text}</code>`;
 }
 
+/** The first `most` names and the number of the others. */
+export function nameList(names: readonly string[], most = 10): Content {
+  const more = names.length - most;
+  return [
+    names.slice(0, most).map((text, index) => [index === 0 ? null : ', ', name(text)]),
+    more > 0 ? `, ${more} more` : null,
+  ];
+}
+
 export interface Column {
   readonly title: string;
   /** `number`: right-aligned, with figures of equal width. */

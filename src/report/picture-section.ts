@@ -3,7 +3,7 @@ import { type Content, type Html, html } from './html.ts';
 import type { LayOut } from './layout-graph.ts';
 import { findNeighbourhoods, type Neighbourhood } from './neighbourhoods.ts';
 import type { Section } from './page.ts';
-import { bullets, folded, name } from './parts.ts';
+import { bullets, folded, name, nameList } from './parts.ts';
 import { drawPicture } from './picture.ts';
 import { relationsOf } from './words.ts';
 
@@ -58,11 +58,10 @@ ${layOut === undefined ? words : [html`<div class="scroll" tabindex="0">${drawPi
 function describe(subject: Subject): Content {
   return [
     name(subject.table),
-    relationsOf(subject).map(({ what, names, more }, index) => [
+    relationsOf(subject).map(({ what, names }, index) => [
       index === 0 ? ': ' : '; ',
       what,
-      names.map((identity, position) => [position === 0 ? ' ' : ', ', name(identity)]),
-      more === 0 ? null : ` and ${more} more`,
+      names.length === 0 ? null : [' ', nameList(names)],
     ]),
   ];
 }

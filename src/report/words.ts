@@ -13,11 +13,7 @@ export function describeOwn({ kind, count }: Kind): string {
 interface Relation {
   readonly what: string;
   readonly names: readonly string[];
-  /** The number of further objects without a name here. */
-  readonly more: number;
 }
-
-const most = 10;
 
 /** Describes a table and its relationships as text, in place of a picture. */
 export function relationsOf({ rows, own, along, refersTo, referredBy, inText }: Subject): Relation[] {
@@ -28,13 +24,7 @@ export function relationsOf({ rows, own, along, refersTo, referredBy, inText }: 
     ['named in the body of:', inText],
   ];
   return [
-    { what: [rows, ...own.map(describeOwn)].join(', '), names: [], more: 0 },
-    ...groups
-      .filter(([, names]) => names.length > 0)
-      .map(([what, names]) => ({
-        what,
-        names: names.slice(0, most),
-        more: Math.max(0, names.length - most),
-      })),
+    { what: [rows, ...own.map(describeOwn)].join(', '), names: [] },
+    ...groups.filter(([, names]) => names.length > 0).map(([what, names]) => ({ what, names })),
   ];
 }
