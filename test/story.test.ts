@@ -178,7 +178,7 @@ describe('the whole procedure', () => {
     const list = await knex('migrate:list');
     expect(list.stderr).to.include(
       '045_cleanup_optional_tables waits for approval of ' +
-        'interaction_lineage, workflow_dependencies, organizations in APPROVED_DROPS\n',
+        'interaction_lineage, workflow_dependencies, organizations in APPROVED_DROPS or by undrop approve\n',
     );
     expect(list.stdout).to.include('Found 1 Completed').and.include('No Pending Migration files Found.');
   });

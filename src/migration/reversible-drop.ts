@@ -114,5 +114,5 @@ function isReady({ approval, tables }: Options): boolean {
 }
 
 function waitsFor({ tables }: Options): string {
-  return `approval of ${tables.map(({ written }) => written).join(', ')} in APPROVED_DROPS`;
+  return `approval of ${tables.map(({ written }) => written).join(', ')} in APPROVED_DROPS or by undrop approve`;
 }

@@ -55,7 +55,7 @@ export interface DropOptions {
   backupProof?: 'attested' | 'contents' | 'reachable' | 'restore';
   /** The maximum age of the backup, by the server's clock: `90m`, `24h`, `7d`. Default `24h`. */
   backupMaxAge?: string;
-  /** Default `none`; with `each-table`, `APPROVED_DROPS` must name each table. */
+  /** Default `none`; with `each-table`, `APPROVED_DROPS` or `approvals.json` must name each table. */
   approval?: 'none' | 'each-table';
   /** Comment that `up` sets on the schema of the tables; `down` restores the previous one. Default: no change. */
   schemaComment?: string;

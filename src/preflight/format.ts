@@ -59,7 +59,11 @@ function migrationLines(one: MigrationPreflight, withDdl: boolean): string[] {
     ...(one.locks.length === 0 ? [] : wrap('  would be locked: ', one.locks.join(', '), 4)),
     ...(approvals.length === 0
       ? []
-      : ['  to approve the tables as they are now, set APPROVED_DROPS to these, separated by commas:']),
+      : wrap(
+          '  ',
+          'to approve the tables as they are now, run undrop approve with a proposal, or set APPROVED_DROPS to these, separated by commas:',
+          4,
+        )),
     // Not wrapped, so that they can be copied.
     ...approvals.map((approval) => `    ${printable(approval)}`),
     ...(withDdl
@@ -134,7 +138,10 @@ export function formatPreflightMarkdown({ migrations, recorded }: Reported): str
       '',
       ...(approvals.length === 0
         ? []
-        : [`To approve the tables as they are now: ${code(`APPROVED_DROPS=${approvals.join(',')}`)}`, '']),
+        : [
+            `To approve the tables as they are now: ${code(`APPROVED_DROPS=${approvals.join(',')}`)}, or ${code('undrop approve')} with a proposal`,
+            '',
+          ]),
       ...one.costs.map(({ description }) => `- rows of ${code(description)}`),
       ...(one.costs.length === 0 ? [] : ['']),
       ...folded(

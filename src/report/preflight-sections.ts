@@ -40,7 +40,7 @@ function approvals(migrations: readonly MigrationPreflight[]): Content {
         name(fingerprint),
       ]),
     ),
-    html`<p>To approve all tables in their current state, set this variable; leave out the tables to keep. An approval becomes void when its table changes.</p>
+    html`<p>To approve all tables in their current state, set this variable, without the tables to keep, or tick boxes in a proposal: <code>undrop approve</code>. An approval becomes void when its table changes.</p>
 <pre class="copy">APPROVED_DROPS=${tables.map(({ table, fingerprint }, index) => [index === 0 ? null : html`,<wbr>`, `${table}@${fingerprint}`])}</pre>`,
   ];
 }
