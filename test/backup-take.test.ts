@@ -309,6 +309,15 @@ describe('a backup by the real pg_dump', () => {
       await take({ format: 'directory', jobs: 2, prove: 'off' });
     });
 
+    it('because the server has no space for the locks of pg_dump, for which nobody waited', async () => {
+      const words = ['error: query failed: ERROR: no space', 'detail: Query was: LOCK TABLE public.below'];
+      const body = `${words.map((word) => `echo 'pg_dump: ${word}' >&2`).join('; ')}; exit 1`;
+      const pgDump = fakePgDump(folder, body, native.version);
+      const error = await refused(take({}, { pgDump }), 'backup-failed');
+      expect(error.reason).to.include('ERROR: no space');
+      expect(error.next).to.include('raise max_locks_per_transaction');
+    });
+
     it('because of the maximum file size', async () => {
       const pgDump = fakePgDump(folder, `ulimit -f 100; exec '${native.path}' "$@"`, native.version);
       const error = await refused(take({ format: 'plain' }, { pgDump }), 'backup-failed');

@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import {
   closeSync,
   existsSync,
@@ -18,6 +18,7 @@ import { seed } from '../seeds/01_turing.ts';
 import { recordFacts } from '../src/baseline/record-facts.ts';
 import { readInventory } from '../src/roundtrip/inventory.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
+import { runCommand } from './support/command.ts';
 import { makeProject, type Project } from './support/project.ts';
 import { skip } from './support/skip.ts';
 import { useServer } from './support/use-database.ts';
@@ -64,30 +65,14 @@ describe('commands', () => {
     return name;
   }
 
-  function node(url: string, args: string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
+  async function node(url: string, args: string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
     const clean = Object.entries(process.env).filter(([name]) => !/^(PG|UNDROP_|APPROV|DEBUG)/.test(name));
-    const child = spawn(process.execPath, args, {
+    const own = { NODE_OPTIONS: '', DATABASE_URL: url, UNDROP_BACKUP: 'off' };
+    const { status, stdout, stderr } = await runCommand(process.execPath, args, {
       cwd: project.folder,
-      env: {
-        ...Object.fromEntries(clean),
-        NODE_OPTIONS: '',
-        DATABASE_URL: url,
-        UNDROP_BACKUP: 'off',
-        ...env,
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...Object.fromEntries(clean), ...own, ...env },
     });
-    const run: Run = { code: null, out: '', err: '' };
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      run.out += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      run.err += text;
-    });
-    return new Promise((resolve, reject) => {
-      child.once('error', reject);
-      child.once('close', (code) => resolve({ ...run, code }));
-    });
+    return { code: status, out: stdout, err: stderr };
   }
 
   const undrop = (database: string, args: string[], env?: NodeJS.ProcessEnv) =>

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { dirname } from 'node:path';
 import { expect } from 'chai';
 import { isUndropError } from '../src/errors.ts';
@@ -6,6 +5,7 @@ import { readSettings } from '../src/knex/settings.ts';
 import { compareDumps, dumpedStatements } from '../src/roundtrip/dump.ts';
 import { roundtrip } from '../src/roundtrip/roundtrip.ts';
 import { quietly } from '../src/text/log.ts';
+import { startCommand } from './support/command.ts';
 import { until } from './support/until.ts';
 import { useDatabase, useServer } from './support/use-database.ts';
 
@@ -112,18 +112,11 @@ describe('roundtrip', () => {
 
   function command() {
     const args = ['--import', 'tsx', 'scripts/undrop.ts', 'roundtrip', '--database', database.url];
-    const child = spawn(process.execPath, args, {
+    const { child, ended } = startCommand(process.execPath, args, {
       cwd: dirname(import.meta.dirname),
       env: { ...process.env, NODE_OPTIONS: '' },
-      stdio: ['ignore', 'pipe', 'ignore'],
     });
-    let out = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      out += text;
-    });
-    const done = new Promise<{ code: number | null; out: string }>((resolve) =>
-      child.once('close', (code) => resolve({ code, out })),
-    );
+    const done = ended.then(({ status, stdout }) => ({ code: status, out: stdout }));
     return { child, done };
   }
 });

@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import createKnex from 'knex';
 import { seed } from '../seeds/01_turing.ts';
+import { runCommand } from './support/command.ts';
 import { nativeOrSkip } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import type { TestDatabase } from './support/server.ts';
@@ -70,25 +70,15 @@ describe('docs/runbook.md', () => {
     });
   }
 
-  function run(command: string): Promise<string> {
-    const child = spawn('sh', ['-c', `exec 2>&1; ${command.replaceAll('../ty_learn', app)}`], {
-      cwd: project.folder,
-      env: {
-        PATH: `${tools}:${process.env.PATH}`,
-        HOME: project.folder,
-        NO_COLOR: '1',
-        DATABASE_URL: database.url,
-      },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    let said = '';
-    child.stdout.setEncoding('utf8').on('data', (data: string) => {
-      said += data;
-    });
-    return new Promise((resolve, reject) => {
-      child.once('error', reject);
-      child.once('close', () => resolve(said));
-    });
+  async function run(command: string): Promise<string> {
+    const env = {
+      PATH: `${tools}:${process.env.PATH}`,
+      HOME: project.folder,
+      NO_COLOR: '1',
+      DATABASE_URL: database.url,
+    };
+    const line = `exec 2>&1; ${command.replaceAll('../ty_learn', app)}`;
+    return (await runCommand('sh', ['-c', line], { cwd: project.folder, env })).stdout;
   }
 
   /** Replaces what differs between runs and machines. */

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 
 /** The result of a command. */
 export interface Ran {
@@ -16,18 +16,30 @@ export interface CommandOptions {
   readonly env: NodeJS.ProcessEnv;
 }
 
-export function runCommand(file: string, args: readonly string[], options: CommandOptions): Promise<Ran> {
+/** A command that runs in the background of the test. */
+export interface Running {
+  readonly child: ChildProcess;
+  /** Its output so far, of both streams. */
+  said(): string;
+  readonly ended: Promise<Ran>;
+}
+
+export function startCommand(file: string, args: readonly string[], options: CommandOptions): Running {
   const child = spawn(file, args, { ...options, timeout: 600_000, stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  return new Promise((resolve, reject) => {
+  const texts = { stdout: '', stderr: '' };
+  let all = '';
+  for (const name of ['stdout', 'stderr'] as const)
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      texts[name] += text;
+      all += text;
+    });
+  const ended = new Promise<Ran>((resolve, reject) => {
     child.once('error', reject);
-    child.once('close', (status) => resolve({ status, stdout, stderr, text: stdout + stderr }));
+    child.once('close', (status) => resolve({ status, ...texts, text: texts.stdout + texts.stderr }));
   });
+  return { child, said: () => all, ended };
+}
+
+export function runCommand(file: string, args: readonly string[], options: CommandOptions): Promise<Ran> {
+  return startCommand(file, args, options).ended;
 }

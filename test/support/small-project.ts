@@ -1,16 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { compiledBuild } from './build.ts';
+import { type Running, startCommand } from './command.ts';
 
 /** A process that runs in the background of the test. */
-export interface Started {
-  readonly child: ChildProcess;
-  /** Its output so far, of both streams. */
-  said(): string;
+export interface Started extends Omit<Running, 'ended'> {
   /** Its exit code; null if a signal ended it. */
   readonly ended: Promise<number | null>;
 }
@@ -46,16 +43,9 @@ export function makeSmallProject(): SmallProject {
      export default undropConfig({ root: import.meta.dirname });`,
   );
   const start = (args: readonly string[], url: string): Started => {
-    const child = spawn(process.execPath, args, {
-      cwd: folder,
-      env: { PATH: process.env.PATH, DATABASE_URL: url },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let text = '';
-    for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding('utf8').on('data', (data) => (text += data));
-    const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-    return { child, said: () => text, ended };
+    const env = { PATH: process.env.PATH, DATABASE_URL: url };
+    const { ended, ...running } = startCommand(process.execPath, args, { cwd: folder, env });
+    return { ...running, ended: ended.then(({ status }) => status) };
   };
   return {
     folder,

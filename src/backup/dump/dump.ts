@@ -64,6 +64,7 @@ export async function dump(
         folder: draft.partial,
         asUtf8: needsUtf8(plan, contents),
       });
+      const begun = performance.now();
       const [tally, measured] = await sideBySide(
         [
           (signal) => tallyUntil(knex, session, contents.tables, signal),
@@ -71,7 +72,8 @@ export async function dump(
         ],
         hooks.signal,
       ).catch(async (error: unknown) => {
-        throw isLockTimeout(error) ? await lockTimeout(session, contents.tables, plan.lockTimeoutMs) : error;
+        const isTimeout = isLockTimeout(error, performance.now() - begun, plan);
+        throw isTimeout ? await lockTimeout(session, contents.tables, plan.lockTimeoutMs) : error;
       });
       return { contents, tally, measured };
     },
@@ -164,8 +166,12 @@ function needsUtf8({ format }: DumpPlan, { database, tables, objects }: Contents
   return format === 'plain' || names.some((name) => /[^ -~]/.test(name));
 }
 
-/** Whether pg_dump or the count timed out: another session may have requested a lock between our lock and theirs. */
-function isLockTimeout(error: unknown): boolean {
-  if (isUndropError(error)) return error.code === 'backup-failed' && error.reason.includes('LOCK TABLE');
+/**
+ * Whether pg_dump or the count timed out: another session may have requested a lock between our lock and theirs. If pg_dump
+ * could not lock a table, it prints the statement but no SQLSTATE; the server may also have no space for the lock.
+ */
+function isLockTimeout(error: unknown, ms: number, { lockTimeoutMs }: DumpPlan): boolean {
+  if (isUndropError(error))
+    return error.code === 'backup-failed' && error.reason.includes('LOCK TABLE') && ms >= lockTimeoutMs;
   return (error as { code?: string }).code === '55P03';
 }

@@ -187,12 +187,14 @@ async function record(
 
 /** Wraps errors without an explanation: a lost connection, a server shutdown, a table that was dropped meanwhile. */
 function failed({ settings: { database } }: Target, error: unknown): UndropError {
-  if (isUndropError(error) && error.code !== 'server-error' && error.code !== 'no-connection') return error;
+  const locks = noLocks(error);
+  if (isUndropError(error) && locks === undefined && !['server-error', 'no-connection'].includes(error.code))
+    return error;
   return new UndropError('backup-failed', {
     subject: database,
     message: `The backup of ${database} failed.`,
     reason: reasonOf(error),
-    next: `${noLocks(error) ?? 'Fix the cause'} and take the backup again. This one was removed. DEBUG=1 prints a stack trace.`,
+    next: `${locks ?? 'Fix the cause'} and take the backup again. This one was removed. DEBUG=1 prints a stack trace.`,
     cause: error,
   });
 }
@@ -200,7 +202,10 @@ function failed({ settings: { database } }: Target, error: unknown): UndropError
 // https://www.postgresql.org/docs/current/runtime-config-locks.html
 function noLocks(error: unknown): string | undefined {
   const state = sqlState(isUndropError(error) ? error.cause : error);
-  return state === '53200'
+  // pg_dump prints its statement, and the text of the server.
+  const isOfPgDump =
+    isUndropError(error) && error.code === 'backup-failed' && error.reason.includes('LOCK TABLE');
+  return state === '53200' || isOfPgDump
     ? 'A backup locks every table: if the reason is out of shared memory, raise max_locks_per_transaction, restart the server'
     : undefined;
 }
