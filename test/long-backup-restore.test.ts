@@ -318,6 +318,9 @@ describe('restores from a backup', () => {
     const busy = await refusalOf(replaceDatabase(target(), file, database.name), 'in-use');
     expect(busy.reason).to.match(/^pid \d+ \(postgres/);
     await run.end();
+    // A session that was closed is listed until its process has ended.
+    const left = `select from pg_stat_activity where datname = '${database.name}'`;
+    await until(async () => (await server.sql('postgres', left)).length === 0);
     const replaced = await replaceDatabase(target(), file, database.name);
     made.push(replaced.before ?? '');
     run = runner(database.url);

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import createKnex from 'knex';
 import { seed } from '../seeds/01_turing.ts';
-import { runCommand } from './support/command.ts';
+import { runCommand, withoutProgress } from './support/command.ts';
 import { nativeOrSkip } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
 import type { TestDatabase } from './support/server.ts';
@@ -78,7 +78,7 @@ describe('docs/runbook.md', () => {
       DATABASE_URL: database.url,
     };
     const line = `exec 2>&1; ${command.replaceAll('../ty_learn', app)}`;
-    return (await runCommand('sh', ['-c', line], { cwd: project.folder, env })).stdout;
+    return withoutProgress((await runCommand('sh', ['-c', line], { cwd: project.folder, env })).stdout);
   }
 
   /** Replaces what differs between runs and machines. */

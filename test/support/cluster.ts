@@ -1,9 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process';
 import {
   closeSync,
+  cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   statSync,
   symlinkSync,
@@ -97,9 +100,9 @@ export async function startStandby(
     // A copy, or the same link: the primary may be removed first.
     command('cp', ['-RP', join(primary, 'native'), join(folder, 'native')]);
     await backup.start();
-    command('cp', ['-R', join(primary, 'data'), join(folder, 'data')]);
+    copyLive(join(primary, 'data'), join(folder, 'data'));
     writeFileSync(join(folder, 'data/backup_label'), await backup.stop());
-    command('cp', ['-R', join(primary, 'data/pg_wal'), join(folder, 'data')]);
+    copyLive(join(primary, 'data/pg_wal'), join(folder, 'data/pg_wal'));
     command('rm', ['-f', join(folder, 'data/postmaster.pid')]);
     writeFileSync(join(folder, 'data/standby.signal'), '');
     if (asRoot) command('chown', ['-R', `${runAs.uid}:${runAs.gid}`, folder]);
@@ -107,6 +110,20 @@ export async function startStandby(
   } catch (error) {
     command('rm', ['-rf', folder]);
     throw error;
+  }
+}
+
+/** Copies a folder of a running server, which may remove files meanwhile. They are then not needed. */
+function copyLive(from: string, to: string): void {
+  mkdirSync(to, { recursive: true, mode: 0o700 });
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    const [source, copy] = [join(from, entry.name), join(to, entry.name)];
+    try {
+      if (entry.isDirectory()) copyLive(source, copy);
+      else cpSync(source, copy, { verbatimSymlinks: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
   }
 }
 

@@ -40,6 +40,11 @@ export function startCommand(file: string, args: readonly string[], options: Com
   return { child, said: () => all, ended };
 }
 
+/** Returns the text without the lines that work of more than a second logs. */
+export function withoutProgress(text: string): string {
+  return text.replaceAll(/^.*: \d+ of \d+ done, \d+ left after .*\n/gm, '');
+}
+
 export function runCommand(file: string, args: readonly string[], options: CommandOptions): Promise<Ran> {
   return startCommand(file, args, options).ended;
 }
