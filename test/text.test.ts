@@ -1,5 +1,9 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import stringWidth from 'string-width';
+import { commandLine } from '../src/text/command-line.ts';
 import { code, fenced, markdownTable } from '../src/text/markdown.ts';
 import { align, cut, wrap } from '../src/text/terminal.ts';
 import { countOf, duration, list, moment, parseDuration, size, stamp } from '../src/text/units.ts';
@@ -63,6 +67,24 @@ describe('units.ts', () => {
     expect(countOf(2, 'policy', 'policies')).to.equal('2 policies');
     expect(list(['a', 'b', 'c'], 3)).to.equal('a, b, c');
     expect(list(['a', 'b', 'c'], 1)).to.equal('a, 2 more');
+  });
+});
+
+describe('command-line.ts', () => {
+  it('names commands as they run in a checkout, in a deployed build, and in a project of a user', () => {
+    const checkout = join(import.meta.dirname, '..');
+    expect(commandLine('backup', '--list', checkout)).to.equal('npm run backup -- --list');
+    expect(commandLine('backup', '', checkout)).to.equal('npm run backup');
+    const other = mkdtempSync(join(tmpdir(), 'undrop-deployed-'));
+    try {
+      writeFileSync(join(other, 'package.json'), readFileSync(join(checkout, 'package.json')));
+      expect(commandLine('backup', '--list', other)).to.equal('npx undrop backup --list');
+      mkdirSync(join(other, 'scripts'));
+      writeFileSync(join(other, 'package.json'), '{ "name": "app" }');
+      expect(commandLine('backup', '', other)).to.equal('npx undrop backup');
+    } finally {
+      rmSync(other, { recursive: true });
+    }
   });
 });
 

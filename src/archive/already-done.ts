@@ -1,6 +1,7 @@
 import { readPresent } from '../catalog/present.ts';
 import { UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
+import { commandLine } from '../text/command-line.ts';
 import { say } from '../text/log.ts';
 import type { Entry } from './entry.ts';
 
@@ -25,6 +26,6 @@ export async function verifyRestored(session: Session, entry: Entry): Promise<vo
     subject: names,
     message: `${names} cannot be restored: the archive has no open entry for ${entry.migration}.`,
     reason: `Entry ${entry.id} was restored on ${entry.restoredAt}, and the tables were dropped afterwards by other means.`,
-    next: 'Restore the tables from a backup, or replay the DDL of the entry: npm run ddl, then restore --from-ddl.',
+    next: `Restore the tables from a backup, or replay the DDL of the entry: ${commandLine('ddl')}, then restore --from-ddl.`,
   });
 }

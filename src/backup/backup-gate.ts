@@ -6,6 +6,7 @@ import type { Options } from '../options/options.ts';
 import type { Table } from '../options/table.ts';
 import { readRows } from '../session/read-rows.ts';
 import type { Session } from '../session/session.ts';
+import { commandLine } from '../text/command-line.ts';
 import { say } from '../text/log.ts';
 import { duration, list } from '../text/units.ts';
 import { findChanges } from './compare-tables.ts';
@@ -101,8 +102,8 @@ function notProved(options: Options, { proof, recorded, attestation }: BackupRow
     reason: `It ${proofDescriptions[proof] ?? proof}; the required proof is ${options.backupProof}.`,
     next:
       options.backupProof === 'restore'
-        ? 'Take one with npm run backup -- --prove restore. To accept a weaker proof, set UNDROP_BACKUP_PROOF=contents.'
-        : `Take one with npm run backup.${proof === 'attested' ? ' To accept the attested backup, set UNDROP_BACKUP_PROOF=attested.' : ''}`,
+        ? `Take one with ${commandLine('backup', '--prove restore')}. To accept a weaker proof, set UNDROP_BACKUP_PROOF=contents.`
+        : `Take one with ${commandLine('backup')}.${proof === 'attested' ? ' To accept the attested backup, set UNDROP_BACKUP_PROOF=attested.' : ''}`,
   });
 }
 
@@ -115,7 +116,7 @@ function missing(session: Session, options: Options, newest: BackupRow | undefin
       newest === undefined
         ? `The archive in ${session.database} has no record of a backup of this database.`
         : `The newest, ${newest.recorded?.file ?? `attested as ${newest.attestation}`}, ${whyNot(newest, allowed)}.`,
-    next: 'Take one with npm run backup. To continue without a backup, set UNDROP_BACKUP=off.',
+    next: `Take one with ${commandLine('backup')}. To continue without a backup, set UNDROP_BACKUP=off.`,
   });
 }
 
@@ -134,7 +135,7 @@ function outdated(
     subject: recorded?.file ?? attestation ?? '',
     message: `${name} requires a backup with the current structure of its tables.`,
     reason: `Changed after the newest backup: ${list(changes)}.`,
-    next: 'Take one with npm run backup. To continue without a backup, set UNDROP_BACKUP=off.',
+    next: `Take one with ${commandLine('backup')}. To continue without a backup, set UNDROP_BACKUP=off.`,
   });
 }
 
@@ -153,6 +154,6 @@ async function checkFile(host: string, recorded: Recorded, { name, backupProof }
     subject: recorded.file,
     message: `The backup ${recorded.file} is not usable.`,
     reason: damage.reason,
-    next: 'Take another backup with npm run backup.',
+    next: `Take another backup with ${commandLine('backup')}.`,
   });
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { UndropError } from '../errors.ts';
+import { commandLine } from '../text/command-line.ts';
 import type { Prerequisites } from './prerequisites.ts';
 
 /** `custom` and `directory` are read by pg_restore, `plain` by psql. */
@@ -103,6 +104,6 @@ function unusable(path: string, reason: string): UndropError {
     subject: path,
     message: `The manifest ${path} is not usable.`,
     reason,
-    next: 'Take another backup with npm run backup. To list the contents of this one, run pg_restore --list.',
+    next: `Take another backup with ${commandLine('backup')}. To list the contents of this one, run pg_restore --list.`,
   });
 }

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { UndropError } from '../errors.ts';
+import { commandLine } from '../text/command-line.ts';
 import { type Manifest, readManifest } from './manifest.ts';
 import { measure } from './measure.ts';
 
@@ -23,7 +24,7 @@ export async function openBackup(path: string): Promise<OpenedBackup> {
       subject: file,
       message: `The backup ${file} does not exist or cannot be read.`,
       reason: cause.message,
-      next: 'Name a file or directory that npm run backup has written; npm run backup -- --list shows them.',
+      next: `Name a file or directory that ${commandLine('backup')} has written; ${commandLine('backup', '--list')} shows them.`,
       cause,
     });
   });

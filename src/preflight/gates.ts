@@ -10,6 +10,7 @@ import type { Options } from '../options/options.ts';
 import type { Table } from '../options/table.ts';
 import { onlyRead } from '../session/server-errors.ts';
 import type { Session } from '../session/session.ts';
+import { commandLine } from '../text/command-line.ts';
 import { quietly } from '../text/log.ts';
 import { countOf } from '../text/units.ts';
 import { checkFingerprints } from '../up/approve.ts';
@@ -226,7 +227,7 @@ function noBackup({ database }: Session, { name }: Options): UndropError {
     subject: database,
     message: `${name} requires a backup of ${database}.`,
     reason: `${database} has no archive yet, so no backup is recorded.`,
-    next: 'Take one with npm run backup. To continue without a backup, set UNDROP_BACKUP=off.',
+    next: `Take one with ${commandLine('backup')}. To continue without a backup, set UNDROP_BACKUP=off.`,
   });
 }
 

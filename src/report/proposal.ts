@@ -1,6 +1,7 @@
 import type { TableAudit } from '../audit/audit.ts';
 import { countingLine, meanings, nameOf } from '../audit/report.ts';
 import type { MigrationPreflight } from '../preflight/preflight.ts';
+import { commandLine } from '../text/command-line.ts';
 import { code, fenced, markdownTable } from '../text/markdown.ts';
 import { countOf, moment, size } from '../text/units.ts';
 import { withShare } from './impact.ts';
@@ -144,7 +145,7 @@ function approvals(pending: Pending, file: string): string[] {
       '',
       'No migration is pending. Write the migrations of the candidates and questions, and then this proposal again:',
       '',
-      ...fenced('sh', ['npx undrop make clean_up --from-audit']),
+      ...fenced('sh', [commandLine('make', 'clean_up --from-audit')]),
       '',
     ];
   return [
@@ -170,7 +171,7 @@ function approvals(pending: Pending, file: string): string[] {
 }
 
 function approveCommand(file: string): string {
-  return `npx undrop approve --from ${/^[\w./-]+$/.test(file) ? file : 'proposal.md'}`;
+  return commandLine('approve', `--from ${/^[\w./-]+$/.test(file) ? file : 'proposal.md'}`);
 }
 
 function storageImpact({ impact }: Report): string[] {
@@ -189,11 +190,11 @@ function plan(tables: readonly TableAudit[], pending: Pending, file: string): st
       ),
     ).size;
   const { drop, decide } = split(pending);
-  const verify = (count: number) => `npx undrop verify --expect ${count}`;
+  const verify = (count: number) => commandLine('verify', `--expect ${count}`);
   const run = (count: number) => ['npx knex migrate:latest', verify(count)];
   const steps: [string, readonly string[]][] = [
-    ['Back up the database', ['npx undrop backup']],
-    ['Look at what would be dropped, and at every gate', ['npx undrop preflight']],
+    ['Back up the database', [commandLine('backup')]],
+    ['Look at what would be dropped, and at every gate', [commandLine('preflight')]],
     ...(drop.length === 0
       ? []
       : [['Drop the tables that need no approval', run(now - dropped(drop))] as [string, string[]]]),

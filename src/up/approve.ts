@@ -8,6 +8,7 @@ import { type Approval, readApprovals } from '../options/approvals.ts';
 import type { Options } from '../options/options.ts';
 import type { Table } from '../options/table.ts';
 import type { Session } from '../session/session.ts';
+import { commandLine } from '../text/command-line.ts';
 
 /**
  * The approved tables of the migration; all of its tables where it needs no approval.
@@ -61,7 +62,7 @@ export async function checkFingerprints(
     subject: options.name,
     message: 'Tables were changed after they were approved.',
     reason: stale.join('\n'),
-    next: 'Check them with npm run preflight, and approve the new fingerprints.',
+    next: `Check them with ${commandLine('preflight')}, and approve the new fingerprints.`,
   });
 }
 

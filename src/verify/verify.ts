@@ -5,6 +5,7 @@ import { readComment } from '../capture/schema-comment.ts';
 import { readPresent } from '../catalog/present.ts';
 import { type ErrorCode, UndropError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
+import { commandLine } from '../text/command-line.ts';
 import { list } from '../text/units.ts';
 import { checkArchived } from './archived.ts';
 import { checkCode } from './code.ts';
@@ -94,7 +95,7 @@ async function checkOthers(
 ): Promise<Check> {
   const name = 'nothing else changed';
   if (record === undefined) {
-    const found = 'no record to compare with; npm run backup or npm run preflight -- --record creates one';
+    const found = `no record to compare with; ${commandLine('backup')} or ${commandLine('preflight', '--record')} creates one`;
     return { name, state: 'not checked', found };
   }
   const comparison = await compareWithRecord(session, record, entries);
@@ -158,7 +159,7 @@ function failureOf(session: Session, failed: readonly Check[]): UndropError {
     subject: session.database,
     message: `${session.database} has changed otherwise than by its drops.`,
     reason: failed.map(({ name, found }) => `${name}: ${found}`).join('\n'),
-    next: 'Find out what has changed it; npm run status lists the open entries.',
+    next: `Find out what has changed it; ${commandLine('status')} lists the open entries.`,
   });
 }
 
@@ -167,6 +168,6 @@ function nothingChecked({ database }: Session): UndropError {
     subject: database,
     message: `Nothing in ${database} could be checked.`,
     reason: 'There is no record to compare with, no open entry, no view and no expected number of tables.',
-    next: 'Make a record with npm run backup or npm run preflight -- --record, or set --expect.',
+    next: `Make a record with ${commandLine('backup')} or ${commandLine('preflight', '--record')}, or set --expect.`,
   });
 }

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { UndropError } from '../../errors.ts';
+import { commandLine } from '../../text/command-line.ts';
 import { parseDuration } from '../../text/units.ts';
 import type { BackupFormat } from '../manifest.ts';
 import type { PgDump } from '../programs/find-pg-dump.ts';
@@ -102,6 +103,6 @@ function badOptions(problems: readonly string[]): UndropError {
     subject: 'backup',
     message: 'The options of the backup are invalid.',
     reason: problems.join('\n'),
-    next: 'Correct the options; npm run backup -- --help lists them.',
+    next: `Correct the options; ${commandLine('backup', '--help')} lists them.`,
   });
 }

@@ -1,5 +1,6 @@
 import { UndropError } from '../../errors.ts';
 import { quoteName } from '../../options/table-name.ts';
+import { commandLine } from '../../text/command-line.ts';
 import { readDump } from '../contents/dump-reader.ts';
 import {
   countInserted,
@@ -161,6 +162,6 @@ function unproved(file: string, reason: string): UndropError {
     subject: file,
     message: `The backup ${file} failed the proof of its contents.`,
     reason,
-    next: 'Take another backup with npm run backup, and keep this one until the new one is proved.',
+    next: `Take another backup with ${commandLine('backup')}, and keep this one until the new one is proved.`,
   });
 }

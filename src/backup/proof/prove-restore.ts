@@ -6,6 +6,7 @@ import type { Target } from '../../knex/target.ts';
 import { targetOfOption } from '../../knex/target-of-option.ts';
 import { readRows } from '../../session/read-rows.ts';
 import { inSession } from '../../session/session.ts';
+import { commandLine } from '../../text/command-line.ts';
 import { unlessAborted } from '../../text/unless-aborted.ts';
 import type { Manifest } from '../manifest.ts';
 import type { PgDump } from '../programs/find-pg-dump.ts';
@@ -56,7 +57,7 @@ function lacks(file: string, missing: readonly string[]): UndropError {
     subject: file,
     message: `The database restored from ${file} lacks ${missing.length} objects.`,
     reason: shorten(missing).join('\n'),
-    next: 'Take another backup with npm run backup.',
+    next: `Take another backup with ${commandLine('backup')}.`,
   });
 }
 

@@ -1,5 +1,6 @@
 import { UndropError } from '../../errors.ts';
 import type { Target } from '../../knex/target.ts';
+import { commandLine } from '../../text/command-line.ts';
 import { unlessAborted } from '../../text/unless-aborted.ts';
 import type { LaterObject } from '../later-objects.ts';
 import type { Manifest, Proof } from '../manifest.ts';
@@ -57,7 +58,7 @@ function unproved(database: string, { reason, cause }: UndropError): UndropError
     subject: database,
     message: `The backup of ${database} failed its proof and was removed.`,
     reason,
-    next: 'Remove the cause, then take another backup with npm run backup.',
+    next: `Remove the cause, then take another backup with ${commandLine('backup')}.`,
     cause,
   });
 }

@@ -3,6 +3,7 @@ import { type Digests, readFactDigests, readObjectDigests } from '../../catalog/
 import { UndropError } from '../../errors.ts';
 import { quoteName } from '../../options/table-name.ts';
 import type { Session } from '../../session/session.ts';
+import { commandLine } from '../../text/command-line.ts';
 import { countGroups } from '../count-groups.ts';
 import { countRows } from '../dump/snapshot.ts';
 import type { Manifest } from '../manifest.ts';
@@ -20,7 +21,7 @@ export async function compareWithManifest(session: Session, manifest: Manifest):
       subject: manifest.file,
       message: `The database restored from ${manifest.file} does not match the manifest.`,
       reason: lacking.join('\n'),
-      next: 'Take another backup with npm run backup, and keep this one until the new one is proved.',
+      next: `Take another backup with ${commandLine('backup')}, and keep this one until the new one is proved.`,
     });
   }
   const majorOf = (version: string) => Number.parseInt(version, 10);

@@ -9,6 +9,7 @@ import { withoutStates } from '../../catalog/facts/fact-digests.ts';
 import { isUndropError, sqlState, UndropError } from '../../errors.ts';
 import type { Target } from '../../knex/target.ts';
 import { inSession, type Session } from '../../session/session.ts';
+import { commandLine } from '../../text/command-line.ts';
 import { say } from '../../text/log.ts';
 import { printable } from '../../text/printable.ts';
 import { claimDraft, discardDraft, findDrafts, publishDraft, settleDraft } from '../backup-file.ts';
@@ -215,7 +216,7 @@ function unrecorded(file: string, error: unknown): UndropError {
     subject: file,
     message: `The backup ${file} is complete, but it is unknown whether it was recorded.`,
     reason: reasonOf(error),
-    next: 'Run npm run backup -- --list. If the backup is not listed, take another one.',
+    next: `Run ${commandLine('backup', '--list')}. If the backup is not listed, take another one.`,
     cause: error,
   });
 }

@@ -1,0 +1,19 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { projectFolder } from './project-folder.ts';
+
+/** How to run a command of this program from here: `npm run` in a checkout of it, `npx` in a project that uses it. */
+export function commandLine(name: string, args = '', root = projectFolder()): string {
+  const [npm, npx] = args === '' ? [name, name] : [`${name} -- ${args}`, `${name} ${args}`];
+  return isCheckout(root) ? `npm run ${npm}` : `npx undrop ${npx}`;
+}
+
+// A deployed build has the package.json, whose scripts need the sources.
+function isCheckout(root: string): boolean {
+  const manifest = join(root, 'package.json');
+  return (
+    existsSync(join(root, 'scripts')) &&
+    existsSync(manifest) &&
+    JSON.parse(readFileSync(manifest, 'utf8')).name === 'knex-undrop'
+  );
+}
