@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import { extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { UndropError } from '../errors.ts';
@@ -36,9 +37,21 @@ export async function importModule(path: string): Promise<Module> {
       subject: path,
       message: `${path} cannot be loaded.`,
       reason: `Node ${process.version} has no loader for it: ${(error as Error).message}`,
-      next: 'Install tsx (npm install --save-dev tsx), and run it with NODE_OPTIONS=--import=tsx.',
+      next: canResolve('tsx', path)
+        ? 'Set NODE_OPTIONS=--import=tsx, for Knex too.'
+        : 'Install tsx (npm install --save-dev tsx), and set NODE_OPTIONS=--import=tsx, for Knex too.',
       cause: error,
     });
+  }
+}
+
+/** Whether the file can import the package. */
+function canResolve(name: string, path: string): boolean {
+  try {
+    createRequire(path).resolve(name);
+    return true;
+  } catch {
+    return false;
   }
 }
 
