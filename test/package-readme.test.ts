@@ -63,7 +63,7 @@ describe('README.md, as a new user follows it', () => {
   it('installs the packed file', async () => {
     const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
     expect(commandsOf(demo)).to.deep.equal(['npm ci && npm run demo']);
-    expect(scripts).to.include.keys('demo', 'prepack');
+    expect(scripts).to.include.keys('demo', 'prepare');
     const [packing, installed, ...others] = commandsOf(installing);
     expect(others).to.deep.equal([]);
     expect(packing).to.equal('npm ci && npm pack');

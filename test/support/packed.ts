@@ -34,7 +34,7 @@ export async function pack(): Promise<string> {
   if (existsSync(file)) return file;
   const copy = mkdtempSync(join(tmpdir(), 'undrop-packed-'));
   const fresh = beginFolder(folder);
-  await buildCopy(copy, 'prepack');
+  await buildCopy(copy, 'prepare');
   await inFolder(copy, `npm pack --ignore-scripts --silent --pack-destination ${fresh}`);
   rmSync(copy, { recursive: true });
   finishFolder(fresh, folder);
