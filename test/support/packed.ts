@@ -12,10 +12,15 @@ const left = new Set([
   ...['backups', 'dist', 'node_modules', 'test'],
 ]);
 
-/** Builds a copy of this project in the folder, because other tests may use the build of the checkout. */
-export async function buildCopy(folder: string, script = 'build'): Promise<void> {
+/** Copies the files of this project that Git has, except the tests. */
+export function copySources(folder: string): void {
   mkdirSync(folder, { recursive: true });
   cpSync(source, folder, { recursive: true, filter: (path) => path === source || !left.has(basename(path)) });
+}
+
+/** Builds a copy of this project in the folder, because other tests may use the build of the checkout. */
+export async function buildCopy(folder: string, script = 'build'): Promise<void> {
+  copySources(folder);
   symlinkSync(join(source, 'node_modules'), join(folder, 'node_modules'));
   await inFolder(folder, `npm run ${script}`);
 }
