@@ -61,8 +61,9 @@ export function testServer(): Promise<TestServer> {
 }
 
 if (typeof globalThis.after === 'function') {
-  // A worker of `mocha --parallel` runs several files, and its server stops with it.
-  if (process.env.MOCHA_WORKER_ID === undefined)
+  // A worker of `mocha --parallel` runs several files, one of Stryker runs them once for each change. Their server stops
+  // with them.
+  if (process.env.MOCHA_WORKER_ID === undefined && process.env.STRYKER_MUTATOR_WORKER === undefined)
     globalThis.after('end the test server', async () => (await shared)?.stop());
   globalThis.beforeEach(function () {
     const limit = onEmbedded ? embeddedLimit(this.currentTest?.fullTitle() ?? '') : undefined;

@@ -10,7 +10,7 @@ export const parts: Readonly<Record<string, Part>> = {
   compare: { mutate: ['src/capture/compare.ts'], tests: ['test/compare.test.ts'] },
   seal: { mutate: ['src/archive/seal.ts'], tests: ['test/compare.test.ts', 'test/sequence-states.test.ts'] },
   secrets: {
-    mutate: ['src/knex/settings.ts', 'src/knex/settings-of-option.ts', 'src/knex/tls.ts'],
+    mutate: ['src/knex/settings.ts', 'src/knex/target-of-option.ts', 'src/knex/tls.ts'],
     tests: ['test/connection.test.ts'],
   },
   'sequence-states': {
