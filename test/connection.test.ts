@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { createServer, connect as dial, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
+import os, { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { expect } from 'chai';
@@ -10,6 +11,7 @@ import { UndropError } from '../src/errors.ts';
 import { clientConfig, connect, describeTarget } from '../src/knex/connection.ts';
 import { findTarget } from '../src/knex/find-target.ts';
 import { libpqVariables, readSettings } from '../src/knex/settings.ts';
+import { targetOfOption } from '../src/knex/target-of-option.ts';
 import { tlsOptions } from '../src/knex/tls.ts';
 import { unreachable } from '../src/knex/unreachable.ts';
 import { skip } from './support/skip.ts';
@@ -26,6 +28,12 @@ async function failure(work: () => unknown): Promise<UndropError> {
     return error;
   }
   throw new Error('nothing was thrown');
+}
+
+/** What a user reads of it. */
+async function refusal(work: () => unknown) {
+  const { code, subject, message, reason, next } = await failure(work);
+  return { code, subject, message, reason, next };
 }
 
 const to = (url: string) => findTarget({ DATABASE_URL: url });
@@ -49,6 +57,33 @@ describe('readSettings', () => {
     const settings = readSettings({ PGUSER: 'someone', DATABASE_URL: '', PGHOST: '' });
     expect(settings).to.deep.include({ host: 'localhost', port: 5432, database: 'someone' });
     expect(settings.ssl.mode).to.equal('disable');
+  });
+
+  it('defaults to the user of the system; where it has no name, to USER', async () => {
+    expect(readSettings({ PGHOST: 'h', USER: 'other' }).user).to.equal(os.userInfo().username);
+    const { userInfo } = os;
+    try {
+      os.userInfo = () => {
+        throw new Error('no such user');
+      };
+      syncBuiltinESMExports();
+      expect(readSettings({ PGHOST: 'h', USER: 'other' })).to.include({ user: 'other', database: 'other' });
+      expect(readSettings({ PGHOST: 'h', PGUSER: 'named' }).user).to.equal('named');
+      const { code, subject, message, reason, next, cause } = await failure(() =>
+        readSettings({ PGHOST: 'h' }),
+      );
+      expect({ code, subject, message, reason, next }).to.deep.equal({
+        code: 'no-connection',
+        subject: 'PGUSER',
+        message: 'It is not known which user to connect as.',
+        reason: 'None is given, and the operating system has no name for the user of this process.',
+        next: 'Set PGUSER, or name the user in DATABASE_URL.',
+      });
+      expect(cause).to.have.property('message', 'no such user');
+    } finally {
+      os.userInfo = userInfo;
+      syncBuiltinESMExports();
+    }
   });
 
   for (const [url, host, port] of [
@@ -151,8 +186,24 @@ describe('readSettings', () => {
     expect(read('postgres://h/d?target_session_attrs=read-write')).not.to.have.property(
       'enableChannelBinding',
     );
-    for (const query of ['channel_binding=maybe', 'target_session_attrs=standby'])
-      expect((await failure(() => read(`postgres://h/d?${query}`))).reason).to.match(/^The values are /);
+    expect(read('postgres://h/d?channel_binding=prefer')).to.include({ enableChannelBinding: true });
+    for (const query of [
+      'channel_binding=disable',
+      'target_session_attrs=any',
+      'target_session_attrs=primary',
+    ])
+      expect(read(`postgres://h/d?${query}`)).not.to.have.property('enableChannelBinding');
+    for (const [parameter, value, variable, values] of [
+      ['channel_binding', 'maybe', 'PGCHANNELBINDING', 'disable, prefer, require'],
+      ['target_session_attrs', 'standby', 'PGTARGETSESSIONATTRS', 'any, read-write, primary'],
+    ] as const)
+      expect(await refusal(() => read(`postgres://h/d?${parameter}=${value}`))).to.deep.equal({
+        code: 'no-connection',
+        subject: parameter,
+        message: `The value of ${parameter} is not supported.`,
+        reason: `The values are ${values}.`,
+        next: `Correct ${variable}, or ${parameter} in DATABASE_URL or the service.`,
+      });
   });
 
   for (const [what, env, says] of [
@@ -176,6 +227,35 @@ describe('readSettings', () => {
       expect(`${error.message} ${error.reason}`).to.include(says);
     });
   }
+
+  it('says what to do about a variable, a port and several hosts', async () => {
+    expect(await refusal(() => readSettings({ PGHOST: 'h', PGHOSTADDR: '::1' }))).to.deep.equal({
+      code: 'no-connection',
+      subject: 'PGHOSTADDR',
+      message: 'The variable PGHOSTADDR is not supported.',
+      reason: 'The driver has no such setting, so the connection would differ from that of psql and pg_dump.',
+      next: 'Write the address as the host. Unset PGHOSTADDR for this command.',
+    });
+    const { next } = await refusal(() => readSettings({ PGHOST: 'h', PGREQUIREPEER: 'postgres' }));
+    expect(next).to.equal('Unset PGREQUIREPEER for this command.');
+    for (const port of ['0', '65536', '1e3', ''.padStart(3), '-1'])
+      expect(await refusal(() => readSettings({ PGHOST: 'h', PGPORT: port }))).to.deep.equal({
+        code: 'no-connection',
+        subject: 'port',
+        message: 'The port of the server cannot be read.',
+        reason: 'It is not a number from 1 to 65535.',
+        next: 'Correct PGPORT, or the port in DATABASE_URL.',
+      });
+    for (const port of [1, 65535])
+      expect(readSettings({ PGHOST: 'h', PGPORT: String(port) })).to.include({ port });
+    expect(await refusal(() => readSettings({ PGHOST: 'a,b' }))).to.deep.equal({
+      code: 'no-connection',
+      subject: 'host',
+      message: 'Several hosts or ports are given.',
+      reason: 'Only one server can be worked on, and undrop cannot choose it.',
+      next: 'Name the primary server alone: correct PGHOST and PGPORT, the service, or DATABASE_URL.',
+    });
+  });
 
   describe('with a service', () => {
     let folder: string;
@@ -229,6 +309,17 @@ describe('readSettings', () => {
     });
   });
 
+  it('passes no files to libpq where there is no TLS', () => {
+    expect(libpqVariables(read('postgres://u@h/db'))).to.deep.equal({
+      PGHOST: 'h',
+      PGPORT: '5432',
+      PGUSER: 'u',
+      PGDATABASE: 'db',
+      PGSSLMODE: 'disable',
+      PGGSSENCMODE: 'disable',
+    });
+  });
+
   it('interprets sslmode as libpq does', () => {
     const mode = (query: string) => read(`postgres://u@h/db?${query}`).ssl.mode;
     expect(mode('sslmode=prefer')).to.equal('prefer');
@@ -238,6 +329,28 @@ describe('readSettings', () => {
     expect(mode('host=/run&sslmode=require')).to.equal('disable');
     expect(tlsOptions({ mode: 'require' })).to.deep.equal({ rejectUnauthorized: false });
     expect(tlsOptions({ mode: 'verify-full' })).to.deep.equal({ rejectUnauthorized: true });
+  });
+});
+
+describe('targetOfOption', () => {
+  it('refuses a password, which all users of the host could read, without printing it', async () => {
+    const work = () => targetOfOption('--prove-on', `postgres://u:${secret}@h/db`);
+    expect(await refusal(work)).to.deep.equal({
+      code: 'bad-options',
+      subject: '--prove-on',
+      message: 'The URL of --prove-on must not contain a password.',
+      reason: 'All users of the host can read the arguments of a program.',
+      next: 'Remove the password from the URL, and put it in ~/.pgpass or in the file that PGPASSFILE names.',
+    });
+  });
+
+  it('takes what the URL leaves open from the variables only where they are passed', async () => {
+    const env = { PGHOST: 'g', PGPORT: '7', PGPASSWORD: secret, DATABASE_URL: 'postgres://other' };
+    const given = await targetOfOption('--to', 'postgres://u@h/db', env);
+    expect(given.embedded).to.equal(undefined);
+    expect(given.settings).to.include({ host: 'h', port: 7, user: 'u', database: 'db', password: secret });
+    const alone = await targetOfOption('--to', 'postgres://u@h/db');
+    expect(alone.settings).to.include({ host: 'h', port: 5432, user: 'u', password: undefined });
   });
 });
 

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import * as tls from 'node:tls';
+// Not its names, since only later versions of Node have all that are read.
+import tls from 'node:tls';
 import { UndropError } from '../errors.ts';
 import type { Values } from './parameters.ts';
 

@@ -11,7 +11,7 @@ export const parts: Readonly<Record<string, Part>> = {
   seal: { mutate: ['src/archive/seal.ts'], tests: ['test/compare.test.ts', 'test/sequence-states.test.ts'] },
   secrets: {
     mutate: ['src/knex/settings.ts', 'src/knex/target-of-option.ts', 'src/knex/tls.ts'],
-    tests: ['test/connection.test.ts'],
+    tests: ['test/connection.test.ts', 'test/tls-files.test.ts'],
   },
   'sequence-states': {
     mutate: ['src/catalog/facts/sequence-facts.ts', 'src/catalog/sequence-states.ts'],
@@ -23,7 +23,7 @@ export const parts: Readonly<Record<string, Part>> = {
   },
   proof: {
     mutate: ['src/backup/proof/*.ts', 'src/backup/restore/compare-manifest.ts'],
-    tests: ['test/backup-proof.test.ts', 'test/backup-take.test.ts'],
+    tests: ['test/proof.test.ts'],
   },
   preconditions: {
     mutate: ['src/up/preconditions.ts'],
