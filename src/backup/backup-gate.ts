@@ -74,12 +74,18 @@ const newestSql = /* sql */ `
   order by b.finished_at desc, b.id desc
   limit 1`;
 
+// Needs no privilege on the schema, unlike to_regclass.
+const existsSql = /* sql */ `
+  select from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where n.nspname = 'undrop' and c.relname = 'backups'`;
+
 /**
  * Hashes the file of the newest backup, so that `requireBackup` finds the hash in the cache. A large file takes minutes,
  * and no transaction should stay open for that long. Damage is not reported here but by `requireBackup`.
  */
 export async function readNewestBackup(client: ClientBase): Promise<void> {
-  const archive = await client.query(`select where pg_catalog.to_regclass('undrop.backups') is not null`);
+  const archive = await client.query(existsSql);
   if (archive.rowCount === 0) return;
   const rows = await readRows<{ recorded: Recorded }>(client, newestSql).catch(() => []);
   for (const { recorded } of rows) await findDamage(recorded);
@@ -99,7 +105,7 @@ function notProved(options: Options, { proof, recorded, attestation }: BackupRow
   return new UndropError('backup-unproved', {
     subject,
     message: `The backup ${subject} does not have the proof that ${options.name} requires.`,
-    reason: `It ${proofDescriptions[proof] ?? proof}; the required proof is ${options.backupProof}.`,
+    reason: `It ${proofDescriptions[proof] ?? `has the proof ${proof}, which this version does not know`}; the required proof is ${options.backupProof}.`,
     next:
       options.backupProof === 'restore'
         ? `Take one with ${commandLine('backup', '--prove restore')}. To accept a weaker proof, set UNDROP_BACKUP_PROOF=contents.`

@@ -51,6 +51,6 @@ export const parts: Readonly<Record<string, Part>> = {
   },
   gate: {
     mutate: ['src/backup/backup-gate.ts', 'src/backup/damage.ts'],
-    tests: ['test/backup-gate.test.ts', 'test/backup-proof.test.ts'],
+    tests: ['test/gate.test.ts'],
   },
 };
