@@ -417,110 +417,93 @@ describe('the proof of a restore', () => {
   const scratches = () =>
     server.sql('postgres', `select datname from pg_database where datname ~ '^undrop_proof_${process.pid}_'`);
 
-  it('restores the backup into a scratch database, and drops it', async () => {
-    expect(await proveRestore(file, manifest(), { target: target() })).to.deep.equal({ differences: [] });
-    const changed = { facts: { ...facts, 'table public.old': 'x' } };
-    expect(await proveRestore(file, manifest(changed), { target: target() })).to.deep.equal({
-      differences: ['differs: table public.old'],
-    });
-    const other = { target: target(), on: server.url('postgres') };
-    expect(await proveRestore(file, manifest(), other)).to.deep.equal({ differences: [] });
-    expect(await scratches()).to.deep.equal([]);
-  });
-
-  it('refuses a backup that lacks an object', async () => {
-    const lacking = Object.fromEntries(
-      Array.from({ length: 12 }, (_, at) => [`view public.v${at + 10}`, 'x']),
-    );
-    const work = proveRestore(file, manifest({ facts: { ...facts, ...lacking } }), { target: target() });
-    expect(await refused(work, 'backup-unproved')).to.deep.equal({
-      subject: file,
-      message: `The database restored from ${file} lacks 12 objects.`,
-      reason: [
-        ...Object.keys(lacking)
-          .slice(0, 10)
-          .map((name) => `missing: ${name}`),
-        '… and 2 more',
-      ].join('\n'),
-      next: 'Take another backup with npm run backup.',
-    });
-    expect(await scratches()).to.deep.equal([]);
-  });
-
-  it('does not connect to the live database for it', async () => {
-    const work = proveRestore(file, manifest(), { target: target(), on: database.url });
-    expect(await refused(work, 'bad-options')).to.deep.equal({
-      subject: '--prove-on',
-      message: `--prove-on must not be ${database.name}, the database that is backed up.`,
-      reason: 'A proof does not connect to the live database.',
-      next: 'Name another server, or another database of this one, such as postgres. The backup is restored into a scratch database.',
-    });
-    const withPassword = server.url('postgres', 'postgres', 'geheim');
-    const error = await refusalOf(
-      proveRestore(file, manifest(), { target: target(), on: withPassword }),
-      'bad-options',
-    );
-    expect(error.subject).to.equal('--prove-on');
-  });
-
-  it('reads with the pg_restore that belongs to the pg_dump', async () => {
-    const path = join(folder, 'pg_restore');
-    writeFileSync(path, '#!/bin/sh\necho this one >&2\nexit 3\n', { mode: 0o755 });
-    const pgDump = { path: join(folder, 'pg_dump'), version: '18.0', major: 18 } as PgDump;
-    const custom = manifest({ format: 'custom' });
-    const { reason } = await refusalOf(
-      proveRestore(file, custom, { target: target() }, pgDump),
-      'backup-unproved',
-    );
-    expect(reason).to.equal('this one');
-    expect(await scratches()).to.deep.equal([]);
-  });
-
-  it('stops with the reason of its signal', async () => {
-    const reason = new Error('stopped');
-    const stopped = async (work: Promise<unknown>) => {
-      expect(await work.catch((error: unknown) => error)).to.equal(reason);
+  describe('in a scratch database', () => {
+    it('restores the backup, and drops the database', async () => {
+      expect(await proveRestore(file, manifest(), { target: target() })).to.deep.equal({ differences: [] });
+      const changed = { facts: { ...facts, 'table public.old': 'x' } };
+      expect(await proveRestore(file, manifest(changed), { target: target() })).to.deep.equal({
+        differences: ['differs: table public.old'],
+      });
+      const other = { target: target(), on: server.url('postgres') };
+      expect(await proveRestore(file, manifest(), other)).to.deep.equal({ differences: [] });
       expect(await scratches()).to.deep.equal([]);
-    };
-    const signal = AbortSignal.abort(reason);
-    await stopped(proveRestore(file, manifest(), { target: target() }, undefined, signal));
-    await stopped(prove(target(), file, manifest(), [], { signal }, undefined));
-    await stopped(prove(target(), file, manifest(), [], { signal, prove: 'restore' }, undefined));
-    // A pg_restore that does not end by itself.
-    writeFileSync(join(folder, 'pg_restore'), `#!/bin/sh\ntouch '${folder}/begun'\nexec sleep 600\n`, {
-      mode: 0o755,
     });
-    const pgDump = { path: join(folder, 'pg_dump'), version: '18.0', major: 18 } as PgDump;
-    const stop = new AbortController();
-    const work = proveRestore(
-      file,
-      manifest({ format: 'custom' }),
-      { target: target() },
-      pgDump,
-      stop.signal,
-    );
-    const watch = setInterval(() => existsSync(join(folder, 'begun')) && stop.abort(reason), 5);
-    await stopped(work);
-    clearInterval(watch);
-  });
 
-  it('uses a new embedded server for a backup of one, and removes it', async () => {
-    const own = join(folder, 'tmp');
-    mkdirSync(own);
-    // Like every dump of that server, which does not support COPY.
-    const inserts = dumped
-      .replace(
-        /^COPY public\.old [\s\S]*?\n\\\.\n/m,
-        `INSERT INTO public.old VALUES (1, 'one'), (2, 'two');\n`,
-      )
-      .replace(/^COPY public\.p1 [\s\S]*?\n\\\.\n/m, 'INSERT INTO public.p1 VALUES (1), (1), (1);\n');
-    writeFileSync(file, inserts);
-    const embedded = {} as NonNullable<Target['embedded']>;
-    const proved = await withEnvironment({ TMPDIR: own }, () =>
-      proveRestore(file, manifest({ serverVersion: '13.1' }), { target: { ...target(), embedded } }),
-    );
-    expect(proved.differences).to.deep.equal(['facts are not compared: the backup is from PostgreSQL 13.1']);
-    expect(readdirSync(own).filter((name) => name.startsWith('undrop-'))).to.deep.equal([]);
+    it('refuses a backup that lacks an object', async () => {
+      const lacking = Object.fromEntries(
+        Array.from({ length: 12 }, (_, at) => [`view public.v${at + 10}`, 'x']),
+      );
+      const work = proveRestore(file, manifest({ facts: { ...facts, ...lacking } }), { target: target() });
+      expect(await refused(work, 'backup-unproved')).to.deep.equal({
+        subject: file,
+        message: `The database restored from ${file} lacks 12 objects.`,
+        reason: [
+          ...Object.keys(lacking)
+            .slice(0, 10)
+            .map((name) => `missing: ${name}`),
+          '… and 2 more',
+        ].join('\n'),
+        next: 'Take another backup with npm run backup.',
+      });
+      expect(await scratches()).to.deep.equal([]);
+    });
+
+    it('does not connect to the live database for it', async () => {
+      const work = proveRestore(file, manifest(), { target: target(), on: database.url });
+      expect(await refused(work, 'bad-options')).to.deep.equal({
+        subject: '--prove-on',
+        message: `--prove-on must not be ${database.name}, the database that is backed up.`,
+        reason: 'A proof does not connect to the live database.',
+        next: 'Name another server, or another database of this one, such as postgres. The backup is restored into a scratch database.',
+      });
+      const withPassword = server.url('postgres', 'postgres', 'geheim');
+      const error = await refusalOf(
+        proveRestore(file, manifest(), { target: target(), on: withPassword }),
+        'bad-options',
+      );
+      expect(error.subject).to.equal('--prove-on');
+    });
+
+    it('reads with the pg_restore that belongs to the pg_dump', async () => {
+      const path = join(folder, 'pg_restore');
+      writeFileSync(path, '#!/bin/sh\necho this one >&2\nexit 3\n', { mode: 0o755 });
+      const pgDump = { path: join(folder, 'pg_dump'), version: '18.0', major: 18 } as PgDump;
+      const custom = manifest({ format: 'custom' });
+      const { reason } = await refusalOf(
+        proveRestore(file, custom, { target: target() }, pgDump),
+        'backup-unproved',
+      );
+      expect(reason).to.equal('this one');
+      expect(await scratches()).to.deep.equal([]);
+    });
+
+    it('stops with the reason of its signal', async () => {
+      const reason = new Error('stopped');
+      const stopped = async (work: Promise<unknown>) => {
+        expect(await work.catch((error: unknown) => error)).to.equal(reason);
+        expect(await scratches()).to.deep.equal([]);
+      };
+      const signal = AbortSignal.abort(reason);
+      await stopped(proveRestore(file, manifest(), { target: target() }, undefined, signal));
+      await stopped(prove(target(), file, manifest(), [], { signal }, undefined));
+      await stopped(prove(target(), file, manifest(), [], { signal, prove: 'restore' }, undefined));
+      // A pg_restore that does not end by itself.
+      writeFileSync(join(folder, 'pg_restore'), `#!/bin/sh\ntouch '${folder}/begun'\nexec sleep 600\n`, {
+        mode: 0o755,
+      });
+      const pgDump = { path: join(folder, 'pg_dump'), version: '18.0', major: 18 } as PgDump;
+      const stop = new AbortController();
+      const work = proveRestore(
+        file,
+        manifest({ format: 'custom' }),
+        { target: target() },
+        pgDump,
+        stop.signal,
+      );
+      const watch = setInterval(() => existsSync(join(folder, 'begun')) && stop.abort(reason), 5);
+      await stopped(work);
+      clearInterval(watch);
+    });
   });
 
   describe('that was demanded', () => {
@@ -577,6 +560,29 @@ describe('the proof of a restore', () => {
         (found: unknown) => found,
       );
       expect(isUndropError(error) && error.code).to.equal('no-connection');
+    });
+  });
+
+  describe('of the embedded server', () => {
+    it('is made on a new one, which is removed', async () => {
+      const own = join(folder, 'tmp');
+      mkdirSync(own);
+      // Like every dump of that server, which does not support COPY.
+      const inserts = dumped
+        .replace(
+          /^COPY public\.old [\s\S]*?\n\\\.\n/m,
+          `INSERT INTO public.old VALUES (1, 'one'), (2, 'two');\n`,
+        )
+        .replace(/^COPY public\.p1 [\s\S]*?\n\\\.\n/m, 'INSERT INTO public.p1 VALUES (1), (1), (1);\n');
+      writeFileSync(file, inserts);
+      const embedded = {} as NonNullable<Target['embedded']>;
+      const proved = await withEnvironment({ TMPDIR: own }, () =>
+        proveRestore(file, manifest({ serverVersion: '13.1' }), { target: { ...target(), embedded } }),
+      );
+      expect(proved.differences).to.deep.equal([
+        'facts are not compared: the backup is from PostgreSQL 13.1',
+      ]);
+      expect(readdirSync(own).filter((name) => name.startsWith('undrop-'))).to.deep.equal([]);
     });
   });
 });

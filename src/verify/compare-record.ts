@@ -161,6 +161,10 @@ function split(recorded: Digests, current: Digests, onlyNames: boolean) {
 function isOfLedger(identity: string, ledgers: readonly string[]): boolean {
   return ledgers.some((ledger) => {
     const at = identity.indexOf(ledger);
-    return at >= 0 && /^(?:$|[._])/.test(identity.slice(at + ledger.length));
+    return at >= 0 && ofLedger.test(identity.slice(at + ledger.length));
   });
 }
+
+// What Knex creates: the table, a second one for its lock, and the key and the sequence of each. Other names may begin with
+// the same word.
+const ofLedger = /^(?:_lock)?(?:$|\.|_(?:pkey|id_seq|index_seq)$)/;

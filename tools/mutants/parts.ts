@@ -47,7 +47,7 @@ export const parts: Readonly<Record<string, Part>> = {
   },
   verify: {
     mutate: ['src/verify/compare-record.ts', 'src/verify/compare-archive.ts', 'src/verify/expected-facts.ts'],
-    tests: ['test/record.test.ts', 'test/verify-changes.test.ts'],
+    tests: ['test/verify-history.test.ts'],
   },
   gate: {
     mutate: ['src/backup/backup-gate.ts', 'src/backup/damage.ts'],
