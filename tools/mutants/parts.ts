@@ -21,9 +21,17 @@ export const parts: Readonly<Record<string, Part>> = {
     mutate: ['src/archive/kept-rows.ts'],
     tests: ['test/rows.test.ts', 'test/standing-facts.test.ts', 'test/archive.test.ts'],
   },
+  'proof-contents': {
+    mutate: ['src/backup/proof/prove-contents.ts'],
+    tests: ['test/proof-contents.test.ts'],
+  },
   proof: {
-    mutate: ['src/backup/proof/*.ts', 'src/backup/restore/compare-manifest.ts'],
-    tests: ['test/proof.test.ts'],
+    mutate: [
+      'src/backup/proof/prove.ts',
+      'src/backup/proof/prove-restore.ts',
+      'src/backup/restore/compare-manifest.ts',
+    ],
+    tests: ['test/proof-restore.test.ts'],
   },
   preconditions: {
     mutate: ['src/up/preconditions.ts'],
