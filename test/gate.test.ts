@@ -84,6 +84,21 @@ describe('the record of the file of a backup', () => {
     expect(await findDamage({ ...recorded, file: `${file}\0` })).to.include({ gone: false });
   });
 
+  it('is compared with the manifest too, where it was recorded', async () => {
+    const recorded = await write(join(folder, 'file'), 'contents');
+    const manifest = manifestOf(recorded.file);
+    expect(await findDamage(recorded)).to.equal(undefined);
+    writeFileSync(manifest, '[]');
+    expect(await findDamage(recorded)).to.deep.equal({
+      reason: `The SHA-256 of its manifest ${manifest} differs from the recorded one.`,
+      gone: false,
+    });
+    expect(await findDamage({ ...recorded, manifestSha256: null })).to.equal(undefined);
+    rmSync(manifest);
+    expect(await findDamage(recorded)).to.include({ gone: true });
+    expect(await findDamage({ ...recorded, manifestSha256: null })).to.equal(undefined);
+  });
+
   it('is compared with a hash that is read once, until a file is written or replaced', async () => {
     const recorded = await write(join(folder, 'file'), 'contents');
     const { file } = recorded;
