@@ -39,6 +39,8 @@ describe('the proof of the contents of a dump', () => {
     `COPY ${name} (a) FROM stdin;\n${rows.map((row) => `${row}\n`).join('')}\\.\n\n`;
 
   const dump = `
+SET client_encoding = 'UTF8';
+CREATE SCHEMA app;
 CREATE TABLE public.a (a text);
 CREATE TABLE public.b (a text);
 CREATE TABLE app.a (a text);
@@ -91,6 +93,18 @@ CREATE INDEX i ON app.a USING btree (a);
       'It does not create "public"."gone", "other"."a".',
       'It has 3 rows of "public"."a"; the table had 4.',
     ]);
+  });
+
+  it('takes a table that it only fills for missing', async () => {
+    const filled = `${copy('public.only', '1')}INSERT INTO public.also VALUES (1);\n${end}`;
+    expect(await reasons(filled, { tables: [table('only', 1), table('also', 1)] })).to.deep.equal([
+      'It does not create "public"."only", "public"."also".',
+    ]);
+  });
+
+  it('counts rows that are empty lines', async () => {
+    const empty = `CREATE TABLE public.e (a text);\n${copy('public.e', '', '', 'x', '')}${end}`;
+    await check(empty, { tables: [table('e', 4)] });
   });
 
   it('takes the rows of a COPY for those of its table only', async () => {
