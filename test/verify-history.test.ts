@@ -154,6 +154,7 @@ describe('what drops and restores have changed since a record', () => {
       expect(await follow(record(5))).to.deep.equal(none);
       const bare = { ...at(one, 10, null), schemaComment: null, survivorChanges: [] };
       expect(await follow(record(5), bare)).to.deep.include({ survivors: [], comments: [] });
+      expect(await follow(record(5), { ...bare, restoredAt: time(20) })).to.deep.equal(none);
     });
 
     it('in the order of the drops and restores', async () => {
@@ -187,7 +188,12 @@ describe('what drops and restores have changed since a record', () => {
       ]) {
         const expected = await follow(record(5), ...entries);
         expect(expected.dropped.get('table public.a')).to.equal('two');
+        const restored = await follow(record(15, [one.id]), ...entries);
+        expect([restored.restored, restored.dropped.get('table public.a')]).to.deep.equal([[], 'two']);
       }
+      // A restore brings back what its own entry holds.
+      const kept = await follow(record(5), one, rest);
+      expect(kept.dropped.get('table public.a')).to.equal('two');
     });
 
     it('with the values that another drop has changed in restored objects', async () => {
@@ -207,6 +213,16 @@ describe('what drops and restores have changed since a record', () => {
       expect(of(await follow(record(15, [one.id]), one))).to.deep.equal(['a']);
       expect(of(await follow(record(15, [one.id]), one, { ...own, restoredAt: null }))).to.deep.equal(['is']);
       expect(of(await follow(record(15, [one.id]), one, own))).to.deep.equal(['was']);
+      const both = await follow(record(15, [one.id]), one, own);
+      const [row] = both.restored.filter(
+        ({ fact }) => fact.catalog === 'pg_class' && fact.identity === 'table public.a',
+      );
+      expect(Object.keys(row?.fact.columns ?? {})).not.to.include('*');
+      const ofTwo = both.survivors.filter(({ entry }) => entry === own);
+      expect(ofTwo.map(({ column, value }) => [column, value])).to.deep.equal([
+        ['relname', 'was'],
+        ['*', 'was'],
+      ]);
     });
 
     it('with the differences that a user has accepted', async () => {
@@ -242,6 +258,30 @@ describe('what drops and restores have changed since a record', () => {
       expect(await accept({ after: '{"relname":"z"}' })).to.deep.equal([row.columns, { relname: 'z' }]);
       expect(await accept({ after: text })).to.deep.equal([row.columns]);
       expect(await accept({ before: '{"relname":"z"}' })).to.deep.equal([row.columns]);
+      // Also in the restore of an entry that had dropped it again, and a row of an object that had none.
+      const renamed = {
+        object: row.identity,
+        catalog: row.catalog,
+        column: 'relname',
+        before: 'a',
+        after: 'z',
+      };
+      const added = {
+        object: 'table public.added',
+        catalog: 'pg_class',
+        column: '*',
+        before: null,
+        after: '{}',
+      };
+      const acceptedBy = { ...two, accepted: [{ differences: [renamed, added] }] } as unknown as KeptEntry;
+      const both = await follow(record(15, [one.id]), one, acceptedBy);
+      const columnsOf = (identity: string) =>
+        both.restored
+          .filter(({ fact }) => fact.identity === identity && fact.catalog === 'pg_class')
+          .map(({ fact }) => fact.columns);
+      expect(columnsOf(row.identity)).to.deep.equal([{ ...row.columns, relname: 'z' }]);
+      expect(columnsOf('table public.added')).to.deep.equal([{}]);
+      expect(both.restored).to.have.length(states().length + 1);
       // Rows and states of sequences are no facts that verify compares.
       for (const catalog of ['rows', sequenceState])
         expect(

@@ -2,7 +2,6 @@ import type { KeptEntry } from '../archive/entries.ts';
 import { loadCapture } from '../archive/entry.ts';
 import type { FactRecord } from '../baseline/records.ts';
 import type { Difference } from '../capture/compare.ts';
-import type { SchemaComment } from '../capture/schema-comment.ts';
 import type { Fact } from '../catalog/facts/facts.ts';
 import { sequenceState } from '../catalog/facts/sequence-facts.ts';
 import type { Session } from '../session/session.ts';
@@ -109,7 +108,7 @@ class History {
     }
     this.#removed.set(entry.id, removed);
     for (const change of entry.survivorChanges) this.#expect(entry, change, change.after);
-    this.#comment(entry, entry.schemaComment, entry.schemaComment?.after);
+    this.#comment(entry, 'after');
   }
 
   /** @param facts of the entry, if its objects did not exist at the time of the record */
@@ -125,7 +124,7 @@ class History {
       for (const { differences } of entry.accepted)
         for (const difference of differences) this.#accept(entry, difference);
     for (const change of entry.survivorChanges) this.#expect(entry, change, change.before);
-    this.#comment(entry, entry.schemaComment, entry.schemaComment?.before);
+    this.#comment(entry, 'before');
   }
 
   expected(): Expected {
@@ -172,9 +171,10 @@ class History {
     this.#facts.set(key, [...others, ...fact]);
   }
 
-  #comment(entry: KeptEntry, kept: SchemaComment | null, comment: string | null | undefined): void {
-    if (kept === null || comment === undefined) return;
-    this.#comments.set(kept.schema, { entry, schema: kept.schema, comment });
+  #comment(entry: KeptEntry, when: 'before' | 'after'): void {
+    const kept = entry.schemaComment;
+    if (kept === null) return;
+    this.#comments.set(kept.schema, { entry, schema: kept.schema, comment: kept[when] });
   }
 }
 
