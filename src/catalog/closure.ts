@@ -223,7 +223,8 @@ function readSurvivors(session: Session, members: readonly Reached[]): Promise<S
     oids('pg_trigger'),
     oids('pg_policy'),
     oids('pg_class'),
-    members.filter((m) => m.objsubid !== 0 && m.catalog === 'pg_class').map((m) => m.objid),
+    // Of all objects, only columns of relations have a number.
+    members.filter((m) => m.objsubid !== 0).map((m) => m.objid),
   ]);
 }
 

@@ -50,7 +50,7 @@ const mostBytes = 64 << 20;
  * counted with row_security off, so that the server raises an error where a policy would hide rows.
  */
 export async function findRows(session: Session, closure: Closure): Promise<Filled[]> {
-  const tables = closure.members.filter((member) => member.kind === 'table' && member.objsubid === 0);
+  const tables = closure.members.filter((member) => member.kind === 'table');
   const found = await session.read<{ oid: number; bytes: number }>(maybeFilledSql, [
     tables.map(({ objid }) => objid),
   ]);

@@ -17,10 +17,7 @@ export const parts: Readonly<Record<string, Part>> = {
     mutate: ['src/catalog/facts/sequence-facts.ts', 'src/catalog/sequence-states.ts'],
     tests: ['test/sequence-states.test.ts'],
   },
-  'kept-rows': {
-    mutate: ['src/archive/kept-rows.ts'],
-    tests: ['test/rows.test.ts', 'test/standing-facts.test.ts', 'test/archive.test.ts'],
-  },
+  'kept-rows': { mutate: ['src/archive/kept-rows.ts'], tests: ['test/kept-rows.test.ts'] },
   'proof-contents': {
     mutate: ['src/backup/proof/prove-contents.ts'],
     tests: ['test/proof-contents.test.ts'],
@@ -33,14 +30,8 @@ export const parts: Readonly<Record<string, Part>> = {
     ],
     tests: ['test/proof-restore.test.ts'],
   },
-  preconditions: {
-    mutate: ['src/up/preconditions.ts'],
-    tests: ['test/up-down.test.ts', 'test/rows.test.ts'],
-  },
-  closure: {
-    mutate: ['src/catalog/closure.ts'],
-    tests: ['test/up-down.test.ts', 'test/sequence-states.test.ts', 'test/cases.test.ts'],
-  },
+  preconditions: { mutate: ['src/up/preconditions.ts'], tests: ['test/preconditions.test.ts'] },
+  closure: { mutate: ['src/catalog/closure.ts'], tests: ['test/closure.test.ts'] },
   locks: {
     mutate: ['src/locks/*.ts'],
     tests: ['test/locks.test.ts', 'test/changes.test.ts', 'test/deferred.test.ts'],
