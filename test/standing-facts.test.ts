@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import { digestRows } from '../src/archive/digest-rows.ts';
 import { compareRows } from '../src/archive/kept-rows.ts';
+import { readClosure } from '../src/catalog/closure.ts';
 import { readFactDigests } from '../src/catalog/facts/fact-digests.ts';
+import { readOwnFacts } from '../src/catalog/facts/facts.ts';
 import type { FactsVersion } from '../src/catalog/facts/normal-rows.ts';
 import { inSession } from '../src/session/session.ts';
 import { tableFingerprint } from '../src/up/approve.ts';
@@ -44,6 +46,57 @@ describe('recorded facts', () => {
     await inCase(await testServer(), schema, async ({ knex }) => {
       const found = await inSession(knex, (session) => digestRows(session, 'public.t'));
       expect(found).to.deep.equal({ count: '1', digest: 'v3 3514518016485455579 -7336709262541028929' });
+    });
+  });
+
+  // Each field of an expression tree that names an object is in one of these expressions.
+  it('do not change: what expressions resolve to', async function () {
+    const server = await testServer();
+    if (server.major !== 15) skip(this, 'they are known of PostgreSQL 15 alone');
+    const schema = `
+      create table t (id int, small int2, note text, v varchar, unique (note));
+      create unique index on t (note collate "C" text_pattern_ops);
+      create view comparisons as select note = v as a, id < small as b, note is distinct from 'x' as c,
+        nullif(note, 'x') as d, id in (1, 2) as e, row(id, note) < row(small, v) as f, note like 'x' as g from t;
+      create view types as select id::text as a, case id when 1 then note else v end as b, coalesce(note, v) as c,
+        greatest(note, 'x') as d, array[note, v] as e, row(id, note)::text as f, id::oid as g, v::text as h from t;
+      create view collations as select note collate "C" as a, lower(note collate "C") as b,
+        case when id > 1 then note collate "C" end as c, coalesce(note collate "C", 'x') as d,
+        least(note collate "C", 'x') as e, note collate "C" < 'x' as f, row(note collate "C") < row('x') as g,
+        (v collate "C")::text as h from t;
+      create view unions as select id, note collate "C" as note from t union select small, v from t order by 2;
+      create view groups as select note, count(*), sum(id) from t group by note order by note desc;
+      create view windows as select id, rank() over (order by small),
+        sum(id) over (order by small range between 1 preceding and 2 following) from t;
+      create view samples as select id from t tablesample bernoulli (10);
+      create view cycles as with recursive r (a, b) as (select id, id from t union all select b, a from r)
+        cycle a, b set is_cycle using path select a, b, is_cycle from r;
+      create rule conflicts as on update to t do also insert into t values (1) on conflict
+        (note collate "C" text_pattern_ops) do nothing`;
+    await inCase(server, schema, async ({ knex }) => {
+      const found = await inSession(knex, async (session) => {
+        const [row] = await session.read<{ oid: number }>(`select 'public.t'::regclass::oid::bigint as oid`);
+        const closure = await readClosure(session, [row?.oid ?? 0]);
+        const digests = await readFactDigests(session, 3);
+        return (await readOwnFacts(session, closure)).flatMap(({ identity, columns }) => {
+          const { 'ev_action.resolved': resolved, ev_class } = columns;
+          if (resolved == null) return [];
+          const hash = createHash('sha256').update(resolved).digest('hex').slice(0, 8);
+          const name = identity.includes('_RETURN') ? (ev_class ?? '') : identity;
+          return [[name, `${JSON.parse(resolved).length} ${hash} ${digests[name]}`]];
+        });
+      });
+      expect(Object.fromEntries(found), 'names, their hash, and the digest of the object').to.deep.equal({
+        'rule conflicts on public.t': '2 2ecc181a 423c072bf224',
+        'view public.collations': '27 86b32891 e2848e4bb902',
+        'view public.comparisons': '27 8896208a a0a20d1f3363',
+        'view public.cycles': '5 3ee8e289 c3abccab3f75',
+        'view public.groups': '6 ecda0d0c f3bfa3f1df25',
+        'view public.samples': '2 52d335c5 e000e87459f7',
+        'view public.types': '24 de58f5e8 737eed5138d4',
+        'view public.unions': '11 dd1ae4a9 30a4d8797900',
+        'view public.windows': '8 a85a0a5d 4696652f339d',
+      });
     });
   });
 

@@ -165,10 +165,7 @@ const pgClass = 1259;
  */
 function refuseUnlocked(session: Session, { members }: Closure, locks: readonly Lock[]): void {
   const locked = new Set(locks.map(({ oid }) => oid));
-  const unlocked = members.filter(
-    ({ catalog, kind, objid, objsubid }) =>
-      catalog === 'pg_class' && kind === 'table' && objsubid === 0 && !locked.has(objid),
-  );
+  const unlocked = members.filter(({ kind, objid }) => kind === 'table' && !locked.has(objid));
   if (unlocked.length === 0) return;
   const names = unlocked.map(({ identity }) => identity).join(', ');
   throw new UndropError('insufficient-privilege', {

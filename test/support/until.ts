@@ -1,9 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 
-/** Waits until a condition holds. Only the time limit of the test ends it, so that a slow machine is not a failure. */
-export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await sleep(20);
+/**
+ * Waits until a condition holds. Only the time limit of the test ends it, so that a slow machine is not a failure; or the end
+ * of the work that leads to the condition, so that the test fails instead of hanging.
+ */
+export async function until(holds: () => boolean | Promise<boolean>, work?: Promise<unknown>): Promise<void> {
+  let ended = false;
+  const end = () => {
+    ended = true;
+  };
+  work?.then(end, end);
+  while (!ended && !(await holds())) await sleep(20);
 }
 
 /** Whether another session waits for a lock that this client holds: the time since when. */

@@ -34,7 +34,12 @@ export const parts: Readonly<Record<string, Part>> = {
   closure: { mutate: ['src/catalog/closure.ts'], tests: ['test/closure.test.ts'] },
   locks: {
     mutate: ['src/locks/*.ts'],
-    tests: ['test/locks.test.ts', 'test/changes.test.ts', 'test/deferred.test.ts'],
+    tests: [
+      'test/blockers.test.ts',
+      'test/lock-closure.test.ts',
+      'test/lock-tries.test.ts',
+      'test/second-connection.test.ts',
+    ],
   },
   facts: {
     mutate: [
@@ -42,7 +47,7 @@ export const parts: Readonly<Record<string, Part>> = {
       'src/catalog/facts/row-hashes.ts',
       'src/catalog/facts/resolved.ts',
     ],
-    tests: ['test/standing-facts.test.ts', 'test/operators.test.ts', 'test/cases.test.ts'],
+    tests: ['test/facts.test.ts', 'test/standing-facts.test.ts', 'test/resolved.test.ts'],
   },
   verify: {
     mutate: ['src/verify/compare-record.ts', 'src/verify/compare-archive.ts', 'src/verify/expected-facts.ts'],
