@@ -157,17 +157,38 @@ describe('the locked closure', () => {
       // After the closure was looked up; the comment after its state was read as well.
       const at = what === 'a comment' ? 2 : 1;
       let calls = 0;
+      let reads = 0;
       const names = await lock(
         async ({ closure }) => {
           calls++;
           return [...closure.members, ...closure.survivors].map(({ identity }) => identity);
         },
-        { meanwhile: async (nth) => nth === at && sql(change) },
+        {
+          meanwhile: async (nth) => {
+            reads = nth;
+            if (nth === at) await sql(change);
+          },
+        },
       );
       expect(calls, what).to.equal(1);
+      expect(reads, what).to.equal(4);
       if (what === 'another member') expect(names).to.include('public.late');
       if (what === 'another survivor') expect(names).to.include('public.parent');
     }
+  });
+
+  it('is not worked on without its locks, nor without those of survivors', async () => {
+    const reader = await another('begin; lock table gone in access share mode');
+    let calls = 0;
+    const work = async (locked: Locked) => {
+      calls++;
+      await locked.lockSurvivors(true);
+    };
+    expect((await refusalOf(lock(work, { tries: 1 }), 'lock-timeout')).subject).to.equal('public.gone');
+    expect(calls).to.equal(0);
+    await reader.query('commit; begin; lock table kept in access share mode');
+    expect((await refusalOf(lock(work, { tries: 1 }), 'lock-timeout')).subject).to.equal('public.kept');
+    expect(calls).to.equal(1);
   });
 
   it('is given up with the objects that were changed', async () => {
