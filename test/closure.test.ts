@@ -12,10 +12,10 @@ import {
   typesOf,
 } from '../src/catalog/closure.ts';
 import { inSession } from '../src/session/session.ts';
-import { freshDatabase } from './support/fresh-database.ts';
 import type { Runner } from './support/migrate.ts';
 import { oidsOf } from './support/oracle.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { freshDatabase } from './support/use-database.ts';
 
 // Each way to lose something has a table of its own, so that a way that is not searched for leaves its table out.
 const schema = `

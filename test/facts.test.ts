@@ -9,10 +9,10 @@ import {
   takeOwnFacts,
 } from '../src/catalog/facts/facts.ts';
 import { inSession, type Session } from '../src/session/session.ts';
-import { freshDatabase } from './support/fresh-database.ts';
 import type { Runner } from './support/migrate.ts';
 import { oidsOf } from './support/oracle.ts';
 import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
+import { freshDatabase } from './support/use-database.ts';
 
 // More objects than are read at once.
 const checks = Array.from({ length: 160 }, (_, number) => `check (id > ${number})`);
