@@ -232,6 +232,13 @@ describe('the proof of a restore', () => {
       expect(await scratches()).to.deep.equal([]);
     });
 
+    it('fails if the file has gone, without an error that nobody handles', async () => {
+      const gone = join(folder, 'gone.sql');
+      const thrown = await proveRestore(gone, manifest(), { target: target() }).catch((error) => error);
+      expect(thrown).to.include({ code: 'ENOENT', path: gone });
+      expect(await scratches()).to.deep.equal([]);
+    });
+
     it('refuses a backup that lacks an object', async () => {
       const lacking = Object.fromEntries(
         Array.from({ length: 12 }, (_, at) => [`view public.v${at + 10}`, 'x']),

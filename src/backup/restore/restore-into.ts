@@ -26,8 +26,8 @@ export async function restoreInto(
   const { format, file: name } = manifest;
   await checkPrerequisites(into, manifest);
   if (format === 'plain') {
-    const input = openPlain(file, name.endsWith('.gz'));
-    await withClient(into, (client) => replayPlain(client, input));
+    // Opened once it is read, because nothing handles an error of the stream until then.
+    await withClient(into, (client) => replayPlain(client, openPlain(file, name.endsWith('.gz'))));
     return;
   }
   const program = await findPgRestore(pgDump ?? (await findPgDump()));
