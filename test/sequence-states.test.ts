@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { captureClosure } from '../src/capture/capture.ts';
 import { compareFacts } from '../src/capture/compare.ts';
 import { readClosure } from '../src/catalog/closure.ts';
+import { readSequenceStates } from '../src/catalog/sequence-states.ts';
 import { readRestored, replay } from '../src/down/replay.ts';
 import { reversibleDrop } from '../src/migration/reversible-drop.ts';
 import { inSession } from '../src/session/session.ts';
@@ -32,6 +33,21 @@ describe('states of sequences', () => {
       await quietly(() => run.down(migration));
       const next = `select nextval('t_id_seq')::int as id, nextval('t_number_seq')::int as number, nextval('unused')::int as unused`;
       expect(await run.rows(next)).to.deep.equal([{ id: 4, number: 6, unused: 1 }]);
+    });
+  });
+
+  it('are read in the order of their names, of as many sequences as there are', async () => {
+    await inCase(await testServer(), schema, async ({ knex }) => {
+      await inSession(knex, async (session) => {
+        expect(await readSequenceStates(session, [])).to.deep.equal([]);
+        const names = [...Array(450).fill('public.unused'), 'public.t_id_seq'];
+        const found = await readSequenceStates(session, names);
+        expect(found).to.have.length(names.length);
+        expect(found.slice(-2)).to.deep.equal([
+          { place: 49, value: '1', called: false },
+          { place: 50, value: '3', called: true },
+        ]);
+      });
     });
   });
 
