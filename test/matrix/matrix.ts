@@ -34,7 +34,7 @@ const tests = [
   'earlier-versions.test.ts',
   'catalog-columns.test.ts',
   'operators.test.ts',
-  'expressions.test.ts',
+  'long-expressions.test.ts',
 ];
 
 // Two minutes of random schemas, all servers together.
