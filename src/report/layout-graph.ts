@@ -41,16 +41,24 @@ const arrow = 9;
 
 /** Loads Graphviz. Returns undefined if it is not installed. */
 export async function loadLayout(): Promise<LayOut | undefined> {
-  const module = await import('@hpcc-js/wasm-graphviz').catch((error: unknown) => {
-    if (isMissing(error)) return undefined;
-    throw error;
-  });
+  const module = await importGraphviz();
   if (module === undefined) return undefined;
   const graphviz = await module.Graphviz.load();
   return (drawn, box) => {
     const laid = graphviz.layout(writeDot(drawn, box), 'json', 'dot', { yInvert: true });
     return place(JSON.parse(laid), box);
   };
+}
+
+async function importGraphviz(): Promise<typeof import('@hpcc-js/wasm-graphviz') | undefined> {
+  // The name is no literal, because a bundler would require the optional package.
+  const name = ['@hpcc-js', 'wasm-graphviz'].join('/');
+  try {
+    return await import(name);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
 }
 
 /** Writes the graph in the DOT language. It contains no names: nodes and edges are numbered. */
