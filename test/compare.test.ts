@@ -95,6 +95,10 @@ describe('the digest of a capture', () => {
   it('is that of the entries that exist', () => {
     expect(digest).to.equal('4f9d33763dc7099820dddb106fe2dfb9a523e2307944478f2b06a6884cacc8d8');
     expect(digestOf([], [], [])).to.equal(createHash('sha256').update('[[],[],[]]').digest('hex'));
+    const moved = createHash('sha256')
+      .update('[[["table","t","create table t ()",true]],[],[]]')
+      .digest('hex');
+    expect(digestOf([{ ...statement, moved: true }], [], [])).to.equal(moved);
   });
 
   it('changes with every value and with the order', () => {
@@ -102,6 +106,8 @@ describe('the digest of a capture', () => {
       digestOf([{ ...statement, kind: 'view' }], facts, [kept]),
       digestOf([{ ...statement, identity: 'u' }], facts, [kept]),
       digestOf([{ ...statement, sql: '' }], facts, [kept]),
+      digestOf([{ ...statement, moved: true }], facts, [kept]),
+      digestOf([{ ...statement, moved: true, sql: '' }], facts, [kept]),
       digestOf([], facts, [kept]),
       digestOf([statement, statement], facts, [kept]),
       digestOf([statement], facts.toReversed(), [kept]),

@@ -88,5 +88,19 @@ describe('the verdict on a table', () => {
       'ask',
       'found of vanished-name; but that is only a weak sign',
     );
+    const oneWeak = rules({ ...obsolete, superseded: true }).map((rule) =>
+      rule.rule === 'superseded' ? { ...rule, weak: true } : rule,
+    );
+    expectVerdict(
+      judge(oneWeak, undefined, null),
+      'candidate',
+      'found of vanished-name; found of superseded',
+    );
+    const doubted = rules({ ...obsolete, unreferenced: null, 'not-in-code': null });
+    expectVerdict(
+      judge(doubted, undefined, null),
+      'ask',
+      'found of vanished-name; but found of unreferenced; found of not-in-code',
+    );
   });
 });
