@@ -5,7 +5,8 @@ export class PgDumpWords {
   readonly #onTable: ((name: string) => void) | undefined;
   #rest = '';
   #kept = '';
-  #keeps = true;
+  /** Whether the last line ended within a quoted name. */
+  #inName = false;
 
   constructor(onTable?: (name: string) => void) {
     this.#onTable = onTable;
@@ -25,12 +26,14 @@ export class PgDumpWords {
   }
 
   #addLine(line: string): void {
-    // A line without the prefix continues the previous message. The output of concurrent workers is interleaved:
-    // `pg_dump: pg_dump: dumping contents …`, then `error: could not write …`.
+    // A line without the prefix continues a name or an error message, or belongs to one: the pieces of concurrent workers
+    // are interleaved, as in `pg_dump: pg_dump: dumping contents …`, then `error: could not write …`.
     const [, message] = /^(?:pg_dump: )+(.*)/.exec(line) ?? [];
-    const isError = /(^|: )(error|detail|hint): /.test(message ?? '') || /^(error|detail|hint): /.test(line);
-    if (message !== undefined || isError) this.#keeps = isError;
-    if (this.#keeps && this.#kept.length < longest) this.#kept += `${line}\n`;
+    const isError = /^(.*: )?(error|detail|hint): /.test(message ?? line);
+    const isKept = isError || (message === undefined && !this.#inName);
+    if (isKept && this.#kept.length < longest) this.#kept += `${line}\n`;
+    const quotes = line.split('"').length - 1;
+    this.#inName = !isKept && (message === undefined) !== (quotes % 2 === 1);
     const [, table] = /^dumping contents of table "(.*)"$/.exec(message ?? '') ?? [];
     if (table !== undefined) this.#onTable?.(table);
   }
