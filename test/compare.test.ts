@@ -76,11 +76,11 @@ describe('the comparison of facts', () => {
   it('is described with a line for each difference, in which long values are cut', () => {
     const about = { object: 'table t', catalog: 'pg_class', column: 'relacl' };
     const lines = describeDifferences([
-      { ...about, before: null, after: 'x'.repeat(200) },
+      { ...about, before: null, after: 'x'.repeat(300) },
       { ...about, before: 'x'.repeat(301), after: '' },
     ]);
     expect(lines.split('\n')).to.deep.equal([
-      `table t: pg_class.relacl was nothing, is ${'x'.repeat(200)}`,
+      `table t: pg_class.relacl was nothing, is ${'x'.repeat(300)}`,
       `table t: pg_class.relacl was ${'x'.repeat(300)}…, is `,
     ]);
   });
