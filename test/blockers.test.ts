@@ -1,47 +1,26 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import type pg from 'pg';
 import { readBlockers } from '../src/locks/blockers.ts';
 import { inSession } from '../src/session/session.ts';
-import { type Runner, runner, withEnvironment } from './support/migrate.ts';
+import { runner, withEnvironment } from './support/migrate.ts';
 import { oidsOf } from './support/oracle.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { until } from './support/until.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('the holders of locks', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
-  let others: pg.Client[];
+  const server = useServer();
+  const { database, run, another } = useDatabase(
+    server,
+    'create table kept (id int); create table gone (id int)',
+    {
+      shared: true,
+    },
+  );
 
-  before(async function () {
-    server = await testServer();
+  before(function () {
     if (server.embedded) skip(this, 'PGlite has no other sessions');
-    database = await server.createDatabase();
-    run = runner(database.url);
-    await run.knex.raw('create table kept (id int); create table gone (id int)');
   });
-
-  beforeEach(() => {
-    others = [];
-  });
-
-  afterEach(async () => {
-    for (const client of others) await client.end();
-  });
-
-  after(async () => {
-    await run?.end();
-    if (database !== undefined) await server.dropDatabase(database.name);
-  });
-
-  async function another(sql: string): Promise<pg.Client> {
-    const client = await server.client(database.name);
-    others.push(client);
-    await client.query(sql);
-    return client;
-  }
 
   const waits = async (name: string) =>
     (await run.rows(`select from pg_locks where not granted and relation = '${name}'::regclass`)).length > 0;
@@ -50,7 +29,7 @@ describe('the holders of locks', () => {
     const holder = await another('begin; lock table kept, gone in share mode');
     const waiter = await another(`begin; set application_name = 'app'`);
     const waiting = waiter.query('lock table kept in access exclusive mode').catch(() => undefined);
-    while (!(await waits('kept'))) await sleep(10);
+    await until(() => waits('kept'));
     await inSession(run.knex, async (session) => {
       const oids = await oidsOf(session, ['gone', 'kept']);
       const all = await readBlockers(session, oids);

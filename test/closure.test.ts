@@ -12,10 +12,8 @@ import {
   typesOf,
 } from '../src/catalog/closure.ts';
 import { inSession } from '../src/session/session.ts';
-import type { Runner } from './support/migrate.ts';
 import { oidsOf } from './support/oracle.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
-import { freshDatabase } from './support/use-database.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 // Each way to lose something has a table of its own, so that a way that is not searched for leaves its table out.
 const schema = `
@@ -54,19 +52,7 @@ const sameNumbers = `
   update pg_trigger set oid = 'unrelated'::regclass where tgname = 'touched'`;
 
 describe('the closure of a drop', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
-
-  before(async () => {
-    server = await testServer();
-    ({ database, run } = await freshDatabase(server, `${schema};${sameNumbers}`));
-  });
-
-  after(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
-  });
+  const { run } = useDatabase(useServer(), `${schema};${sameNumbers}`, { shared: true });
 
   const read = () =>
     inSession(run.knex, async (session) => {

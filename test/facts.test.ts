@@ -9,10 +9,8 @@ import {
   takeOwnFacts,
 } from '../src/catalog/facts/facts.ts';
 import { inSession, type Session } from '../src/session/session.ts';
-import type { Runner } from './support/migrate.ts';
 import { oidsOf } from './support/oracle.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
-import { freshDatabase } from './support/use-database.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 // More objects than are read at once.
 const checks = Array.from({ length: 160 }, (_, number) => `check (id > ${number})`);
@@ -30,19 +28,7 @@ const schema = `
   create table many (id int, ${checks.join(', ')})`;
 
 describe('facts', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
-
-  before(async () => {
-    server = await testServer();
-    ({ database, run } = await freshDatabase(server, schema));
-  });
-
-  after(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
-  });
+  const { run } = useDatabase(useServer(), schema, { shared: true });
 
   const read = <T>(work: (session: Session) => Promise<T>) => inSession(run.knex, work);
   const closureOf = async (session: Session, names: readonly string[]) =>

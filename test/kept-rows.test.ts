@@ -13,28 +13,17 @@ import { ensureArchive } from '../src/archive/schema.ts';
 import { readClosure } from '../src/catalog/closure.ts';
 import { captureRows } from '../src/catalog/families/rows.ts';
 import { inSession, type Session } from '../src/session/session.ts';
-import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
+import { refusalOf, runner, said } from './support/migrate.ts';
 import { oidsOf } from './support/oracle.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('kept rows', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
+  const server = useServer();
+  const { run } = useDatabase(server, '', { shared: true });
 
-  before(async () => {
-    server = await testServer();
-    database = await server.createDatabase();
-    run = runner(database.url);
-    await inSession(run.knex, ensureArchive);
-  });
-
-  after(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
-  });
+  before(() => inSession(run.knex, ensureArchive));
 
   /** Does work after these statements, which are rolled back with it. */
   async function afterwards<T>(schema: string, work: (session: Session) => Promise<T>): Promise<T> {

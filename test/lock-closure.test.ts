@@ -1,56 +1,34 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import type pg from 'pg';
 import { type Locked, lockClosure, readSurvivorLocks, takeLocks } from '../src/locks/lock-closure.ts';
 import { LetGo } from '../src/locks/lock-retries.ts';
 import { type ReadCommitted, withSecondConnection } from '../src/locks/second-connection.ts';
 import type { Table } from '../src/options/table.ts';
 import { inSession, type Session } from '../src/session/session.ts';
-import { type Runner, refusalOf, runner } from './support/migrate.ts';
+import { refusalOf, runner } from './support/migrate.ts';
 import { oidsOf } from './support/oracle.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 import { until } from './support/until.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('the locked closure', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
-  let others: pg.Client[];
+  const server = useServer();
+  const { database, run, sql, another } = useDatabase(
+    server,
+    `create table kept (id int primary key);
+     create table gone (id serial primary key, kept_id int references kept);
+     create table referring (gone_id int references gone);
+     create view seen as select id from gone;
+     create table parent (id int not null, kept_id int)`,
+  );
 
-  before(async function () {
-    server = await testServer();
+  before(function () {
     if (server.embedded) skip(this, 'PGlite has no other sessions');
   });
 
-  beforeEach(async () => {
-    database = await server.createDatabase();
-    run = runner(database.url);
-    others = [];
-    await run.knex.raw(`
-      create table kept (id int primary key);
-      create table gone (id serial primary key, kept_id int references kept);
-      create table referring (gone_id int references gone);
-      create view seen as select id from gone;
-      create table parent (id int not null, kept_id int)`);
-  });
+  afterEach(() => server.sql('postgres', `drop role if exists ${rolePrefix}_owner`));
 
-  afterEach(async () => {
-    for (const client of others) await client.end();
-    await run.end();
-    await server.dropDatabase(database.name);
-    await server.sql('postgres', `drop role if exists ${rolePrefix}_owner`);
-  });
-
-  async function another(sql: string): Promise<pg.Client> {
-    const client = await server.client(database.name);
-    others.push(client);
-    await client.query(sql);
-    return client;
-  }
-
-  const sql = (text: string) => server.sql(database.name, text);
   const patience = { name: 'm', lockTimeoutMs: 500, lockTries: 3 };
 
   async function tables(session: Session, names: readonly string[]): Promise<Table[]> {

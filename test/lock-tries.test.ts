@@ -1,47 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import type pg from 'pg';
 import { Changed, LetGo, type Patience, withLockTries, withMoreLocks } from '../src/locks/lock-retries.ts';
 import { inSession, type Session } from '../src/session/session.ts';
-import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
+import { refusalOf, said } from './support/migrate.ts';
 import { oidsOf } from './support/oracle.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 import { until } from './support/until.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('attempts to lock', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
-  let others: pg.Client[];
+  const server = useServer();
+  const { run, another } = useDatabase(server, 'create table kept (id int); create table gone (id int)', {
+    shared: true,
+  });
 
-  before(async function () {
-    server = await testServer();
+  before(function () {
     if (server.embedded) skip(this, 'PGlite has no other sessions');
-    database = await server.createDatabase();
-    run = runner(database.url);
-    await run.knex.raw('create table kept (id int); create table gone (id int)');
   });
-
-  beforeEach(() => {
-    others = [];
-  });
-
-  afterEach(async () => {
-    for (const client of others) await client.end();
-  });
-
-  after(async () => {
-    await run?.end();
-    if (database !== undefined) await server.dropDatabase(database.name);
-  });
-
-  async function another(sql: string): Promise<pg.Client> {
-    const client = await server.client(database.name);
-    others.push(client);
-    await client.query(sql);
-    return client;
-  }
 
   const patience = (lockTries: number, lockTimeoutMs = 2000): Patience => ({
     name: 'm',

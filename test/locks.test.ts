@@ -11,25 +11,13 @@ import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('locks on a database in use', () => {
   const server = useServer();
-  const others: pg.Client[] = [];
-
-  afterEach(async () => {
-    for (const client of others.splice(0)) await client.end();
-  });
-
-  const { database, run } = useDatabase(
+  const { database, run, another } = useDatabase(
     server,
     `
       create table kept (id int primary key);
       insert into kept values (1);
       create table gone (id serial primary key, kept_id int references kept);`,
   );
-
-  async function another(): Promise<pg.Client> {
-    const client = await server.client(database.name);
-    others.push(client);
-    return client;
-  }
 
   /** Repeats the query; the returned function stops it and returns the longest time in milliseconds and the errors. */
   function watch(client: pg.Client, query: string): () => Promise<{ longest: number; errors: string[] }> {

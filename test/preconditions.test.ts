@@ -3,27 +3,15 @@ import { readClosure } from '../src/catalog/closure.ts';
 import { type DropOptions, parseOptions } from '../src/options/options.ts';
 import { inSession } from '../src/session/session.ts';
 import { check } from '../src/up/preconditions.ts';
-import { type Runner, refusalOf, runner, said } from './support/migrate.ts';
+import { refusalOf, said } from './support/migrate.ts';
 import { oidsOf } from './support/oracle.ts';
 import { rolePrefix } from './support/role-prefix.ts';
-import { type TestDatabase, type TestServer, testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
+import { useDatabase, useServer } from './support/use-database.ts';
 
 describe('the preconditions of a drop', () => {
-  let server: TestServer;
-  let database: TestDatabase;
-  let run: Runner;
-
-  before(async () => {
-    server = await testServer();
-    database = await server.createDatabase();
-    run = runner(database.url);
-  });
-
-  after(async () => {
-    await run.end();
-    await server.dropDatabase(database.name);
-  });
+  const server = useServer();
+  const { run } = useDatabase(server, '', { shared: true });
 
   /** Checks a drop of the tables after these statements, which are rolled back. */
   async function checkAfter(

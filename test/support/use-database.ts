@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import { type Runner, runner } from './migrate.ts';
 import { type TestDatabase, type TestServer, testServer } from './server.ts';
 
@@ -10,23 +11,34 @@ export function useServer(): TestServer {
   return standIn(() => server);
 }
 
-/** What `useDatabase` makes for each test. */
+/** What `useDatabase` makes. */
 interface Used {
   readonly database: TestDatabase;
   readonly run: Runner;
   /** Runs statements in a new connection as superuser. Returns the rows of the last one. */
   sql<Row = Record<string, unknown>>(text: string): Promise<Row[]>;
+  /** Returns the client of a new connection as superuser, after these statements. It is ended after the test. */
+  another(text?: string): Promise<pg.Client>;
   /** Ends the sessions of `run`, whose next ones are of another role or database. Default: of the same. */
   reopen(url?: string): Promise<void>;
 }
 
-/** Creates a database with this schema before each test of this suite, and a Knex for it; drops it after the test. */
-export function useDatabase(server: TestServer, schema = ''): Used {
+/**
+ * Creates a database with this schema before each test of this suite, and a Knex for it; drops it after the test.
+ *
+ * @param shared the database is the same for all tests, which leave it as it is
+ */
+export function useDatabase(server: TestServer, schema = '', { shared = false } = {}): Used {
   let made: { database: TestDatabase; run: Runner } | undefined;
-  beforeEach('create a database', async () => {
+  const clients: pg.Client[] = [];
+  const [begin, end] = shared ? [before, after] : [beforeEach, afterEach];
+  begin('create a database', async () => {
     made = await freshDatabase(server, schema);
   });
-  afterEach('drop the database', async () => {
+  afterEach('end the clients', async () => {
+    for (const client of clients.splice(0)) await client.end();
+  });
+  end('drop the database', async () => {
     const last = made;
     made = undefined;
     await last?.run.end();
@@ -37,6 +49,12 @@ export function useDatabase(server: TestServer, schema = ''): Used {
     database,
     run: standIn(() => made?.run),
     sql: (text) => server.sql(database.name, text),
+    another: async (text = '') => {
+      const client = await server.client(database.name);
+      clients.push(client);
+      if (text !== '') await client.query(text);
+      return client;
+    },
     reopen: async (url = database.url) => {
       if (made === undefined) return;
       await made.run.end();
