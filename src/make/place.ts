@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { extname, join, relative, resolve } from 'node:path';
 import { UndropError } from '../errors.ts';
 import type { NamedLedger } from '../knex/find-ledgers.ts';
 import type { Knexfile } from '../migration/load-knexfile.ts';
 import { projectFolder } from '../text/project-folder.ts';
+import { readPackage } from '../text/read-package.ts';
 
 /** A project for which migrations are written. */
 export interface Project {
@@ -49,7 +49,8 @@ export function findPlace({ root, knexfile, directory: named }: Project, given?:
   const extension = String(given ?? configured ?? ext ?? extname(path).slice(1)).toLowerCase();
   if (!known.includes(extension)) throw unknownExtension(extension);
   const home = projectFolder(folder);
-  const { type, name } = readPackage(join(home, 'package.json'));
+  // Without a package.json that can be read, Node.js takes .js files as CommonJS.
+  const { type, name } = readPackage(home);
   return {
     folder,
     extension,
@@ -59,15 +60,6 @@ export function findPlace({ root, knexfile, directory: named }: Project, given?:
 }
 
 const own = 'knex-undrop';
-
-function readPackage(file: string): { type?: unknown; name?: unknown } {
-  try {
-    return Object(JSON.parse(readFileSync(file, 'utf8')));
-  } catch {
-    // Without a package.json that can be read, Node.js takes .js files as CommonJS.
-    return {};
-  }
-}
 
 function unknownExtension(extension: string): UndropError {
   return new UndropError('bad-options', {

@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectFolder } from './project-folder.ts';
+import { readPackage } from './read-package.ts';
 
 /** How to run a command of this program from here: `npm run` in a checkout of it, `npx` in a project that uses it. */
 export function commandLine(name: string, args = '', root = projectFolder()): string {
@@ -10,10 +11,5 @@ export function commandLine(name: string, args = '', root = projectFolder()): st
 
 // A deployed build has the package.json, whose scripts need the sources.
 function isCheckout(root: string): boolean {
-  const manifest = join(root, 'package.json');
-  return (
-    existsSync(join(root, 'scripts')) &&
-    existsSync(manifest) &&
-    JSON.parse(readFileSync(manifest, 'utf8')).name === 'knex-undrop'
-  );
+  return existsSync(join(root, 'scripts')) && readPackage(root).name === 'knex-undrop';
 }

@@ -1,5 +1,4 @@
 import type { Knex } from 'knex';
-import { isUndropError } from '../../errors.ts';
 import type { EmbeddedServer } from '../../knex/embedded.ts';
 import type { Target } from '../../knex/target.ts';
 import { inSession, type Session } from '../../session/session.ts';
@@ -8,7 +7,7 @@ import { unlessAborted } from '../../text/unless-aborted.ts';
 import { type Draft, writeDraft } from '../backup-file.ts';
 import { type Measured, measure, measureGrowing } from '../measure.ts';
 import { type PgDump, pgDumpFor } from '../programs/find-pg-dump.ts';
-import { runPgDump } from '../programs/pg-dump.ts';
+import { couldNotLock, runPgDump } from '../programs/pg-dump.ts';
 import { type DumpPlan, dumpArguments } from './dump-plan.ts';
 import { type Progress, watchProgress } from './dump-progress.ts';
 import {
@@ -167,11 +166,9 @@ function needsUtf8({ format }: DumpPlan, { database, tables, objects }: Contents
 }
 
 /**
- * Whether pg_dump or the count timed out: another session may have requested a lock between our lock and theirs. If pg_dump
- * could not lock a table, it prints the statement but no SQLSTATE; the server may also have no space for the lock.
+ * Whether pg_dump or the count timed out: another session may have requested a lock between our lock and theirs. A pg_dump
+ * that could not lock a table before that time found no space for the lock.
  */
 function isLockTimeout(error: unknown, ms: number, { lockTimeoutMs }: DumpPlan): boolean {
-  if (isUndropError(error))
-    return error.code === 'backup-failed' && error.reason.includes('LOCK TABLE') && ms >= lockTimeoutMs;
-  return (error as { code?: string }).code === '55P03';
+  return couldNotLock(error) ? ms >= lockTimeoutMs : (error as { code?: string }).code === '55P03';
 }

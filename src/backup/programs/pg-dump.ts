@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import type { FileHandle } from 'node:fs/promises';
-import { UndropError } from '../../errors.ts';
+import { isUndropError, UndropError } from '../../errors.ts';
 import { libpqVariables, type Settings } from '../../knex/settings.ts';
 import type { PgDump } from './find-pg-dump.ts';
 import { PgDumpWords } from './pg-dump-words.ts';
@@ -38,6 +38,11 @@ export async function runPgDump(options: PgDumpOptions): Promise<void> {
     reason: password ? failure.replaceAll(password, '***') : failure,
     next: `Fix the cause and take the backup again. This one was removed. The program was ${pgDump.path}.`,
   });
+}
+
+/** Whether pg_dump failed as it locked a table. It prints the statement, but no SQLSTATE: it timed out, or no lock was left. */
+export function couldNotLock(error: unknown): boolean {
+  return isUndropError(error) && error.code === 'backup-failed' && error.reason.includes('LOCK TABLE');
 }
 
 /** Runs pg_dump. Returns why it failed, or undefined if it succeeded. */

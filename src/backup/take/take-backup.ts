@@ -17,6 +17,7 @@ import { type Dumped, type DumpHooks, dump } from '../dump/dump.ts';
 import { type DumpOptions, planDump } from '../dump/dump-plan.ts';
 import { formatManifest, type Manifest, manifestOf } from '../manifest.ts';
 import { hashOf } from '../measure.ts';
+import { couldNotLock } from '../programs/pg-dump.ts';
 import { type ProofOptions, prove } from '../proof/prove.ts';
 
 export interface BackupOptions extends DumpOptions, ProofOptions, DumpHooks {
@@ -203,10 +204,7 @@ function failed({ settings: { database } }: Target, error: unknown): UndropError
 // https://www.postgresql.org/docs/current/runtime-config-locks.html
 function noLocks(error: unknown): string | undefined {
   const state = sqlState(isUndropError(error) ? error.cause : error);
-  // pg_dump prints its statement, and the text of the server.
-  const isOfPgDump =
-    isUndropError(error) && error.code === 'backup-failed' && error.reason.includes('LOCK TABLE');
-  return state === '53200' || isOfPgDump
+  return state === '53200' || couldNotLock(error)
     ? 'A backup locks every table: if the reason is out of shared memory, raise max_locks_per_transaction, restart the server'
     : undefined;
 }
