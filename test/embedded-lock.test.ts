@@ -7,14 +7,19 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { isUndropError } from '../src/errors.ts';
 import { lockFolder } from '../src/knex/embedded-lock.ts';
+import { logTo } from '../src/text/log.ts';
 import { skip } from './support/skip.ts';
+import { until } from './support/until.ts';
 
 describe('the lock of an embedded database', () => {
   let folder: string;
@@ -44,6 +49,13 @@ describe('the lock of an embedded database', () => {
   }
 
   const lock = (path = folder) => lockFolder(path, () => undefined);
+
+  /** Returns what the work logs, and its result. */
+  async function withLog<T>(work: () => Promise<T>): Promise<{ lines: string[]; result: T }> {
+    const lines: string[] = [];
+    const result = await logTo((line) => lines.push(line), work);
+    return { lines, result };
+  }
 
   async function refusal(): Promise<{ subject: string; message: string; reason: string; next: string }> {
     try {
@@ -161,5 +173,117 @@ describe('the lock of an embedded database', () => {
     const inner = join(folder, 'a', 'b');
     (await lock(inner))();
     expect(existsSync(inner)).to.equal(true);
+  });
+
+  describe('of a process that this one cannot see', () => {
+    const elsewhere = '1 1 elsewhere 4b0a pid:[1]\n';
+    const pace = { beat: 20, silence: 400 };
+    let lost = 0;
+    const take = (silence = pace.silence) => lockFolder(folder, () => lost++, { ...pace, silence });
+    // So long that no delay of this process is taken for the silence of the holder.
+    const patiently = () => take(60_000);
+    const outcome = () =>
+      patiently().then(
+        (release) => release,
+        (error: unknown) => String(error),
+      );
+
+    beforeEach(() => {
+      lost = 0;
+    });
+
+    it('is waited for with a line that names its host, and replaced if it is silent', async () => {
+      writeFileSync(file, elsewhere);
+      const begun = performance.now();
+      const { lines, result: release } = await withLog(() => take());
+      expect(performance.now() - begun).to.be.at.least(pace.silence);
+      expect(lines).to.deep.equal([`Waiting 0.4 s to see whether ${file} is in use on elsewhere`]);
+      expect(readFileSync(file, 'utf8')).to.match(new RegExp(`^${process.pid} `));
+      release();
+      expect(readdirSync(folder)).to.deep.equal([]);
+    });
+
+    it('is respected as soon as its time changes', async () => {
+      writeFileSync(file, elsewhere);
+      // Any other time, earlier ones too: the clocks of two hosts differ.
+      const timer = setTimeout(() => utimesSync(file, new Date(1e12), new Date(1e12)), 100);
+      const { result } = await withLog(outcome);
+      clearTimeout(timer);
+      expect(result).to.include('is in use by process 1 on elsewhere.');
+      expect(readFileSync(file, 'utf8')).to.equal(elsewhere);
+    });
+
+    it('is respected if another process replaces it, with the first holder in the message', async () => {
+      writeFileSync(file, elsewhere);
+      const other = '7 1 third 4b0a pid:[1]\n';
+      const timer = setTimeout(() => writeFileSync(file, other), 100);
+      const { result } = await withLog(outcome);
+      clearTimeout(timer);
+      expect(result).to.include('is in use by process 1 on elsewhere.');
+      expect(readFileSync(file, 'utf8')).to.equal(other);
+    });
+
+    it('is not waited for any longer once it is released', async () => {
+      writeFileSync(file, elsewhere);
+      const timer = setTimeout(() => rmSync(file), 50);
+      const begun = performance.now();
+      const { result: release } = await withLog(patiently);
+      clearTimeout(timer);
+      expect(performance.now() - begun).to.be.below(30_000);
+      release();
+      expect(lost).to.equal(0);
+    });
+
+    it('of the same host in another boot or PID namespace is such a lock', async () => {
+      for (const change of [/\S+$/, /\S+(?= \S+$)/]) {
+        (await take())();
+        const release = await take();
+        const own = readFileSync(file, 'utf8').trim();
+        release();
+        writeFileSync(file, `${own.replace(change, 'other').replace(/^\d+/, '1')}\n`);
+        const { lines, result } = await withLog(() => take());
+        expect(lines, String(change)).to.have.length(1);
+        result();
+      }
+    });
+
+    it('is kept alive by its time, until it is released', async () => {
+      const release = await take();
+      const old = new Date(1e12);
+      utimesSync(file, old, old);
+      await until(() => statSync(file).mtimeMs !== old.getTime());
+      expect(Date.now() - statSync(file).mtimeMs).to.be.below(60_000);
+      release();
+      writeFileSync(file, elsewhere);
+      utimesSync(file, old, old);
+      await sleep(5 * pace.beat);
+      expect(statSync(file).mtimeMs).to.equal(old.getTime());
+      expect(lost).to.equal(0);
+    });
+
+    it('that replaced the own one is left, and the loss is reported once', async () => {
+      const listeners = process.listenerCount('exit');
+      const release = await take();
+      writeFileSync(file, elsewhere);
+      await until(() => lost > 0);
+      await sleep(5 * pace.beat);
+      expect(lost).to.equal(1);
+      expect(process.listenerCount('exit')).to.equal(listeners);
+      release();
+      expect(readFileSync(file, 'utf8')).to.equal(elsewhere);
+    });
+  });
+
+  it('of an earlier version, which wrote no place, is judged by its process', async () => {
+    const child = await holder();
+    const [pid, start] = readFileSync(file, 'utf8').split(' ');
+    writeFileSync(file, `${pid} ${start}\n`);
+    expect((await refusal()).message).to.include(`in use by process ${pid}`);
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+    const { lines, result: release } = await withLog(() => lock());
+    expect(lines).to.deep.equal([]);
+    release();
   });
 });

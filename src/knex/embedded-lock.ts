@@ -15,9 +15,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { UndropError } from '../errors.ts';
 import { say } from '../text/log.ts';
 
-// A holder that this process cannot see shows that it is alive by changing the time of its lock.
-const beat = 1_000;
-const silence = 10_000;
+/** A holder that this process cannot see shows that it is alive by changing the time of its lock. In milliseconds. */
+export interface Pace {
+  readonly beat: number;
+  readonly silence: number;
+}
+
+const usual: Pace = { beat: 1_000, silence: 10_000 };
 
 /**
  * Locks the folder for this process, with a file `lock` in it that holds the process ID, host, boot and PID namespace. The
@@ -25,23 +29,24 @@ const silence = 10_000;
  * as in another container, after ten seconds in which its time does not change.
  *
  * @param lost is called if another process has replaced the lock
+ * @param pace must be that of the other processes
  * @returns a function that releases the lock, as does the end of the process
  * @throws UndropError `in-use` where another process holds the lock
  */
-export async function lockFolder(folder: string, lost: () => void): Promise<() => void> {
+export async function lockFolder(folder: string, lost: () => void, pace: Pace = usual): Promise<() => void> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = join(folder, 'lock');
   const mine = `${process.pid} ${startOf(process.pid)} ${place()}\n`;
   while (!created(file, mine)) {
     const holder = read(file);
-    if (await isHeld(file, holder)) throw inUse(folder, file, holder);
+    if (await isHeld(file, holder, pace)) throw inUse(folder, file, holder);
     removeStale(file, holder);
   }
   const timer = setInterval(() => {
     if (read(file) === mine) return touch(file);
     release();
     lost();
-  }, beat).unref();
+  }, pace.beat).unref();
   const release = (): void => {
     clearInterval(timer);
     process.off('exit', release);
@@ -66,7 +71,7 @@ function attempt(look: () => string): string {
   }
 }
 
-async function isHeld(file: string, holder: string): Promise<boolean> {
+async function isHeld(file: string, holder: string, { beat, silence }: Pace): Promise<boolean> {
   const [, , ...where] = holder.trim().split(' ');
   // Earlier versions wrote no place.
   if (where.length === 0 || where.join(' ') === place()) return isAlive(holder);
@@ -146,7 +151,7 @@ function read(file: string): string {
 }
 
 function inUse(folder: string, file: string, holder: string): UndropError {
-  const [pid, , host = hostname()] = holder.trim().split(' ');
+  const [pid, , host = hostname()] = holder.split(' ');
   const user = `process ${pid}${holder.includes(` ${place()}`) ? '' : ` on ${host}`}`;
   return new UndropError('in-use', {
     subject: folder,
