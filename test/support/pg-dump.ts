@@ -161,7 +161,9 @@ function openBridge(server: Server): { pg: PGlite; lost(): string; close(): void
     execProtocolRawStream: async (message, { onRawData }) => {
       Atomics.store(flag, 0, 0);
       local.postMessage(message.slice());
-      if (Atomics.wait(flag, 0, 0, patience) === 'timed-out') {
+      // The other thread sets the flag before it notifies, so the notification of an earlier answer can end this wait.
+      while (Atomics.load(flag, 0) === 0) {
+        if (Atomics.wait(flag, 0, 0, patience) !== 'timed-out') continue;
         // pg_dump itself reports only that the connection was lost.
         lost ||= `There was no answer within ${patience / 1000} s.`;
         throw new Error(lost);
