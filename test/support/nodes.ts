@@ -14,9 +14,13 @@ export function nodeOf(server: TestServer, database: string): Node {
   return { server, database, sql: (text) => server.sql(database, text) };
 }
 
+// How long a standby and a subscription wait before they start a worker again. The default is 5 s.
+// https://www.postgresql.org/docs/current/runtime-config-replication.html#GUC-WAL-RETRIEVE-RETRY-INTERVAL
+const hurried = { wal_retrieve_retry_interval: '100ms' };
+
 /** Starts a server that a test may stop or restart, and that others may replicate from. */
 export function startNode(settings: Readonly<Record<string, string>> = {}): Promise<TestServer> {
-  return startServer({ native: testNative(), settings });
+  return startServer({ native: testNative(), settings: { ...hurried, ...settings } });
 }
 
 /** Starts a standby that receives the changes of the primary until it is promoted. */
@@ -45,7 +49,7 @@ export async function startStreaming(
       },
       {
         primary_conninfo: `host=${host} port=${port} user=postgres application_name=standby`,
-        wal_retrieve_retry_interval: '100ms',
+        ...hurried,
         ...settings,
       },
     );
