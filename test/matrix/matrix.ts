@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { majors, nativeOf, systemNative } from '../support/binaries.ts';
 import { inMemory } from '../support/in-memory.ts';
 import type { Outcome, Server } from './child.ts';
@@ -10,9 +10,10 @@ import { describeTable, type ServerRun } from './table.ts';
 
 // npm run test:matrix [-- <servers>] runs the tests that depend on the server on every supported server:
 // 14 15 16 17 18 of npm, `system` if one is installed, and `embedded`; or on the named ones; or on the one that
-// UNDROP_TEST_URL names. UNDROP_MATRIX=short is for a run after `npm test` on 15 and on `system`: these two run only what
-// `npm test` leaves out, and so do 16 and 17, between the oldest and the newest major. The expressions, which take longest, are
-// tested on the newest major only. The embedded server, which is the slowest, runs one case of each family.
+// UNDROP_TEST_URL names. UNDROP_MATRIX=short is for a run after `npm test` on `system`, which runs only what `npm test`
+// leaves out, and takes the place of npm's server of the same major; without one, 15 does. So do 16 and 17, between the oldest
+// and the newest major. The expressions, which take longest, are tested on the newest major only. The embedded server, which is
+// the slowest, runs one case of each family.
 
 const short = process.env.UNDROP_MATRIX === 'short';
 const leftOut = [
@@ -48,8 +49,8 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 const given = process.env.UNDROP_TEST_URL ? ['UNDROP_TEST_URL'] : undefined;
-const servers =
-  given ?? (named.length > 0 ? named : all.filter((name) => name !== 'system' || systemNative()));
+const system = systemNative();
+const servers = given ?? (named.length > 0 ? named : all.filter(isWanted));
 if (named.length === 0 && given === undefined && !servers.includes('system'))
   process.stdout.write('No server is installed on the system, so `system` is left out.\n');
 
@@ -84,6 +85,12 @@ await Promise.all([work(), ...(availableParallelism() > 1 ? [work()] : [])]);
 runs.sort((a, b) => servers.indexOf(a.server) - servers.indexOf(b.server));
 process.stdout.write(`\n${describeTable(runs)}\n`);
 process.exitCode = runs.every(({ good }) => good) ? 0 : 1;
+
+/** Whether a run without arguments includes the server. */
+function isWanted(name: string): boolean {
+  if (name === 'system') return system !== undefined;
+  return !short || system === undefined || name !== basename(system);
+}
 
 function filesFor(server: string): readonly string[] {
   if (!short || server === '18') return tests;
