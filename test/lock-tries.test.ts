@@ -4,6 +4,7 @@ import { Changed, LetGo, type Patience, withLockTries, withMoreLocks } from '../
 import { inSession, type Session } from '../src/session/session.ts';
 import { refusalOf, said } from './support/migrate.ts';
 import { oidsOf } from './support/oracle.ts';
+import { rolePrefix } from './support/role-prefix.ts';
 import { skip } from './support/skip.ts';
 import { until } from './support/until.ts';
 import { useDatabase, useServer } from './support/use-database.ts';
@@ -201,6 +202,32 @@ describe('attempts to lock', () => {
         await insert;
         await behind.query('rollback');
       });
+    });
+
+    it('undo ALTER … OWNER TO, which may name the owner of before the wait', async () => {
+      const owner = `${rolePrefix}_new_owner`;
+      await run.knex.raw(
+        `create role ${owner}; create view seen as select 1; grant all on schema public to ${owner}`,
+      );
+      const blocker = await another(`begin; alter view seen owner to ${owner}`);
+      await inSession(run.knex, async (session) => {
+        const [seen] = await run.rows<{ oid: number }>(`select 'seen'::regclass::int as oid`);
+        const asked = () => [{ oid: seen?.oid ?? 0, sql: 'alter view public.seen owner to postgres' }];
+        const owners: unknown[] = [];
+        const work = withLockTries(session, patience(2, 60_000), asked, async ({ number }) => {
+          owners.push(
+            await session.read(
+              `select pg_get_userbyid(relowner) as owner from pg_class where relname = 'seen'`,
+            ),
+          );
+          if (number === 1) throw new LetGo();
+        });
+        await until(() => waits('seen'), work);
+        await blocker.query('commit');
+        await work;
+        expect(owners).to.deep.equal([[{ owner: 'postgres' }], [{ owner }]]);
+      });
+      await run.knex.raw(`drop view seen; revoke all on schema public from ${owner}; drop role ${owner}`);
     });
 
     it('are none where the transaction holds locks of an earlier drop already', async () => {
