@@ -8,7 +8,8 @@ import {
   readSurvivorFacts,
   takeOwnFacts,
 } from '../src/catalog/facts/facts.ts';
-import { inSession, type Session } from '../src/session/session.ts';
+import type { Session } from '../src/session/session.ts';
+import { inFreshSession } from './support/fresh-session.ts';
 import { oidsOf } from './support/oracle.ts';
 import { useDatabase, useServer } from './support/use-database.ts';
 
@@ -30,7 +31,7 @@ const schema = `
 describe('facts', () => {
   const { run } = useDatabase(useServer(), schema, { shared: true });
 
-  const read = <T>(work: (session: Session) => Promise<T>) => inSession(run.knex, work);
+  const read = <T>(work: (session: Session) => Promise<T>) => inFreshSession(run.knex, work);
   const closureOf = async (session: Session, names: readonly string[]) =>
     readClosure(session, await oidsOf(session, names));
   const titles = (facts: readonly Fact[]) => facts.map(({ catalog, identity }) => `${catalog} ${identity}`);

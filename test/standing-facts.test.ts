@@ -6,9 +6,9 @@ import { readClosure } from '../src/catalog/closure.ts';
 import { readFactDigests } from '../src/catalog/facts/fact-digests.ts';
 import { readOwnFacts } from '../src/catalog/facts/facts.ts';
 import type { FactsVersion } from '../src/catalog/facts/normal-rows.ts';
-import { inSession } from '../src/session/session.ts';
 import { tableFingerprint } from '../src/up/approve.ts';
 import { inCase } from './support/case-folders.ts';
+import { inFreshSession } from './support/fresh-session.ts';
 import { testServer } from './support/server.ts';
 import { skip } from './support/skip.ts';
 
@@ -20,7 +20,7 @@ describe('recorded facts', () => {
       insert into t values (1, '2026-01-02Z', 'a "b"'), (2, null, null), (2, null, null)`;
     await inCase(await testServer(), schema, async ({ knex }) => {
       const compare = (digest: string) =>
-        inSession(knex, (session) =>
+        inFreshSession(knex, (session) =>
           compareRows(session, [{ table: 'public.t', store: '', count: '3', digest }]),
         );
       const forms = [
@@ -44,7 +44,7 @@ describe('recorded facts', () => {
         time '10:20:30.4' as l, timestamp '2026-01-02 03:04:05.6' as m, timestamptz '2026-01-02 03:04:05.6Z' as n,
         interval '1 mon 2 days 3.4' as o, 1.50 as p, 0.1::float4 as q, 0.1::float8 as r, 'null'::jsonb as s`;
     await inCase(await testServer(), schema, async ({ knex }) => {
-      const found = await inSession(knex, (session) => digestRows(session, 'public.t'));
+      const found = await inFreshSession(knex, (session) => digestRows(session, 'public.t'));
       expect(found).to.deep.equal({ count: '1', digest: 'v3 3514518016485455579 -7336709262541028929' });
     });
   });
@@ -74,7 +74,7 @@ describe('recorded facts', () => {
       create rule conflicts as on update to t do also insert into t values (1) on conflict
         (note collate "C" text_pattern_ops) do nothing`;
     await inCase(server, schema, async ({ knex }) => {
-      const found = await inSession(knex, async (session) => {
+      const found = await inFreshSession(knex, async (session) => {
         const [row] = await session.read<{ oid: number }>(`select 'public.t'::regclass::oid::bigint as oid`);
         const closure = await readClosure(session, [row?.oid ?? 0]);
         const digests = await readFactDigests(session, 3);
@@ -121,7 +121,7 @@ describe('recorded facts', () => {
       comment on column old_runs.at is 'when';`;
     await inCase(server, schema, async ({ knex }) => {
       const read = (version: FactsVersion) =>
-        inSession(knex, async (session) => {
+        inFreshSession(knex, async (session) => {
           const [row] = await session.read<{ oid: number }>(
             `select 'public.old_runs'::regclass::oid::bigint as oid`,
           );
