@@ -21,8 +21,9 @@ export async function writeNewFile(
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, text, { flag: force ? 'w' : 'wx' });
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST' && !force) {
+    const { code, syscall, message } = error as NodeJS.ErrnoException;
+    // A folder of the path may be a file too.
+    if (code === 'EEXIST' && syscall === 'open') {
       throw new UndropError('name-taken', {
         subject: file,
         message: `${file} already exists.`,
