@@ -5,8 +5,6 @@ import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import createKnex from 'knex';
 import { seed } from '../seeds/01_turing.ts';
-import { findPlace } from '../src/make/place.ts';
-import { type Draft, migrationText } from '../src/make/text.ts';
 import { dropOptionsOf } from '../src/migration/reversible-drop.ts';
 import { pgDump } from './support/pg-dump.ts';
 import type { TestDatabase } from './support/server.ts';
@@ -166,16 +164,6 @@ describe('make', () => {
     expect((await made('drop_runs runs')).files[0]).to.match(/^db\/steps\/\d{14}_drop_runs\.js$/);
   });
 
-  it('imports the sources in this repository', () => {
-    const knexfile = { path: join(root, 'knexfile.ts'), folder: root, config: {} };
-    expect(findPlace({ root, knexfile, ledger: undefined })).to.deep.equal({
-      folder: join(root, 'migrations'),
-      extension: 'ts',
-      syntax: 'module',
-      source: '../src/index.ts',
-    });
-  });
-
   it('never overwrites a file', async () => {
     for (let second = 0; second < 30; second++) {
       const time = new Date(Date.now() + second * 1000).toISOString().replaceAll(/\D/g, '').slice(0, 14);
@@ -210,40 +198,6 @@ describe('make', () => {
     const { stdout } = await good('undrop make clean_up --from-audit');
     expect(stdout).to.include('no candidates and no questions');
     expect(readdirSync(join(project.folder, 'migrations'))).to.deep.equal([]);
-  });
-
-  it('writes names and reasons that read back as they are', async () => {
-    const names = [
-      'p',
-      'it"s',
-      "it's",
-      'a\nb',
-      '\\"',
-      'x*/y',
-      '\u2028\u202e',
-      '$' + '{1}',
-      '`',
-      '\\u0061',
-      'constructor',
-    ];
-    const tables = JSON.parse(
-      `{${names.map((name) => `${JSON.stringify(`"${name.replaceAll('"', '""')}"`)}: ${JSON.stringify(name)}`).join(',')}, "__proto__": "x"}`,
-    );
-    const draft: Draft = {
-      options: { name: '1_hostile', tables },
-      notes: { tables: 'first\nexport default 1; \u2028 second' },
-    };
-    for (const [syntax, file] of [
-      ['module', 'a.mjs'],
-      ['commonjs', 'a.cjs'],
-    ] as const) {
-      project.write(file, migrationText(draft, { syntax, source: 'knex-undrop' }));
-      const module = await import(pathToFileURL(join(project.folder, file)).href);
-      const options = dropOptionsOf((module.default ?? module).up);
-      expect(options?.tables.map(({ written, reason }) => [written, reason])).to.deep.equal(
-        Object.entries(tables),
-      );
-    }
   });
 
   describe('--from-audit, on the seeded turing', () => {
