@@ -92,7 +92,7 @@ function codeLines({ code: search }: Audit): string[] {
   ];
 }
 
-export function nameOf({ schema, name }: TableAudit): string {
+export function nameOf({ schema, name }: Pick<TableAudit, 'schema' | 'name'>): string {
   return schema === 'public' ? identifier(name) : `${identifier(schema)}.${identifier(name)}`;
 }
 

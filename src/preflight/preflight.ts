@@ -10,6 +10,7 @@ import type { Migrations } from '../migration/migrations.ts';
 import { checkApprovals, readApprovals } from '../options/approvals.ts';
 import { withoutExtension } from '../options/migration-name.ts';
 import type { Options } from '../options/options.ts';
+import type { Table } from '../options/table.ts';
 import type { Session } from '../session/session.ts';
 import { readLedger } from '../status/status.ts';
 import { approvedTables, tableFingerprint } from '../up/approve.ts';
@@ -23,7 +24,10 @@ export type { GateState };
 
 /** A table that the migration names and that exists. */
 export interface PlannedTable {
+  /** As the migration writes it. */
   readonly table: string;
+  /** Where it was found. */
+  readonly schema: string;
   /** The fingerprint for an approval: `table@fingerprint`. */
   readonly fingerprint: string;
   readonly reason: string | null;
@@ -120,7 +124,7 @@ async function check(
   return {
     migration: options.name,
     state: waits ? 'waits' : refused ? 'refused' : 'goes',
-    tables: await describeTables(session, options, plan),
+    tables: await describeTables(session, options, found.tables, plan),
     gates,
     closure: plan.closure,
     costs: await adviseRows(session, closure, options),
@@ -167,25 +171,33 @@ function done(options: Options, { id, droppedAt }: Named): MigrationPreflight {
 async function describeTables(
   session: Session,
   options: Options,
+  found: readonly Table[],
   plan: Omit<Plan, 'missing'>,
 ): Promise<PlannedTable[]> {
   const approvals = options.approval === 'none' ? undefined : readApprovals();
   const known = new Map(plan.tables.map(({ table, fingerprint }) => [table, fingerprint]));
   const described: PlannedTable[] = [];
   for (const wanted of options.tables) {
-    let fingerprint = known.get(wanted.written);
-    if (fingerprint === undefined) {
-      const [found] = await findTables(session, [wanted]).then(
-        ({ tables }) => tables,
-        () => [],
-      );
-      if (found === undefined) continue;
-      fingerprint = await tableFingerprint(session, found.oid);
-    }
-    const approved = approvals?.has(wanted.written) ?? null;
-    described.push({ table: wanted.written, fingerprint, reason: wanted.reason ?? null, approved });
+    const { written } = wanted;
+    const table = found.find((one) => one.written === written) ?? (await findTable(session, wanted));
+    if (table === undefined) continue;
+    described.push({
+      table: written,
+      schema: table.schema,
+      fingerprint: known.get(written) ?? (await tableFingerprint(session, table.oid)),
+      reason: wanted.reason ?? null,
+      approved: approvals?.has(written) ?? null,
+    });
   }
   return described;
+}
+
+async function findTable(session: Session, wanted: Options['tables'][number]): Promise<Table | undefined> {
+  const tables = await findTables(session, [wanted]).then(
+    (found) => found.tables,
+    () => [],
+  );
+  return tables[0];
 }
 
 function failureOf(

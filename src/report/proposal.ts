@@ -1,6 +1,7 @@
 import type { TableAudit } from '../audit/audit.ts';
 import { countingLine, meanings, nameOf } from '../audit/report.ts';
-import type { MigrationPreflight } from '../preflight/preflight.ts';
+import { parseTableName } from '../options/table-name.ts';
+import type { MigrationPreflight, PlannedTable } from '../preflight/preflight.ts';
 import { commandLine } from '../text/command-line.ts';
 import { code, fenced, markdownTable } from '../text/markdown.ts';
 import { countOf, moment, size } from '../text/units.ts';
@@ -84,7 +85,7 @@ function describe(table: TableAudit, pending: Pending): string[] {
       : rules.map(({ holds, found }): [string, string] => [side(holds), found])),
     ...pending.flatMap(({ migration, tables }) =>
       tables
-        .filter((one) => one.table === nameOf(table))
+        .filter((one) => auditedName(one) === nameOf(table))
         .map(({ reason }): [string, string] => [`${code(migration)} gives the reason:`, reason ?? '']),
     ),
   ];
@@ -100,7 +101,7 @@ function side(holds: boolean | null): string {
 }
 
 function recommendations(tables: readonly TableAudit[], pending: Pending): string[] {
-  const named = new Set(pending.flatMap((migration) => migration.tables.map(({ table }) => table)));
+  const named = new Set(pending.flatMap((migration) => migration.tables.map(auditedName)));
   const of = (verdict: string) =>
     tables.filter((table) => table.verdict === verdict && !named.has(nameOf(table))).map(nameOf);
   const { drop, decide } = split(pending);
@@ -131,6 +132,11 @@ function recommendations(tables: readonly TableAudit[], pending: Pending): strin
 function split(pending: Pending): { drop: Pending; decide: Pending } {
   const asks = ({ tables }: MigrationPreflight) => tables.some(({ approved }) => approved !== null);
   return { drop: pending.filter((one) => !asks(one)), decide: pending.filter(asks) };
+}
+
+/** The name that the audit gives to a table, which a migration may write in other ways. */
+function auditedName({ table, schema }: PlannedTable): string {
+  return nameOf({ schema, name: parseTableName(table).name });
 }
 
 function names(migrations: Pending): string[] {
@@ -190,20 +196,24 @@ function plan(tables: readonly TableAudit[], pending: Pending, file: string): st
       ),
     ).size;
   const { drop, decide } = split(pending);
+  // Once some of its tables are approved, a migration runs together with those that need no approval. Its closure then
+  // lacks the other tables.
+  const begun = decide.filter(({ state }) => state !== 'waits').flatMap(({ tables }) => tables);
+  const others = begun.filter(({ schema, approved }) => schema === 'public' && approved === false).length;
   const verify = (count: number) => commandLine('verify', `--expect ${count}`);
   const run = (count: number) => ['npx knex migrate:latest', verify(count)];
   const steps: [string, readonly string[]][] = [
     ['Back up the database', [commandLine('backup')]],
     ['Look at what would be dropped, and at every gate', [commandLine('preflight')]],
-    ...(drop.length === 0
+    ...(drop.length === 0 || begun.length > 0
       ? []
       : [['Drop the tables that need no approval', run(now - dropped(drop))] as [string, string[]]]),
     ...(decide.length === 0
       ? []
       : [
           [
-            'Drop the approved tables (the number is that with all of them approved)',
-            [approveCommand(file), ...run(now - dropped(pending))],
+            `Drop the ${drop.length > 0 && begun.length > 0 ? 'tables that need no approval, and the ' : ''}approved tables (the number is that with all of them approved)`,
+            [approveCommand(file), ...run(now - dropped(pending) - others)],
           ] as [string, string[]],
         ]),
     [
