@@ -72,7 +72,7 @@ function test({ mutate, tests, keeps = false }: Part): Report {
         maxTestRunnerReuse: keeps ? 1 : 0,
         timeoutMS: 30_000,
         timeoutFactor: 4,
-        reporters: ['json'],
+        reporters: ['json', 'progress-append-only'],
         jsonReporter: { fileName: report },
         tempDirName: join(work, 'sandbox'),
         ignorePatterns: ['dist', 'docs', 'tools', '.undrop', '.undrop-servers', 'backups'],
