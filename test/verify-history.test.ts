@@ -20,7 +20,7 @@ import { testServer } from './support/server.ts';
 
 const schema = `
   create schema "order";
-  create table a (id serial primary key, note text default 'x');
+  create table a (id serial primary key, note text default 'x', "of type x" text);
   create table b (n int default nextval('a_id_seq'), m int default 0);
   create table late (id int)`;
 
@@ -359,6 +359,12 @@ describe('what drops and restores have changed since a record', () => {
         ...archived(states().filter(isIndex)),
       ];
       expect(await compare(mixed)).to.deep.equal(none);
+      const isColumn = where('table column public.a.note');
+      const three = [
+        ...mixed.filter(({ fact }) => !isColumn(fact)),
+        ...archived(states().filter(isColumn), { ...one }),
+      ];
+      expect(await compare(three)).to.deep.equal(none);
       const { added } = await compare(mixed, 'alter table a add column late int');
       expect(added).to.deep.equal(['table column public.a.late']);
     });
@@ -430,9 +436,9 @@ describe('what drops and restores have changed since a record', () => {
       ]);
       expect(await explain([{ ...whole, value: '{}' }])).to.deep.equal([]);
       expect(await explain([{ ...whole, value: null }])).to.deep.equal([]);
-      expect(await explain([{ ...whole, object: 'table column public.b.gone', value: null }])).to.deep.equal([
-        ['table column public.b.gone', 'one'],
-      ]);
+      const lost = { ...whole, object: 'table column public.b.gone' };
+      expect(await explain([{ ...lost, value: null }])).to.deep.equal([[lost.object, 'one']]);
+      expect(await explain([{ ...lost, value: '{}' }])).to.deep.equal([]);
     });
 
     it('and comments on schemas, by their quoted names', async () => {
@@ -524,12 +530,17 @@ describe('what drops and restores have changed since a record', () => {
         `create index on public.b (n); create table public.fresh (id int primary key);
         create table public.knex_migrations (id serial primary key, name text, batch int, migration_time timestamptz);
         create table public.knex_migrations_lock (index serial primary key, is_locked int);
-        create table public.knex_migrations_more (id int)`,
+        create table public.knex_migrations_more (id int); create table public.knex_migrations_pkey_old (id int)`,
       );
       expect(found).to.deep.equal({
         ...empty,
         acting: ['index public.b_n_idx'],
-        added: ['index public.fresh_pkey', 'table public.fresh', 'table public.knex_migrations_more'],
+        added: [
+          'index public.fresh_pkey',
+          'table public.fresh',
+          'table public.knex_migrations_more',
+          'table public.knex_migrations_pkey_old',
+        ],
         same: total,
       });
     });
@@ -555,9 +566,9 @@ describe('what drops and restores have changed since a record', () => {
         gone: lost,
         added,
       } = await compare((digests) =>
-        record(50, [], { digests, surroundings: { database: 'x', 'role former': 'x' } }),
+        record(50, [], { digests, surroundings: { 'role former': 'x', database: 'x', 'role earlier': 'x' } }),
       );
-      expect([changed, lost, added]).to.deep.equal([['database'], ['role former'], []]);
+      expect([changed, lost, added]).to.deep.equal([['database'], ['role earlier', 'role former'], []]);
     });
 
     it('and counted by migration', async () => {
@@ -580,6 +591,17 @@ describe('what drops and restores have changed since a record', () => {
       expect(inPart).to.deep.equal([sequence]);
       const number = Number(explained[0]?.slice('by one: '.length));
       expect(same + number).to.equal(total);
+      // The comment that the drop has set is compared as a whole.
+      const commented = await compare(
+        (digests) => record(50, [], { digests: { ...digests, 'comment on schema public': 'x' } }),
+        [at(one, 60, null)],
+        `${dropped}; comment on schema public is 'Less.'`,
+      );
+      expect(commented).to.deep.include({
+        changed: [],
+        inPart: [sequence],
+        explained: [`by one: ${number + 1}`],
+      });
     });
 
     it('unless an object that was dropped exists again', async () => {
@@ -623,8 +645,47 @@ describe('what drops and restores have changed since a record', () => {
         'create trigger t before insert on public.a for each row execute function suppress_redundant_updates_trigger()',
       );
       expect(more.acting).to.deep.equal(['trigger t on public.a']);
-      const lacks = await compare(before, [at(one, 10, 60)], 'alter table public.a drop column note');
-      expect([lacks.changed, lacks.gone]).to.deep.equal([[], ['table column public.a.note']]);
+      const lacks = await compare(
+        before,
+        [at(one, 10, 60)],
+        'alter table public.a drop column note, drop column "of type x"',
+      );
+      expect([lacks.changed, lacks.gone]).to.deep.equal([
+        [],
+        ['table column public.a."of type x"', 'table column public.a.note'],
+      ]);
+    });
+
+    it('and parts of a restored object are told only where nothing else differs', async () => {
+      const before = (digests: Record<string, string>) =>
+        record(50, [one.id], {
+          digests: {
+            ...Object.fromEntries(
+              Object.entries(digests).filter(
+                ([identity]) => !facts.some((fact) => fact.identity === identity),
+              ),
+            ),
+            'table public.b': 'x',
+          },
+        });
+      const entries = [at(one, 10, 60)];
+      const type = `comment on type public.a is 'x'`;
+      expect(await compare(before, entries, type)).to.deep.include({
+        gone: [],
+        changed: ['table public.b', 'type public.a'],
+        added: [],
+      });
+      expect(
+        await compare(before, entries, `${type}; alter table public.a alter note set default 'y'`),
+      ).to.deep.include({ gone: [], changed: ['table column public.a.note', 'table public.b'], added: [] });
+      expect(
+        await compare(before, entries, 'alter table public.a add column late int default 1'),
+      ).to.deep.include({
+        gone: [],
+        changed: ['table public.b'],
+        acting: ['table column public.a.late'],
+        added: [],
+      });
     });
 
     it('and a damaged entry explains nothing', async () => {

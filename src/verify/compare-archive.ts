@@ -9,7 +9,7 @@ import { readSurvivors } from '../down/restore-entry.ts';
 import type { Session } from '../session/session.ts';
 import type { Archived, Expected, ExpectedValue } from './expected-facts.ts';
 
-/** The differences between restored objects and their archived facts, by the identities of the objects, sorted. */
+/** The differences between restored objects and their archived facts, by the identities of the objects. */
 export interface ArchiveComparison {
   readonly gone: readonly string[];
   readonly changed: readonly string[];
@@ -39,7 +39,7 @@ export async function compareRestored(session: Session, { restored }: Expected):
 }
 
 function objectsOf(differences: readonly Difference[]): string[] {
-  return [...new Set(differences.map(({ object }) => object))].sort();
+  return [...new Set(differences.map(({ object }) => object))];
 }
 
 function namedTables(restored: readonly Archived[]): string[] {
@@ -58,12 +58,10 @@ interface Group {
  * Current facts without an archived one are compared with the first group.
  */
 function splitByVersion(restored: readonly Archived[], current: readonly Fact[]): Group[] {
-  const resolved = new Map<KeptEntry, boolean>();
-  for (const { entry } of restored) {
-    if (resolved.has(entry)) continue;
-    const facts = restored.filter((archived) => archived.entry === entry).map(({ fact }) => fact);
-    resolved.set(entry, haveResolved(facts));
-  }
+  const factsOf = (entry: KeptEntry) =>
+    restored.filter((archived) => archived.entry === entry).map(({ fact }) => fact);
+  const entries = new Set(restored.map(({ entry }) => entry));
+  const resolved = new Map([...entries].map((entry) => [entry, haveResolved(factsOf(entry))]));
   const groups = new Map<string, Group>();
   const byKey = new Map<string, Group>();
   for (const { entry, fact } of restored) {

@@ -125,7 +125,12 @@ function schemasFirst(identities: readonly string[]): string[] {
  * such objects.
  */
 function inRecordForm({ gone, changed, added }: ArchiveComparison, current: Digests) {
-  const defaults = changed.concat(gone, added).flatMap((identity) => columnOf(identity) ?? []);
+  // A record lists a default with its column.
+  const defaults = changed
+    .concat(gone, added)
+    .filter((identity) => identity.startsWith(defaultOf))
+    .map((identity) => `table column ${identity.slice(defaultOf.length)}`)
+    .filter((column) => !added.includes(column));
   const isListed = (identity: string) => current[identity] !== undefined;
   const isWhole = (identity: string) => !part.test(identity);
   const listed = {
@@ -136,13 +141,8 @@ function inRecordForm({ gone, changed, added }: ArchiveComparison, current: Dige
   return Object.values(listed).some(({ length }) => length > 0) ? listed : { gone, changed, added };
 }
 
-/** Returns the column of a default. A record lists the default with it. */
-function columnOf(identity: string): string | undefined {
-  const name = /^default value for (.*)$/s.exec(identity)?.[1];
-  return name === undefined ? undefined : `table column ${name}`;
-}
-
-const part = /^(?:default value|index column|toast table|type) |^trigger "?RI_ConstraintTrigger/;
+const defaultOf = 'default value for ';
+const part = /^(?:default value |index column |toast table |type |trigger "RI_ConstraintTrigger)/;
 
 function split(recorded: Digests, current: Digests, onlyNames: boolean) {
   const before = Object.keys(recorded).sort();
@@ -151,9 +151,7 @@ function split(recorded: Digests, current: Digests, onlyNames: boolean) {
   return {
     gone: before.filter((identity) => current[identity] === undefined),
     changed,
-    added: Object.keys(current)
-      .filter((identity) => recorded[identity] === undefined)
-      .sort(),
+    added: Object.keys(current).filter((identity) => recorded[identity] === undefined),
     same: kept.length - changed.length,
   };
 }
