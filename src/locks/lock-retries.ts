@@ -75,7 +75,7 @@ export async function withLockTries<T>(
     } catch (error) {
       if (!isContention(error)) throw error;
       last = error;
-      if (number < options.lockTries) await sleep(50 * number + Math.random() * 150);
+      if (number < options.lockTries) await pause(number);
     }
   }
   throw last instanceof Changed
@@ -99,10 +99,15 @@ export async function withMoreLocks(
       return await session.attempt(lock);
     } catch (error) {
       if (sqlState(error) !== '55P03') throw error;
-      await sleep(50 * number + Math.random() * 150);
+      await pause(number);
     }
   }
   throw await lockTimeout(session, oids, options);
+}
+
+/** Random, so that two sessions that wait for each other do not try again at the same time. */
+function pause(number: number): Promise<void> {
+  return sleep(50 * number + Math.random() * 150);
 }
 
 // The first relation, in locking order, that another session holds a lock on.
