@@ -359,10 +359,10 @@ describe('what drops and restores have changed since a record', () => {
         ...archived(states().filter(isIndex)),
       ];
       expect(await compare(mixed)).to.deep.equal(none);
-      const isColumn = where('table column public.a.note');
+      const isDefault = where('default value for public.a.note');
       const three = [
-        ...mixed.filter(({ fact }) => !isColumn(fact)),
-        ...archived(states().filter(isColumn), { ...one }),
+        ...mixed.filter(({ fact }) => !isDefault(fact)),
+        ...archived(states().filter(isDefault), { ...one }),
       ];
       expect(await compare(three)).to.deep.equal(none);
       const { added } = await compare(mixed, 'alter table a add column late int');
