@@ -123,6 +123,9 @@ describe('facts', () => {
       );
       expect(keys).to.deep.equal(titles(sorted));
       expect(titles(taken).sort()).to.deep.equal(keys.toSorted());
+      // The text of the columns is compared, so that their order counts.
+      for (const { columns } of await readCatalogFacts(session, closure))
+        expect(Object.keys(columns)).to.deep.equal(Object.keys(columns).sort(order));
       for (const name of ['many', 't']) {
         const alone = await readOwnFacts(session, await closureOf(session, [name]));
         const mine = new Set(titles(alone));
@@ -139,6 +142,7 @@ describe('facts', () => {
       const states = all.filter((fact) => !titles(catalogs).includes(titles([fact])[0] ?? ''));
       expect(states.map(({ identity }) => identity)).to.deep.equal(['sequence public.t_id_seq']);
       expect(all.filter((fact) => !states.includes(fact))).to.deep.equal(catalogs);
+      expect([...all, ...catalogs].every(({ identity }) => identity.length > 0)).to.equal(true);
     });
   });
 

@@ -35,4 +35,20 @@ describe('the objects in expression trees', () => {
       }
     });
   });
+
+  it('are found by the server without those of a catalog', async () => {
+    const server = await testServer();
+    await inCase(server, `create table t (a int default length('a') + 1)`, async ({ rows }) => {
+      const name = (classid: string) => `${classid}::regclass::text`;
+      const found = async (without?: string) => {
+        const sql = resolvedSql('d.adbin', name, `' '`, without);
+        return (await rows<{ names: string }>(`select ${sql} as names from pg_attrdef as d`))[0]?.names.split(
+          ' ',
+        );
+      };
+      const all = await found();
+      expect(all).to.include('pg_operator').and.include('pg_proc');
+      expect(await found('pg_operator')).to.deep.equal(all?.filter((one) => one !== 'pg_operator'));
+    });
+  });
 });
