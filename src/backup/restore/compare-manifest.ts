@@ -49,7 +49,7 @@ export function missingIn(differences: readonly string[]): string[] {
 /** Returns the table of a constraint that a difference is about. */
 function constraintIn(line: string, beginning: string): string | undefined {
   if (!line.startsWith(`${beginning}table constraint `)) return undefined;
-  return / on (?!.* on )(.*)$/s.exec(line)?.[1];
+  return / on (?!.* on )(.*)/s.exec(line)?.[1];
 }
 
 const missing = 'missing: ';
