@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { type Locked, lockClosure, readSurvivorLocks, takeLocks } from '../src/locks/lock-closure.ts';
 import { LetGo } from '../src/locks/lock-retries.ts';
 import { type ReadCommitted, withSecondConnection } from '../src/locks/second-connection.ts';
+import { watchClosure } from '../src/locks/watch-closure.ts';
 import type { Table } from '../src/options/table.ts';
 import { inSession, type Session } from '../src/session/session.ts';
 import { refusalOf, runner } from './support/migrate.ts';
@@ -340,6 +341,19 @@ describe('the locked closure', () => {
       });
     }
 
+    it('is captured again where a survivor is in use', async () => {
+      const user = await another('begin; lock table kept in access share mode');
+      let calls = 0;
+      await lock(async (locked) => {
+        calls++;
+        await locked.lockSurvivors().catch(async (error) => {
+          await user.query('commit');
+          throw error;
+        });
+      });
+      expect(calls).to.equal(2);
+    });
+
     it('is not captured again where a survivor is in use and it is late', async () => {
       const user = await another('begin; lock table kept in access share mode');
       let calls = 0;
@@ -360,6 +374,16 @@ describe('the locked closure', () => {
       );
       expect(calls).to.equal(1);
     });
+  });
+
+  it('is not watched where there are no other sessions', async () => {
+    const reach = { members: [], survivors: [] };
+    const closure = { members: [], survivors: [], links: [] } as unknown as Locked['closure'];
+    const none = { own: new Map(), needing: new Map() };
+    const watch = await watchClosure(reach, none, undefined, async () => closure);
+    await watch.check();
+    await watch.checkDropped();
+    expect(await watch.renew()).to.equal(closure);
   });
 
   describe('when its locks are not free', () => {

@@ -72,7 +72,8 @@ describe('attempts to lock', () => {
       expect(await attempts(session, patience(6), contention)).to.deep.equal(
         [1, 2, 3, 4, 5, 6].map((number) => ({ number, ms: 300 })),
       );
-      for (const error of [failure('57014'), failure('40001'), new Error('no state')]) {
+      const thrownText = 'not an error' as unknown as Error;
+      for (const error of [failure('57014'), failure('40001'), new Error('no state'), thrownText]) {
         await attempts(session, patience(2), [error]).then(
           () => expect.fail('the work was repeated'),
           (thrown) => expect(thrown).to.equal(error),
@@ -112,6 +113,16 @@ describe('attempts to lock', () => {
     });
   });
 
+  it('end with each session that holds one of them', async () => {
+    await another('begin; lock table kept in share mode');
+    await another('begin; lock table gone in share mode');
+    await inSession(run.knex, async (session) => {
+      const error = await refusalOf(attempts(session, patience(1), [failure('55P03')]), 'lock-timeout');
+      expect(error.subject.split(', ').sort()).to.deep.equal(['public.gone', 'public.kept']);
+      expect(error.reason.split('\n')).to.have.length(2);
+    });
+  });
+
   it('end with no session where the locks were released since', async () => {
     await inSession(run.knex, async (session) => {
       const errors = [failure('55P03'), failure('55P03')];
@@ -132,6 +143,7 @@ describe('attempts to lock', () => {
         message:
           'Other sessions changed objects that m drops while they were captured; gave up after 2 attempts.',
         reason: 'Changed during the last attempt: table public.kept, an object that no longer exists.',
+        next: 'Nothing was changed. Run it again when no session grants privileges on, comments on, renames or replaces these objects.',
       });
     });
   });
