@@ -2,8 +2,6 @@
 export interface Part {
   readonly mutate: readonly string[];
   readonly tests: readonly string[];
-  /** Tests each change in a process of its own, because the code keeps what it has computed for later tests. */
-  readonly keeps?: boolean;
 }
 
 export const parts: Readonly<Record<string, Part>> = {
@@ -50,7 +48,6 @@ export const parts: Readonly<Record<string, Part>> = {
       'src/catalog/facts/resolved.ts',
     ],
     tests: ['test/facts.test.ts', 'test/standing-facts.test.ts', 'test/resolved.test.ts'],
-    keeps: true,
   },
   verify: {
     mutate: ['src/verify/compare-record.ts', 'src/verify/compare-archive.ts', 'src/verify/expected-facts.ts'],

@@ -53,7 +53,7 @@ for (const [name, part] of Object.entries(parts)) {
 }
 process.exitCode = failed ? 1 : 0;
 
-function test({ mutate, tests, keeps = false }: Part): Report {
+function test({ mutate, tests }: Part): Report {
   const work = mkdtempSync(join(tmpdir(), 'undrop-mutants-'));
   try {
     const config = join(work, 'stryker.config.json');
@@ -69,7 +69,6 @@ function test({ mutate, tests, keeps = false }: Part): Report {
         tsconfigFile: 'none.json',
         coverageAnalysis: 'perTest',
         concurrency: 1,
-        maxTestRunnerReuse: keeps ? 1 : 0,
         timeoutMS: 30_000,
         timeoutFactor: 4,
         reporters: ['json', 'progress-append-only'],
