@@ -60,8 +60,9 @@ if (named.length === 0 && given === undefined && !servers.includes('system'))
 // Files that killed tests leave behind are removed with this folder.
 const scratch = mkdtempSync(join(inMemory() ?? tmpdir(), 'undrop-matrix-'));
 const children = new Set<ChildProcess>();
-// The embedded server takes longest, so it starts first.
-const waiting = servers.toReversed();
+// What takes longest starts first.
+const longest = short ? '18' : 'embedded';
+const waiting = servers.toReversed().toSorted((a, b) => Number(b === longest) - Number(a === longest));
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, async () => {
