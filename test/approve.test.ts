@@ -1,9 +1,7 @@
 import { rmSync } from 'node:fs';
 import { expect } from 'chai';
 import type { ErrorCode } from '../src/errors.ts';
-import { importModule } from '../src/migration/import-module.ts';
 import { migrationsIn } from '../src/migration/migrations.ts';
-import type { ReversibleDrop } from '../src/migration/reversible-drop.ts';
 import { readApprovalsFile } from '../src/options/approvals-file.ts';
 import { type Approved, approveProposal } from '../src/report/approve.ts';
 import { formatProposal } from '../src/report/proposal.ts';
@@ -81,7 +79,7 @@ describe('approve', () => {
     expect(rest).to.deep.equal({ fingerprint, by: 'Ada', note: '#12' });
     expect(Date.parse(at)).to.be.within(start, Date.now());
 
-    const drop = (await importModule(project.path('migrations/2_ask.js'))) as unknown as ReversibleDrop;
+    const drop = await project.load('migrations/2_ask.js');
     await run.up(drop);
     const left = await sql<{ name: string }>(
       `select tablename as name from pg_tables where schemaname in ('public', 'app') order by 1`,

@@ -3,7 +3,6 @@ import { expect } from 'chai';
 import { type Made, type MakeOptions, makeMigrations } from '../src/make/make.ts';
 import { findPlace, type Project } from '../src/make/place.ts';
 import { type Draft, migrationText } from '../src/make/text.ts';
-import { importModule } from '../src/migration/import-module.ts';
 import { dropOptionsOf, type ReversibleDrop, reversibleDrop } from '../src/migration/reversible-drop.ts';
 import type { Options } from '../src/options/options.ts';
 import { refusalOf } from './support/migrate.ts';
@@ -39,12 +38,10 @@ describe('make', () => {
   const filesOf = ({ files }: Made) => files.map(({ file }) => relative(project.folder, file));
   const textsOf = (made: Made) => filesOf(made).map((file) => project.read(file));
 
-  const load = async (file: string) => (await importModule(file)) as unknown as ReversibleDrop;
-
   async function optionsOf({ files }: Made): Promise<Options[]> {
     const found: Options[] = [];
     for (const { file } of files) {
-      const options = dropOptionsOf((await load(file)).up);
+      const options = dropOptionsOf((await project.load(file)).up);
       if (options === undefined) throw new Error(`${file} does not drop tables`);
       found.push(options);
     }
@@ -82,7 +79,7 @@ export const { up, down, ready } = reversibleDrop({
       expect(made.migrations.map((one) => [one.migration, one.state])).to.deep.equal([[migration, 'goes']]);
 
       const before = await relations();
-      const drop = await load(file);
+      const drop = await project.load(file);
       await run.up(drop);
       expect(await relations()).to.deep.equal(before.filter((name) => name !== 'runs'));
       await run.down(drop);
@@ -105,7 +102,7 @@ export const { up, down, ready } = reversibleDrop({
 });
 `);
       const before = await relations();
-      const drop = await load(made.files[0]?.file ?? '');
+      const drop = await project.load(made.files[0]?.file ?? '');
       await run.up(drop);
       expect(await relations()).to.deep.equal(['customers', 'drafts', 'runs']);
       await run.down(drop);
@@ -122,7 +119,7 @@ export const { up, down, ready } = reversibleDrop({
       expect(textsOf(made)[0]).to.include(
         `  // Rows are kept in the tables, which are moved into the archive and back: public.events (11 rows).\n  rows: 'move',\n`,
       );
-      const drop = await load(made.files[0]?.file ?? '');
+      const drop = await project.load(made.files[0]?.file ?? '');
       await run.up(drop);
       expect(await relations()).not.to.include('events');
       await run.down(drop);
@@ -353,7 +350,7 @@ describe('the text of a new migration', () => {
       );
     const textOf = (syntax: 'module' | 'commonjs') => migrationText(draft, { syntax, source: 'knex-undrop' });
     project.write('a.mjs', textOf('module'));
-    reads((await importModule(project.path('a.mjs'))).up);
+    reads((await project.load('a.mjs')).up);
     // Required as a file, it would load all sources a second time, as CommonJS.
     const module: { exports?: ReversibleDrop } = {};
     new Function('require', 'module', textOf('commonjs'))(() => ({ reversibleDrop }), module);

@@ -1,8 +1,5 @@
-import { join } from 'node:path';
 import { expect } from 'chai';
-import { importModule } from '../src/migration/import-module.ts';
 import { migrationsIn } from '../src/migration/migrations.ts';
-import type { ReversibleDrop } from '../src/migration/reversible-drop.ts';
 import { formatProposal } from '../src/report/proposal.ts';
 import { type Report, type ReportOptions, readReport } from '../src/report/read-report.ts';
 import { inReadOnlySession } from '../src/session/read-only.ts';
@@ -54,8 +51,7 @@ describe('a proposal', () => {
   }
 
   const commandsIn = (plan: string) => [...plan.matchAll(/^ {3}(npx .*)$/gm)].map(([, line]) => line);
-  const load = async (name: string) =>
-    (await importModule(join(project.folder, 'migrations', `${name}.js`))) as unknown as ReversibleDrop;
+  const load = (name: string) => project.load(`migrations/${name}.js`);
   const count = async () =>
     (await inReadOnlySession(run.knex, (session) => countTables(session, 'public'))).count;
   const fingerprintOf = ({ migrations }: Report, name: string) =>

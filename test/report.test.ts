@@ -1,8 +1,6 @@
 import { expect } from 'chai';
 import { attest } from '../src/backup/take/attest.ts';
-import { importModule } from '../src/migration/import-module.ts';
 import { migrationsIn } from '../src/migration/migrations.ts';
-import type { ReversibleDrop } from '../src/migration/reversible-drop.ts';
 import { glanceSection, recordSection } from '../src/report/glance-sections.ts';
 import { html } from '../src/report/html.ts';
 import type { Section } from '../src/report/page.ts';
@@ -38,8 +36,7 @@ describe('the page of a report', () => {
       project: migrationsIn(project.path('migrations')),
       expect: undefined,
     });
-  const load = async (name: string) =>
-    (await importModule(project.path(`migrations/${name}.js`))) as unknown as ReversibleDrop;
+  const load = (name: string) => project.load(`migrations/${name}.js`);
   const record = (report: Report) => textOf(recordSection(report)?.body);
 
   it('begins with the state of each migration, and with numbers', async () => {

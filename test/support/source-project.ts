@@ -9,7 +9,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { importModule } from '../../src/migration/import-module.ts';
+import type { ReversibleDrop } from '../../src/migration/reversible-drop.ts';
 import type { DropOptions } from '../../src/options/options.ts';
 import { onEmbedded } from './server.ts';
 import { skip } from './skip.ts';
@@ -22,6 +24,8 @@ interface SourceProject {
   write(file: string, text: string): void;
   /** Writes a migration in the folder `migrations` that drops tables. */
   migration(name: string, options: DropOptions): void;
+  /** Imports a migration. */
+  load(file: string): Promise<ReversibleDrop>;
   read(file: string): string;
   /** The files of a folder, sorted; none if it does not exist. */
   list(folder: string): string[];
@@ -72,6 +76,7 @@ export function useProject(): SourceProject {
         `import { reversibleDrop } from 'knex-undrop';
          export const { up, down, ready } = reversibleDrop(${JSON.stringify({ name, ...options })});`,
       ),
+    load: async (file) => (await importModule(resolve(folder(), file))) as unknown as ReversibleDrop,
     read: (file) => readFileSync(path(file), 'utf8'),
     list: (name) => (existsSync(path(name)) ? readdirSync(path(name)).sort() : []),
   };
