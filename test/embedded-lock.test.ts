@@ -203,25 +203,24 @@ describe('the lock of an embedded database', () => {
       expect(readdirSync(folder)).to.deep.equal([]);
     });
 
-    it('is respected as soon as its time changes', async () => {
-      writeFileSync(file, elsewhere);
+    const other = '7 1 third 4b0a pid:[1]\n';
+    for (const [title, change, left] of [
       // Any other time, earlier ones too: the clocks of two hosts differ.
-      const timer = setTimeout(() => utimesSync(file, new Date(1e12), new Date(1e12)), 100);
-      const { result } = await withLog(outcome);
-      clearTimeout(timer);
-      expect(result).to.include('is in use by process 1 on elsewhere.');
-      expect(readFileSync(file, 'utf8')).to.equal(elsewhere);
-    });
-
-    it('is respected if another process replaces it, with the first holder in the message', async () => {
-      writeFileSync(file, elsewhere);
-      const other = '7 1 third 4b0a pid:[1]\n';
-      const timer = setTimeout(() => writeFileSync(file, other), 100);
-      const { result } = await withLog(outcome);
-      clearTimeout(timer);
-      expect(result).to.include('is in use by process 1 on elsewhere.');
-      expect(readFileSync(file, 'utf8')).to.equal(other);
-    });
+      ['as soon as its time changes', () => utimesSync(file, new Date(1e12), new Date(1e12)), elsewhere],
+      [
+        'if another process replaces it, with the first holder in the message',
+        () => writeFileSync(file, other),
+        other,
+      ],
+    ] as const)
+      it(`is respected ${title}`, async () => {
+        writeFileSync(file, elsewhere);
+        const timer = setTimeout(change, 100);
+        const { result } = await withLog(outcome);
+        clearTimeout(timer);
+        expect(result).to.include('is in use by process 1 on elsewhere.');
+        expect(readFileSync(file, 'utf8')).to.equal(left);
+      });
 
     it('is not waited for any longer once it is released', async () => {
       writeFileSync(file, elsewhere);

@@ -216,7 +216,7 @@ describe('attempts to lock', () => {
       });
     });
 
-    it('undo ALTER … OWNER TO, which may name the owner of before the wait', async () => {
+    it('undo ALTER … OWNER TO, which may name an owner that was replaced during the wait', async () => {
       const owner = `${rolePrefix}_new_owner`;
       await run.knex.raw(
         `create role ${owner}; create view seen as select 1; grant all on schema public to ${owner}`,

@@ -41,7 +41,7 @@ const unmovable = new Set([
   'rows--row-types-of-others',
 ]);
 
-// A case takes as long as in cases.test.ts, so that a short matrix tests one of each family.
+// These tests take as long as all of cases.test.ts, so a short matrix runs one case of each family.
 const all = process.env.UNDROP_CASES === 'all' && process.env.UNDROP_MATRIX !== 'short';
 
 /** What a copy could not keep: OIDs, files, the places of rows, the statistics of the planner. */

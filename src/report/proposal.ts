@@ -199,20 +199,21 @@ function plan(tables: readonly TableAudit[], pending: Pending, file: string): st
   // Once some of its tables are approved, a migration runs together with those that need no approval. Its closure then
   // lacks the other tables.
   const begun = decide.filter(({ state }) => state !== 'waits').flatMap(({ tables }) => tables);
+  const together = drop.length > 0 && begun.length > 0;
   const others = begun.filter(({ schema, approved }) => schema === 'public' && approved === false).length;
   const verify = (count: number) => commandLine('verify', `--expect ${count}`);
   const run = (count: number) => ['npx knex migrate:latest', verify(count)];
   const steps: [string, readonly string[]][] = [
     ['Back up the database', [commandLine('backup')]],
     ['Look at what would be dropped, and at every gate', [commandLine('preflight')]],
-    ...(drop.length === 0 || begun.length > 0
+    ...(drop.length === 0 || together
       ? []
       : [['Drop the tables that need no approval', run(now - dropped(drop))] as [string, string[]]]),
     ...(decide.length === 0
       ? []
       : [
           [
-            `Drop the ${drop.length > 0 && begun.length > 0 ? 'tables that need no approval, and the ' : ''}approved tables (the number is that with all of them approved)`,
+            `Drop the ${together ? 'tables that need no approval, and the ' : ''}approved tables (the number is that with all of them approved)`,
             [approveCommand(file), ...run(now - dropped(pending) - others)],
           ] as [string, string[]],
         ]),

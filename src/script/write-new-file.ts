@@ -22,7 +22,7 @@ export async function writeNewFile(
     await writeFile(file, text, { flag: force ? 'w' : 'wx' });
   } catch (error) {
     const { code, syscall, message } = error as NodeJS.ErrnoException;
-    // A folder of the path may be a file too.
+    // mkdir fails with the same code if a file has the name of a folder of the path.
     if (code === 'EEXIST' && syscall === 'open') {
       throw new UndropError('name-taken', {
         subject: file,

@@ -37,7 +37,7 @@ const modes: readonly { rows: NonNullable<DropOptions['rows']>; filled: boolean;
 
 const keys = [true, false];
 
-// Each two of publication, keys and rows meet in half of the combinations. UNDROP_CASES=all tests all of them.
+// Half of the combinations contain each pair of publication, keys and rows. UNDROP_CASES=all tests all of them.
 const all = process.env.UNDROP_CASES === 'all';
 
 /** Partitions in a schema that no publication names are published through their parent. */
