@@ -27,6 +27,7 @@ const tests = [
   'up-down.test.ts',
   'rows.test.ts',
   'moves.test.ts',
+  'long-moves.test.ts',
   'row-digests.test.ts',
   'settings.test.ts',
   'grants.test.ts',
@@ -37,7 +38,7 @@ const tests = [
   'long-expressions.test.ts',
 ];
 
-const newestOnly = ['moves.test.ts', 'long-expressions.test.ts'];
+const newestOnly = ['moves.test.ts', 'long-moves.test.ts', 'long-expressions.test.ts'];
 const onEmbedded = ['cases.test.ts', 'up-down.test.ts'];
 const sampled = ['16', '17', 'embedded'];
 
@@ -114,8 +115,9 @@ async function runOn(server: string): Promise<ServerRun> {
     const random = { UNDROP_RANDOM_SECONDS: String(randomSeconds / servers.length) };
     const files = filesFor(server);
     const cases = short && sampled.includes(server) ? {} : { UNDROP_CASES: 'all' };
+    const moves = short ? {} : { UNDROP_MOVES: 'all' };
     const child = fork(join(import.meta.dirname, 'child.ts'), files, {
-      env: { ...random, ...rest, ...named, ...cases, TMPDIR: scratch },
+      env: { ...random, ...rest, ...named, ...cases, ...moves, TMPDIR: scratch },
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
     });
     children.add(child);
