@@ -1,9 +1,8 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { down as down044 } from '../migrations/044_cleanup_legacy_tables.ts';
 import { up as up045 } from '../migrations/045_cleanup_optional_tables.ts';
-import { draw } from '../tools/picture.ts';
 import type { Ran } from './support/command.ts';
 import { runner, withEnvironment } from './support/migrate.ts';
 import { nativeOrSkip, wholeText } from './support/pg-dump.ts';
@@ -30,14 +29,9 @@ describe('the whole procedure', () => {
   /** UNDROP_BACKUP=off, except in tests of backups, which need pg_dump. */
   let env: Record<string, string>;
   let untouched: string;
-  // On the embedded server, while the other tests run.
-  let demo: Promise<Ran>;
-  let embedded: ReturnType<typeof tellEmbedded>;
 
   before(async () => {
     project = makeProject();
-    demo = project.undrop('demo', { env: { DATABASE_URL: 'postgres://127.0.0.1:1/not_for_the_demo' } });
-    embedded = demo.then(() => tellEmbedded());
     seeded = await server.createDatabase();
     const ran = await project.knex('seed:run', { env: { DATABASE_URL: seeded.url } });
     expect(ran).to.include({ status: 0, stdout: 'Ran 1 seed files\n' });
@@ -45,7 +39,6 @@ describe('the whole procedure', () => {
   });
 
   after(async () => {
-    await embedded.catch(() => undefined);
     project.remove();
     await server.dropDatabase(seeded.name);
   });
@@ -74,21 +67,6 @@ describe('the whole procedure', () => {
     const ran = await project.knex(command, { env: { ...env, ...more } });
     expect(ran.status, ran.text).to.equal(0);
     return ran;
-  }
-
-  async function tellEmbedded() {
-    const done = async (work: Promise<Ran>): Promise<Ran> => {
-      const ran = await work;
-      if (ran.status !== 0) throw new Error(ran.text);
-      return ran;
-    };
-    const seed = await done(project.knex('seed:run'));
-    const backup = await done(project.undrop('backup --folder embedded'));
-    const latest = await done(project.knex('migrate:latest', { env: { APPROVED_DROPS: 'organizations' } }));
-    const verify = await done(project.undrop('verify --expect 67'));
-    const rollback = await done(project.knex('migrate:rollback'));
-    const count = await done(project.undrop('count-tables'));
-    return { seed, backup, latest, verify, rollback, count };
   }
 
   async function expectUntouched(): Promise<void> {
@@ -255,40 +233,5 @@ describe('the whole procedure', () => {
     expect(await tables()).to.have.length(67);
     await knex('migrate:rollback');
     await expectUntouched();
-  });
-
-  it('is the same on the embedded server', async () => {
-    const { seed, backup, latest, verify, rollback, count } = await embedded;
-    expect(seed.stderr).to.equal('Database: embedded PostgreSQL in .undrop\n');
-    expect(backup.stdout).to.include('proved').and.include(project.folder);
-    expect(latest.stdout).to.equal('Batch 1 run: 2 migrations\n');
-    expect(verify.stdout.match(/^ok /gm), verify.stdout).to.have.length(5);
-    expect(rollback.stdout).to.equal('Batch 1 rolled back: 2 migrations\n');
-    expect(count.stdout.split('\n')).to.have.length(75);
-  });
-
-  it('is run by the demo, which prints every number', async () => {
-    const { status, stdout, stderr, text } = await demo;
-    expect(status, text).to.equal(0);
-    const [, table = ''] = stdout.split(' s:\n\n');
-    expect(
-      table
-        .trimEnd()
-        .split('\n')
-        .map((line) => line.replaceAll(/ {2,}/g, '  ')),
-    ).to.deep.equal([
-      'ok  before  74 tables, 23 empty',
-      'ok  backup  proved by contents',
-      'ok  after 044  68 tables, 17 empty',
-      'ok  verified  5 of 5 checks',
-      'ok  after the rollback  74 tables, 23 empty',
-      'ok  schema and rows, by pg_dump  identical',
-      'ok  after 044 and 045  65 tables, 14 empty',
-      'ok  after the rollback  74 tables, 23 empty',
-      'ok  schema and rows, by pg_dump  identical',
-    ]);
-    expect(stderr).to.include('knex migrate:rollback restores them').and.not.include('not_for_the_demo');
-    const picture = readFileSync(join(import.meta.dirname, '../docs/demo.svg'), 'utf8');
-    expect(picture, 'run npm run picture').to.equal(draw(stderr));
   });
 });
