@@ -147,13 +147,22 @@ describe('a change that another session commits between any two statements', fun
       const controls = new Map<string | undefined, Promise<Witness>>();
       let template: string;
       let statements: number;
+      /** The phase before each statement, undefined before the first and after the last phase. */
+      const phases: (Stage | undefined)[] = [];
 
       before(async () => {
         ({ name: template } = await server.createDatabase());
         await server.sql(template, rows === 'refuse' ? schema : schema + data);
         await inCopy(async (database) => {
           const knex = through(database);
-          proxy.arm();
+          proxy.arm({
+            statement: 'every',
+            when: 'before',
+            fault: async () => {
+              const index = proxy.statements() - 1;
+              phases[index] = await stageOf(database.name);
+            },
+          });
           await quietly(() => migration.up(knex));
           statements = proxy.statements();
           await knex.destroy();
@@ -205,12 +214,14 @@ describe('a change that another session commits between any two statements', fun
         }
       }
 
-      async function strike(database: TestDatabase, point: Point): Promise<Stage | undefined> {
+      const phaseOf = ({ statement }: Point, phase: Stage | undefined): Stage =>
+        phase ?? (statement > statements / 2 ? 'end' : 'begin');
+
+      async function strike(database: TestDatabase, point: Point): Promise<void> {
         let struck: { stage: Stage; kind: string; isCommitted: boolean } | undefined;
         let failure: unknown;
         const act = async () => {
-          const isLate = point.statement > statements / 2;
-          const stage = (await stageOf(database.name)) ?? (isLate ? 'end' : 'begin');
+          const stage = phaseOf(point, await stageOf(database.name));
           const kind = nextFor(stage);
           struck = { stage, kind, isCommitted: await change(database.name, kind) };
         };
@@ -230,7 +241,7 @@ describe('a change that another session commits between any two statements', fun
           proxy.arm();
           expect(failure).to.equal(undefined);
           // Sometimes up needs one statement less.
-          if (struck === undefined) return undefined;
+          if (struck === undefined) return;
           const { stage, kind, isCommitted } = struck;
           const about = `${point.when} statement ${point.statement} of ${statements}, at ${stage}: ${kind}, ${isCommitted ? 'committed' : 'refused'}, up: ${code}`;
           const outcome = code.replace(/:.*/s, '');
@@ -242,14 +253,12 @@ describe('a change that another session commits between any two statements', fun
           const archive = `select from pg_namespace where nspname = 'undrop'`;
           expect(await server.sql(database.name, archive), about).to.have.length(outcome === 'done' ? 1 : 0);
           count(`rows: '${rows}', at ${stage}: ${isCommitted ? 'committed' : 'refused'}, up: ${outcome}`);
-          return stage;
         } finally {
           await knex.destroy();
         }
       }
 
       it('is part of what down restores', async () => {
-        const places = new Map<Stage, Point[]>(stages.map((stage) => [stage, []]));
         // To the server, the time after a statement is the time before the next one.
         const all: Point[] = [
           ...Array.from({ length: statements }, (_, index) => ({
@@ -259,18 +268,16 @@ describe('a change that another session commits between any two statements', fun
           { statement: statements, when: 'after' },
         ];
         const first = Math.floor(Math.random() * every);
-        for (const point of all.filter((_, index) => index % every === first)) {
-          const stage = await inCopy((database) => strike(database, point));
-          if (stage !== undefined) places.get(stage)?.push(point);
-        }
+        for (const point of all.filter((_, index) => index % every === first))
+          await inCopy((database) => strike(database, point));
         if (rows === 'refuse') return;
-        // If a phase has fewer statements than there are changes, the remaining changes.
-        for (const [stage, points] of places) {
+        // The remaining kinds of changes, in each phase.
+        for (const stage of stages) {
+          const points = all.filter((point) => phaseOf(point, phases[point.statement - 1]) === stage);
           expect(points, stage).not.to.deep.equal([]);
           for (let next = 0; (turns.get(stage) ?? 0) < kinds.length; next++) {
-            const point = points[next % points.length] as Point;
             expect(next).to.be.lessThan(10 * kinds.length);
-            await inCopy((database) => strike(database, point));
+            await inCopy((database) => strike(database, points[next % points.length] as Point));
           }
         }
       });

@@ -2,8 +2,8 @@ import { createServer, type Server, Socket } from 'node:net';
 
 /** Where a fault is injected: before a statement reaches the server, or before its answer reaches the client. */
 export interface Strike {
-  /** The number of the statement over all connections, from 1; or a pattern for its text. */
-  readonly statement: number | RegExp;
+  /** The number of the statement over all connections, from 1; or a pattern for its text; or every one. */
+  readonly statement: number | RegExp | 'every';
   readonly when: 'before' | 'after';
   /** The connection waits for it, and continues if it is still open. */
   readonly fault: () => void | Promise<void>;
@@ -30,8 +30,10 @@ export async function startProxy(target: { host: string; port: number }): Promis
     sockets.clear();
   };
 
-  const isStruck = (statement: number | RegExp, isStatement: boolean, message: Buffer): boolean =>
-    typeof statement === 'number' ? isStatement && count === statement : statement.test(message.toString());
+  const isStruck = (statement: Strike['statement'], isStatement: boolean, message: Buffer): boolean =>
+    statement instanceof RegExp
+      ? statement.test(message.toString())
+      : isStatement && (statement === 'every' || statement === count);
 
   const join = (client: Socket): void => {
     const server = new Socket().connect(target.port, target.host);
@@ -67,7 +69,7 @@ export async function startProxy(target: { host: string; port: number }): Promis
         if (isStatement) count++;
         const now = strike;
         if (now !== undefined && isStruck(now.statement, isStatement, message)) {
-          strike = undefined;
+          if (now.statement !== 'every') strike = undefined;
           if (now.when === 'before') await now.fault();
           else struck = now;
         }
