@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { isUndropError } from '../src/errors.ts';
-import { lockFolder } from '../src/knex/embedded-lock.ts';
+import { lockFolder, type Pace } from '../src/knex/embedded-lock.ts';
 import { logTo } from '../src/text/log.ts';
 import { skip } from './support/skip.ts';
 import { until } from './support/until.ts';
@@ -25,6 +25,7 @@ describe('the lock of an embedded database', () => {
   let folder: string;
   let file: string;
   const children: ChildProcess[] = [];
+  const releases: (() => void)[] = [];
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'undrop-lock-'));
@@ -33,6 +34,7 @@ describe('the lock of an embedded database', () => {
 
   afterEach(() => {
     for (const child of children.splice(0)) child.kill('SIGKILL');
+    for (const release of releases.splice(0)) release();
     rmSync(folder, { recursive: true, force: true });
   });
 
@@ -48,7 +50,12 @@ describe('the lock of an embedded database', () => {
     return child;
   }
 
-  const lock = (path = folder) => lockFolder(path, () => undefined);
+  /** The end of the test releases it, also if the test fails. */
+  async function lock(path = folder, lost = () => {}, pace?: Pace): Promise<() => void> {
+    const release = await lockFolder(path, lost, pace);
+    releases.push(release);
+    return release;
+  }
 
   /** Returns what the work logs, and its result. */
   async function withLog<T>(work: () => Promise<T>): Promise<{ lines: string[]; result: T }> {
@@ -179,7 +186,7 @@ describe('the lock of an embedded database', () => {
     const elsewhere = '1 1 elsewhere 4b0a pid:[1]\n';
     const pace = { beat: 20, silence: 400 };
     let lost = 0;
-    const take = (silence = pace.silence) => lockFolder(folder, () => lost++, { ...pace, silence });
+    const take = (silence = pace.silence) => lock(folder, () => lost++, { ...pace, silence });
     // So long that no delay of this process is taken for the silence of the holder.
     const patiently = () => take(60_000);
     const outcome = () =>

@@ -78,7 +78,7 @@ async function isHeld(file: string, holder: string, { beat, silence }: Pace): Pr
   say(`Waiting ${silence / 1000} s to see whether ${file} is in use on ${where[0]}`);
   const before = timeOf(file);
   for (const end = performance.now() + silence; performance.now() < end; await sleep(beat / 2)) {
-    if (read(file) !== holder || timeOf(file) !== before) return read(file) !== '';
+    if (timeOf(file) !== before) return read(file) !== '';
   }
   return false;
 }
