@@ -440,10 +440,14 @@ describe('connect', () => {
 
   it('has a next step for a wrong and for a missing password', async function () {
     if (!server.own) skip(this, 'not with UNDROP_TEST_URL');
-    await server.sql(database, "create role pw_user login password 'right'");
-    for (const password of [secret, undefined]) {
-      const error = await failure(async () => connect(await to(server.url(database, 'pw_user', password))));
-      expect(error.next).to.contain('PGPASSWORD');
+    await server.sql('postgres', "create role pw_user login password 'right'");
+    try {
+      for (const password of [secret, undefined]) {
+        const error = await failure(async () => connect(await to(server.url(database, 'pw_user', password))));
+        expect(error.next).to.contain('PGPASSWORD');
+      }
+    } finally {
+      await server.sql('postgres', 'drop role pw_user');
     }
   });
 

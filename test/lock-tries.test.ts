@@ -19,6 +19,9 @@ describe('attempts to lock', () => {
     if (server.embedded) skip(this, 'PGlite has no other sessions');
   });
 
+  const owner = `${rolePrefix}_new_owner`;
+  afterEach(() => run.knex.raw(`drop view if exists seen; drop role if exists ${owner}`));
+
   const patience = (lockTries: number, lockTimeoutMs = 2000): Patience => ({
     name: 'm',
     lockTimeoutMs,
@@ -217,10 +220,7 @@ describe('attempts to lock', () => {
     });
 
     it('undo ALTER … OWNER TO, which may name an owner that was replaced during the wait', async () => {
-      const owner = `${rolePrefix}_new_owner`;
-      await run.knex.raw(
-        `create role ${owner}; create view seen as select 1; grant all on schema public to ${owner}`,
-      );
+      await run.knex.raw(`create role ${owner}; create view seen as select 1`);
       const blocker = await another(`begin; alter view seen owner to ${owner}`);
       await inSession(run.knex, async (session) => {
         const [seen] = await run.rows<{ oid: number }>(`select 'seen'::regclass::int as oid`);
@@ -239,7 +239,6 @@ describe('attempts to lock', () => {
         await work;
         expect(owners).to.deep.equal([[{ owner: 'postgres' }], [{ owner }]]);
       });
-      await run.knex.raw(`drop view seen; revoke all on schema public from ${owner}; drop role ${owner}`);
     });
 
     it('are none where the transaction holds locks of an earlier drop already', async () => {
