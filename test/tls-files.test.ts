@@ -68,6 +68,8 @@ describe('the files of TLS', () => {
     expect(readTls('h', { sslmode: 'no-verify' })).to.deep.include({
       ...{ mode: 'require', rootCert: undefined, cert, key, crl: undefined },
     });
+    for (const given of [{ sslmode: 'disable' }, {}])
+      expect(readTls('h', given)).to.deep.equal({ mode: 'disable' });
   });
 
   it('are those that are given, and a list of revoked certificates needs an authority', () => {
