@@ -10,9 +10,10 @@ import { describeTable, type ServerRun } from './table.ts';
 
 // npm run test:matrix [-- <servers>] runs the tests that depend on the server on every supported server:
 // 14 15 16 17 18 of npm, `system` if one is installed, and `embedded`; or on the named ones; or on the one that
-// UNDROP_TEST_URL names. UNDROP_MATRIX=short is for a run after `npm test` on `system`, which runs only what `npm test`
-// leaves out, and takes the place of npm's server of the same major; without one, 15 does. The oldest major runs most files, the
-// newest all of them. Between them, and on the embedded server, which is the slowest, one case of each family is tested.
+// UNDROP_TEST_URL names. UNDROP_MATRIX=short is for a run after `npm test` on `system`: that one runs only what `npm test`
+// leaves out, and takes the place of npm's server of the same major; without one, 15 does. The oldest major runs most
+// files, the newest all of them. Between them, and on the embedded server, which is the slowest, one case of each family
+// is tested. Tables are moved in one or two cases of each.
 
 const short = process.env.UNDROP_MATRIX === 'short';
 const leftOut = [
