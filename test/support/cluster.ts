@@ -8,7 +8,6 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -209,17 +208,23 @@ function run(folder: string, port: number, more: Readonly<Record<string, string>
 
 /** Waits until the server accepts connections, which it writes into its PID file. Returns its log if it failed. */
 async function started(folder: string): Promise<string | undefined> {
-  const begun = Date.now();
-  const pidFile = join(folder, 'data/postmaster.pid');
   for (const end = Date.now() + 300_000; Date.now() < end; await sleep(20)) {
     const log = readFileSync(join(folder, 'log'), 'utf8');
-    // A server that crashed leaves its file behind.
-    const written = statSync(pidFile, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-    const state = written < begun ? undefined : readFileSync(pidFile, 'utf8').split('\n')[7];
-    if (/^(ready|standby)/.test(state ?? '')) return undefined;
+    if (/^(ready|standby)/.test(readState(folder))) return undefined;
     if (/FATAL|: not found|error while loading/.test(log)) return log;
   }
   return `not ready after 300 s\n${readFileSync(join(folder, 'log'), 'utf8')}`;
+}
+
+/** https://www.postgresql.org/docs/current/storage-file-layout.html (postmaster.pid) */
+function readState(folder: string): string {
+  try {
+    return readFileSync(join(folder, 'data/postmaster.pid'), 'utf8').split('\n')[7] ?? '';
+  } catch (error) {
+    // Not written yet, or removed by a server that could not start.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return '';
+  }
 }
 
 function command(path: string, args: string[], runIn?: string): void {
