@@ -82,8 +82,10 @@ export async function startCluster(
   }
 }
 
+/** UNDROP_TEST_FOLDER is a folder that other users can read, where a caller removes what killed processes left behind. */
 function newFolder(): string {
-  return mkdtempSync(join(inMemory() ?? (asRoot ? '/tmp' : tmpdir()), 'undrop-test-'));
+  const folder = process.env.UNDROP_TEST_FOLDER ?? inMemory() ?? (asRoot ? '/tmp' : tmpdir());
+  return mkdtempSync(join(folder, 'undrop-test-'));
 }
 
 /**

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inMemory } from '../../test/support/in-memory.ts';
 import { type Part, parts } from './parts.ts';
 
 // npm run test:mutants [-- <parts>] changes the code of the parts that decide, one place at a time, and runs their tests
@@ -55,6 +56,9 @@ process.exitCode = failed ? 1 : 0;
 
 function test({ mutate, tests }: Part): Report {
   const work = mkdtempSync(join(tmpdir(), 'undrop-mutants-'));
+  // Stryker kills a worker that takes too long together with its server and what would clean up after it.
+  const servers = mkdtempSync(join(inMemory() ?? tmpdir(), 'undrop-mutants-'));
+  chmodSync(servers, 0o755);
   try {
     const config = join(work, 'stryker.config.json');
     const report = join(work, 'report.json');
@@ -80,11 +84,15 @@ function test({ mutate, tests }: Part): Report {
       }),
     );
     const stryker = join(folder, 'node_modules/.bin/stryker');
-    const { status } = spawnSync(stryker, ['run', config], { cwd: root, stdio: ['ignore', 2, 2] });
+    const { status } = spawnSync(stryker, ['run', config], {
+      cwd: root,
+      env: { ...process.env, UNDROP_TEST_FOLDER: servers },
+      stdio: ['ignore', 2, 2],
+    });
     if (status !== 0) throw new Error(`Stryker ended with ${status}.`);
     return JSON.parse(readFileSync(report, 'utf8'));
   } finally {
-    rmSync(work, { recursive: true, force: true });
+    for (const left of [work, servers]) rmSync(left, { recursive: true, force: true });
   }
 }
 
