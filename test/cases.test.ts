@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { reversibleDrop } from '../src/migration/reversible-drop.ts';
 import { quietly } from '../src/text/log.ts';
 import { inCase, needsCase, readCases } from './support/case-folders.ts';
-import { expectSame, look } from './support/judges.ts';
+import { expectDropped, expectSame, look } from './support/judges.ts';
 import { refusalOf } from './support/migrate.ts';
 import { useServer } from './support/use-database.ts';
 
@@ -34,13 +34,7 @@ describe(all ? 'cases' : 'cases, one of each family', () => {
           return;
         }
         await quietly(() => run.up(migration));
-        const remaining = await run.rows(
-          `select to_regclass(t ->> 'sql') as name from undrop.drops, jsonb_array_elements(tables) t`,
-        );
-        expect(
-          remaining.map(({ name }) => name),
-          'tables that still exist',
-        ).to.deep.equal(tables.map(() => null));
+        await expectDropped(run, tables);
         await quietly(() => run.down(migration));
         expectSame(before, await look(database));
         await quietly(() => run.up(migration));

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { draw } from '../tools/picture.ts';
-import type { Ran } from './support/command.ts';
+import { succeeded } from './support/command.ts';
 import { makeProject, type Project } from './support/project.ts';
 
 describe('the whole procedure on the embedded server', () => {
@@ -14,30 +14,26 @@ describe('the whole procedure on the embedded server', () => {
 
   after(() => project.remove());
 
-  const done = async (work: Promise<Ran>): Promise<Ran> => {
-    const ran = await work;
-    expect(ran.status, ran.text).to.equal(0);
-    return ran;
-  };
-
   it('is backup, latest, verify, rollback, as on any other', async () => {
-    const seed = await done(project.knex('seed:run'));
+    const seed = await succeeded(project.knex('seed:run'));
     expect(seed.stderr).to.equal('Database: embedded PostgreSQL in .undrop\n');
-    const backup = await done(project.undrop('backup --folder embedded'));
+    const backup = await succeeded(project.undrop('backup --folder embedded'));
     expect(backup.stdout).to.include('proved').and.include(project.folder);
-    const latest = await done(project.knex('migrate:latest', { env: { APPROVED_DROPS: 'organizations' } }));
+    const latest = await succeeded(
+      project.knex('migrate:latest', { env: { APPROVED_DROPS: 'organizations' } }),
+    );
     expect(latest.stdout).to.equal('Batch 1 run: 2 migrations\n');
-    const verify = await done(project.undrop('verify --expect 67'));
+    const verify = await succeeded(project.undrop('verify --expect 67'));
     expect(verify.stdout.match(/^ok /gm), verify.stdout).to.have.length(5);
-    const rollback = await done(project.knex('migrate:rollback'));
+    const rollback = await succeeded(project.knex('migrate:rollback'));
     expect(rollback.stdout).to.equal('Batch 1 rolled back: 2 migrations\n');
-    const count = await done(project.undrop('count-tables'));
+    const count = await succeeded(project.undrop('count-tables'));
     expect(count.stdout.split('\n')).to.have.length(75);
   });
 
   it('is run by the demo, which prints every number', async () => {
     const env = { DATABASE_URL: 'postgres://127.0.0.1:1/not_for_the_demo' };
-    const { stdout, stderr } = await done(project.undrop('demo', { env }));
+    const { stdout, stderr } = await succeeded(project.undrop('demo', { env }));
     const [, table = ''] = stdout.split(' s:\n\n');
     expect(
       table

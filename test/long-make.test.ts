@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import createKnex from 'knex';
 import { seed } from '../seeds/01_turing.ts';
 import { dropOptionsOf } from '../src/migration/reversible-drop.ts';
+import { succeeded } from './support/command.ts';
 import { pgDump } from './support/pg-dump.ts';
 import type { TestDatabase } from './support/server.ts';
 import { makeStockProject, type StockProject } from './support/stock-project.ts';
@@ -72,11 +73,7 @@ describe('make', () => {
   const dump = () =>
     pgDump(database.url, ['--exclude-schema=undrop', '--exclude-table=public.knex_migrations*']);
 
-  async function good(command: string) {
-    const ran = await run(command);
-    expect(ran.status, ran.text).to.equal(0);
-    return ran;
-  }
+  const good = (command: string) => succeeded(run(command));
 
   async function made(args: string) {
     const { stdout } = await good(`undrop make ${args}`);

@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import createKnex from 'knex';
 import { seed } from '../seeds/01_turing.ts';
 import { legacyTables, optionalTables, waitingTables } from '../seeds/turing/names.ts';
+import { succeeded } from './support/command.ts';
 import { pgDump } from './support/pg-dump.ts';
 import type { TestDatabase } from './support/server.ts';
 import { makeStockProject, type StockProject } from './support/stock-project.ts';
@@ -41,11 +42,7 @@ describe('proposal', () => {
   const dump = () => pgDump(database.url, ['--exclude-schema=undrop']);
   const read = (file: string) => readFileSync(join(project.folder, file), 'utf8');
 
-  async function good(command: string, env = {}) {
-    const ran = await run(command, env);
-    expect(ran.status, ran.text).to.equal(0);
-    return ran;
-  }
+  const good = (command: string, env = {}) => succeeded(run(command, env));
 
   async function refused(command: string, status: number, code: string) {
     const ran = await run(command);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { down as down044 } from '../migrations/044_cleanup_legacy_tables.ts';
 import { up as up045 } from '../migrations/045_cleanup_optional_tables.ts';
-import type { Ran } from './support/command.ts';
+import { succeeded } from './support/command.ts';
 import { runner, withEnvironment } from './support/migrate.ts';
 import { nativeOrSkip, wholeText } from './support/pg-dump.ts';
 import { makeProject, type Project } from './support/project.ts';
@@ -63,11 +63,8 @@ describe('the whole procedure', () => {
 
   const ledger = () => values<string>('select name as value from undrop.knex_migrations order by id');
 
-  async function knex(command: string, more: Record<string, string> = {}): Promise<Ran> {
-    const ran = await project.knex(command, { env: { ...env, ...more } });
-    expect(ran.status, ran.text).to.equal(0);
-    return ran;
-  }
+  const knex = (command: string, more: Record<string, string> = {}) =>
+    succeeded(project.knex(command, { env: { ...env, ...more } }));
 
   async function expectUntouched(): Promise<void> {
     expect(await tables()).to.have.length(74);

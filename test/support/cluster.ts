@@ -218,7 +218,7 @@ async function started(folder: string): Promise<string | undefined> {
   return `not ready after 300 s\n${readFileSync(join(folder, 'log'), 'utf8')}`;
 }
 
-/** https://www.postgresql.org/docs/current/storage-file-layout.html (postmaster.pid) */
+/** Returns the eighth line of the PID file, in which `pg_ctl` too looks for the state; empty if there is none. */
 function readState(folder: string): string {
   try {
     return readFileSync(join(folder, 'data/postmaster.pid'), 'utf8').split('\n')[7] ?? '';

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { expect } from 'chai';
 
 /** The result of a command. */
 export interface Ran {
@@ -38,6 +39,13 @@ export function startCommand(file: string, args: readonly string[], options: Com
     child.once('close', (status) => resolve({ status, ...texts, text: texts.stdout + texts.stderr }));
   });
   return { child, said: () => all, ended };
+}
+
+/** Returns the result of a command, which must end with 0; if it does not, its output is shown. */
+export async function succeeded(work: Promise<Ran>): Promise<Ran> {
+  const ran = await work;
+  expect(ran.status, ran.text).to.equal(0);
+  return ran;
 }
 
 /** Returns the text without the lines that work of more than a second logs. */

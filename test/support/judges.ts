@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import pg from 'pg';
 import { type Behaviour, compareBehaviour, readBehaviour } from './behaviour.ts';
+import type { Runner } from './migrate.ts';
 import { nativePgDump, wasmPgDump } from './pg-dump.ts';
 import type { TestDatabase } from './server.ts';
 
@@ -44,6 +45,17 @@ export function expectSame(before: Sight, after: Sight): void {
     if (is !== was) expect(split(is), `more than the order differs (${judge})`).to.deep.equal(split(was));
   }
   expect(compareBehaviour(before.behaviour, after.behaviour), 'behaviour').to.deep.equal([]);
+}
+
+/** Checks that the tables of the archive no longer exist, and that it has as many as are given. */
+export async function expectDropped(run: Runner, tables: readonly string[]): Promise<void> {
+  const remaining = await run.rows(
+    `select to_regclass(t ->> 'sql') as name from undrop.drops, jsonb_array_elements(tables) t`,
+  );
+  expect(
+    remaining.map(({ name }) => name),
+    'tables that still exist',
+  ).to.deep.equal(tables.map(() => null));
 }
 
 /** Removes comments, settings, order, and the keyword for the owner of a view, which depend on the major of pg_dump. */
